@@ -1,0 +1,1 @@
+"""Data sets and simulations, one file each, and the small shipped samples."""

@@ -1,0 +1,259 @@
+r"""Clouds: ragged batches of weighted point sets, told as PyTorch Geometric's own ``Batch``.
+
+One cloud is a ``torch_geometric.data.Data``; B clouds of n_1, ..., n_B points are N = Σ n_b rows
+and a pointer. pcgen adds a convention, not a class:
+
+========= =================== ==================================================================
+attribute shape               meaning
+========= =================== ==================================================================
+pos       [N, D] float        coordinates
+weight    [N] float ≥ 0       what the point carries (energy, pT fraction); absent: 1/n each
+x         [N, F] float        further point features
+y         [B, C] float        continuous condition of the cloud (pT, incident energy, angle)
+label     [B] int64           class of the cloud
+layer     [N] int64           detector layer or channel of the point
+cell      [N, D] int64        cell indices of a point that sits on a grid
+batch     [N] int64           cloud of the point (PyG's own)
+ptr       [B+1] int64         first row of each cloud, and N (PyG's own)
+========= =================== ==================================================================
+
+Empty clouds and clouds of one point are legal everywhere. The number of clouds is ``len(ptr) - 1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+
+from pcgen.errors import ArgumentError, DataError
+
+POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
+CLOUD_ATTRIBUTES = ("y", "label")
+_INTEGER = ("label", "layer", "cell")
+
+
+def make(
+    pos: Tensor,
+    sizes: Tensor | Sequence[int],
+    *,
+    weight: Tensor | None = None,
+    x: Tensor | None = None,
+    y: Tensor | None = None,
+    label: Tensor | None = None,
+    layer: Tensor | None = None,
+    cell: Tensor | None = None,
+) -> Batch:
+    """The one constructor of a batch of clouds from flat tensors.
+
+    It fills what PyG needs, so that ``batch[i]``, ``to_data_list()`` and ``Batch.from_data_list``
+    round-trip exactly, trailing empty clouds included.
+
+    Args:
+        pos: Coordinates of all points, cloud after cloud [N, D].
+        sizes: Number of points of each cloud [B]; they sum to N.
+        weight: [N], ≥ 0.
+        x: [N, F].
+        y: [B, C].
+        label: [B], integer.
+        layer: [N], integer.
+        cell: [N, D], integer.
+
+    Raises:
+        ArgumentError: a shape or dtype does not fit.
+
+    >>> clouds = make(torch.zeros(3, 2), [1, 0, 2, 0])
+    >>> clouds.num_graphs, clouds.ptr.tolist(), clouds[2].num_nodes
+    (4, [0, 1, 1, 3, 3], 2)
+    """
+    if pos.dim() != 2 or not pos.is_floating_point():
+        raise ArgumentError(f"pos: got {pos.dtype} {tuple(pos.shape)}, expected a float tensor [N, D]")
+    sizes = torch.as_tensor(sizes, dtype=torch.long, device=pos.device)
+    if sizes.dim() != 1 or bool((sizes < 0).any()) or int(sizes.sum()) != len(pos):
+        raise ArgumentError(
+            f"sizes: got shape {tuple(sizes.shape)} and sum {int(sizes.sum())}, "
+            f"expected [B] non-negative numbers that sum to the {len(pos)} rows of pos"
+        )
+    values = {"pos": pos, "weight": weight, "x": x, "y": y, "label": label}
+    values |= {"layer": layer, "cell": cell}
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        _check(name, value, len(pos) if name in POINT_ATTRIBUTES else len(sizes), pos.shape[1])
+    return _assemble(given, sizes)
+
+
+def _check(name: str, value: Tensor, rows: int, dimensions: int) -> None:
+    rank = 2 if name in ("pos", "x", "y", "cell") else 1
+    integer = not value.is_floating_point() and not value.is_complex()
+    if value.dim() != rank or len(value) != rows or integer != (name in _INTEGER):
+        kind = "integer" if name in _INTEGER else "float"
+        raise ArgumentError(
+            f"{name}: got {value.dtype} {tuple(value.shape)}, "
+            f"expected a {kind} tensor of rank {rank} with {rows} rows"
+        )
+    if name == "cell" and value.shape[1] != dimensions:
+        raise ArgumentError(f"cell: got {value.shape[1]} columns, expected the {dimensions} of pos")
+
+
+def _assemble(values: dict[str, Tensor], sizes: Tensor) -> Batch:
+    number = len(sizes)
+    ptr = torch.zeros(number + 1, dtype=torch.long, device=sizes.device)
+    torch.cumsum(sizes, 0, out=ptr[1:])
+    host_ptr, each = ptr.cpu(), torch.arange(number + 1)
+    clouds = Batch(_base_cls=Data)
+    for name, value in values.items():
+        clouds[name] = value.long() if name in _INTEGER else value
+    clouds.batch = torch.repeat_interleave(torch.arange(number, device=sizes.device), sizes)
+    clouds.ptr = ptr
+    # What Batch.from_data_list would have recorded; separate() reads it.
+    clouds._num_graphs = number
+    clouds._slice_dict = {n: host_ptr if n in POINT_ATTRIBUTES else each for n in values}
+    clouds._inc_dict = {n: torch.zeros(number, dtype=torch.long) for n in values}
+    return clouds
+
+
+def attributes(clouds: Batch) -> dict[str, Tensor]:
+    """The attributes of the convention that are present, without PyG's ``batch`` and ``ptr``."""
+    names = (*POINT_ATTRIBUTES, *CLOUD_ATTRIBUTES)
+    return {name: clouds[name] for name in names if clouds.get(name) is not None}
+
+
+def sizes(clouds: Batch) -> Tensor:
+    """Number of points of each cloud [B]."""
+    return clouds.ptr[1:] - clouds.ptr[:-1]
+
+
+def replace(clouds: Batch, **values: Tensor | None) -> Batch:
+    """A new batch of the same sizes with some attributes replaced (None removes one).
+
+    Attributes that are not named are shared, not copied; nothing is modified in place.
+    """
+    merged: dict[str, Any] = {**attributes(clouds), **values}
+    return make(merged.pop("pos"), sizes(clouds), **merged)
+
+
+def weights(clouds: Batch) -> Tensor:
+    """Weight of each point [N]: ``weight`` where there is one, otherwise 1/n."""
+    if clouds.get("weight") is not None:
+        return clouds.weight
+    return (1.0 / sizes(clouds).to(clouds.pos.dtype))[clouds.batch]
+
+
+def total(clouds: Batch) -> Tensor:
+    """Sum of the weights of each cloud [B]; 0 for an empty one."""
+    weight = weights(clouds)
+    return weight.new_zeros(clouds.num_graphs).index_add(0, clouds.batch, weight)
+
+
+def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
+    """The clouds at ``index`` (integers, in any order, repeats allowed; a boolean mask; a slice).
+
+    Vectorised: no loop over clouds.
+
+    >>> clouds = make(torch.arange(6.0).view(3, 2), [1, 0, 2])
+    >>> select(clouds, [2, 0]).pos.tolist()
+    [[2.0, 3.0], [4.0, 5.0], [0.0, 1.0]]
+    """
+    device, number = clouds.ptr.device, clouds.num_graphs
+    if isinstance(index, slice):
+        index = torch.arange(number, device=device)[index]
+    index = torch.as_tensor(index, device=device)
+    index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
+    if index.numel() and (int(index.min()) < -number or int(index.max()) >= number):
+        raise ArgumentError(
+            f"index: got values from {int(index.min())} to {int(index.max())}, "
+            f"expected -{number} to {number - 1}"
+        )
+    index = index % max(number, 1)
+    picked = sizes(clouds)[index]
+    rows = arange_ragged(clouds.ptr[:-1][index], picked)
+    values = attributes(clouds)
+    chosen = {n: v[rows] if n in POINT_ATTRIBUTES else v[index] for n, v in values.items()}
+    return _assemble(chosen, picked)
+
+
+def select_points(clouds: Batch, keep: Tensor) -> Batch:
+    """The points where ``keep`` [N] is true, in their clouds; a cloud may become empty."""
+    if keep.dtype != torch.bool or keep.shape != clouds.batch.shape:
+        raise ArgumentError(
+            f"keep: got {keep.dtype} {tuple(keep.shape)}, expected bool {tuple(clouds.batch.shape)}"
+        )
+    left = torch.zeros_like(sizes(clouds)).index_add(0, clouds.batch, keep.long())
+    values = attributes(clouds)
+    return _assemble({n: v[keep] if n in POINT_ATTRIBUTES else v for n, v in values.items()}, left)
+
+
+def concat(batches: Iterable[Batch]) -> Batch:
+    """Clouds of several batches, one after the other; all must have the same attributes.
+
+    Raises:
+        ArgumentError: no batch is given, or their attributes differ.
+    """
+    parts = list(batches)
+    if not parts:
+        raise ArgumentError("batches: got none, expected at least one")
+    names = [set(attributes(part)) for part in parts]
+    if any(other != names[0] for other in names):
+        raise ArgumentError(f"batches: got attributes {names}, expected the same in all")
+    values = {n: torch.cat([part[n] for part in parts]) for n in attributes(parts[0])}
+    return _assemble(values, torch.cat([sizes(part) for part in parts]))
+
+
+def arange_ragged(start: Tensor, length: Tensor) -> Tensor:
+    """Concatenation of ``arange(start_b, start_b + length_b)`` over b.
+
+    >>> arange_ragged(torch.tensor([5, 0]), torch.tensor([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    end = length.cumsum(0)
+    step = torch.arange(int(length.sum()), device=length.device)
+    return step + torch.repeat_interleave(start - (end - length), length)
+
+
+def to_dense(value: Tensor, ptr: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Pad ragged rows to a rectangle, for layers that cannot do without one.
+
+    Args:
+        value: [N, ...].
+        ptr: [B+1].
+        fill: Value of the padding.
+
+    Returns:
+        Padded [B, n_max, ...] and a mask [B, n_max], true where a point stands.
+    """
+    length = ptr[1:] - ptr[:-1]
+    longest = int(length.max()) if len(length) else 0
+    present = torch.arange(longest, device=ptr.device) < length[:, None]
+    dense = value.new_full((len(length), longest, *value.shape[1:]), fill)
+    dense[present] = value
+    return dense, present
+
+
+def from_dense(value: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse of :func:`to_dense`: rows [N, ...] and sizes [B]."""
+    return value[present], present.sum(1)
+
+
+def check(clouds: Batch, schema_axes: int | None = None) -> Batch:
+    """Refuse clouds that hold NaN, infinite values or negative weights; return them otherwise.
+
+    Raises:
+        DataError: naming the attribute and the index of the first bad cloud.
+    """
+    for name, value in attributes(clouds).items():
+        if not value.is_floating_point():
+            continue
+        bad = ~torch.isfinite(value)
+        kind = "a value that is not finite"
+        if name == "weight" and not bad.any():
+            bad, kind = value < 0, "a negative value"
+        if bad.any():
+            row = int(bad.reshape(len(value), -1).any(1).nonzero()[0])
+            event = int(clouds.batch[row]) if name in POINT_ATTRIBUTES else row
+            raise DataError(f"{name} of event {event}: got {kind} ({value[row].tolist()})")
+    if schema_axes is not None and clouds.pos.shape[1] != schema_axes:
+        raise DataError(f"pos: got {clouds.pos.shape[1]} columns, expected {schema_axes}")
+    return clouds

@@ -1,0 +1,56 @@
+"""What can go wrong: one small family, every message naming the place, the value and the remedy.
+
+The command line catches :class:`PcgenError`, prints its one line and exits with status 1.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class PcgenError(Exception):
+    """Base of every error that pcgen raises on purpose."""
+
+
+class ArgumentError(PcgenError, ValueError):
+    """An argument has a value, shape, dtype or device that cannot be used."""
+
+
+class DataError(PcgenError, ValueError):
+    """Clouds or images hold what they must not: NaN, negative energies, wrong keys or shapes."""
+
+
+class FileError(PcgenError, OSError):
+    """A file is missing, truncated, foreign or cannot be written."""
+
+
+class CheckpointError(FileError):
+    """A checkpoint is corrupt, foreign, of another version or names an unknown recipe."""
+
+
+class TrainingError(PcgenError, RuntimeError):
+    """Training cannot go on, for instance because a loss is not finite."""
+
+
+class MissingExtraError(PcgenError, ImportError):
+    """An optional dependency is not installed; the message says which extra brings it."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import the optional ``module``, or say which extra brings it.
+
+    Args:
+        module: Name of the module, ``"pythia8mc"`` say.
+        extra: Name of the extra in setup.cfg that installs it.
+
+    Raises:
+        MissingExtraError: the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{module} is needed here and could not be imported ({error}): "
+            f"install it with pip install 'pcgen[{extra}]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Distances between sets of clouds, and the scores built of them."""

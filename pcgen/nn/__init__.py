@@ -1,0 +1,1 @@
+"""Blocks, encoders, decoders and critics for clouds."""

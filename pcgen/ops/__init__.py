@@ -1,0 +1,1 @@
+"""Kernels: tensors and pointers in, tensors out."""

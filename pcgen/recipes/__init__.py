@@ -1,0 +1,1 @@
+"""Named models, composed from parts by typed functions."""

@@ -1,0 +1,102 @@
+"""What the numbers of a data set mean: names, units, periods. A schema carries no data.
+
+A :class:`Schema` travels with a data set, its file, the model and the checkpoint. Plots and errors
+speak in it; units are converted and never assumed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pcgen.errors import DataError
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One measured quantity: a coordinate, an energy, a condition.
+
+    Attributes:
+        name: Identifier, ``"eta_rel"`` say. Rapidity and pseudorapidity are told apart here:
+            ``y`` and ``eta`` are different names.
+        unit: ``"GeV"``, ``"mm"``, ``"rad"``; empty for a pure number.
+        period: Length after which the coordinate repeats (2π for φ in rad), None if it does not.
+        symbol: How plots write it; the name where empty.
+    """
+
+    name: str
+    unit: str = ""
+    period: float | None = None
+    symbol: str = ""
+
+    def __post_init__(self) -> None:
+        if self.period is not None and not (math.isfinite(self.period) and self.period > 0):
+            raise DataError(f"period of {self.name!r}: got {self.period}, expected a positive number")
+
+    @property
+    def label(self) -> str:
+        """Axis label of a plot: symbol and unit.
+
+        >>> Quantity("pt", "GeV", symbol="$p_T$").label
+        '$p_T$ [GeV]'
+        """
+        text = self.symbol or self.name
+        return f"{text} [{self.unit}]" if self.unit else text
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Meaning of every attribute of the clouds of one data set (see :mod:`pcgen.clouds`).
+
+    Attributes:
+        axes: The D coordinates of ``pos``, in order.
+        weight: What a point carries (``weight``); None where points only count.
+        features: The F columns of ``x``.
+        condition: The C columns of ``y``.
+        labels: Name of the class of each value of ``label``.
+        layers: Name of the detector layer or channel of each value of ``layer``.
+        description: One line on where the data come from.
+    """
+
+    axes: tuple[Quantity, ...]
+    weight: Quantity | None = None
+    features: tuple[Quantity, ...] = ()
+    condition: tuple[Quantity, ...] = ()
+    labels: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def periods(self) -> tuple[float | None, ...]:
+        """Period of each coordinate of ``pos``, None where it is not periodic."""
+        return tuple(axis.period for axis in self.axes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of strings, numbers and lists, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            DataError: a key is missing, unknown or of the wrong kind.
+
+        >>> schema = Schema((Quantity("x", "mm"), Quantity("phi", "rad", 6.28)), Quantity("E", "GeV"))
+        >>> Schema.from_dict(schema.to_dict()) == schema
+        True
+        """
+        try:
+            fields = dict(data)
+            for name in ("axes", "features", "condition"):
+                fields[name] = tuple(Quantity(**q) for q in fields.get(name, ()))
+            if fields.get("weight") is not None:
+                fields["weight"] = Quantity(**fields["weight"])
+            for name in ("labels", "layers"):
+                fields[name] = tuple(str(value) for value in fields.get(name, ()))
+            return cls(**fields)
+        except (TypeError, KeyError) as error:
+            raise DataError(f"schema: got {data!r}, expected the fields of Schema ({error})") from error

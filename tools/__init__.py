@@ -1,0 +1,1 @@
+"""The command pcgen: one file per sub-command, thin."""
