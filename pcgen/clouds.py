@@ -70,7 +70,9 @@ def make(
     (4, [0, 1, 1, 3, 3], 2)
     """
     if pos.dim() != 2 or not pos.is_floating_point():
-        raise ArgumentError(f"pos: got {pos.dtype} {tuple(pos.shape)}, expected a float tensor [N, D]")
+        raise ArgumentError(
+            f"pos: got {pos.dtype} {tuple(pos.shape)}, expected a float tensor [N, D]"
+        )
     sizes = torch.as_tensor(sizes, dtype=torch.long, device=pos.device)
     if sizes.dim() != 1 or bool((sizes < 0).any()) or int(sizes.sum()) != len(pos):
         raise ArgumentError(

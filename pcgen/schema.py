@@ -34,7 +34,9 @@ class Quantity:
 
     def __post_init__(self) -> None:
         if self.period is not None and not (math.isfinite(self.period) and self.period > 0):
-            raise DataError(f"period of {self.name!r}: got {self.period}, expected a positive number")
+            raise DataError(
+                f"period of {self.name!r}: got {self.period}, expected a positive number"
+            )
 
     @property
     def label(self) -> str:
@@ -99,4 +101,6 @@ class Schema:
                 fields[name] = tuple(str(value) for value in fields.get(name, ()))
             return cls(**fields)
         except (TypeError, KeyError) as error:
-            raise DataError(f"schema: got {data!r}, expected the fields of Schema ({error})") from error
+            raise DataError(
+                f"schema: got {data!r}, expected the fields of Schema ({error})"
+            ) from error
