@@ -1,0 +1,102 @@
+"""What the training loop knows of a model: its phases; and what a user knows of it: ``sample``.
+
+A model says who learns, on which loss and how often (:class:`Phase`); the loop runs the phases in
+turn and differentiates each with respect to its own modules only. A VAE has one phase, a GAN two
+(the critic with ``repeat=5``), a latent GAN those of its autoencoder and then its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen.errors import ArgumentError
+from pcgen.schema import Schema
+
+Loss = Callable[[Batch], dict[str, Tensor]]
+Prepare = Callable[[Iterable[Batch]], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One objective of a model and the modules that learn it.
+
+    Attributes:
+        name: Unique among the model's phases; names optimiser, log columns and progress.
+        modules: What the phase trains; everything else of the model is left as it is.
+        loss: Takes clouds in physical units and returns named scalar terms whose sum is
+            minimised. None: the phase is done once it is prepared.
+        repeat: Optimiser steps, each on its own batch, per step of the run.
+        begin: Fraction of the run's steps at which the phase starts.
+        end: Fraction of the run's steps at which the phase is over.
+        prepare: Run once over the training split, in order, before the phase's first step and
+            without gradients; what it finds is kept in the model's buffers.
+
+    Raises:
+        ArgumentError: ``repeat`` is below 1, or not ``0 <= begin < end <= 1``, or the phase has
+            neither ``loss`` nor ``prepare``.
+    """
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    loss: Loss | None
+    repeat: int = 1
+    begin: float = 0.0
+    end: float = 1.0
+    prepare: Prepare | None = None
+
+    def __post_init__(self) -> None:
+        if self.repeat < 1:
+            raise ArgumentError(f"repeat of phase {self.name!r}: got {self.repeat}, expected >= 1")
+        if not 0.0 <= self.begin < self.end <= 1.0:
+            raise ArgumentError(
+                f"phase {self.name!r}: got begin {self.begin} and end {self.end}, "
+                "expected 0 <= begin < end <= 1"
+            )
+        if self.loss is None and self.prepare is None:
+            raise ArgumentError(f"phase {self.name!r}: got no loss, expected one or a prepare")
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Parameters that the phase trains, each once."""
+        every = (parameter for module in self.modules for parameter in module.parameters())
+        return list(dict.fromkeys(every))
+
+
+class GenerativeModel(nn.Module, ABC):
+    """A distribution over clouds of one :class:`~pcgen.schema.Schema`, with a way to learn it.
+
+    Standardisation, p(n, total | y, label) and everything else that is fitted is part of the model
+    and so of its checkpoint: losses take clouds as they are read from a file, ``sample`` gives
+    clouds in the same units.
+    """
+
+    schema: Schema
+
+    @abstractmethod
+    def phases(self) -> Sequence[Phase]:
+        """Who learns, on which loss, how often; run in this order."""
+
+    @abstractmethod
+    def sample(
+        self,
+        sizes: Tensor | Sequence[int] | None = None,
+        y: Tensor | Sequence[Sequence[float]] | None = None,
+        label: Tensor | Sequence[int] | None = None,
+        *,
+        number: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Draw clouds in physical units, with ``y`` and ``label`` where the schema has them.
+
+        Args:
+            sizes: Points of each cloud [B]; None: drawn from p(n | y, label).
+            y: Continuous condition [B, C]; None: drawn as in the training split.
+            label: Class [B]; None: drawn as in the training split.
+            number: How many clouds, where none of the above says it.
+            generator: Source of all randomness.
+        """
