@@ -1,1 +1,27 @@
 """Distances between sets of clouds, and the scores built of them."""
+
+from pcgen.metrics.coverage import (
+    coverage,
+    minimum_matching_distance,
+    nearest_neighbour_accuracy,
+)
+from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
+from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.observables import observables, point_features
+from pcgen.metrics.pairwise import pairwise
+from pcgen.metrics.wasserstein import wasserstein1
+
+__all__ = [
+    "Evaluation",
+    "Score",
+    "chamfer_distance",
+    "coverage",
+    "earth_mover_distance",
+    "evaluate",
+    "minimum_matching_distance",
+    "nearest_neighbour_accuracy",
+    "observables",
+    "pairwise",
+    "point_features",
+    "wasserstein1",
+]

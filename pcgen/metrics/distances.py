@@ -1,0 +1,54 @@
+"""Distances between clouds, as all-pairs metrics take them: two batches of B clouds in, [B] out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as pc
+from pcgen.metrics.pairwise import Distance
+from pcgen.ops.chamfer import chamfer
+from pcgen.ops.transport import earth_mover
+
+
+def chamfer_distance(periods: Sequence[float | None] | None = None) -> Distance:
+    """Weighted Chamfer distance of the positions: mean squared distance to the other cloud.
+
+    Args:
+        periods: Period of each axis, None where it is not periodic.
+    """
+
+    def distance(a: Batch, b: Batch) -> Tensor:
+        weight_a, weight_b = pc.weights(a), pc.weights(b)
+        return chamfer(
+            a.pos, b.pos, a.ptr, b.ptr, weight_x=weight_a, weight_y=weight_b, period=periods
+        )
+
+    return distance
+
+
+def earth_mover_distance(periods: Sequence[float | None] | None = None) -> Distance:
+    """Exact earth mover's distance between clouds of unit total weight.
+
+    The mean distance that energy has to travel, in the unit of the coordinates; each cloud's
+    weights are divided by their sum, so the total energy does not enter (it has its own score).
+
+    Args:
+        periods: Period of each axis, None where it is not periodic.
+    """
+
+    def distance(a: Batch, b: Batch) -> Tensor:
+        fractions = [pc.weights(side) / pc.total(side)[side.batch] for side in (a, b)]
+        return earth_mover(
+            a.pos,
+            b.pos,
+            a.ptr,
+            b.ptr,
+            weight_x=fractions[0],
+            weight_y=fractions[1],
+            period=periods,
+        ).cost
+
+    return distance

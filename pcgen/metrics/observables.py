@@ -1,0 +1,136 @@
+r"""Observables of an event: one number per cloud, the quantities a physicist histograms.
+
+For clouds with axes (η, φ), absolute or relative to the jet axis, and weights p_T, particles are
+massless and the four-momentum of a jet is P = Σ p_i with
+
+    p_i = p_T,i (cosh η_i, cos φ_i, sin φ_i, sinh η_i).
+
+Mass and |p_T| do not change under the boost and rotation that take the jet axis to (0, 0), so
+relative coordinates give the jet's own mass. Other clouds have the geometric observables: total
+weight, multiplicity, centre and width along each axis.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as pc
+from pcgen.errors import ArgumentError
+from pcgen.ops.segments import segment_max, segment_sum
+from pcgen.schema import Quantity, Schema
+
+_ANGLES = ({"eta", "eta_rel"}, {"phi", "phi_rel"})
+
+
+def is_jet(schema: Schema) -> bool:
+    """Whether the first two axes are pseudorapidity and azimuth and the points carry a weight."""
+    names = [axis.name for axis in schema.axes]
+    angles = len(names) >= 2 and names[0] in _ANGLES[0] and names[1] in _ANGLES[1]
+    return angles and schema.weight is not None
+
+
+def four_momentum(clouds: Batch) -> Tensor:
+    """Sum of the massless four-momenta of each cloud [B, 4] as (E, px, py, pz), in float64.
+
+    In float32 the mass of a narrow jet is lost in the difference E² - p² of two large numbers.
+    """
+    eta, phi = clouds.pos.double()[:, :2].unbind(1)
+    pt = pc.weights(clouds).double()
+    rows = (pt * eta.cosh(), pt * phi.cos(), pt * phi.sin(), pt * eta.sinh())
+    return segment_sum(torch.stack(rows, 1), clouds.ptr)
+
+
+def mass(clouds: Batch) -> Tensor:
+    """Invariant mass of each jet [B], in the unit of the weights; 0 for fewer than two points.
+
+    >>> back_to_back = pc.make(torch.tensor([[0.0, 0.0], [0.0, torch.pi]]), [2])
+    >>> round(mass(back_to_back).item(), 6)  # two points of weight 1/2
+    1.0
+    """
+    energy, px, py, pz = four_momentum(clouds).unbind(1)
+    return (energy**2 - px**2 - py**2 - pz**2).clamp(min=0).sqrt()
+
+
+def transverse_momentum(clouds: Batch) -> Tensor:
+    """|Σ p_T| of each jet as a vector sum [B], in the unit of the weights."""
+    _, px, py, _ = four_momentum(clouds).unbind(1)
+    return torch.hypot(px, py)
+
+
+def girth(clouds: Batch) -> Tensor:
+    """p_T-weighted mean distance of the particles from the axis (0, 0) of each jet [B].
+
+    g = Σ p_T,i sqrt(η_i² + φ_i²) / Σ p_T,i, for coordinates relative to the axis; an empty or
+    weightless cloud has girth 0.
+    """
+    weight = pc.weights(clouds).double()
+    radius = clouds.pos.double()[:, :2].norm(dim=1)
+    total = segment_sum(weight, clouds.ptr)
+    return segment_sum(weight * radius, clouds.ptr) / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def leading_fraction(clouds: Batch) -> Tensor:
+    """Largest weight of each cloud over the sum of its weights [B]; 0 for an empty cloud."""
+    weight = pc.weights(clouds).double()
+    total = segment_sum(weight, clouds.ptr)
+    return segment_max(weight, clouds.ptr) / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _moments(clouds: Batch) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation along each axis, each [B, D]."""
+    weight = pc.weights(clouds).double()[:, None]
+    norm = segment_sum(weight, clouds.ptr).clamp(min=torch.finfo(torch.double).tiny)
+    pos = clouds.pos.double()
+    mean = segment_sum(weight * pos, clouds.ptr) / norm
+    spread = weight * (pos - mean[clouds.batch]) ** 2
+    return mean, (segment_sum(spread, clouds.ptr) / norm).sqrt()
+
+
+def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
+    """Every observable that the schema gives a meaning to, each [B] float64, with its unit.
+
+    Args:
+        clouds: B clouds in the units of ``schema``.
+        schema: What the numbers mean.
+
+    Raises:
+        ArgumentError: the schema has another number of axes than the clouds.
+    """
+    if clouds.pos.shape[1] != len(schema.axes):
+        raise ArgumentError(
+            f"schema: got {len(schema.axes)} axes, expected the {clouds.pos.shape[1]} of the clouds"
+        )
+    multiplicity = Quantity("multiplicity", symbol="number of points")
+    values = {multiplicity: pc.sizes(clouds).double()}
+    unit = schema.weight.unit if schema.weight else ""
+    if is_jet(schema):
+        values[Quantity("mass", unit, symbol="jet mass")] = mass(clouds)
+        values[Quantity("pt", unit, symbol="jet $p_T$")] = transverse_momentum(clouds)
+        values[Quantity("girth", symbol="girth")] = girth(clouds)
+    elif schema.weight is not None:
+        name = f"total_{schema.weight.name}"
+        values[Quantity(name, unit, symbol=f"total {schema.weight.name}")] = pc.total(
+            clouds
+        ).double()
+        mean, width = _moments(clouds)
+        for d, axis in enumerate(schema.axes):
+            text = axis.symbol or axis.name
+            centre = Quantity(f"centre_{axis.name}", axis.unit, symbol=f"centre in {text}")
+            values[centre] = mean[:, d]
+            spread = Quantity(f"width_{axis.name}", axis.unit, symbol=f"width in {text}")
+            values[spread] = width[:, d]
+    if schema.weight is not None:
+        values[Quantity("leading", symbol="leading fraction")] = leading_fraction(clouds)
+    return values
+
+
+def point_features(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
+    """Features of the points pooled over all clouds, each [N]: the axes, the weight, ``x``."""
+    values = {axis: clouds.pos[:, d].double() for d, axis in enumerate(schema.axes)}
+    if schema.weight is not None and clouds.get("weight") is not None:
+        values[schema.weight] = clouds.weight.double()
+    if clouds.get("x") is not None:
+        values |= {f: clouds.x[:, k].double() for k, f in enumerate(schema.features)}
+    return values
