@@ -1,0 +1,246 @@
+"""pcgen's own file of clouds: ragged HDF5, read and written in contiguous blocks.
+
+========= ================ ========================================================
+dataset   shape            meaning (see :mod:`pcgen.clouds`)
+========= ================ ========================================================
+/pos      [N, D] float     coordinates
+/weight   [N] float        what a point carries, where there is something
+/x        [N, F] float     further point features, where there are any
+/layer    [N] int64        detector layer, where the geometry has several
+/cell     [N, D] int64     cell indices, on lattice clouds
+/ptr      [B+1] int64      first row of each cloud, and N
+/y        [B, C] float     condition of the cloud
+/label    [B] int64        class of the cloud
+========= ================ ========================================================
+
+Attributes of the file: ``format = "pcgen-clouds"``, ``version = 1``, ``schema`` (JSON of
+:class:`pcgen.schema.Schema`) and ``attrs`` (JSON, whatever the writer wants remembered).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.atomic import atomic
+from pcgen.io.hdf5 import header, open_hdf5, read_header, reading
+from pcgen.io.source import CloudSink, CloudSource, check_clouds
+from pcgen.schema import Schema
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FORMAT = "pcgen-clouds"
+VERSION = 1
+_ROWS = 16384  # rows of a chunk: 64 kB of float32, small beside HDF5's 1 MB chunk cache
+
+
+class CloudFile(CloudSource):
+    """A pcgen cloud file, open for reading.
+
+    Opening it reads the pointers only; the points are read by :meth:`read` or :meth:`blocks`.
+    It can be pickled: the copy opens the file again.
+
+    Raises:
+        FileError: the file is missing, truncated, foreign, of another version, or lacks a data set.
+        DataError: the pointers do not fit the points.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = open_hdf5(path)
+        try:
+            self._open()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self) -> None:
+        self.schema, self.attrs = read_header(self._file, self.path, FORMAT, VERSION)
+        self._names = _checked_names(self._file, self.path, len(self.schema.axes))
+        with reading(self.path):
+            ptr = self._file["ptr"][:]
+        _check_ptr(ptr, self._file["pos"].shape[0], self.path)
+        self._ptr = ptr
+
+    def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
+        return CloudFile, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self._ptr) - 1
+
+    def sizes(self) -> Tensor:
+        """Number of points of each cloud [B], int64; nothing is read."""
+        return torch.from_numpy(np.diff(self._ptr))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read(self, start: int, stop: int) -> Batch:
+        first, last = int(self._ptr[start]), int(self._ptr[stop])
+        values = {}
+        with reading(self.path):
+            for name in self._names:
+                points = name in convention.POINT_ATTRIBUTES
+                rows = slice(first, last) if points else slice(start, stop)
+                values[name] = torch.from_numpy(self._file[name][rows])
+        return convention.make(values.pop("pos"), np.diff(self._ptr[start : stop + 1]), **values)
+
+
+class CloudWriter(CloudSink):
+    """Writes a pcgen cloud file block after block; use it in a ``with`` statement.
+
+    The file grows with every :meth:`append` and appears under its name when the ``with`` statement
+    ends; if it ends with an error, nothing is left behind.
+
+    Args:
+        path: Name of the file.
+        schema: What the numbers mean.
+        attrs: Further facts to store, anything that JSON can say.
+        compression: gzip level 0 (none) to 9, with byte shuffling.
+
+    Raises:
+        FileError: the file cannot be written.
+
+    >>> import tempfile
+    >>> from pcgen.schema import Quantity
+    >>> schema = Schema(axes=(Quantity("x", "mm"), Quantity("y", "mm")))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with CloudWriter(f"{folder}/a.h5", schema) as writer:
+    ...         writer.append(convention.make(torch.rand(3, 2), [1, 0, 2]))
+    ...     with CloudFile(f"{folder}/a.h5") as file:
+    ...         len(file), file.sizes().tolist(), tuple(file.read(1, 3).pos.shape)
+    (3, [1, 0, 2], (2, 2))
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        schema: Schema,
+        *,
+        attrs: Mapping[str, Any] | None = None,
+        compression: int = 4,
+    ) -> None:
+        if not 0 <= compression <= 9:
+            raise ArgumentError(f"compression: got {compression}, expected a gzip level 0 to 9")
+        self.path, self.schema = Path(path), schema
+        self._header = header(FORMAT, VERSION, schema, attrs or {})
+        self._filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
+        if compression == 0:
+            self._filters = {}
+        self._stack = ExitStack()
+        self._file: h5py.File | None = None
+        self._kinds: dict[str, str] = {}
+        self._rows = self._clouds = 0
+
+    def __len__(self) -> int:
+        """Number of clouds written so far."""
+        return self._clouds
+
+    def __enter__(self) -> Self:
+        temporary = self._stack.enter_context(atomic(self.path))
+        self._file = self._stack.enter_context(h5py.File(temporary, "w"))
+        self._file.attrs.update(self._header)
+        self._create(self._file, "ptr", np.zeros(1, dtype=np.int64))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and not self._kinds:
+            # A file of no clouds is legal and still says how many coordinates it would have.
+            self.append(convention.make(torch.zeros(0, len(self.schema.axes)), []))
+        self._file = None
+        self._stack.__exit__(kind, error, trace)
+
+    def append(self, clouds: Batch) -> None:
+        if self._file is None:
+            raise ArgumentError(f"{self.path}: got append outside of the writer's with statement")
+        check_clouds(clouds, self.schema, first=self._clouds, where=self.path)
+        values = {n: v.detach().cpu().numpy() for n, v in convention.attributes(clouds).items()}
+        kinds = {name: value.dtype.name for name, value in values.items()}
+        if not self._kinds:
+            self._kinds = kinds
+            for name, value in values.items():
+                self._create(self._file, name, value[:0])
+        if kinds != self._kinds:
+            raise DataError(
+                f"{self.path}: got clouds with {_told(kinds)} behind clouds with "
+                f"{_told(self._kinds)}, expected the same attributes in all"
+            )
+        ptr = clouds.ptr[1:].cpu().numpy() + self._rows
+        for name, value in [*values.items(), ("ptr", ptr)]:
+            data = self._file[name]
+            data.resize(len(data) + len(value), axis=0)
+            data[len(data) - len(value) :] = value
+        self._rows, self._clouds = self._rows + len(values["pos"]), self._clouds + len(ptr)
+
+    def _create(self, file: h5py.File, name: str, value: np.ndarray[Any, Any]) -> None:
+        file.create_dataset(
+            name,
+            data=value,
+            maxshape=(None, *value.shape[1:]),
+            chunks=(_ROWS, *(max(columns, 1) for columns in value.shape[1:])),
+            **self._filters,
+        )
+
+
+def _told(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+
+
+def _checked_names(file: h5py.File, path: Path, dimensions: int) -> tuple[str, ...]:
+    """Attributes of the clouds that the file holds, if its data sets have the right shapes."""
+    known = (*convention.POINT_ATTRIBUTES, *convention.CLOUD_ATTRIBUTES)
+    names = tuple(name for name in known if name in file)
+    for name in ("pos", "ptr"):
+        if name not in file:
+            found = ", ".join(file) or "nothing"
+            raise FileError(f"{path}: got the data sets {found}, expected pos and ptr among them")
+    rows = {"pos": file["pos"].shape[0], "ptr": file["ptr"].shape[0]}
+    for name in names:
+        data = file[name]
+        columns = {"pos": (dimensions,), "cell": (dimensions,), "x": data.shape[1:]}
+        columns["y"] = data.shape[1:]
+        length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
+        shape = (length, *columns.get(name, ()))
+        if data.shape != shape or data.dtype.kind not in "fiu":
+            raise FileError(
+                f"{path}: /{name} has shape {data.shape} of {data.dtype}, "
+                f"expected numbers of shape {shape}"
+            )
+    return names
+
+
+def _check_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> None:
+    if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu" or ptr[0] != 0:
+        raise DataError(
+            f"{path}: /ptr is {ptr.dtype} {ptr.shape} beginning with {ptr[:1].tolist()}, "
+            f"expected integers [B+1] that begin with 0"
+        )
+    bad = np.diff(ptr) < 0
+    if bad.any():
+        event = int(bad.argmax())
+        raise DataError(
+            f"{path}: /ptr of event {event} goes from row {ptr[event]} to {ptr[event + 1]}, "
+            f"expected pointers that never fall"
+        )
+    if ptr[-1] != rows:
+        raise DataError(
+            f"{path}: /ptr of event {len(ptr) - 2} ends at row {ptr[-1]}, "
+            f"expected the {rows} rows of /pos"
+        )

@@ -1,0 +1,180 @@
+"""JetNet's layout of jets in HDF5: one class a file, 30 or 150 particles a jet, padded with zeros.
+
+Kansal et al., "Particle Cloud Generation with Message Passing Generative Adversarial Networks",
+NeurIPS 2021, arXiv:2106.11535.
+
+=================== ========= ==============================================================
+dataset             shape     columns
+=================== ========= ==============================================================
+/particle_features  [N, P, 4] eta_rel, phi_rel, pt_rel, mask (1 particle, 0 padding); the mask
+                              may be missing: then rows of zeros are padding
+/jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles
+=================== ========= ==============================================================
+
+As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt].
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.hdf5 import open_hdf5, reading
+from pcgen.io.source import CloudSource
+from pcgen.schema import Quantity, Schema
+
+JETS = Schema(
+    axes=(
+        Quantity("eta_rel", symbol=r"$\eta^\mathrm{rel}$"),
+        Quantity("phi_rel", "rad", 2 * math.pi, r"$\phi^\mathrm{rel}$"),
+    ),
+    weight=Quantity("pt", "GeV", symbol=r"$p_T$"),
+    condition=(Quantity("jet_pt", "GeV", symbol=r"$p_T^\mathrm{jet}$"),),
+    labels=("g", "q", "t", "w", "z"),
+    description="particles of jets, relative to the jet axis",
+)
+
+_BLOCK = 4096
+
+
+class JetNetFile(CloudSource):
+    """A file in JetNet's layout, read as clouds with the schema :data:`JETS`.
+
+    Args:
+        path: File.
+        label: Class of its jets, one of g, q, t, w, z. None: the data set ``label`` or the
+            attribute ``class`` where the file has one, otherwise the file's name where its first
+            or last part is a class with or without a number (``g.hdf5``, ``t150.hdf5``,
+            ``R04_q.hdf5``); jets of no known class have no ``label``.
+
+    Raises:
+        ArgumentError: the label is none of the classes.
+        FileError: the file is missing, truncated, or has other data sets or shapes.
+    """
+
+    def __init__(self, path: str | Path, label: str | None = None) -> None:
+        self.path, self.schema = Path(path), JETS
+        if label is not None and label not in JETS.labels:
+            raise ArgumentError(f"label: got {label!r}, expected one of {', '.join(JETS.labels)}")
+        self._file, self._asked = open_hdf5(path), label
+        try:
+            self._particles, self._jets = _data_sets(self._file, self.path)
+            self._class = label or _class(self._file, self.path)
+        except BaseException:
+            self._file.close()
+            raise
+        self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
+        self._sizes: Tensor | None = None
+
+    def __reduce__(self) -> tuple[type[JetNetFile], tuple[Path, str | None]]:
+        return JetNetFile, (self.path, self._asked)
+
+    def __len__(self) -> int:
+        return int(self._particles.shape[0])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def sizes(self) -> Tensor:
+        """Number of particles of each jet [B]; the masks are read once and counted."""
+        if self._sizes is None:
+            starts = range(0, len(self), _BLOCK)
+            counted = [self._present(start, min(start + _BLOCK, len(self))) for start in starts]
+            rows = [torch.from_numpy(present.sum(1)) for present in counted]
+            self._sizes = torch.cat(rows) if rows else torch.zeros(0, dtype=torch.long)
+        return self._sizes
+
+    def _present(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        with reading(self.path):
+            if self._particles.shape[2] == 3:
+                return (self._particles[start:stop] != 0).any(2)
+            mask = self._particles[start:stop, :, 3]
+        bad = ((mask != 0) & (mask != 1)).any(1)
+        if bad.any():
+            event = int(bad.argmax())
+            raise DataError(
+                f"{self.path}: mask of event {start + event} is not 0 or 1, "
+                f"expected 1 for a particle and 0 for padding in the fourth column"
+            )
+        return mask == 1
+
+    def _read(self, start: int, stop: int) -> Batch:
+        present = self._present(start, stop)
+        with reading(self.path):
+            particles = torch.from_numpy(_floats(self._particles[start:stop])[present])
+            pt = torch.from_numpy(_floats(self._jets[start:stop])[:, 0].copy())
+        sizes = torch.from_numpy(present.sum(1))
+        return convention.make(
+            particles[:, :2].contiguous(),
+            sizes,
+            weight=particles[:, 2] * torch.repeat_interleave(pt, sizes),
+            y=pt[:, None],
+            label=self._label(start, stop),
+        )
+
+    def _label(self, start: int, stop: int) -> Tensor | None:
+        if self._class is not None:
+            return torch.full((stop - start,), JETS.labels.index(self._class))
+        if "label" not in self._file:
+            return None
+        with reading(self.path):
+            return torch.from_numpy(self._file["label"][start:stop].astype(np.int64))
+
+
+def is_jetnet(file: h5py.File) -> bool:
+    """Whether an HDF5 file has JetNet's layout, by the names of its data sets."""
+    return "particle_features" in file
+
+
+def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]:
+    for name in ("particle_features", "jet_features"):
+        if not isinstance(file.get(name), h5py.Dataset):
+            raise FileError(
+                f"{path}: got the data sets {', '.join(file) or 'none'}, "
+                f"expected JetNet's particle_features and jet_features"
+            )
+    particles, jets = file["particle_features"], file["jet_features"]
+    if particles.ndim != 3 or particles.shape[2] not in (3, 4):
+        raise FileError(
+            f"{path}: particle_features has shape {particles.shape}, "
+            f"expected [N, P, 4] of eta_rel, phi_rel, pt_rel, mask"
+        )
+    if jets.shape != (particles.shape[0], 4):
+        raise FileError(
+            f"{path}: jet_features has shape {jets.shape}, "
+            f"expected {(particles.shape[0], 4)} of pt, eta, mass, number of particles"
+        )
+    if "label" in file and file["label"].shape != particles.shape[:1]:
+        raise FileError(
+            f"{path}: label has shape {file['label'].shape}, expected {particles.shape[:1]}"
+        )
+    return particles, jets
+
+
+def _class(file: h5py.File, path: Path) -> str | None:
+    """Class of all jets of the file, where the file or its name says so."""
+    if "label" in file:
+        return None
+    stored = file.attrs.get("class")
+    if isinstance(stored, str) and stored in JETS.labels:
+        return stored
+    parts = re.split(r"[_\-. ]", path.stem)
+    for part in (parts[0], parts[-1]):
+        match = re.fullmatch(r"([gqtwz])\d*", part)
+        if match:
+            return match[1]
+    return None
+
+
+def _floats(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return value if value.dtype in (np.float32, np.float64) else value.astype(np.float32)

@@ -1,0 +1,185 @@
+"""What every file of clouds can do, whatever its layout: tell its sizes, read a contiguous range.
+
+B clouds, N points. Values are checked as they are read and as they are written, so that what leaves
+this floor is finite, has weights ≥ 0 and agrees with its schema; an error names file and event.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.schema import Schema
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class CloudSource(ABC):
+    """A file (or a folder of files) of clouds, read in contiguous blocks.
+
+    Attributes:
+        path: Where it lies.
+        schema: What its numbers mean.
+        attrs: Further facts that were stored with it (how it was made, the grid of its cells).
+    """
+
+    path: Path
+    schema: Schema
+    attrs: dict[str, Any]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of clouds B."""
+
+    @abstractmethod
+    def sizes(self) -> Tensor:
+        """Number of points of each cloud [B], without reading the points."""
+
+    @abstractmethod
+    def _read(self, start: int, stop: int) -> Batch:
+        """The clouds of a range that lies within the file, unchecked."""
+
+    def close(self) -> None:
+        """Give the file back to the system; reading again afterwards is an error."""
+        return
+
+    def read(self, start: int = 0, stop: int | None = None) -> Batch:
+        """The clouds ``start`` to ``stop`` (exclusive; None: to the end), one contiguous read.
+
+        Raises:
+            ArgumentError: the range is not within the file.
+            DataError: a value is NaN, infinite or a negative weight; names file and event.
+            FileError: the file is damaged.
+        """
+        stop = len(self) if stop is None else stop
+        if not 0 <= start <= stop <= len(self):
+            raise ArgumentError(
+                f"{self.path}: got the range {start} to {stop}, "
+                f"expected one within 0 to {len(self)}"
+            )
+        return check_clouds(self._read(start, stop), self.schema, first=start, where=self.path)
+
+    def blocks(self, block: int = 1024) -> Iterator[Batch]:
+        """All clouds in order, ``block`` at a time: a file larger than memory is read this way.
+
+        Raises:
+            ArgumentError: ``block`` is not positive.
+        """
+        if block < 1:
+            raise ArgumentError(f"block: got {block}, expected a positive number of clouds")
+        for start in range(0, len(self), block):
+            yield self.read(start, min(start + block, len(self)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class CloudSink(ABC):
+    """A file of clouds that is being written, block after block, inside a ``with`` statement.
+
+    The file appears under its name when the ``with`` statement ends without an error.
+    """
+
+    @abstractmethod
+    def append(self, clouds: Batch) -> None:
+        """Write the clouds behind those that were written before.
+
+        Raises:
+            DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema;
+                names file and event.
+        """
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Open the temporary file."""
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Move the file into place, or remove it after an error."""
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path, if a file with something in it lies there.
+
+    Raises:
+        FileError: it does not exist, is a folder or is empty.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder, expected a file")
+    if not path.is_file():
+        raise FileError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise FileError(f"{path}: the file is empty (0 bytes)")
+    return path
+
+
+def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path) -> Batch:
+    """Refuse clouds that are not finite, have negative weights or disagree with their schema.
+
+    Args:
+        clouds: A block of a file.
+        schema: What the file says they mean.
+        first: Number of the block's first cloud in the file, for the message.
+        where: File, for the message.
+
+    Raises:
+        DataError: naming file, attribute and event.
+    """
+    columns = {"pos": schema.axes, "x": schema.features, "y": schema.condition}
+    names = {"label": schema.labels, "layer": schema.layers}
+    for name, value in convention.attributes(clouds).items():
+        if name in columns and value.shape[1] != len(columns[name]):
+            known = ", ".join(quantity.name for quantity in columns[name]) or "none"
+            raise DataError(
+                f"{where}: {name} has {value.shape[1]} columns, "
+                f"expected the {len(columns[name])} of the schema ({known})"
+            )
+        bad = _bad(name, value, len(names.get(name, ())))
+        if bad is not None:
+            row, kind = bad
+            event = int(clouds.batch[row]) if name in convention.POINT_ATTRIBUTES else row
+            raise DataError(
+                f"{where}: {name} of event {first + event} is {value[row].tolist()}, "
+                f"expected {kind}"
+            )
+    return clouds
+
+
+def _bad(name: str, value: Tensor, names: int) -> tuple[int, str] | None:
+    """First row that cannot be used and what was expected of it."""
+    kind, bad = "", torch.zeros(0, dtype=torch.bool)
+    if value.is_floating_point():
+        bad, kind = ~torch.isfinite(value), "finite values"
+        if name == "weight":
+            bad, kind = bad | (value < 0), "a finite value that is not negative"
+    elif names:
+        bad, kind = (value < 0) | (value >= names), f"one of the {names} names of the schema"
+    elif name == "layer":
+        bad, kind = value < 0, "a layer number that is not negative"
+    if not bad.any():
+        return None
+    return int(bad.reshape(len(value), -1).any(1).nonzero()[0]), kind
