@@ -1,0 +1,241 @@
+r"""Cardinality: how many points, how much energy, and under which condition.
+
+An empirical law p(y, label, n, total, centroid), kept as a uniform random sample of the training
+clouds. To draw given (y, label) is to pick one stored cloud among the k nearest in y of the same
+class, and to correct its total for the remaining difference in y by the response that was fitted:
+
+    total = total_j m(y) / m(y_j),        m(y) = a + b · y, one least-squares line per class.
+
+So n keeps its spread and its dependence on y and class, total energy and its response to the
+condition are those of the training split, and n and total stay correlated. Ties in y (beams of one
+energy, no condition at all) all count as neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError, DataError
+from pcgen.schema import Schema
+
+_ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
+
+
+class Drawn(NamedTuple):
+    """What is known of clouds before they have points.
+
+    Attributes:
+        sizes: Number of points [B].
+        total: Sum of the weights [B].
+        centroid: Weighted mean of the coordinates [B, D].
+        y: Continuous condition [B, C], None where the schema has none.
+        label: Class [B], None where the schema has none.
+    """
+
+    sizes: Tensor
+    total: Tensor
+    centroid: Tensor
+    y: Tensor | None
+    label: Tensor | None
+
+
+class Cardinality(nn.Module):
+    """Empirical p(y, label) and p(n, total, centroid | y, label) of a training split.
+
+    Args:
+        schema: Says whether clouds have ``y`` and ``label``, and how many columns and classes.
+        capacity: Most clouds that are kept: a uniform random sample where there are more.
+        neighbours: How many stored clouds stand for one value of y.
+        seed: Of the choice of the clouds that are kept.
+    """
+
+    def __init__(
+        self, schema: Schema, *, capacity: int = 8192, neighbours: int = 16, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if capacity < 1 or neighbours < 1:
+            raise ArgumentError(
+                f"Cardinality: got capacity {capacity} and neighbours {neighbours}, expected >= 1"
+            )
+        self.schema, self.neighbours, self.seed = schema, neighbours, seed
+        classes, conditions = len(schema.labels), len(schema.condition)
+        self.stored: Tensor
+        self.sizes: Tensor
+        self.total: Tensor
+        self.centroid: Tensor
+        self.y: Tensor
+        self.label: Tensor
+        self.line: Tensor
+        self.register_buffer("stored", torch.zeros((), dtype=torch.long))
+        self.register_buffer("sizes", torch.zeros(capacity, dtype=torch.long))
+        self.register_buffer("total", torch.zeros(capacity))
+        self.register_buffer("centroid", torch.zeros(capacity, len(schema.axes)))
+        self.register_buffer("y", torch.zeros(capacity, conditions))
+        self.register_buffer("label", torch.zeros(capacity, dtype=torch.long))
+        self.register_buffer("line", torch.zeros(max(classes, 1), 1 + conditions))
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Batch]) -> Cardinality:
+        """Keep a uniform random sample of the clouds of ``batches`` and fit the response.
+
+        Raises:
+            DataError: there are no clouds, or they lack ``y`` or ``label`` that the schema names.
+        """
+        capacity = len(self.sizes)
+        generator = torch.Generator().manual_seed(self.seed)
+        kept: list[Tensor] = []
+        for clouds in batches:
+            rows = self._rows(clouds)
+            # Each cloud has a random key and the smallest stay: a reservoir, batch by batch.
+            key = torch.rand(len(rows[0]), generator=generator, dtype=torch.float64)
+            rows = [key.to(rows[0].device), *rows]
+            kept = [torch.cat(pair) for pair in zip(kept, rows, strict=True)] if kept else rows
+            if len(kept[0]) > capacity:
+                smallest = kept[0].topk(capacity, largest=False).indices
+                kept = [value[smallest] for value in kept]
+        if not kept or not len(kept[0]):
+            raise DataError("Cardinality.fit: got no clouds, expected at least one")
+        for buffer, value in zip(self._buffers_of_clouds(), kept[1:], strict=True):
+            buffer.zero_()
+            buffer[: len(value)] = value.to(buffer)
+        self.stored.fill_(len(kept[0]))
+        self._fit_response()
+        return self
+
+    def draw(
+        self,
+        number: int,
+        *,
+        y: Tensor | None = None,
+        label: Tensor | None = None,
+        sizes: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Drawn:
+        """Draw what is not given, given what is.
+
+        Args:
+            number: B.
+            y: [B, C], or None.
+            label: [B], or None.
+            sizes: [B], or None.
+            generator: On the device of the buffers.
+
+        Raises:
+            ArgumentError: nothing was fitted, or a class has no cloud in the training split.
+        """
+        if not self.stored:
+            raise ArgumentError("Cardinality: nothing was fitted, expected a trained model")
+        y = y if self.schema.condition else None
+        label = label if self.schema.labels else None
+        if label is not None:
+            self._check_classes(label)
+        row = self._pick(number, y, label, sizes, generator)
+        given = y if y is not None else self.y[row]
+        kind = label if label is not None else self.label[row]
+        total = self.total[row] * self._ratio(given, row, kind)
+        points = sizes if sizes is not None else self.sizes[row]
+        return Drawn(
+            points,
+            torch.where(points > 0, total, 0.0),
+            self.centroid[row],
+            given if self.schema.condition else None,
+            kind if self.schema.labels else None,
+        )
+
+    def _buffers_of_clouds(self) -> list[Tensor]:
+        return [self.sizes, self.total, self.centroid, self.y, self.label]
+
+    def _rows(self, clouds: Batch) -> list[Tensor]:
+        number, pos = clouds.num_graphs, clouds.pos
+        for name, expected in (("y", self.schema.condition), ("label", self.schema.labels)):
+            if expected and clouds.get(name) is None:
+                raise DataError(f"{name}: got clouds without it, expected it as the schema says")
+        weight, total = cl.weights(clouds), cl.total(clouds)
+        moment = pos.new_zeros(number, pos.shape[1])
+        moment = moment.index_add(0, clouds.batch, weight[:, None] * pos)
+        centroid = moment / torch.where(total > 0, total, 1.0)[:, None]
+        y = clouds.y if self.schema.condition else pos.new_zeros(number, 0)
+        label = clouds.label if self.schema.labels else clouds.ptr.new_zeros(number)
+        return [cl.sizes(clouds), total, centroid, y, label]
+
+    def _fit_response(self) -> None:
+        stored = int(self.stored)
+        for kind in range(len(self.line)):
+            of_class = self.label[:stored] == kind
+            y, total = self.y[:stored][of_class].double(), self.total[:stored][of_class].double()
+            line = self.line.new_zeros(self.line.shape[1], dtype=torch.float64)
+            line[0] = 1.0
+            if len(y) and y.shape[1]:
+                # Relative errors count, so that 1 GeV is described as well as 1 TeV.
+                weight = 1.0 / (total + 0.01 * total.mean()).clamp(min=1e-30)
+                scale = y.abs().mean(0).clamp(min=1e-30)
+                design = torch.cat([torch.ones_like(y[:, :1]), y / scale], 1) * weight[:, None]
+                line = torch.linalg.pinv(design, rtol=1e-6) @ (total * weight)
+                line[1:] /= scale
+            self.line[kind] = line.to(self.line)
+
+    def _ratio(self, y: Tensor, row: Tensor, label: Tensor) -> Tensor:
+        """m(y) / m(y_j), and 1 where the line makes no sense (not positive)."""
+        line = self.line[label]
+        here = line[:, 0] + (line[:, 1:] * y).sum(1)
+        there = line[:, 0] + (line[:, 1:] * self.y[row]).sum(1)
+        sensible = (here > 0) & (there > 0)
+        return torch.where(sensible, here / torch.where(sensible, there, 1.0), 1.0)
+
+    def _check_classes(self, label: Tensor) -> None:
+        seen = self.label[: int(self.stored)].unique()
+        unknown = label[~torch.isin(label, seen)]
+        if len(unknown):
+            names, kind = self.schema.labels, int(unknown[0])
+            known = ", ".join(names[int(k)] for k in seen)
+            name = repr(names[kind]) if 0 <= kind < len(names) else str(kind)
+            raise ArgumentError(
+                f"label: got {name}, expected a class of the training split: {known}"
+            )
+
+    def _pick(
+        self,
+        number: int,
+        y: Tensor | None,
+        label: Tensor | None,
+        sizes: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Row of one stored cloud that fits what is given, for each cloud asked for [B]."""
+        stored = int(self.stored)
+        ask, have = self.y.new_zeros(number, 0), self.y.new_zeros(stored, 0)
+        if y is not None:
+            ask, have = torch.cat([ask, y], 1), torch.cat([have, self.y[:stored]], 1)
+        if sizes is not None:
+            ask = torch.cat([ask, sizes.to(ask).log1p()[:, None]], 1)
+            have = torch.cat([have, self.sizes[:stored].to(have).log1p()[:, None]], 1)
+        if not have.shape[1] and label is None:
+            where = torch.rand(number, generator=generator, device=have.device)
+            return (where * stored).long().clamp(max=stored - 1)
+        scale = (have - have.mean(0)).square().mean(0).sqrt()
+        scale = torch.where(scale > 0, scale, 1.0)
+        ask, have = ask / scale, have / scale
+        picked = [
+            self._pick_among(ask[rows], have, None if label is None else label[rows], generator)
+            for rows in torch.arange(number, device=have.device).split(_ROWS)
+        ]
+        return torch.cat(picked) if picked else self.sizes.new_zeros(0)
+
+    def _pick_among(
+        self, ask: Tensor, have: Tensor, label: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor:
+        distance = torch.cdist(ask, have, compute_mode="donot_use_mm_for_euclid_dist")
+        if label is not None:
+            distance[label[:, None] != self.label[: len(have)]] = torch.inf
+        k = min(self.neighbours, len(have))
+        radius = distance.kthvalue(k, dim=1, keepdim=True).values
+        # As many as the class has, all of them where ties make them more than k.
+        near = (distance <= radius) & distance.isfinite()
+        key = torch.rand(distance.shape, generator=generator, device=distance.device)
+        return torch.where(near, key, -1.0).argmax(1)
