@@ -1,7 +1,8 @@
-"""Shared by all tests: hypothesis without a clock, and a seeded torch."""
+"""Shared by all tests: hypothesis without a clock, a seeded torch, and a run without the extras."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,20 @@ from hypothesis import settings
 
 settings.register_profile("pcgen", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("pcgen")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-kernels",
+        action="store_true",
+        help="run as where torch-scatter and torch-cluster are not installed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--without-kernels"):
+        # None in sys.modules makes every import of the name fail, in PyG as in pcgen.
+        sys.modules.update(dict.fromkeys(["torch_scatter", "torch_cluster"]))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,27 @@
+"""``import pcgen`` is instant: the heavy libraries are imported where they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {"torch", "open3d", "torch_geometric", "matplotlib", "h5py", "pythia8mc", "lightning_fabric"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_loads_no_heavy_library():
+    assert not loaded_by("import pcgen") & HEAVY
+
+
+def test_the_check_can_fail():
+    assert "h5py" in loaded_by("import pcgen.io") & HEAVY
+
+
+def test_open3d_and_pythia_wait_until_they_are_needed():
+    modules = loaded_by("import pcgen.viewing, pcgen.plotting, pcgen.metrics, pcgen.datasets.jets")
+    assert not modules & {"open3d", "pythia8mc", "torch_cluster", "torch_scatter"}

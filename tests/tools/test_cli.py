@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+
+import pcgen
+from pcgen.errors import DataError
+from pcgen.tools import cli
+
+
+def command(source: str, *, threshold: float = 0.0, mode: Literal["a", "b"] = "a", raw: bool = False):
+    """Do something with a file.
+
+    Args:
+        source: File to read.
+        threshold: Energy [GeV] below which a cell is empty.
+        mode: How.
+        raw: As it is.
+    """
+    if source == "bad":
+        raise DataError("bad: got NaN, expected numbers")
+    print(source, threshold, mode, raw)
+
+
+@pytest.fixture(autouse=True)
+def _commands(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "do it", (f"{__name__}:command", "do something"))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[command.__module__])
+
+
+def test_options_come_from_the_signature(capsys):
+    assert cli.main(["do", "it", "file", "--threshold", "0.5", "--mode=b"]) == 0
+    assert capsys.readouterr().out == "file 0.5 b False\n"
+
+
+def test_a_flag_needs_no_value(capsys):
+    assert cli.main(["do", "it", "file", "--raw", "--mode", "b"]) == 0
+    assert cli.main(["do", "it", "file", "--raw", "false"]) == 0
+    assert capsys.readouterr().out == "file 0.0 b True\nfile 0.0 a False\n"
+
+
+def test_help_speaks_the_docstring(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["do", "it", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "Do something with a file." in text
+    assert "Energy [GeV] below which" in text
+    assert "--print_config" in text
+
+
+def test_a_printed_configuration_can_be_read_back(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        cli.main(["do", "it", "file", "--threshold", "0.25", "--print_config"])
+    path = tmp_path / "config.yaml"
+    path.write_text(capsys.readouterr().out)
+    assert cli.main(["do", "it", "file", "--config", str(path)]) == 0
+    assert "0.25" in capsys.readouterr().out
+
+
+def test_errors_are_one_line_and_a_status(capsys):
+    assert cli.main(["do", "it", "bad"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "pcgen: bad: got NaN, expected numbers\n"
+    assert captured.out == ""
+
+
+def test_a_wrong_value_is_refused_with_the_choices(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["do", "it", "file", "--mode", "c"])
+    assert stop.value.code == 2
+    assert "['a', 'b']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["simulate"], ["train", "no-such-recipe"]])
+def test_an_unknown_command_lists_the_known_ones(words, capsys):
+    assert cli.main(words) == 2
+    assert "expected" in capsys.readouterr().err
+
+
+def test_help_lists_every_command(capsys):
+    assert cli.main([]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
+    assert cli.main(["--version"]) == 0
+    assert pcgen.__version__ in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_torch():
+    code = (
+        "import sys; from pcgen.tools.cli import main; main([]);"
+        "sys.exit(bool({'torch', 'open3d'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
