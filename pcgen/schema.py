@@ -92,7 +92,7 @@ class Schema:
         True
         """
         try:
-            fields = dict(data)
+            fields = {"axes": data["axes"], **data}
             for name in ("axes", "features", "condition"):
                 fields[name] = tuple(Quantity(**q) for q in fields.get(name, ()))
             if fields.get("weight") is not None:

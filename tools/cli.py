@@ -109,7 +109,7 @@ def _parser(name: str, summary: str) -> ArgumentParser:
 def _run(name: str, function: Callable[..., Any], argv: list[str]) -> int:
     parser = _parser(name, _summary(function))
     parser.add_function_arguments(function, as_group=False, as_positional=True)
-    options = parser.instantiate_classes(parser.parse_args(_spelt(argv, function))).as_dict()
+    options = parser.parse_args(_spelt(argv, function)).as_dict()
     options.pop("config", None)
     function(**options)
     return 0
@@ -136,7 +136,7 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
         function, as_group=False, skip={"recipe", "recipe_arguments"}, as_positional=False
     )
     words = _spelt(argv[1:], recipe, function)
-    options = parser.instantiate_classes(parser.parse_args(words)).as_dict()
+    options = parser.parse_args(words).as_dict()
     options.pop("config", None)
     arguments = {key: options.pop(key) for key in list(options) if key in own}
     function(name, arguments, **options)
