@@ -1,1 +1,30 @@
-"""Blocks, encoders, decoders and critics for clouds."""
+"""Blocks, encoders, decoders and critics for clouds.
+
+Networks see standardised clouds: the channels ``cat(pos, x)`` of each point and, where they are
+conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clouds) -> [B, F]`` and
+``features(clouds) -> [N, F']``; one column of it makes a critic. A decoder maps
+``forward(code [B, Z], sizes [B], y, generator)`` to clouds. No net looks across clouds, so what a
+cloud is mapped to does not depend on the batch it comes in.
+"""
+
+from pcgen.nn.decoders import MLPDecoder, SetDecoder
+from pcgen.nn.epic import EPiCEncoder, EPiCLayer
+from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
+from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
+from pcgen.nn.pooling import pool, scaled_sum
+
+__all__ = [
+    "LEAKY",
+    "MLP",
+    "EPiCEncoder",
+    "EPiCLayer",
+    "MLPDecoder",
+    "PointNet",
+    "SetDecoder",
+    "TransformNet",
+    "orthogonality",
+    "pool",
+    "scaled_sum",
+    "spectral_normed",
+    "weight_normed",
+]

@@ -1,0 +1,192 @@
+"""Decoders: code, sizes, condition and noise to clouds in standardised units.
+
+A decoder makes the channels of :func:`pcgen.standardize.channels`: ``pos`` and ``x``, with the
+standardised logarithm of the fraction last where points carry a weight. It does not make the
+weight: that is ``Standardize.fractions(x, ptr)``, and the model attaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Batch
+
+from pcgen import clouds as pc
+from pcgen.errors import ArgumentError
+from pcgen.nn.epic import EPiCLayer
+from pcgen.nn.mlp import LEAKY, MLP, Activation, Linear, Norm, with_condition
+
+
+class SetDecoder(nn.Module):
+    """Any number of points from a code: EPiC layers on noise of their own per point.
+
+    The points are exchangeable: permuting the noise permutes the points.
+
+    Args:
+        code_channels: Columns Z of the code.
+        dimensions: Coordinates D of a point.
+        features: Columns of ``x``, the logarithm of the fraction included; 0 for none.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Channels of a point inside.
+        global_channels: Channels of the cloud's vector inside.
+        noise_channels: Standard normal numbers that each point starts from.
+        layers: Number of EPiC layers.
+        linear: Makes the linear layers.
+        sum_scale: See :class:`~pcgen.nn.epic.EPiCLayer`.
+
+    >>> decoder = SetDecoder(16, 2, 1)
+    >>> clouds = decoder(torch.zeros(2, 16), torch.tensor([3, 0]))
+    >>> clouds.pos.shape, clouds.x.shape, clouds.ptr.tolist()
+    (torch.Size([3, 2]), torch.Size([3, 1]), [0, 3, 3])
+    """
+
+    def __init__(
+        self,
+        code_channels: int,
+        dimensions: int,
+        features: int,
+        *,
+        condition_channels: int = 0,
+        hidden: int = 128,
+        global_channels: int = 32,
+        noise_channels: int = 8,
+        layers: int = 4,
+        linear: Linear = nn.Linear,
+        sum_scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        context = code_channels + condition_channels
+        self.code_channels = code_channels
+        self.dimensions = dimensions
+        self.condition_channels = condition_channels
+        self.noise_channels = noise_channels
+        self.global_in = linear(context, hidden)
+        self.global_out = linear(hidden, global_channels)
+        self.point_in = linear(noise_channels, hidden)
+        self.layers = nn.ModuleList(
+            EPiCLayer(
+                hidden,
+                global_channels,
+                condition_channels=context,
+                linear=linear,
+                sum_scale=sum_scale,
+            )
+            for _ in range(layers)
+        )
+        self.point_out = linear(hidden, dimensions + features)
+
+    def forward(
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        y: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Clouds of ``sizes`` [B] points from codes [B, Z] and conditions [B, K].
+
+        The noise is drawn where ``generator`` lives, so that a generator of the CPU gives the same
+        numbers whatever the device of the code.
+
+        Raises:
+            ArgumentError: code, sizes or condition have the wrong shape.
+        """
+        _check_code(code, sizes, self.code_channels)
+        shape = (int(sizes.sum()), self.noise_channels)
+        device = code.device if generator is None else generator.device
+        noise = torch.randn(shape, generator=generator, device=device).to(code)
+        return self.decode(code, sizes, noise, y)
+
+    def decode(self, code: Tensor, sizes: Tensor, noise: Tensor, y: Tensor | None = None) -> Batch:
+        """The deterministic part of :meth:`forward`, for given noise [N, noise_channels]."""
+        context = with_condition(code, y, self.condition_channels)
+        g = F.leaky_relu(self.global_out(F.leaky_relu(self.global_in(context))))
+        x = F.leaky_relu(self.point_in(noise))
+        rows = pc.make(noise, sizes)
+        for layer in self.layers:
+            x, g = layer(x, g, rows, context)
+        return _to_clouds(self.point_out(x), sizes, self.dimensions)
+
+
+class MLPDecoder(nn.Module):
+    """A fixed list of points from a code, of which a cloud takes its first n.
+
+    The decoder of Achlioptas et al., "Learning representations and generative models for 3D point
+    clouds", arXiv 1707.02392: fully connected layers to all coordinates of all points.
+
+    Args:
+        code_channels: Columns Z of the code.
+        dimensions: Coordinates D of a point.
+        features: Columns of ``x``, the logarithm of the fraction included; 0 for none.
+        max_points: Length P of the list.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Width of each hidden layer.
+        activation: Makes the non-linearity.
+        norm: Makes the normalisation; None for none, as in the paper.
+    """
+
+    def __init__(
+        self,
+        code_channels: int,
+        dimensions: int,
+        features: int,
+        *,
+        max_points: int,
+        condition_channels: int = 0,
+        hidden: Sequence[int] = (256, 256),
+        activation: Activation = LEAKY,
+        norm: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        self.code_channels = code_channels
+        self.dimensions = dimensions
+        self.max_points = max_points
+        self.mlp = MLP(
+            code_channels,
+            hidden,
+            max_points * (dimensions + features),
+            condition_channels=condition_channels,
+            activation=activation,
+            norm=norm,
+        )
+
+    def forward(
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        y: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Clouds of ``sizes`` [B] points from codes [B, Z] and conditions [B, K].
+
+        ``generator`` is not used: the points are a function of the code.
+
+        Raises:
+            ArgumentError: a size is above ``max_points``, or a shape is wrong.
+        """
+        _check_code(code, sizes, self.code_channels)
+        if len(sizes) and int(sizes.max()) > self.max_points:
+            raise ArgumentError(
+                f"sizes: got a cloud of {int(sizes.max())} points, expected at most "
+                f"{self.max_points}, the max_points of this decoder"
+            )
+        points = self.mlp(code, y).view(len(code), self.max_points, -1)
+        present = torch.arange(self.max_points, device=code.device) < sizes[:, None]
+        return _to_clouds(points[present], sizes, self.dimensions)
+
+
+def _check_code(code: Tensor, sizes: Tensor, code_channels: int) -> None:
+    if code.shape != (len(sizes), code_channels) or sizes.dim() != 1:
+        raise ArgumentError(
+            f"decoder: got code {tuple(code.shape)} and sizes {tuple(sizes.shape)}, "
+            f"expected [B, {code_channels}] and [B]"
+        )
+    if len(sizes) and int(sizes.min()) < 0:
+        raise ArgumentError(f"sizes: got {int(sizes.min())}, expected non-negative numbers")
+
+
+def _to_clouds(points: Tensor, sizes: Tensor, dimensions: int) -> Batch:
+    pos, x = points[:, :dimensions], points[:, dimensions:]
+    return pc.make(pos, sizes, x=x if x.shape[1] else None)

@@ -1,0 +1,153 @@
+r"""EPiC: equivariant point-cloud layers whose cost is linear in the number of points.
+
+Points :math:`x_i` and one vector :math:`g` of the cloud speak to each other through pooling:
+
+.. math::
+    g &\leftarrow \phi(W_2\,\phi(W_1 [\bar x, \textstyle\sum_i x_i, g]) + g) \\
+    x_i &\leftarrow \phi(V_2\,\phi(V_1 [x_i, g]) + x_i)
+
+with :math:`\phi` a leaky ReLU. Buhmann, Kasieczka and Thaler, "EPiC-GAN: equivariant point cloud
+generation for particle jets", SciPost Phys. 15 (2023) 130, arXiv 2301.08128.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Batch
+
+from pcgen.nn.mlp import Linear, with_condition
+from pcgen.ops.segments import segment_sum
+from pcgen.standardize import channels
+
+
+class EPiCLayer(nn.Module):
+    """One exchange between the points and the vector of their cloud.
+
+    Args:
+        point_channels: Channels L of a point.
+        global_channels: Channels G of the cloud's vector.
+        condition_channels: Channels K of a condition that both steps see beside g.
+        linear: Makes the linear layers; :func:`~pcgen.nn.mlp.weight_normed` as in the paper.
+        sum_scale: Factor of the sum over the points. :math:`W_1` can absorb it, so it only sets
+            the scale at the start: 1 in EPiC-GAN; smaller for clouds of more than tens of points.
+    """
+
+    def __init__(
+        self,
+        point_channels: int,
+        global_channels: int,
+        *,
+        condition_channels: int = 0,
+        linear: Linear = nn.Linear,
+        sum_scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        context = global_channels + condition_channels
+        self.point_channels = point_channels
+        self.sum_scale = sum_scale
+        self.global_in = linear(2 * point_channels + context, point_channels)
+        self.global_out = linear(point_channels, global_channels)
+        self.point_in = linear(point_channels + context, point_channels)
+        self.point_out = linear(point_channels, point_channels)
+
+    def forward(
+        self, x: Tensor, g: Tensor, clouds: Batch, y: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """New points [N, L] and vectors [B, G], from points, vectors and condition [B, K].
+
+        Args:
+            x: [N, L].
+            g: [B, G].
+            clouds: Says by ``batch`` and ``ptr`` which point is in which cloud.
+            y: [B, K], where the layer is conditional.
+        """
+        pooled = pool_mean_sum(x, clouds.ptr, self.sum_scale)
+        context = [] if y is None else [y]
+        hidden = F.leaky_relu(self.global_in(torch.cat([pooled, g, *context], 1)))
+        g = F.leaky_relu(self.global_out(hidden) + g)
+        # V1 [x, g] = V1x x + V1g g: the second product once per cloud, not once per point.
+        own, shared = self.point_in.weight.split(
+            [self.point_channels, self.point_in.in_features - self.point_channels], 1
+        )
+        of_cloud = F.linear(torch.cat([g, *context], 1), shared, self.point_in.bias)
+        hidden = F.leaky_relu(F.linear(x, own) + of_cloud[clouds.batch])
+        return F.leaky_relu(self.point_out(hidden) + x), g
+
+
+def pool_mean_sum(x: Tensor, ptr: Tensor, sum_scale: float) -> Tensor:
+    """Mean and scaled sum of the points of each cloud [B, 2 C]; zeros for an empty one."""
+    total = segment_sum(x, ptr)
+    number = (ptr[1:] - ptr[:-1]).clamp(min=1)[:, None]
+    return torch.cat([total / number, sum_scale * total], 1)
+
+
+class EPiCEncoder(nn.Module):
+    """Encoder or critic of EPiC layers: clouds to rows [B, out_channels].
+
+    Args:
+        in_channels: Channels of a point as in :func:`pcgen.standardize.channels`.
+        out_channels: Channels of the result.
+        hidden: Channels of a point inside.
+        global_channels: Channels of the cloud's vector inside.
+        layers: Number of EPiC layers.
+        condition_channels: Columns K of ``clouds.y``; 0 ignores it.
+        linear: Makes the linear layers.
+        sum_scale: See :class:`EPiCLayer`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        hidden: int = 128,
+        global_channels: int = 32,
+        layers: int = 3,
+        condition_channels: int = 0,
+        linear: Linear = nn.Linear,
+        sum_scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.condition_channels = condition_channels
+        self.sum_scale = sum_scale
+        self.point_in = linear(in_channels, hidden)
+        self.point_hidden = linear(hidden, hidden)
+        self.global_in = linear(2 * hidden + condition_channels, hidden)
+        self.global_hidden = linear(hidden, global_channels)
+        self.layers = nn.ModuleList(
+            EPiCLayer(
+                hidden,
+                global_channels,
+                condition_channels=condition_channels,
+                linear=linear,
+                sum_scale=sum_scale,
+            )
+            for _ in range(layers)
+        )
+        self.head_in = linear(2 * hidden + global_channels + condition_channels, hidden)
+        self.head_out = linear(hidden, out_channels)
+
+    def _run(self, clouds: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        y = clouds.y if self.condition_channels else None
+        x = F.leaky_relu(self.point_in(channels(clouds)))
+        x = F.leaky_relu(self.point_hidden(x) + x)
+        pooled = pool_mean_sum(x, clouds.ptr, self.sum_scale)
+        pooled = with_condition(pooled, y, self.condition_channels)
+        g = F.leaky_relu(self.global_hidden(F.leaky_relu(self.global_in(pooled))))
+        for layer in self.layers:
+            x, g = layer(x, g, clouds, y)
+        return x, g, y
+
+    def features(self, clouds: Batch) -> Tensor:
+        """Features of each point in its cloud [N, hidden]."""
+        return self._run(clouds)[0]
+
+    def forward(self, clouds: Batch) -> Tensor:
+        """Standardised clouds -> [B, out_channels]."""
+        x, g, y = self._run(clouds)
+        pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), g], 1)
+        pooled = with_condition(pooled, y, self.condition_channels)
+        return self.head_out(F.leaky_relu(self.head_in(pooled)))

@@ -1,0 +1,37 @@
+"""From points to clouds: reductions of ragged rows, side by side.
+
+A reduction is any function of rows [N, C] and a pointer [B+1] to [B, C]: those of
+:mod:`pcgen.ops.segments`. An empty cloud pools to zeros. The maximum alone does not see how often
+a point occurs and cannot represent a sum such as the mass of a jet; mean and sum can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from pcgen.ops.segments import segment_sum
+
+Reduction = Callable[[Tensor, Tensor], Tensor]
+
+
+def pool(value: Tensor, ptr: Tensor, reductions: Sequence[Reduction]) -> Tensor:
+    """The reductions of rows [N, C], one after the other [B, len(reductions) * C].
+
+    >>> from pcgen.ops.segments import segment_max, segment_mean
+    >>> value, ptr = torch.tensor([[1.0], [3.0]]), torch.tensor([0, 2, 2])
+    >>> pool(value, ptr, (segment_max, segment_mean)).tolist()
+    [[3.0, 2.0], [0.0, 0.0]]
+    """
+    return torch.cat([reduce(value, ptr) for reduce in reductions], 1)
+
+
+def scaled_sum(scale: float) -> Reduction:
+    """The sum times a constant, which keeps the pooled numbers of large clouds of order 1."""
+
+    def reduce(value: Tensor, ptr: Tensor) -> Tensor:
+        return scale * segment_sum(value, ptr)
+
+    return reduce
