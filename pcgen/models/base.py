@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,19 +85,25 @@ class GenerativeModel(nn.Module, ABC):
     @abstractmethod
     def sample(
         self,
-        sizes: Tensor | Sequence[int] | None = None,
-        y: Tensor | Sequence[Sequence[float]] | None = None,
-        label: Tensor | Sequence[int] | None = None,
+        sizes: Tensor | Sequence[int] | int | None = None,
+        y: Tensor | Sequence[Any] | float | None = None,
+        label: Tensor | Sequence[Any] | int | str | None = None,
         *,
         number: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Draw clouds in physical units, with ``y`` and ``label`` where the schema has them.
 
+        A single value holds for all clouds: ``sample(label="t", y=1000.0, number=100)``.
+
         Args:
             sizes: Points of each cloud [B]; None: drawn from p(n | y, label).
             y: Continuous condition [B, C]; None: drawn as in the training split.
-            label: Class [B]; None: drawn as in the training split.
+            label: Class [B], by number or name; None: drawn as in the training split.
             number: How many clouds, where none of the above says it.
             generator: Source of all randomness.
+
+        Raises:
+            ArgumentError: nothing says how many clouds, arguments do not fit together, a class was
+                not in the training split, or the model was not trained.
         """

@@ -22,6 +22,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
+from pcgen.models.drawing import uniform
 from pcgen.schema import Schema
 
 _ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
@@ -124,7 +125,7 @@ class Cardinality(nn.Module):
             y: [B, C], or None.
             label: [B], or None.
             sizes: [B], or None.
-            generator: On the device of the buffers.
+            generator: Source of all randomness.
 
         Raises:
             ArgumentError: nothing was fitted, or a class has no cloud in the training split.
@@ -216,8 +217,8 @@ class Cardinality(nn.Module):
             ask = torch.cat([ask, sizes.to(ask).log1p()[:, None]], 1)
             have = torch.cat([have, self.sizes[:stored].to(have).log1p()[:, None]], 1)
         if not have.shape[1] and label is None:
-            where = torch.rand(number, generator=generator, device=have.device)
-            return (where * stored).long().clamp(max=stored - 1)
+            where = uniform((number,), have, generator) * stored
+            return where.long().clamp(max=stored - 1)
         scale = (have - have.mean(0)).square().mean(0).sqrt()
         scale = torch.where(scale > 0, scale, 1.0)
         ask, have = ask / scale, have / scale
@@ -237,5 +238,5 @@ class Cardinality(nn.Module):
         radius = distance.kthvalue(k, dim=1, keepdim=True).values
         # As many as the class has, all of them where ties make them more than k.
         near = (distance <= radius) & distance.isfinite()
-        key = torch.rand(distance.shape, generator=generator, device=distance.device)
-        return torch.where(near, key, -1.0).argmax(1)
+        which = (uniform((len(ask),), have, generator) * near.sum(1)).long()
+        return (near.cumsum(1) > which[:, None]).byte().argmax(1)

@@ -1,0 +1,137 @@
+"""What a user may ask a model for, in the forms that are handy, as tensors that fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError
+from pcgen.schema import Schema
+
+
+class Request(NamedTuple):
+    """Clouds asked for: how many, and what is fixed about them.
+
+    Attributes:
+        number: B.
+        sizes: [B] or None.
+        y: [B, C] or None.
+        label: [B] or None.
+    """
+
+    number: int
+    sizes: Tensor | None
+    y: Tensor | None
+    label: Tensor | None
+
+
+def resolve(
+    schema: Schema,
+    sizes: Tensor | Sequence[int] | int | None,
+    y: Tensor | Sequence[Any] | float | None,
+    label: Tensor | Sequence[Any] | int | str | None,
+    number: int | None,
+    device: torch.device,
+) -> Request:
+    """Tensors of one length B from tensors, lists or single values that hold for every cloud.
+
+    Args:
+        schema: Of the clouds.
+        sizes: Points of each cloud [B].
+        y: Condition [B, C]; where C is 1, numbers [B] will do.
+        label: Classes [B], by number or name.
+        number: B; not needed where another argument says it. What has length 1 is for all clouds.
+        device: Of the result.
+
+    Raises:
+        ArgumentError: the arguments are of different length, a size is negative, a condition is
+            not finite, a class is unknown, or the schema has no such thing.
+
+    >>> from pcgen.schema import Quantity
+    >>> schema = Schema((Quantity("x"),), condition=(Quantity("pt", "GeV"),), labels=("q", "t"))
+    >>> asked = resolve(schema, None, 1000.0, "t", 3, torch.device("cpu"))
+    >>> asked.y.tolist(), asked.label.tolist()
+    ([[1000.0], [1000.0], [1000.0]], [1, 1, 1])
+    """
+    if y is not None and not schema.condition:
+        raise ArgumentError("y: got a condition, expected none: the clouds of this model have none")
+    if label is not None and not schema.labels:
+        raise ArgumentError("label: got a class, expected none: the clouds of this model have none")
+    asked = {
+        "sizes": None if sizes is None else _integers("sizes", sizes),
+        "y": None if y is None else _condition(schema, y),
+        "label": None if label is None else _classes(schema, label),
+    }
+    count = _number({n: len(v) for n, v in asked.items() if v is not None}, number)
+    smallest = asked["sizes"]
+    if smallest is not None and bool((smallest < 0).any()):
+        raise ArgumentError(f"sizes: got {int(smallest.min())}, expected numbers >= 0")
+    spread = {
+        n: None if v is None else v.to(device).expand(count, *v.shape[1:]) for n, v in asked.items()
+    }
+    return Request(count, spread["sizes"], spread["y"], spread["label"])
+
+
+def _number(lengths: dict[str, int], number: int | None) -> int:
+    """B, from arguments of length B or 1."""
+    given = lengths if number is None else {**lengths, "number": number}
+    several = {length for name, length in given.items() if length != 1 or name == "number"}
+    if not given or len(several) > 1 or min(given.values()) < 0:
+        found = ", ".join(f"{length} by {name}" for name, length in given.items()) or "no number"
+        raise ArgumentError(f"clouds to sample: got {found}, expected one number >= 0")
+    return several.pop() if several else 1
+
+
+def _integers(name: str, value: Any) -> Tensor:
+    """[B] or [1]."""
+    try:
+        number = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(f"{name}: got {value!r}, expected integers") from error
+    kind = number.dtype
+    whole = not kind.is_floating_point and not kind.is_complex and kind != torch.bool
+    if number.dim() > 1 or (not whole and number.numel()):
+        raise ArgumentError(f"{name}: got {kind} {tuple(number.shape)}, expected integers [B]")
+    return number.long().reshape(-1)
+
+
+def _condition(schema: Schema, value: Any) -> Tensor:
+    """[B, C] or [1, C]."""
+    columns = len(schema.condition)
+    try:
+        y = torch.as_tensor(value).to(torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(f"y: got {value!r}, expected numbers [B, {columns}]") from error
+    if columns == 1 and y.dim() <= 1:
+        y = y.reshape(-1, 1)
+    elif y.dim() == 1:
+        y = y[None]
+    if y.dim() != 2 or y.shape[1] != columns:
+        names = ", ".join(quantity.name for quantity in schema.condition)
+        raise ArgumentError(f"y: got {tuple(y.shape)}, expected [B, {columns}] ({names})")
+    if not bool(y.isfinite().all()):
+        raise ArgumentError("y: got a value that is not finite, expected finite numbers")
+    return y
+
+
+def _classes(schema: Schema, value: Any) -> Tensor:
+    """[B] or [1]; names become numbers."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Tensor) and isinstance(names, Sequence):
+        names = [_class(schema, name) if isinstance(name, str) else name for name in names]
+    label = _integers("label", names)
+    if len(label) and (int(label.min()) < 0 or int(label.max()) >= len(schema.labels)):
+        raise ArgumentError(
+            f"label: got values from {int(label.min())} to {int(label.max())}, "
+            f"expected 0 to {len(schema.labels) - 1} ({', '.join(schema.labels)})"
+        )
+    return label
+
+
+def _class(schema: Schema, name: str) -> int:
+    if name not in schema.labels:
+        raise ArgumentError(f"label: got {name!r}, expected one of {', '.join(schema.labels)}")
+    return schema.labels.index(name)
