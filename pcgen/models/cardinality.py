@@ -238,5 +238,6 @@ class Cardinality(nn.Module):
         radius = distance.kthvalue(k, dim=1, keepdim=True).values
         # As many as the class has, all of them where ties make them more than k.
         near = (distance <= radius) & distance.isfinite()
-        which = (uniform((len(ask),), have, generator) * near.sum(1)).long()
+        found = near.sum(1)
+        which = (uniform((len(ask),), have, generator) * found).long().minimum(found - 1)
         return (near.cumsum(1) > which[:, None]).byte().argmax(1)
