@@ -29,7 +29,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.moments import Moments
+from pcgen.ops.moments import Moments, Scale
 from pcgen.ops.segments import segment_softmax
 from pcgen.schema import Schema
 
@@ -37,35 +37,6 @@ from pcgen.schema import Schema
 def channels(clouds: Batch) -> Tensor:
     """What networks see of each point: ``pos`` and then ``x`` [N, D + F]."""
     return clouds.pos if clouds.get("x") is None else torch.cat([clouds.pos, clouds.x], 1)
-
-
-class Scale(nn.Module):
-    """A shift and a scale of each column, in float64 buffers.
-
-    Args:
-        columns: Number of columns C.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, columns: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(columns, dtype=torch.float64))
-        self.register_buffer("std", torch.ones(columns, dtype=torch.float64))
-
-    def set(self, mean: Tensor, variance: Tensor) -> None:
-        """Mean and variance [C]; a column that does not vary is shifted and not scaled."""
-        self.mean.copy_(mean)
-        self.std.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
-
-    def forward(self, value: Tensor) -> Tensor:
-        """(value - mean) / std of rows [N, C]."""
-        return (value - self.mean.to(value)) / self.std.to(value)
-
-    def inverse(self, value: Tensor) -> Tensor:
-        """value * std + mean of rows [N, C]."""
-        return value * self.std.to(value) + self.mean.to(value)
 
 
 class Standardize(nn.Module):
@@ -182,9 +153,9 @@ class Standardize(nn.Module):
             columns.append(self.x(clouds.x))
         if self.schema.weight is not None:
             weight = _fractions(clouds)
-            smallest = self.log_floor.exp().to(weight)
-            log = torch.where(weight > smallest, weight, smallest).log()[:, None]
-            columns.append(self.log_fraction(log))
+            above = weight > self.log_floor.exp()
+            log = torch.where(above, torch.where(above, weight, 1.0).log(), self.log_floor)
+            columns.append(self.log_fraction(log.to(weight)[:, None]))
         y = self.condition(clouds.get("y"), clouds.get("label"), pc.sizes(clouds))
         return pc.replace(
             clouds,

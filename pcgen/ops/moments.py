@@ -1,9 +1,9 @@
-"""Mean and standard deviation of columns of numbers that come batch by batch, in float64."""
+"""Mean and standard deviation of columns: found batch by batch in float64, and applied."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Moments:
@@ -47,3 +47,32 @@ class Moments:
         """
         variance = self.square / max(self.count, 1)
         return torch.where(variance.sqrt() <= 1e-12 * self.mean.abs(), 0.0, variance)
+
+
+class Scale(nn.Module):
+    """A shift and a scale of each column, in float64 buffers.
+
+    Args:
+        columns: Number of columns C.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(columns, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(columns, dtype=torch.float64))
+
+    def set(self, mean: Tensor, variance: Tensor) -> None:
+        """Mean and variance [C]; a column that does not vary is shifted and not scaled."""
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """(value - mean) / std of rows [N, C]."""
+        return (value - self.mean.to(value)) / self.std.to(value)
+
+    def inverse(self, value: Tensor) -> Tensor:
+        """value * std + mean of rows [N, C]."""
+        return value * self.std.to(value) + self.mean.to(value)
