@@ -207,10 +207,11 @@ class Grid:
                 high = edges[-1] if self.closed[axis] else low + period
                 # Double precision: far from the origin the turns must not eat the digits.
                 turned = torch.remainder(value.double() - low.double(), period) + low.double()
-                turned = turned.to(value.dtype).clamp(low, _below(high))
-                out = (value < low) | (value >= high)
+                turned = turned.detach().to(value.dtype).clamp(min=low)
+                turned = torch.where(turned >= high, low, turned)
                 # The value of the turned point, the gradient of the given one.
-                value = torch.where(out, turned + (value - value.detach()), value)
+                turned = turned + (value - value.detach())
+                value = torch.where((value < low) | (value >= high), turned, value)
             columns.append(value)
         return torch.stack(columns, 1)
 
@@ -234,11 +235,9 @@ class Grid:
 
     def widths(self, cell: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Widths [N, D] of the cells [N, D]."""
-        columns = []
-        for axis, edges in enumerate(self.edges):
-            exact = torch.tensor(edges, dtype=torch.float64, device=cell.device)
-            columns.append(exact.diff()[cell[:, axis]].to(dtype))
-        return torch.stack(columns, 1)
+        exact = (torch.tensor(edges, dtype=torch.float64) for edges in self.edges)
+        steps = (edges.diff().to(cell.device) for edges in exact)
+        return torch.stack([step[cell[:, d]] for d, step in enumerate(steps)], 1).to(dtype)
 
     def volumes(self, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Product of the widths of each cell [*shape], the same in all layers."""
@@ -282,7 +281,6 @@ class Grid:
 
 
 def _below(value: Tensor) -> Tensor:
-    """Largest number of the dtype below ``value``."""
     return torch.nextafter(value, torch.full_like(value, -math.inf))
 
 

@@ -57,7 +57,8 @@ def image_to_cloud(
     """
     if image.shape[1:] != grid.shape or image.is_complex():
         raise ArgumentError(
-            f"image: got {image.dtype} {tuple(image.shape)}, expected [B, {grid.shape}] numbers"
+            f"image: got {image.dtype} {tuple(image.shape)}, "
+            f"expected real numbers {['B', *grid.shape]}"
         )
     if not 0 <= threshold < math.inf:
         raise ArgumentError(f"threshold: got {threshold}, expected a number ≥ 0")

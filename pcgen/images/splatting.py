@@ -56,25 +56,29 @@ def _neighbours(pos: Tensor, grid: Grid, cell: Tensor) -> tuple[Tensor, Tensor, 
     All [N, D]; the fraction is differentiable in ``pos``.
     """
     pos = grid.wrap(pos)
-    columns = [_axis_neighbours(pos[:, d], grid, d, cell[:, d]) for d in range(len(grid.axes))]
+    steps = torch.arange(max(grid.cells), device=pos.device)[:, None]
+    last = torch.tensor(grid.cells, device=pos.device) - 1
+    centres = grid.centres(torch.minimum(steps, last), dtype=pos.dtype)
+    columns = [
+        _axis_neighbours(pos[:, d], cell[:, d], centres[: grid.cells[d], d], grid, d)
+        for d in range(len(grid.axes))
+    ]
     lower, upper, fraction = (torch.stack(each, 1) for each in zip(*columns, strict=True))
     return lower, upper, fraction
 
 
 def _axis_neighbours(
-    value: Tensor, grid: Grid, axis: int, cell: Tensor
+    value: Tensor, cell: Tensor, centres: Tensor, grid: Grid, axis: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     cells, period = grid.cells[axis], grid.axes[axis].period
-    edges = torch.tensor(grid.edges[axis], dtype=torch.float64, device=value.device)
-    centres = ((edges[1:] + edges[:-1]) / 2).to(value.dtype)
-    edges = edges.to(value.dtype)
+    first, *_, last = grid.edges[axis]
     # A point outside on this axis has been given the nearest cell.
-    value = torch.where((value < edges[0]) | (value > edges[-1]), centres[cell], value)
+    value = torch.where((value < first) | (value > last), centres[cell], value)
     below = torch.where(value >= centres[cell], cell, cell - 1)
     above = below + 1
     if grid.closed[axis] and period is not None:
-        low = centres[below % cells] - period * (below < 0)
-        high = centres[above % cells] + period * (above >= cells)
+        low = centres[below % cells] - period * (below < 0).to(value.dtype)
+        high = centres[above % cells] + period * (above >= cells).to(value.dtype)
         below, above = below % cells, above % cells
     else:
         below, above = below.clamp(min=0), above.clamp(max=cells - 1)
