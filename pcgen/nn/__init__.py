@@ -8,12 +8,14 @@ cloud is mapped to does not depend on the batch it comes in.
 """
 
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
+from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
 
 __all__ = [
+    "DGCNN",
     "LEAKY",
     "MLP",
     "EPiCEncoder",

@@ -188,5 +188,7 @@ def _check_code(code: Tensor, sizes: Tensor, code_channels: int) -> None:
 
 
 def _to_clouds(points: Tensor, sizes: Tensor, dimensions: int) -> Batch:
+    if points.dtype in (torch.float16, torch.bfloat16):
+        points = points.float()  # two or three digits would not do for a coordinate
     pos, x = points[:, :dimensions], points[:, dimensions:]
     return pc.make(pos, sizes, x=x if x.shape[1] else None)

@@ -1,0 +1,129 @@
+r"""DGCNN: points talk to their nearest neighbours, in space or in the space of their features.
+
+.. math:: x_i' = \max_{j \in N_k(i)} h([x_i,\; x_j - x_i])
+
+Wang et al., "Dynamic graph CNN for learning on point clouds", ACM TOG 38 (2019), arXiv 1801.07829.
+The convolution is PyG's ``EdgeConv``; the graphs are our own. As in the paper a point is among its
+own k neighbours, so a cloud of one point sends itself a message, and a cloud of n < k points is
+fully connected. Neighbours are found exactly; where two are equally far, the one of the lower row
+counts, so that exact ties at the k-th place are the one thing that depends on the order.
+
+Coordinates enter as plain numbers: where an axis closes on itself inside the cloud, give the
+network cos and sin as features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.nn import EdgeConv
+from torch_geometric.nn.aggr import Aggregation
+
+from pcgen.errors import ArgumentError
+from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
+from pcgen.nn.pooling import Reduction, pool
+from pcgen.ops.neighbors import knn_graph
+from pcgen.ops.segments import segment_max, segment_mean
+from pcgen.standardize import channels
+
+
+class FirstMax(Aggregation):
+    """Maximum whose gradient goes to the first message that attains it, as in all of pcgen.
+
+    PyG's own splits the gradient among ties or not, by what is installed. Messages must be sorted
+    by target, which the graphs of :mod:`pcgen.ops.neighbors` are.
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        index: Tensor | None = None,
+        ptr: Tensor | None = None,
+        dim_size: int | None = None,
+        dim: int = -2,
+        max_num_elements: int | None = None,
+    ) -> Tensor:
+        """Messages [E, C] to targets ``index`` [E] or by pointer -> [dim_size, C]."""
+        if ptr is None:
+            if index is None or dim_size is None:
+                raise ArgumentError("FirstMax: got no target of the messages, expected one")
+            self.assert_sorted_index(index)
+            ptr = torch.searchsorted(index, torch.arange(dim_size + 1, device=x.device))
+        return segment_max(x, ptr)
+
+
+class DGCNN(nn.Module):
+    """Encoder or critic of EdgeConv layers: clouds to rows [B, out_channels].
+
+    The outputs of all layers, side by side, go through one more layer on points, are pooled, and
+    an MLP follows.
+
+    Args:
+        in_channels: Channels of a point as in :func:`pcgen.standardize.channels`.
+        out_channels: Channels of the result.
+        k: Neighbours of a point, itself included.
+        dynamic: Find neighbours again before each layer among the features of the layer before;
+            False keeps the graph of the positions.
+        hidden: Output width of each EdgeConv.
+        embedding: Features of a point before pooling.
+        head: Width of each hidden layer of the MLP on pooled features.
+        condition_channels: Columns K of ``clouds.y``, which the head sees; 0 ignores it.
+        pooling: Reductions over the points, side by side.
+        activation: Makes the non-linearity.
+        norm: Makes the normalisation of so many columns; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        k: int = 16,
+        dynamic: bool = True,
+        hidden: Sequence[int] = (64, 64, 128),
+        embedding: int = 256,
+        head: Sequence[int] = (256,),
+        condition_channels: int = 0,
+        pooling: Sequence[Reduction] = (segment_max, segment_mean),
+        activation: Activation = LEAKY,
+        norm: Norm | None = nn.LayerNorm,
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.condition_channels = condition_channels
+        self.k = k
+        self.dynamic = dynamic
+        self.pooling = tuple(pooling)
+        widths = [in_channels, *hidden[:-1]]
+        self.convolutions = nn.ModuleList(
+            EdgeConv(stack(2 * width, (following,), activation, norm), aggr=FirstMax())
+            for width, following in zip(widths, hidden, strict=True)
+        )
+        self.embed = stack(sum(hidden), (embedding,), activation, norm)
+        self.head = MLP(
+            embedding * len(self.pooling),
+            head,
+            out_channels,
+            condition_channels=condition_channels,
+            activation=activation,
+        )
+
+    def features(self, clouds: Batch) -> Tensor:
+        """Features of each point and its surroundings [N, embedding]."""
+        x = channels(clouds)
+        outputs: list[Tensor] = []
+        edges = knn_graph(clouds.pos, clouds.ptr, self.k, loop=True)
+        for convolution in self.convolutions:
+            if outputs and self.dynamic:
+                edges = knn_graph(x, clouds.ptr, self.k, loop=True)
+            x = convolution(x, edges)
+            outputs.append(x)
+        return self.embed(torch.cat(outputs, 1))
+
+    def forward(self, clouds: Batch) -> Tensor:
+        """Standardised clouds -> [B, out_channels]."""
+        pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
+        return self.head(pooled, clouds.y if self.condition_channels else None)

@@ -1,0 +1,144 @@
+r"""Gradient penalties: one function of where, towards what and with which weight.
+
+.. math:: E_{x \sim \mu}\left[ w(D(x))\, (\|\nabla_x D(x)\| - c)^2 \right]
+
+========= ============= === ==================== =================================================
+penalty   μ             c   w                    reference; the customary factor
+========= ============= === ==================== =================================================
+r1        real          0   1                    Mescheder et al. 2018, arXiv 1801.04406; γ/2
+r2        generated     0   1                    the same
+r1_r2     both          0   1                    R3GAN, Huang et al. 2024, arXiv 2501.05441; γ/2
+wgan_gp   in between    1   1                    Gulrajani et al. 2017, arXiv 1704.00028; λ = 10
+roth      both          0   (1 - σ(D))², σ(D)²   Roth et al. 2017, arXiv 1705.09367; γ/2, annealed
+========= ============= === ==================== =================================================
+
+Factors are left to the caller. D is the logit. The weights of ``roth`` vanish where the critic is
+confident, so γ must be large at first. On clouds use ``r1`` and its kin, as "in between" has no
+meaning for two unordered sets. No factor is transferable between data sets: standardise the input.
+
+The named penalties share one signature, ``(critic, real, generated, *, generator) -> [B]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError
+from pcgen.ops.segments import segment_sum
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def gradient_penalty(
+    critic: Critic,
+    points: Tensor,
+    *,
+    centre: float = 0.0,
+    weight: Callable[[Tensor], Tensor] | None = None,
+    ptr: Tensor | None = None,
+) -> Tensor:
+    """w(D(x)) (|∇D(x)| - c)² at given points, differentiable in the parameters of the critic.
+
+    The gradient is that of the sum of all logits, so no sample may influence the logit of another.
+
+    Args:
+        critic: Maps points to logits [B] or [B, 1].
+        points: Where the gradient is taken [B, ...]; with ``ptr``, rows of clouds [N, C].
+        centre: c, the norm that costs nothing.
+        weight: w, a function of the logits [B]; None: 1. The gradient flows through it.
+        ptr: First row of each cloud [B+1], for a critic of clouds; the norm is over a cloud.
+
+    Returns:
+        [B].
+
+    Raises:
+        ArgumentError: the critic does not give one logit to each sample.
+
+    >>> gradient_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.zeros(1, 2), centre=1.0)
+    tensor([16.])
+    """
+    number = len(points) if ptr is None else len(ptr) - 1
+    with torch.enable_grad():
+        points = points.detach().requires_grad_(True)
+        logits = critic(points)
+        if logits.numel() != number:
+            raise ArgumentError(f"critic: got logits {tuple(logits.shape)}, expected ({number},)")
+        (gradient,) = torch.autograd.grad(
+            logits.sum(), points, create_graph=True, materialize_grads=True
+        )
+        square = gradient.square()
+        square = square.flatten(1).sum(1) if ptr is None else segment_sum(square.sum(1), ptr)
+        distance = square if centre == 0.0 else (_root(square) - centre).square()
+        return distance if weight is None else weight(logits.reshape(number)) * distance
+
+
+def _root(square: Tensor) -> Tensor:
+    """Square root whose derivative at 0 is 0, so that no infinity meets a zero."""
+    positive = square > 0
+    return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
+
+
+def r1(
+    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """|∇D|² at real samples [B, ...] -> [B]."""
+    return gradient_penalty(critic, real)
+
+
+def r2(
+    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """|∇D|² at generated samples [B, ...] -> [B]."""
+    return gradient_penalty(critic, generated)
+
+
+def r1_r2(
+    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """Sum of :func:`r1` and :func:`r2` [B]."""
+    return gradient_penalty(critic, real) + gradient_penalty(critic, generated)
+
+
+def roth(
+    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """(1 - σ(D))² |∇D|² at real samples plus σ(D)² |∇D|² at generated ones [B]."""
+    at_real = gradient_penalty(critic, real, weight=lambda logit: torch.sigmoid(-logit).square())
+    at_generated = gradient_penalty(
+        critic, generated, weight=lambda logit: torch.sigmoid(logit).square()
+    )
+    return at_real + at_generated
+
+
+def wgan_gp(
+    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """(|∇D| - 1)² at random places between pairs of real and generated samples [B].
+
+    Args:
+        critic: Maps samples [B, ...] to logits.
+        real: [B, ...].
+        generated: [B, ...], of the same shape.
+        generator: Draws the places.
+
+    Raises:
+        ArgumentError: the shapes differ.
+    """
+    return gradient_penalty(critic, between(real, generated, generator=generator), centre=1.0)
+
+
+def between(x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """A uniformly drawn place on the line from each x to its y [B, ...].
+
+    Raises:
+        ArgumentError: the shapes differ.
+    """
+    if x.shape != y.shape:
+        raise ArgumentError(f"between: got {tuple(x.shape)} and {tuple(y.shape)}, expected equal")
+    shape = (len(x), *[1] * (x.dim() - 1))
+    device = x.device if generator is None else generator.device
+    part = torch.rand(shape, generator=generator, device=device).to(x)
+    return torch.lerp(y, x, part)
