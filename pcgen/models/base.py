@@ -20,7 +20,7 @@ from pcgen.errors import ArgumentError
 from pcgen.schema import Schema
 
 Loss = Callable[[Batch], dict[str, Tensor]]
-Prepare = Callable[[Iterable[Batch]], None]
+Prepare = Callable[[Iterable[Batch]], object]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.drawing import uniform
+from pcgen.models.request import Request
+from pcgen.ops.segments import segment_sum
 from pcgen.schema import Schema
 
 _ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
@@ -44,6 +46,26 @@ class Drawn(NamedTuple):
     centroid: Tensor
     y: Tensor | None
     label: Tensor | None
+
+
+def describe(clouds: Batch, schema: Schema) -> Drawn:
+    """What clouds that have points say of themselves.
+
+    Raises:
+        DataError: they lack ``y`` or ``label`` that the schema names.
+    """
+    for name, expected in (("y", schema.condition), ("label", schema.labels)):
+        if expected and clouds.get(name) is None:
+            raise DataError(f"{name}: got clouds without it, expected it as the schema says")
+    total = cl.total(clouds)
+    moment = segment_sum(cl.weights(clouds)[:, None] * clouds.pos, clouds.ptr)
+    return Drawn(
+        cl.sizes(clouds),
+        total,
+        moment / torch.where(total > 0, total, 1.0)[:, None],
+        clouds.y if schema.condition else None,
+        clouds.label if schema.labels else None,
+    )
 
 
 class Cardinality(nn.Module):
@@ -109,22 +131,11 @@ class Cardinality(nn.Module):
         self._fit_response()
         return self
 
-    def draw(
-        self,
-        number: int,
-        *,
-        y: Tensor | None = None,
-        label: Tensor | None = None,
-        sizes: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Drawn:
+    def draw(self, asked: Request, generator: torch.Generator | None = None) -> Drawn:
         """Draw what is not given, given what is.
 
         Args:
-            number: B.
-            y: [B, C], or None.
-            label: [B], or None.
-            sizes: [B], or None.
+            asked: Tensors on the device of the buffers.
             generator: Source of all randomness.
 
         Raises:
@@ -132,11 +143,10 @@ class Cardinality(nn.Module):
         """
         if not self.stored:
             raise ArgumentError("Cardinality: nothing was fitted, expected a trained model")
-        y = y if self.schema.condition else None
-        label = label if self.schema.labels else None
+        _, sizes, y, label = asked
         if label is not None:
             self._check_classes(label)
-        row = self._pick(number, y, label, sizes, generator)
+        row = self._pick(asked, generator)
         given = y if y is not None else self.y[row]
         kind = label if label is not None else self.label[row]
         total = self.total[row] * self._ratio(given, row, kind)
@@ -153,17 +163,10 @@ class Cardinality(nn.Module):
         return [self.sizes, self.total, self.centroid, self.y, self.label]
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
-        number, pos = clouds.num_graphs, clouds.pos
-        for name, expected in (("y", self.schema.condition), ("label", self.schema.labels)):
-            if expected and clouds.get(name) is None:
-                raise DataError(f"{name}: got clouds without it, expected it as the schema says")
-        weight, total = cl.weights(clouds), cl.total(clouds)
-        moment = pos.new_zeros(number, pos.shape[1])
-        moment = moment.index_add(0, clouds.batch, weight[:, None] * pos)
-        centroid = moment / torch.where(total > 0, total, 1.0)[:, None]
-        y = clouds.y if self.schema.condition else pos.new_zeros(number, 0)
-        label = clouds.label if self.schema.labels else clouds.ptr.new_zeros(number)
-        return [cl.sizes(clouds), total, centroid, y, label]
+        sizes, total, centroid, y, label = describe(clouds, self.schema)
+        y = centroid.new_zeros(len(sizes), 0) if y is None else y
+        label = sizes.new_zeros(len(sizes)) if label is None else label
+        return [sizes, total, centroid, y, label]
 
     def _fit_response(self) -> None:
         stored = int(self.stored)
@@ -200,16 +203,9 @@ class Cardinality(nn.Module):
                 f"label: got {name}, expected a class of the training split: {known}"
             )
 
-    def _pick(
-        self,
-        number: int,
-        y: Tensor | None,
-        label: Tensor | None,
-        sizes: Tensor | None,
-        generator: torch.Generator | None,
-    ) -> Tensor:
+    def _pick(self, asked: Request, generator: torch.Generator | None) -> Tensor:
         """Row of one stored cloud that fits what is given, for each cloud asked for [B]."""
-        stored = int(self.stored)
+        stored, (number, sizes, y, label) = int(self.stored), asked
         ask, have = self.y.new_zeros(number, 0), self.y.new_zeros(stored, 0)
         if y is not None:
             ask, have = torch.cat([ask, y], 1), torch.cat([have, self.y[:stored]], 1)

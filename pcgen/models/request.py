@@ -23,9 +23,9 @@ class Request(NamedTuple):
     """
 
     number: int
-    sizes: Tensor | None
-    y: Tensor | None
-    label: Tensor | None
+    sizes: Tensor | None = None
+    y: Tensor | None = None
+    label: Tensor | None = None
 
 
 def resolve(

@@ -1,0 +1,139 @@
+"""Latent models: an autoencoder, and a prior that is learnt on its codes once it is trained.
+
+The two stages of Achlioptas et al., "Learning representations and generative models for 3D point
+clouds", ICML 2018, arXiv 1707.02392, conditional: the prior knows class, y and number of points.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen.errors import ArgumentError
+from pcgen.models.autoencoder import Autoencoder
+from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.request import resolve
+from pcgen.models.whitening import Whitening
+
+
+class Encoded(NamedTuple):
+    """What a prior sees of clouds.
+
+    Attributes:
+        code: Whitened codes [B, Z].
+        condition: Standardised condition [B, K]: y, one-hot class, log n.
+        label: Class [B], None where the schema has none.
+    """
+
+    code: Tensor
+    condition: Tensor
+    label: Tensor | None
+
+
+Encode = Callable[[Batch], Encoded]
+
+
+class Prior(nn.Module, ABC):
+    """p(code | condition), over whitened codes."""
+
+    @abstractmethod
+    def phases(self, encode: Encode) -> Sequence[Phase]:
+        """Who learns how; ``begin`` and ``end`` are fractions of the prior's share of the run.
+
+        Args:
+            encode: Clouds in physical units to codes, by the trained autoencoder, as it stands.
+        """
+
+    @abstractmethod
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """One code [B, Z] for each condition [B, K] and class [B]."""
+
+
+class LatentModel(GenerativeModel):
+    """An autoencoder with a prior over its codes.
+
+    Args:
+        autoencoder: Trained first, then frozen and in evaluation mode.
+        prior: Trained afterwards.
+        whitening: Of the codes; found in between.
+        share: Fraction of the run's steps that the autoencoder gets.
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        prior: Prior,
+        whitening: Whitening,
+        *,
+        share: float = 0.6,
+    ) -> None:
+        super().__init__()
+        if not 0.0 < share < 1.0:
+            raise ArgumentError(f"LatentModel: got share {share}, expected 0 < share < 1")
+        self.schema = autoencoder.schema
+        self.autoencoder, self.prior, self.whitening = autoencoder, prior, whitening
+        self.share = share
+
+    def phases(self) -> Sequence[Phase]:
+        """Those of the autoencoder until ``share`` of the run, then the prior's."""
+        share = self.share
+        first = [
+            dataclasses.replace(phase, begin=share * phase.begin, end=share * phase.end)
+            for phase in self.autoencoder.phases()
+        ]
+        whiten = Phase("whitening", (self.whitening,), None, begin=share, prepare=self._fit_codes)
+        second = [
+            dataclasses.replace(
+                phase,
+                begin=share + (1 - share) * phase.begin,
+                end=share + (1 - share) * phase.end,
+            )
+            for phase in self.prior.phases(self.encode)
+        ]
+        return (*first, whiten, *second)
+
+    @torch.no_grad()
+    def encode(self, clouds: Batch) -> Encoded:
+        """Whitened codes of clouds in physical units, and what the prior knows of them."""
+        code, condition = self._codes(clouds)
+        label = clouds.label if self.schema.labels else None
+        return Encoded(self.whitening(code, condition), condition, label)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        sizes: Tensor | Sequence[int] | int | None = None,
+        y: Tensor | Sequence[Any] | float | None = None,
+        label: Tensor | Sequence[Any] | int | str | None = None,
+        *,
+        number: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """See :meth:`GenerativeModel.sample`; codes come from the prior."""
+        model = self.autoencoder
+        asked = resolve(self.schema, sizes, y, label, number, model.cardinality.total.device)
+        drawn = model.cardinality.draw(asked, generator)
+        condition = model.condition(drawn)
+        code = self.prior.sample(condition, drawn.label, generator)
+        return model.decode(self.whitening.inverse(code, condition), drawn, generator)
+
+    def _fit_codes(self, batches: Iterable[Batch]) -> None:
+        codes: Iterator[tuple[Tensor, Tensor]] = (self._codes(clouds) for clouds in batches)
+        self.whitening.fit(codes)
+
+    def _codes(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """Codes [B, Z] and conditions [B, K], without the noise of training."""
+        training = self.autoencoder.training
+        self.autoencoder.eval()
+        try:
+            return self.autoencoder.encode(clouds)
+        finally:
+            self.autoencoder.train(training)
