@@ -1,215 +1,176 @@
-r"""Exact transport on the CPU: network simplex (POT) and assignment (SciPy), in a pool of threads.
-
-Cost matrices, the sparse plan and the certificate are compiled loops beside the solver, all
-outside Python's lock, so a ragged batch of small problems costs little more than its solves.
+r"""Exact transport on the CPU: network simplex (POT) and, for equal masses, assignment (SciPy).
 
 References:
-    Bonneel et al., Displacement interpolation using Lagrangian mass transport, 2011 (the solver).
-    Crouse, On implementing 2D rectangular assignment algorithms, 2016 (SciPy's assignment).
+    Bonneel et al., Displacement interpolation using Lagrangian mass transport, 2011 (the simplex).
+    Crouse, On implementing 2D rectangular assignment algorithms, 2016 (the assignment).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
 
 import numba
 import numpy as np
-import torch
+from scipy.optimize import linear_sum_assignment
 
 from pcgen.errors import PcgenError
-from pcgen.ops.ground import pair
-from pcgen.ops.problem import Flow, Problems, Solution
+from pcgen.ops.ground import row
+from pcgen.ops.pool import Workspace
 
-
-class _Arrays(NamedTuple):
-    """:class:`Problems` as NumPy arrays, and room for the solutions."""
-
-    x: np.ndarray
-    y: np.ndarray
-    ptr_x: np.ndarray
-    ptr_y: np.ndarray
-    mass_x: np.ndarray
-    mass_y: np.ndarray
-    slack_x: np.ndarray
-    slack_y: np.ndarray
-    slack_cost: float
-    p: int
-    period: np.ndarray
-    source: np.ndarray
-    target: np.ndarray
-    mass: np.ndarray
-    entries: np.ndarray
-    price_x: np.ndarray
-    price_y: np.ndarray
-    price_slack: np.ndarray
-    bound: np.ndarray
-
-
-def exact(problems: Problems) -> Solution:
-    """The optimal plan and prices of each problem, to the accuracy of float64.
-
-    Clouds of a side without mass are left empty-handed: no flow, prices 0, bound 0.
-
-    Raises:
-        PcgenError: the solver gave up on a problem.
-    """
-    arrays = _allocate(problems)
-    number = len(problems)
-    work = np.diff(arrays.ptr_x) * np.diff(arrays.ptr_y)
-    workers = min(torch.get_num_threads(), max(1, int(work.sum()) // 4096))
-    if workers == 1:
-        _solve_all(arrays, 0, number)
-    else:
-        share = np.searchsorted(work.cumsum(), np.linspace(0, work.sum(), 4 * workers + 1)[1:-1])
-        edges = np.concatenate([[0], share, [number]])
-        jobs = [_pool(workers).submit(_solve_all, arrays, *e) for e in pairwise(edges)]
-        for job in jobs:
-            job.result()
-    return _collect(problems, arrays)
-
-
-def _allocate(problems: Problems) -> _Arrays:
-    given = problems._asdict()
-    tensors = {n: v.cpu().contiguous().numpy() for n, v in given.items() if torch.is_tensor(v)}
-    room = len(problems.x) + len(problems.y) + 2 * len(problems)
-    return _Arrays(
-        **tensors,
-        slack_cost=problems.slack_cost,
-        p=problems.p,
-        period=np.array(problems.period),
-        source=np.empty(room, np.int64),
-        target=np.empty(room, np.int64),
-        mass=np.empty(room),
-        entries=np.zeros(len(problems), np.int64),
-        price_x=np.zeros(len(problems.x)),
-        price_y=np.zeros(len(problems.y)),
-        price_slack=np.zeros((len(problems), 2)),
-        bound=np.zeros(len(problems)),
-    )
-
-
-def _collect(problems: Problems, arrays: _Arrays) -> Solution:
-    device = problems.x.device
-    start = arrays.ptr_x[:-1] + arrays.ptr_y[:-1] + 2 * np.arange(len(problems))
-    ptr = np.concatenate([[0], arrays.entries.cumsum()])
-    rows = np.arange(ptr[-1]) + np.repeat(start - ptr[:-1], arrays.entries)
-    parts = (arrays.source[rows], arrays.target[rows], arrays.mass[rows], ptr)
-    prices = (arrays.price_x, arrays.price_y, arrays.price_slack[:, 0], arrays.price_slack[:, 1])
-    flow = Flow(*(torch.from_numpy(part).to(device) for part in parts))
-    return Solution(flow, *(torch.from_numpy(v).to(device) for v in (*prices, arrays.bound)))
-
-
-@lru_cache(maxsize=2)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="pcgen-transport")
-
-
-# Threads do not survive a fork (data-loader workers): the child starts its own.
-os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def _solve_all(arrays: _Arrays, first: int, last: int) -> None:
-    for b in range(first, last):
-        mass_x, mass_y, cost, scale = assemble(arrays, b)
-        if not (mass_x.size and mass_y.size):
-            continue
-        plan, price_x, price_y, optimal = _network_simplex()(mass_x, mass_y, cost)
-        if not (optimal and finish(arrays, b, mass_x, mass_y, cost, scale, plan, price_x, price_y)):
-            raise PcgenError(
-                f"exact: the network simplex failed on cloud {b} ({mass_x.size} x {mass_y.size} "
-                "points); expected weights and distances of a range that float64 resolves"
-            )
-
+# Enough for any problem that fits in memory; the solver stops at its optimum long before.
+ITERATIONS = 10**9
 
 _Simplex = Callable[
     [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, bool]
 ]
 
 
+def simplex(space: Workspace, b: int) -> None:
+    """The optimum of problem b by the network simplex, to the accuracy of float64.
+
+    Raises:
+        PcgenError: the solver gave up.
+    """
+    mass_x, mass_y, cost, scale = assemble(space, b)
+    if scale < 0.0:
+        return
+    plan, price_x, price_y, optimal = _network_simplex()(mass_x, mass_y, cost)
+    if not (optimal and store_plan(space, b, plan)):
+        raise PcgenError(
+            f"exact: the network simplex failed on cloud {b} ({mass_x.size} x {mass_y.size} "
+            "points); expected weights and distances of a range that float64 resolves"
+        )
+    certify(space, b, mass_x, mass_y, cost, scale, price_x, price_y)
+
+
+def assignment(space: Workspace, b: int) -> None:
+    """The optimum of problem b, whose sides have equally many points of one mass each."""
+    mass_x, mass_y, cost, scale = assemble(space, b)
+    if scale < 0.0:
+        return
+    _, target = linear_sum_assignment(cost)
+    store_assignment(space, b, target)
+    price_x, price_y = assignment_prices(cost, target)
+    certify(space, b, mass_x, mass_y, cost, scale, price_x, price_y)
+
+
 @lru_cache(maxsize=1)
 def _network_simplex() -> _Simplex:
-    """POT's compiled solver; its public wrapper where the private name has gone.
+    """POT's compiled solver, whose name is private; its public wrapper where that has gone.
 
-    The wrapper takes five times as long on clouds of 30.
+    The wrapper takes several times as long on clouds of 30.
     """
-    iterations = 10**9
     try:
         from ot.lp.emd_wrap import emd_c
     except ImportError:
-        return _public_simplex
+        return public_simplex
 
-    def raw(
+    def private_simplex(
         mass_x: np.ndarray, mass_y: np.ndarray, cost: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        plan, _, price_x, price_y, code = emd_c(mass_x, mass_y, cost, iterations, 1)
+        plan, _, price_x, price_y, code = emd_c(mass_x, mass_y, cost, ITERATIONS, 1)
         return plan, price_x, price_y, code == 1
 
-    return raw
+    return private_simplex
 
 
-def _public_simplex(
+def public_simplex(
     mass_x: np.ndarray, mass_y: np.ndarray, cost: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Plan, prices and whether they are optimal, through POT's public interface."""
     import ot
 
-    plan, log = ot.emd(mass_x, mass_y, cost, numItermax=10**9, log=True)
+    plan, log = ot.emd(mass_x, mass_y, cost, numItermax=ITERATIONS, log=True)
     return plan, log["u"], log["v"], log["warning"] is None
 
 
-def _assemble(a: _Arrays, b: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Masses that sum to 1 and costs of at most 1 (times the scale), slack particles last."""
-    x0, n, y0, m = a.ptr_x[b], a.ptr_x[b + 1] - a.ptr_x[b], a.ptr_y[b], a.ptr_y[b + 1] - a.ptr_y[b]
-    rows, columns = n + (a.slack_x[b] > 0.0), m + (a.slack_y[b] > 0.0)
-    mass_x, mass_y = np.empty(rows), np.empty(columns)
-    cost = np.zeros((rows, columns))
-    mass_x[:n], mass_y[:m] = a.mass_x[x0 : x0 + n], a.mass_y[y0 : y0 + m]
-    if rows > n:
-        mass_x[n] = a.slack_x[b]
-        cost[n, :m] = a.slack_cost
-    if columns > m:
-        mass_y[m] = a.slack_y[b]
-        cost[:n, m] = a.slack_cost
+def _assemble(space: Workspace, b: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Masses that sum to 1, costs of at most 1 and their scale, slack particles last.
+
+    The scale is -1 where a side has no mass: there is nothing to solve.
+    """
+    x = space.x[space.ptr_x[b] : space.ptr_x[b + 1]]
+    columns = space.y[space.ptr_y[b] : space.ptr_y[b + 1]].T.copy()
+    n, m = len(x), columns.shape[1]
+    mass_x, mass_y = np.empty(n + (space.slack_x[b] > 0)), np.empty(m + (space.slack_y[b] > 0))
+    cost = np.zeros((len(mass_x), len(mass_y)))
+    mass_x[:n] = space.mass_x[space.ptr_x[b] : space.ptr_x[b + 1]]
+    mass_y[:m] = space.mass_y[space.ptr_y[b] : space.ptr_y[b + 1]]
+    mass_x[n:], mass_y[m:] = space.slack_x[b], space.slack_y[b]
+    cost[n:, :m], cost[:n, m:] = space.slack_cost, space.slack_cost
     if mass_x.sum() <= 0.0 or mass_y.sum() <= 0.0:
-        return np.empty(0), np.empty(0), cost, 0.0
+        return mass_x, mass_y, cost, -1.0
     for i in range(n):
-        for j in range(m):
-            cost[i, j] = pair(a.x, x0 + i, a.y, y0 + j, a.p, a.period)
+        row(x[i], columns, space.p, space.period, cost[i, :m])
     scale = cost.max()
     if scale > 0.0:
         cost /= scale
     return mass_x / mass_x.sum(), mass_y / mass_y.sum(), cost, scale
 
 
-def _finish(
-    a: _Arrays,
+def _total(space: Workspace, b: int) -> float:
+    """Mass of one side of problem b, slack included."""
+    return float(space.mass_x[space.ptr_x[b] : space.ptr_x[b + 1]].sum() + space.slack_x[b])
+
+
+def _store_plan(space: Workspace, b: int, plan: np.ndarray) -> bool:
+    """Keep the entries of a dense plan between points; false where it is no forest."""
+    x0, n = space.ptr_x[b], space.ptr_x[b + 1] - space.ptr_x[b]
+    y0, m = space.ptr_y[b], space.ptr_y[b + 1] - space.ptr_y[b]
+    scale, start, k = total(space, b), x0 + y0, 0
+    for i in range(n):
+        for j in range(m):
+            if plan[i, j] > 0.0:
+                if k == n + m:
+                    return False
+                space.source[start + k], space.target[start + k] = x0 + i, y0 + j
+                space.mass[start + k] = plan[i, j] * scale
+                k += 1
+    space.entries[b] = k
+    return True
+
+
+def _store_assignment(space: Workspace, b: int, target: np.ndarray) -> None:
+    """Keep the plan that sends point i to point ``target[i]``."""
+    x0, y0 = space.ptr_x[b], space.ptr_y[b]
+    for i in range(len(target)):
+        k = x0 + y0 + i
+        space.source[k], space.target[k], space.mass[k] = x0 + i, y0 + target[i], space.mass_x[x0]
+    space.entries[b] = len(target)
+
+
+def _assignment_prices(cost: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dual prices of an optimal assignment: shortest paths in its residual graph (Bellman-Ford)."""
+    n = len(target)
+    price = np.zeros(n)
+    for _ in range(n):
+        settled = True
+        for i in range(n):
+            start = price[target[i]] - cost[i, target[i]]
+            for j in range(n):
+                if start + cost[i, j] < price[j] - 1e-15:
+                    price[j] = start + cost[i, j]
+                    settled = False
+        if settled:
+            break
+    return np.zeros(n), price
+
+
+def _certify(
+    space: Workspace,
     b: int,
     mass_x: np.ndarray,
     mass_y: np.ndarray,
     cost: np.ndarray,
     scale: float,
-    plan: np.ndarray,
     price_x: np.ndarray,
     price_y: np.ndarray,
-) -> bool:
-    """Store the plan and the certificate of problem b; false where the plan is no tree."""
-    x0, n, y0, m = a.ptr_x[b], a.ptr_x[b + 1] - a.ptr_x[b], a.ptr_y[b], a.ptr_y[b + 1] - a.ptr_y[b]
-    total = a.mass_x[x0 : x0 + n].sum() + a.slack_x[b]
-    start, k = x0 + y0 + 2 * b, 0
-    for i in range(n):
-        for j in range(m):
-            if plan[i, j] > 0.0:
-                if k == n + m + 2:
-                    return False
-                a.source[start + k], a.target[start + k] = x0 + i, y0 + j
-                a.mass[start + k] = plan[i, j] * total
-                k += 1
-    a.entries[b] = k
-    # Prices feasible on every pair, points without mass included (the solver leaves those out).
+) -> None:
+    """Make prices feasible on every pair, points without mass included; store them and the bound.
+
+    Both c-transforms can only raise the bound; prices that were optimal stay so.
+    """
     for i in range(len(mass_x)):
         price_x[i] = np.inf
         for j in range(len(mass_y)):
@@ -219,14 +180,20 @@ def _finish(
     for i in range(len(mass_x)):
         for j in range(len(mass_y)):
             price_y[j] = min(price_y[j], cost[i, j] - price_x[i])
-    a.bound[b] = scale * total * ((price_x * mass_x).sum() + (price_y * mass_y).sum())
-    a.price_x[x0 : x0 + n], a.price_y[y0 : y0 + m] = scale * price_x[:n], scale * price_y[:m]
+    n, m = space.ptr_x[b + 1] - space.ptr_x[b], space.ptr_y[b + 1] - space.ptr_y[b]
+    bound = (price_x * mass_x).sum() + (price_y * mass_y).sum()
+    space.bound[b] = scale * total(space, b) * bound
+    space.price_x[space.ptr_x[b] : space.ptr_x[b + 1]] = scale * price_x[:n]
+    space.price_y[space.ptr_y[b] : space.ptr_y[b + 1]] = scale * price_y[:m]
     if len(mass_x) > n:
-        a.price_slack[b, 0] = scale * price_x[n]
+        space.price_slack[b, 0] = scale * price_x[n]
     if len(mass_y) > m:
-        a.price_slack[b, 1] = scale * price_y[m]
-    return True
+        space.price_slack[b, 1] = scale * price_y[m]
 
 
+total = numba.njit(cache=True, nogil=True)(_total)
 assemble = numba.njit(cache=True, nogil=True)(_assemble)
-finish = numba.njit(cache=True, nogil=True)(_finish)
+store_plan = numba.njit(cache=True, nogil=True)(_store_plan)
+store_assignment = numba.njit(cache=True, nogil=True)(_store_assignment)
+assignment_prices = numba.njit(cache=True, nogil=True)(_assignment_prices)
+certify = numba.njit(cache=True, nogil=True)(_certify)

@@ -2,7 +2,7 @@ r"""The ground cost :math:`c(x, y) = |x - y|^p`, p in {1, 2}, on coordinates tha
 
 On a periodic axis of period L a difference d counts as :math:`d - L\,\mathrm{round}(d/L)`, the
 shortest way around. Two forms of the same numbers: torch on pairs of rows (differentiable) and a
-compiled one that fills a cost matrix.
+compiled one that fills a row of the cost matrix.
 """
 
 from __future__ import annotations
@@ -62,14 +62,24 @@ def cost(x: Tensor, y: Tensor, p: int, period: tuple[float, ...]) -> Tensor:
     return torch.where(apart, torch.where(apart, square, 1.0).sqrt(), 0.0)
 
 
-def _pair(x: np.ndarray, i: int, y: np.ndarray, j: int, p: int, period: np.ndarray) -> float:
-    square = 0.0
-    for k in range(x.shape[1]):
-        gap = x[i, k] - y[j, k]
+def _row(
+    point: np.ndarray, columns: np.ndarray, p: int, period: np.ndarray, out: np.ndarray
+) -> None:
+    """Ground cost of one point [D] to all of ``columns`` [D, M], written to ``out`` [M]."""
+    out[:] = 0.0
+    for k in range(len(point)):
         if period[k] > 0.0:
-            gap -= period[k] * np.rint(gap / period[k])
-        square += gap * gap
-    return square if p == 2 else math.sqrt(square)
+            for j in range(len(out)):
+                gap = point[k] - columns[k, j]
+                gap -= period[k] * np.rint(gap / period[k])
+                out[j] += gap * gap
+        else:
+            for j in range(len(out)):
+                gap = point[k] - columns[k, j]
+                out[j] += gap * gap
+    if p == 1:
+        for j in range(len(out)):
+            out[j] = math.sqrt(out[j])
 
 
-pair = numba.njit(cache=True, nogil=True, inline="always")(_pair)
+row = numba.njit(cache=True, nogil=True)(_row)

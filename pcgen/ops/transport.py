@@ -22,8 +22,9 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.ops import ground
-from pcgen.ops.exact import exact
+from pcgen.ops.exact import simplex
 from pcgen.ops.pairs import Empty, Pairs, alone, each, fill, pairs, total
+from pcgen.ops.pool import solve
 from pcgen.ops.problem import Flow, Problems, Solution
 
 Solver = Literal["auto", "exact"]
@@ -114,13 +115,13 @@ def earth_mover(
         raise ArgumentError(f"solver: got {solver!r}, expected 'auto' or 'exact'")
     problems = _problems(given, p, ground.periods(period, x.shape[1]), penalty)
     unit = 1.0 if penalty is None else penalty.radius**p
-    solution = exact(problems)
+    solution = solve(problems, simplex)
     primal = _primal(problems, solution.flow)
     gap = ((primal - solution.bound) / unit).clamp(min=0.0).to(x.dtype)
     cost = _value(given, problems, solution, balanced=penalty is None) / unit
     if penalty is None:
-        totals = (total(w.detach(), q) for w, q in zip(given[4:], given[2:4], strict=True))
-        lonely = alone(*totals, empty)
+        total_x = total(given.weight_x.detach(), given.ptr_x)
+        lonely = alone(total_x, total(given.weight_y.detach(), given.ptr_y), empty)
         cost = torch.where(lonely, fill(empty), cost)
     return Transport(cost, gap, solution.flow._replace(mass=solution.flow.mass.to(x.dtype)))
 
