@@ -14,7 +14,7 @@ from pcgen.objectives.adversarial import (
 )
 from pcgen.objectives.latent import kl_normal
 from pcgen.objectives.penalties import gradient_penalty, r1, r1_r2, r2, roth, wgan_gp
-from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, WeightedTerms
+from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 
 __all__ = [
     "HINGE",
@@ -26,7 +26,7 @@ __all__ = [
     "ChamferLoss",
     "EarthMoverLoss",
     "Game",
-    "WeightedTerms",
+    "Scaled",
     "gradient_penalty",
     "kl_normal",
     "r1",

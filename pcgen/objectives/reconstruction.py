@@ -6,7 +6,7 @@ callable ``(generated, real) -> [B]``; whoever optimises takes the mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -97,22 +97,22 @@ class EarthMoverLoss:
 
 
 @dataclass(frozen=True)
-class WeightedTerms:
-    """Several losses at once, each under its name and times its factor.
+class Scaled:
+    """A loss times a factor, as one of several named terms of an objective.
 
     Attributes:
-        terms: Factor and loss of each name.
+        factor: What the loss is multiplied by.
+        loss: ``(generated, real) -> [B]``.
 
-    >>> loss = WeightedTerms({"chamfer": (1.0, ChamferLoss()), "emd": (0.1, EarthMoverLoss())})
-    >>> sorted(loss.terms)
-    ['chamfer', 'emd']
+    >>> terms = {"chamfer": ChamferLoss(), "emd": Scaled(0.1, EarthMoverLoss())}
     """
 
-    terms: Mapping[str, tuple[float, Loss]]
+    factor: float
+    loss: Loss
 
-    def __call__(self, generated: Batch, real: Batch) -> dict[str, Tensor]:
-        """Factor times loss of each term [B]; their sum is the objective."""
-        return {name: factor * loss(generated, real) for name, (factor, loss) in self.terms.items()}
+    def __call__(self, generated: Batch, real: Batch) -> Tensor:
+        """Factor times loss of each pair of clouds [B]."""
+        return self.factor * self.loss(generated, real)
 
 
 def _weights(generated: Batch, real: Batch) -> tuple[Tensor, Tensor]:
