@@ -1,0 +1,187 @@
+"""Checkpoints: one file, written atomically, versioned, that cannot run foreign code when read.
+
+A checkpoint is a dictionary of tensors and plain values in torch's zip format, read with
+``weights_only=True``. It names the recipe that builds the model and its arguments, so loading one
+can build nothing but a recipe of pcgen's own, or the function that the user hands over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pcgen.errors import CheckpointError
+from pcgen.io import atomic
+
+FORMAT = "pcgen-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a run needs to go on, and a user to sample.
+
+    Attributes:
+        recipe: Name of the recipe that builds the model, None for a model of the user's own.
+        arguments: Its arguments, plain values.
+        schema: What the clouds mean, as :meth:`pcgen.schema.Schema.to_dict`.
+        model: State of the model.
+        phases: Optimiser and running average of each phase that has a loss.
+        step: Steps done.
+        draws: Batches that each process has drawn: the position in the data.
+        prepared: Names of the phases that were prepared.
+        best: Best score on the validation split so far.
+        means: Sum and number of each quantity of the log since its last row.
+        seconds: Time spent.
+        scaler: State of the loss scaling of ``16-mixed``.
+        random: Random state of each process.
+        config: The run's resolved configuration.
+    """
+
+    recipe: str | None
+    arguments: dict[str, Any]
+    schema: dict[str, Any]
+    model: dict[str, Tensor]
+    phases: dict[str, dict[str, Any]]
+    step: int
+    draws: int
+    prepared: list[str]
+    best: float | None
+    means: dict[str, list[float]]
+    seconds: float
+    scaler: dict[str, Any]
+    random: list[dict[str, Any]]
+    config: dict[str, Any]
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "recipe": (str, type(None)),
+    "arguments": (dict,),
+    "schema": (dict,),
+    "model": (dict,),
+    "phases": (dict,),
+    "step": (int,),
+    "draws": (int,),
+    "prepared": (list,),
+    "best": (float, type(None)),
+    "means": (dict,),
+    "seconds": (float,),
+    "scaler": (dict,),
+    "random": (list,),
+    "config": (dict,),
+}
+
+
+def write(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; it appears complete under its name or not at all.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    fields = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(Checkpoint)}
+    with atomic(path) as temporary:
+        torch.save(_to_cpu({"format": FORMAT, "version": VERSION, **fields}), temporary)
+
+
+def read(path: str | Path) -> Checkpoint:
+    """Read a checkpoint, its tensors on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, foreign or of another version.
+    """
+    content = _load(Path(path))
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a checkpoint of pcgen, expected one that it wrote")
+    if content.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: got a checkpoint of version {content.get('version')!r}, expected {VERSION}; "
+            "read it with the pcgen that wrote it"
+        )
+    for name, kinds in _KINDS.items():
+        if name not in content or not isinstance(content[name], kinds):
+            found = type(content[name]).__name__ if name in content else "nothing"
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise CheckpointError(f"{path}: got {found} as {name!r}, expected {wanted}")
+    return Checkpoint(**{name: content[name] for name in _KINDS})
+
+
+def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Put the stored state into a module.
+
+    Raises:
+        CheckpointError: names or shapes differ, naming the first of them.
+    """
+    here, there = module.state_dict(), dict(state)
+    for name in dict.fromkeys([*here, *there]):
+        if name not in there or name not in here:
+            side = "lacks" if name not in there else "has"
+            raise CheckpointError(
+                f"{path}: {side} {name!r}, expected the state of {type(module).__name__}"
+            )
+        if not isinstance(there[name], Tensor) or there[name].shape != here[name].shape:
+            found = tuple(there[name].shape) if isinstance(there[name], Tensor) else there[name]
+            raise CheckpointError(
+                f"{path}: got {found} for {name!r}, expected shape {tuple(here[name].shape)}"
+            )
+    module.load_state_dict(there)
+
+
+def guarded(path: str | Path, load: Callable[[], object]) -> None:
+    """Run ``load`` and call whatever goes wrong in it a checkpoint that does not fit.
+
+    Raises:
+        CheckpointError: ``load`` raised anything.
+    """
+    try:
+        load()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path}: its state does not fit this run ({type(error).__name__}: {reason}), "
+            "expected a checkpoint of the same model and options"
+        ) from error
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file, expected a checkpoint")
+    try:
+        # torch does not compare the check sums of the zip archive; a flipped bit is found here.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(f"{path}: is damaged ({damaged}), expected an intact checkpoint")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except PermissionError as error:
+        raise CheckpointError(f"{path}: cannot be read, expected a readable file") from error
+    except Exception as error:
+        # What a foreign file makes of zipfile and torch.load is open-ended.
+        foreign = re.search(r"(?:GLOBAL|global:?) ([\w.]+)", str(error))
+        if foreign is not None:
+            raise CheckpointError(
+                f"{path}: names {foreign[1]}, a class or function outside pcgen; not loaded"
+            ) from error
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise CheckpointError(
+            f"{path}: is damaged or is no checkpoint ({reason}), expected one that pcgen wrote"
+        ) from error
+
+
+def _to_cpu(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, Mapping):
+        return {key: _to_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_cpu(item) for item in value)
+    return value

@@ -1,0 +1,138 @@
+"""Where a run starts, or goes on: options are resolved, processes launched, the folder opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import nn
+
+from pcgen.errors import ArgumentError
+from pcgen.models.base import GenerativeModel
+from pcgen.training import checkpoint, ranks
+from pcgen.training.checkpoint import Checkpoint
+from pcgen.training.learner import load_average
+from pcgen.training.loop import Loop
+from pcgen.training.options import Batches, Machine, Optimiser, Options, Reports, Validate
+from pcgen.training.run import RunFolder
+
+
+def train(
+    model: GenerativeModel,
+    batches: Batches,
+    *,
+    folder: str | Path,
+    steps: int,
+    seed: int = 0,
+    optimiser: Optimiser | None = None,
+    phases: Mapping[str, Mapping[str, Any]] | None = None,
+    ema: float | None = 0.999,
+    machine: Machine | None = None,
+    reports: Reports | None = None,
+    validate: Validate | None = None,
+    score: str = "score",
+    recipe: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> GenerativeModel:
+    """Train ``model``, or go on where the run in ``folder`` stopped.
+
+    Args:
+        model: Trained in place. Parameters that no phase owns are left as they are.
+        batches: Of the training split.
+        folder: The run; with a checkpoint in it, the run goes on from there, exactly. It must be
+            visible to all processes.
+        steps: Length of the run; may grow when it is taken up again.
+        seed: Of all random numbers.
+        optimiser: Options of all phases.
+        phases: Options that are different in some phases, ``{"critic": {"lr": 1e-4}}``.
+        ema: Decay of the running average of the parameters that ``sample`` uses; None for none.
+        machine: Devices, processes, precision.
+        reports: What is written and how often.
+        validate: Scores a model (running averages, eval mode) on the validation split; called on
+            the first process once every phase has begun.
+        score: Name of the score by which the best checkpoint is chosen; the lowest is best.
+        recipe: Name of the recipe that made the model, for ``pcgen.load``,
+        arguments: and its arguments, plain values.
+        config: What else the result depends on (files, batch size); recorded, and compared when
+            the run is taken up again.
+
+    Returns:
+        The model in eval mode, its parameters their running averages.
+
+    Raises:
+        ArgumentError: an option cannot be used, or is not what the run was started with.
+        CheckpointError: the run's last checkpoint is damaged or does not fit.
+        FileError: the folder is not a run, or cannot be written.
+        TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
+            checkpoint stays as it is.
+    """
+    if steps < 1:
+        raise ArgumentError(f"steps: got {steps}, expected >= 1")
+    options = Options(
+        Path(folder), steps, seed, optimiser or Optimiser(), dict(phases or {}), ema,
+        machine or Machine(), reports or Reports(), validate, score, recipe,
+        dict(arguments or {}), dict(config or {}),
+    )  # fmt: skip
+    fabric = _fabric(options.machine)
+    # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.
+    fabric.launch(partial(_run, batches=batches, options=options), model)
+    # Processes of their own (spawn) trained a copy; the checkpoint brings it here.
+    run = RunFolder(options.folder)
+    install(run.last, model, checkpoint.read(run.last))
+    return model
+
+
+def install(path: str | Path, model: GenerativeModel, state: Checkpoint) -> GenerativeModel:
+    """Put a checkpoint into a model, ready to sample: running averages, eval mode.
+
+    Raises:
+        CheckpointError: it does not fit the model.
+    """
+    checkpoint.fit(path, model, state.model)
+    for phase in model.phases():
+        stored = state.phases.get(phase.name, {}).get("average")
+        if stored is not None:
+            modules = nn.ModuleList(dict.fromkeys(phase.modules))
+            checkpoint.guarded(path, partial(load_average, modules, stored))
+    return model.eval()
+
+
+def _fabric(machine: Machine) -> Fabric:
+    with warnings.catch_warnings():
+        # Fabric replaces 16-mixed by bf16-mixed on a CPU with a warning; here it is refused.
+        warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU.*")
+        fabric = Fabric(**dataclasses.asdict(machine))
+    if machine.precision == "16-mixed" and fabric.device.type == "cpu":
+        raise ArgumentError("precision: got 16-mixed on a CPU, expected bf16-mixed or 32-true")
+    if not isinstance(fabric.strategy, (SingleDeviceStrategy, DDPStrategy)):
+        raise ArgumentError(f"strategy: got {machine.strategy!r}, expected auto or a kind of ddp")
+    return fabric
+
+
+def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: Options) -> None:
+    """What each process does."""
+    run = RunFolder(options.folder)
+    # Nobody writes before all have read, so that all find the same and fail alike.
+    fabric.barrier()
+    run.check(options.resolved())
+    state = checkpoint.read(run.last) if run.last.exists() else None
+    fabric.barrier()
+    outside = ranks.random_state(fabric.device)
+    learning = [parameter.requires_grad for parameter in model.parameters()]
+    try:
+        loop = Loop(fabric, model, batches, options)
+        if fabric.global_rank == 0:
+            run.create(options.resolved(), fabric.device)
+        loop.run(run, state)
+    finally:
+        for parameter, flag in zip(model.parameters(), learning, strict=True):
+            parameter.requires_grad_(flag)
+        ranks.set_random_state(outside, fabric.device)
+    fabric.barrier()
