@@ -19,11 +19,10 @@ Attributes of the file: ``format = "pcgen-clouds"``, ``version = 1``, ``schema``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,16 +33,12 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import header, open_hdf5, read_header, reading
-from pcgen.io.source import CloudSink, CloudSource, check_clouds
+from pcgen.io.hdf5 import extend, header, open_hdf5, read_header, reading
+from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 FORMAT = "pcgen-clouds"
 VERSION = 1
-_ROWS = 16384  # rows of a chunk: 64 kB of float32, small beside HDF5's 1 MB chunk cache
 
 
 class CloudFile(CloudSource):
@@ -136,67 +131,37 @@ class CloudWriter(CloudSink):
             raise ArgumentError(f"compression: got {compression}, expected a gzip level 0 to 9")
         self.path, self.schema = Path(path), schema
         self._header = header(FORMAT, VERSION, schema, attrs or {})
-        self._filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
-        if compression == 0:
-            self._filters = {}
-        self._stack = ExitStack()
-        self._file: h5py.File | None = None
+        self._compression = compression
         self._kinds: dict[str, str] = {}
-        self._rows = self._clouds = 0
+        self._rows = 0
 
-    def __len__(self) -> int:
-        """Number of clouds written so far."""
-        return self._clouds
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with atomic(self.path) as temporary, h5py.File(temporary, "w") as self._file:
+            self._file.attrs.update(self._header)
+            self._extend("ptr", np.zeros(1, dtype=np.int64))
+            yield
+            if not self._kinds:
+                # A file of no clouds is legal and still says how many coordinates it would have.
+                self._append(convention.make(torch.zeros(0, len(self.schema.axes)), []))
 
-    def __enter__(self) -> Self:
-        temporary = self._stack.enter_context(atomic(self.path))
-        self._file = self._stack.enter_context(h5py.File(temporary, "w"))
-        self._file.attrs.update(self._header)
-        self._create(self._file, "ptr", np.zeros(1, dtype=np.int64))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None and not self._kinds:
-            # A file of no clouds is legal and still says how many coordinates it would have.
-            self.append(convention.make(torch.zeros(0, len(self.schema.axes)), []))
-        self._file = None
-        self._stack.__exit__(kind, error, trace)
-
-    def append(self, clouds: Batch) -> None:
-        if self._file is None:
-            raise ArgumentError(f"{self.path}: got append outside of the writer's with statement")
-        check_clouds(clouds, self.schema, first=self._clouds, where=self.path)
-        values = {n: v.detach().cpu().numpy() for n, v in convention.attributes(clouds).items()}
+    def _append(self, block: Batch) -> int:
+        values = arrays(block)
         kinds = {name: value.dtype.name for name, value in values.items()}
-        if not self._kinds:
-            self._kinds = kinds
-            for name, value in values.items():
-                self._create(self._file, name, value[:0])
+        self._kinds = self._kinds or kinds
         if kinds != self._kinds:
             raise DataError(
                 f"{self.path}: got clouds with {_told(kinds)} behind clouds with "
                 f"{_told(self._kinds)}, expected the same attributes in all"
             )
-        ptr = clouds.ptr[1:].cpu().numpy() + self._rows
+        ptr = block.ptr[1:].cpu().numpy() + self._rows
         for name, value in [*values.items(), ("ptr", ptr)]:
-            data = self._file[name]
-            data.resize(len(data) + len(value), axis=0)
-            data[len(data) - len(value) :] = value
-        self._rows, self._clouds = self._rows + len(values["pos"]), self._clouds + len(ptr)
+            self._extend(name, value)
+        self._rows += len(values["pos"])
+        return len(ptr)
 
-    def _create(self, file: h5py.File, name: str, value: np.ndarray[Any, Any]) -> None:
-        file.create_dataset(
-            name,
-            data=value,
-            maxshape=(None, *value.shape[1:]),
-            chunks=(_ROWS, *(max(columns, 1) for columns in value.shape[1:])),
-            **self._filters,
-        )
+    def _extend(self, name: str, value: np.ndarray[Any, Any]) -> None:
+        extend(self._file, name, value, compression=self._compression)
 
 
 def _told(kinds: Mapping[str, str]) -> str:

@@ -1,50 +1,250 @@
-"""Which layout a file has: its ending decides for those to be written, its content for HDF5."""
+"""Which layout a file has, and who reads and writes it.
+
+=========== ============= =====================================================
+format      ending        what
+=========== ============= =====================================================
+clouds      .h5           pcgen's ragged clouds
+jetnet      .hdf5         JetNet's layout of jets
+ply pcd xyz of that name  clouds as point files, one event each
+images      (.h5)         images in HDF5
+npy npz     of that name  images
+png         .png          greyscale pictures (read), drawings (written)
+=========== ============= =====================================================
+
+The ending decides; HDF5 files are read as what their content says.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 from torch_geometric.data import Batch
 
+from pcgen import clouds as convention
+from pcgen.errors import ArgumentError, FileError
+from pcgen.grids import Grid
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.hdf5 import open_hdf5
+from pcgen.io.image_hdf5 import ImageFile, ImageWriter
+from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.jetnet import JetNetFile, is_jetnet
-from pcgen.io.source import CloudSource
+from pcgen.io.jetnet_writer import JetNetWriter
+from pcgen.io.npy import NpyFile, NpyWriter, NpzFile, NpzWriter
+from pcgen.io.png import PngFiles
+from pcgen.io.point_files import PointFiles, PointWriter
+from pcgen.io.points import PCD, PLY, XYZ
+from pcgen.io.source import CloudSink, CloudSource
 from pcgen.schema import Schema
 
+CloudFormat = Literal["clouds", "jetnet", "ply", "pcd", "xyz"]
+ImageFormat = Literal["images", "npy", "npz", "png"]
+Format = Literal["clouds", "jetnet", "ply", "pcd", "xyz", "images", "npy", "npz", "png"]
 
-def open_cloud_file(path: str | Path, *, label: str | None = None) -> CloudSource:
-    """Open a file of clouds, pcgen's own or JetNet's, whichever it is by its content.
+_ENDINGS: dict[str, Format] = {
+    ".h5": "clouds",
+    ".hdf5": "jetnet",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".png": "png",
+    ".ply": "ply",
+    ".pcd": "pcd",
+    ".xyz": "xyz",
+}
+_POINTS = {"ply": PLY, "pcd": PCD, "xyz": XYZ}
+
+
+def written_format(path: str | Path, format: str | None = None) -> Format:
+    """Format of a file to be written: as asked, or as its ending says.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+    """
+    ending = Path(path).suffix.lower()
+    for known in get_args(Format):
+        if known == format or (format is None and _ENDINGS.get(ending) == known):
+            return known
+    if format is not None:
+        raise ArgumentError(f"format: got {format!r}, expected {', '.join(get_args(Format))}")
+    raise ArgumentError(
+        f"{path}: got the ending {ending!r}, expected one of {', '.join(_ENDINGS)}, "
+        f"or a format: {', '.join(get_args(Format))}"
+    )
+
+
+def read_format(path: str | Path, format: str | None = None) -> Format:
+    """Format of a file or folder that is there: as asked, or as ending and content say.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, or HDF5 that is truncated.
+    """
+    path = Path(path)
+    if format is None and path.is_dir():
+        return _folder_format(path)
+    if format is not None or path.suffix.lower() not in (".h5", ".hdf5"):
+        return written_format(path, format)
+    with open_hdf5(path) as file:
+        if is_jetnet(file):
+            return "jetnet"
+        return "images" if "image" in file or "images" in file else "clouds"
+
+
+def _folder_format(folder: Path) -> Format:
+    endings = {file.suffix.lower() for file in folder.iterdir() if not file.name.startswith(".")}
+    found = sorted(endings & {".ply", ".pcd", ".xyz", ".png"})
+    if len(found) != 1:
+        raise FileError(
+            f"{folder}: is a folder with {', '.join(found) or 'no'} point files or pictures, "
+            f"expected files of one ending .ply, .pcd, .xyz or .png, or a format"
+        )
+    return _ENDINGS[found[0]]
+
+
+def open_file(
+    path: str | Path, *, format: str | None = None, label: str | None = None
+) -> CloudSource | ImageSource:
+    """Open a file of clouds or images, whichever it is.
 
     Args:
-        path: File.
+        path: File; for point files and pictures also a folder or a name such as ``event_%05d.ply``.
+        format: One of the formats above; None: by ending and content.
         label: Class of all jets of a JetNet file; None: told by the file or its name.
 
     Raises:
+        ArgumentError: the ending or the format is unknown.
         FileError: the file is missing, truncated or of another layout.
     """
-    with open_hdf5(path) as file:
-        jets = is_jetnet(file)
-    return JetNetFile(path, label) if jets else CloudFile(path)
+    chosen = read_format(path, format)
+    if chosen in _POINTS:
+        return PointFiles(path, _POINTS[chosen])
+    if chosen == "jetnet":
+        return JetNetFile(path, label)
+    if chosen == "clouds":
+        return CloudFile(path)
+    images: dict[str, Callable[[str | Path], ImageSource]]
+    images = {"images": ImageFile, "npy": NpyFile, "npz": NpzFile, "png": PngFiles}
+    return images[chosen](path)
 
 
-def read_clouds(path: str | Path, *, label: str | None = None) -> tuple[Batch, Schema]:
-    """All clouds of a file and what they mean.
+def open_cloud_file(
+    path: str | Path, *, format: CloudFormat | None = None, label: str | None = None
+) -> CloudSource:
+    """Open a file of clouds, in whichever layout it is; arguments as in :func:`open_file`.
 
     Raises:
-        FileError: the file is missing, truncated or of another layout.
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, truncated, or holds no clouds.
+    """
+    source = open_file(path, format=format, label=label)
+    if isinstance(source, CloudSource):
+        return source
+    source.close()
+    raise FileError(f"{path}: holds images, expected clouds; pcgen convert makes them from images")
+
+
+def cloud_writer(
+    path: str | Path,
+    schema: Schema,
+    *,
+    format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    particles: int = 150,
+) -> CloudSink:
+    """A writer of clouds for a ``with`` statement.
+
+    Args:
+        path: File; for point files also a folder or a name such as ``event_%05d.ply``.
+        schema: What the numbers mean.
+        format: ``"clouds"``, ``"jetnet"``, ``"ply"``, ``"pcd"`` or ``"xyz"``; None: by the ending.
+        attrs: Further facts to store, where the format can (``"clouds"``).
+        particles: Particles per jet in JetNet's layout.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no clouds.
+    """
+    chosen = written_format(path, format)
+    if chosen == "clouds":
+        return CloudWriter(path, schema, attrs=attrs)
+    if chosen == "jetnet":
+        return JetNetWriter(path, schema, particles=particles)
+    if chosen in _POINTS:
+        return PointWriter(path, schema, _POINTS[chosen])
+    raise ArgumentError(
+        f"{path}: got the format {chosen!r}, expected one of {', '.join(get_args(CloudFormat))}"
+    )
+
+
+def image_writer(
+    path: str | Path,
+    number: int,
+    grid: Grid,
+    schema: Schema,
+    *,
+    format: str | None = None,
+    first: int = 0,
+) -> ImageSink:
+    """A writer of images for a ``with`` statement.
+
+    Args:
+        path: File; for pictures also a folder or a name such as ``event_%05d.png``.
+        number: How many events will come.
+        grid: The cells.
+        schema: Of the clouds that the images stand for.
+        format: ``"images"``, ``"npy"``, ``"npz"`` or ``"png"``; None: by the ending.
+        first: Number of the first event, for the titles of pictures.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no images.
+    """
+    chosen = written_format(path, format)
+    if chosen == "npy":
+        return NpyWriter(path, number, grid.shape)
+    if chosen == "npz":
+        return NpzWriter(path, number, grid, schema)
+    if chosen == "images":
+        return ImageWriter(path, grid, schema)
+    if chosen == "png":
+        # Matplotlib is slow to import, and everybody who reads a file would wait for it.
+        from pcgen.io.pictures import PictureWriter
+
+        return PictureWriter(path, grid, schema, first=first)
+    raise ArgumentError(
+        f"{path}: got the format {chosen!r}, expected one of {', '.join(get_args(ImageFormat))}"
+    )
+
+
+def read_clouds(
+    path: str | Path, *, format: CloudFormat | None = None, label: str | None = None
+) -> tuple[Batch, Schema]:
+    """All clouds of a file and what they mean; arguments as in :func:`open_file`.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, truncated or holds no clouds.
         DataError: a value is NaN, infinite or a negative weight.
     """
-    with open_cloud_file(path, label=label) as source:
+    with open_cloud_file(path, format=format, label=label) as source:
         return source.read(), source.schema
 
 
-def write_clouds(path: str | Path, clouds: Batch, schema: Schema) -> None:
-    """Write all clouds to a pcgen cloud file, at once or not at all.
+def write_clouds(
+    path: str | Path,
+    clouds: Batch,
+    schema: Schema,
+    *,
+    format: CloudFormat | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> None:
+    """Write all clouds to a file, at once or not at all; arguments as in :func:`cloud_writer`.
 
     Raises:
+        ArgumentError: the ending or the format is unknown, or holds no such clouds.
         FileError: the file cannot be written.
         DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema.
     """
-    with CloudWriter(path, schema) as writer:
+    largest = max(convention.sizes(clouds).tolist(), default=0)
+    writer = cloud_writer(path, schema, format=format, attrs=attrs, particles=max(largest, 1))
+    with writer:
         writer.append(clouds)

@@ -7,16 +7,20 @@ of :class:`pcgen.schema.Schema`, ``attrs`` is JSON of the writer's choice.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from pcgen.errors import DataError, FileError
 from pcgen.io.source import existing_file
 from pcgen.schema import Schema
+
+_CHUNK = 1 << 16  # bytes
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -84,3 +88,31 @@ def read_header(
         raise FileError(
             f"{path}: header cannot be read ({error}), expected schema and attrs as JSON"
         ) from error
+
+
+def extend(
+    file: h5py.File, name: str, value: np.ndarray[Any, Any], *, compression: int = 4
+) -> None:
+    """Write rows behind those of a data set, which is made with the first of them.
+
+    Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
+
+    Args:
+        file: Open for writing.
+        name: Of the data set.
+        value: Rows [b, ...].
+        compression: gzip level 0 (none) to 9, with byte shuffling.
+    """
+    if name not in file:
+        row = max(value.itemsize * math.prod(value.shape[1:]), 1)
+        filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
+        file.create_dataset(
+            name,
+            data=value[:0],
+            maxshape=(None, *value.shape[1:]),
+            chunks=(max(_CHUNK // row, 1), *(max(length, 1) for length in value.shape[1:])),
+            **(filters if compression else {}),
+        )
+    data = file[name]
+    data.resize(len(data) + len(value), axis=0)
+    data[len(data) - len(value) :] = value

@@ -1,4 +1,4 @@
-"""JetNet's layout of jets in HDF5: one class a file, 30 or 150 particles a jet, padded with zeros.
+"""JetNet's layout of jets in HDF5: one class a file, 30 or 150 particles a jet, zero padded.
 
 Kansal et al., "Particle Cloud Generation with Message Passing Generative Adversarial Networks",
 NeurIPS 2021, arXiv:2106.11535.
@@ -11,7 +11,8 @@ dataset             shape     columns
 /jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles
 =================== ========= ==============================================================
 
-As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt].
+As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt]. Written files hold the
+classes in a further data set ``label`` [N] (order g, q, t, w, z), which other readers pass over.
 """
 
 from __future__ import annotations

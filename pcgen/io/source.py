@@ -1,17 +1,20 @@
-"""What every file of clouds can do, whatever its layout: tell its sizes, read a contiguous range.
+"""What every file of events can do, whatever its layout: read and append contiguous blocks.
 
-B clouds, N points. Values are checked as they are read and as they are written, so that what leaves
-this floor is finite, has weights ≥ 0 and agrees with its schema; an error names file and event.
+B events, N points. Values are checked as they are read and as they are written, so that what leaves
+this floor is finite, not negative where it is an energy, and agrees with its schema; an error names
+file and event.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -23,38 +26,36 @@ from pcgen.schema import Schema
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+Block = TypeVar("Block")
 
-class CloudSource(ABC):
-    """A file (or a folder of files) of clouds, read in contiguous blocks.
+
+class Source(ABC, Generic[Block]):
+    """A file (or a numbered set of files) of events, read in contiguous blocks.
 
     Attributes:
         path: Where it lies.
-        schema: What its numbers mean.
-        attrs: Further facts that were stored with it (how it was made, the grid of its cells).
     """
 
     path: Path
-    schema: Schema
-    attrs: dict[str, Any]
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of clouds B."""
+        """Number of events B."""
 
     @abstractmethod
-    def sizes(self) -> Tensor:
-        """Number of points of each cloud [B], without reading the points."""
+    def _read(self, start: int, stop: int) -> Block:
+        """The events of a range that lies within the file, unchecked."""
 
     @abstractmethod
-    def _read(self, start: int, stop: int) -> Batch:
-        """The clouds of a range that lies within the file, unchecked."""
+    def _check(self, block: Block, first: int) -> Block:
+        """Refuse a block that begins with event ``first`` and holds what it must not."""
 
     def close(self) -> None:
-        """Give the file back to the system; reading again afterwards is an error."""
+        """Give the file back to the system; nothing can be read afterwards."""
         return
 
-    def read(self, start: int = 0, stop: int | None = None) -> Batch:
-        """The clouds ``start`` to ``stop`` (exclusive; None: to the end), one contiguous read.
+    def read(self, start: int = 0, stop: int | None = None) -> Block:
+        """The events ``start`` to ``stop`` (exclusive; None: to the end), one contiguous read.
 
         Raises:
             ArgumentError: the range is not within the file.
@@ -67,16 +68,16 @@ class CloudSource(ABC):
                 f"{self.path}: got the range {start} to {stop}, "
                 f"expected one within 0 to {len(self)}"
             )
-        return check_clouds(self._read(start, stop), self.schema, first=start, where=self.path)
+        return self._check(self._read(start, stop), start)
 
-    def blocks(self, block: int = 1024) -> Iterator[Batch]:
-        """All clouds in order, ``block`` at a time: a file larger than memory is read this way.
+    def blocks(self, block: int = 1024) -> Iterator[Block]:
+        """All events in order, ``block`` at a time: a file larger than memory is read this way.
 
         Raises:
             ArgumentError: ``block`` is not positive.
         """
         if block < 1:
-            raise ArgumentError(f"block: got {block}, expected a positive number of clouds")
+            raise ArgumentError(f"block: got {block}, expected a positive number of events")
         for start in range(0, len(self), block):
             yield self.read(start, min(start + block, len(self)))
 
@@ -92,33 +93,92 @@ class CloudSource(ABC):
         self.close()
 
 
-class CloudSink(ABC):
-    """A file of clouds that is being written, block after block, inside a ``with`` statement.
+class CloudSource(Source[Batch]):
+    """A file (or a numbered set of files) of clouds.
 
-    The file appears under its name when the ``with`` statement ends without an error.
+    Attributes:
+        schema: What its numbers mean.
+        attrs: Further facts that were stored with it (how it was made, the grid of its cells).
     """
 
+    schema: Schema
+    attrs: dict[str, Any]
+
     @abstractmethod
-    def append(self, clouds: Batch) -> None:
-        """Write the clouds behind those that were written before.
+    def sizes(self) -> Tensor:
+        """Number of points of each cloud [B], without reading the points."""
+
+    def _check(self, block: Batch, first: int) -> Batch:
+        return check_clouds(block, self.schema, first=first, where=self.path)
+
+
+class Sink(ABC, Generic[Block]):
+    """A file of events that is being written, block after block, inside a ``with`` statement.
+
+    The file appears under its name when the ``with`` statement ends without an error; otherwise
+    nothing is left behind.
+
+    Attributes:
+        path: Where it will lie.
+        written: Number of events written so far.
+    """
+
+    path: Path
+    written: int = 0
+    _stack: ExitStack | None = None
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[None]:
+        """Holds the temporary file open; what follows its ``yield`` finishes a good file."""
+
+    @abstractmethod
+    def _append(self, block: Block) -> int:
+        """Write a block that was checked; returns its number of events."""
+
+    @abstractmethod
+    def _check(self, block: Block) -> Block:
+        """Refuse a block that holds what it must not."""
+
+    def append(self, block: Block) -> None:
+        """Write the events behind those that were written before.
 
         Raises:
-            DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema;
-                names file and event.
+            ArgumentError: the ``with`` statement has not begun or is over.
+            DataError: a value is NaN, infinite or negative where it must not be, or disagrees with
+                the schema; names file and event.
         """
+        if self._stack is None:
+            raise ArgumentError(f"{self.path}: got append outside of the writer's with statement")
+        self.written += self._append(self._check(block))
 
-    @abstractmethod
     def __enter__(self) -> Self:
-        """Open the temporary file."""
+        with ExitStack() as stack:
+            stack.enter_context(self._writing())
+            self._stack = stack.pop_all()
+        return self
 
-    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Move the file into place, or remove it after an error."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            stack.__exit__(kind, error, trace)
+
+
+class CloudSink(Sink[Batch]):
+    """A file (or a numbered set of files) of clouds that is being written.
+
+    Attributes:
+        schema: What the numbers mean.
+    """
+
+    schema: Schema
+
+    def _check(self, block: Batch) -> Batch:
+        return check_clouds(block, self.schema, first=self.written, where=self.path)
 
 
 def existing_file(path: str | Path) -> Path:
@@ -135,6 +195,16 @@ def existing_file(path: str | Path) -> Path:
     if path.stat().st_size == 0:
         raise FileError(f"{path}: the file is empty (0 bytes)")
     return path
+
+
+def arrays(clouds: Batch) -> dict[str, np.ndarray[Any, Any]]:
+    """The attributes of the clouds as arrays; half precision, unknown to files, is widened."""
+    values = {}
+    for name, value in convention.attributes(clouds).items():
+        if value.is_floating_point() and value.element_size() < 4:
+            value = value.float()
+        values[name] = value.detach().cpu().numpy()
+    return values
 
 
 def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path) -> Batch:

@@ -1,0 +1,168 @@
+r"""What every file of images can do, and how a file says what its cells are.
+
+Images are [B, \*shape]: energies on the cells of a grid, layers first where there are several.
+Self-describing files carry the grid and the schema of the clouds that the images stand for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcgen.errors import DataError, FileError, PcgenError
+from pcgen.grids import Grid
+from pcgen.io.source import Sink, Source
+from pcgen.schema import Quantity, Schema
+
+Array = np.ndarray[Any, Any]
+
+
+class Images(NamedTuple):
+    """A block of images.
+
+    Attributes:
+        image: [B, \\*shape], ≥ 0.
+        y: Condition [B, C], where there is one.
+        label: Class [B], where there is one.
+    """
+
+    image: Tensor
+    y: Tensor | None = None
+    label: Tensor | None = None
+
+
+class ImageSource(Source[Images]):
+    """A file of images.
+
+    Attributes:
+        shape: Of one image.
+        grid: Its cells, where the file says them.
+        schema: What its numbers mean, where the file says it.
+    """
+
+    shape: tuple[int, ...]
+    grid: Grid | None = None
+    schema: Schema | None = None
+
+    def _check(self, block: Images, first: int) -> Images:
+        return check_images(block, first=first, where=self.path)
+
+
+class ImageSink(Sink[Images]):
+    """A file of images that is being written."""
+
+    def _check(self, block: Images) -> Images:
+        return check_images(block, first=self.written, where=self.path)
+
+
+def check_images(images: Images, *, first: int, where: str | Path) -> Images:
+    """Refuse images that are negative or not finite.
+
+    Raises:
+        DataError: naming file, event and cell.
+    """
+    for name, value in images._asdict().items():
+        if value is None or not value.is_floating_point():
+            continue
+        bad = ~torch.isfinite(value)
+        bad = bad | (value < 0) if name == "image" else bad
+        if bad.any():
+            event, *cell = (int(number) for number in bad.nonzero()[0])
+            wanted = "a finite value that is not negative" if name == "image" else "a finite value"
+            raise DataError(
+                f"{where}: {name} of event {first + event} at {tuple(cell)} is "
+                f"{float(value[(event, *cell)])}, expected {wanted}"
+            )
+    return images
+
+
+def floats(value: Array, path: Path) -> Tensor:
+    """Numbers of a file as floats: float32 where that holds the type exactly, float64 otherwise.
+
+    Raises:
+        DataError: they are no real numbers.
+    """
+    if value.dtype.kind not in "biuf":
+        raise DataError(f"{path}: got values of type {value.dtype}, expected real numbers")
+    return torch.from_numpy(value.astype(float_type(value.dtype)))
+
+
+def float_type(kind: np.dtype[Any]) -> np.dtype[Any]:
+    """float32 where it holds every value of ``kind``, float64 otherwise."""
+    return np.dtype(np.float32 if np.can_cast(kind, np.float32) else np.float64)
+
+
+def described(grid: Grid, schema: Schema) -> dict[str, Array]:
+    """Arrays that say what the cells of an image are, by name, for people and for pcgen.
+
+    ``axes``, ``units``, ``periods`` (NaN: none) of the coordinates; ``edges_<axis>`` for each;
+    ``layers`` where there are some; ``schema`` as JSON.
+    """
+    values = {
+        "axes": np.array([axis.name for axis in grid.axes]),
+        "units": np.array([axis.unit for axis in grid.axes]),
+        "periods": np.array([axis.period or math.nan for axis in grid.axes]),
+        "schema": np.array(json.dumps(schema.to_dict())),
+    }
+    if grid.layers:
+        values["layers"] = np.array(grid.layers)
+    for axis, edges in zip(grid.axes, grid.edges, strict=True):
+        values[f"edges_{axis.name}"] = np.array(edges)
+    return values
+
+
+def understood(
+    values: Mapping[str, Array], path: Path, shape: tuple[int, ...]
+) -> tuple[Grid | None, Schema | None]:
+    """Grid and schema from the arrays of :func:`described`; None and None where there are none.
+
+    Raises:
+        FileError: they are damaged, or the grid does not have the shape of the images.
+    """
+    if "axes" not in values:
+        return None, None
+    try:
+        names = [str(name) for name in values["axes"].tolist()]
+        units = values["units"].tolist() if "units" in values else [""] * len(names)
+        periods = values["periods"].tolist() if "periods" in values else [math.nan] * len(names)
+        axes = tuple(
+            Quantity(name, str(unit), None if math.isnan(period) else float(period))
+            for name, unit, period in zip(names, units, periods, strict=True)
+        )
+        edges = tuple(tuple(values[f"edges_{name}"].tolist()) for name in names)
+        layers = tuple(map(str, values["layers"].tolist())) if "layers" in values else ()
+        grid, schema = Grid(axes, edges, layers), None
+        if "schema" in values:
+            schema = Schema.from_dict(json.loads(str(values["schema"].item())))
+            grid = Grid(schema.axes, edges, layers)
+    except (KeyError, TypeError, ValueError, PcgenError) as error:
+        raise FileError(
+            f"{path}: its grid cannot be read ({error!r}), "
+            f"expected axes, units, periods and edges_<axis> that agree"
+        ) from error
+    return fitting(grid, path, shape), schema or schema_of(grid)
+
+
+def fitting(grid: Grid, path: Path, shape: tuple[int, ...]) -> Grid:
+    """The grid, if images of this shape are on it.
+
+    Raises:
+        FileError: they are not.
+    """
+    if grid.shape != shape:
+        raise FileError(
+            f"{path}: images have shape {shape}, expected {grid.shape} as its grid {grid} says"
+        )
+    return grid
+
+
+def schema_of(grid: Grid, weight: Quantity | None = None) -> Schema:
+    """Schema of the clouds that images on this grid stand for, as far as the grid says it."""
+    return Schema(grid.axes, weight or Quantity("weight"), layers=grid.layers)

@@ -1,0 +1,85 @@
+"""Clouds in point files: reading and writing one file, or numbered ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen.errors import DataError
+from pcgen.io.numbered import files_of, writing
+from pcgen.io.points import PointFormat, from_table, schema_of, to_table
+from pcgen.io.source import CloudSink, CloudSource, check_clouds, existing_file
+from pcgen.schema import Schema
+
+
+class PointFiles(CloudSource):
+    """Point files, read as clouds.
+
+    Args:
+        path: One file; a folder of them; or a numbered name such as ``event_%05d.ply``.
+        format: Their format.
+
+    Raises:
+        FileError: there is no such file, or the first one is damaged.
+    """
+
+    def __init__(self, path: str | Path, format: PointFormat) -> None:
+        self.path, self._format = Path(path), format
+        self._files = files_of(self.path, format.ending)
+        self.schema = schema_of(format.read(existing_file(self._files[0])), self._files[0])
+        self.attrs: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def sizes(self) -> Tensor:
+        """Number of points of each cloud [B], from the headers of the files."""
+        return torch.tensor([self._format.count(existing_file(file)) for file in self._files])
+
+    def _read(self, start: int, stop: int) -> Batch:
+        clouds = []
+        for event, file in enumerate(self._files[start:stop], start):
+            cloud = from_table(self._format.read(existing_file(file)), self.schema, file)
+            clouds.append(check_clouds(cloud, self.schema, first=event, where=file))
+            if set(convention.attributes(cloud)) != set(convention.attributes(clouds[0])):
+                raise DataError(
+                    f"{file}: got {', '.join(convention.attributes(cloud))}, expected "
+                    f"{', '.join(convention.attributes(clouds[0]))} as in {self._files[start]}"
+                )
+        if not clouds:
+            return convention.make(torch.zeros(0, len(self.schema.axes)), [])
+        return convention.concat(clouds)
+
+
+class PointWriter(CloudSink):
+    """Writes point files; use it in a ``with`` statement.
+
+    Args:
+        path: One file, for one event; a folder (existing or new), for files ``event_000000`` and so
+            on; or a numbered name such as ``event_%05d.ply``.
+        schema: What the numbers mean.
+        format: Format of the files.
+    """
+
+    def __init__(self, path: str | Path, schema: Schema, format: PointFormat) -> None:
+        self.path, self.schema, self._format = Path(path), schema, format
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with writing(self.path, self._format.ending) as self._name:
+            yield
+            if self.written == 0:
+                raise DataError(f"{self.path}: got no event, expected at least one for its file")
+
+    def _append(self, block: Batch) -> int:
+        for number in range(block.num_graphs):
+            table = to_table(convention.select(block, [number]), self.schema)
+            self._format.write(self._name(self.written + number), table)
+        return block.num_graphs
