@@ -90,6 +90,7 @@ def test_wrapping_is_differentiable_and_leaves_inside_points_alone() -> None:
     torch.testing.assert_close(wrapped[:, 0].sin(), pos[:, 0].sin())
     assert wrapped[:, 0].abs().max() <= math.pi
     wrapped.sum().backward()
+    assert pos.grad is not None
     assert torch.equal(pos.grad, torch.ones_like(pos))
 
 

@@ -1,0 +1,100 @@
+"""Learning curves from the log of a run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pcgen.errors import FileError
+from pcgen.plotting.figures import COLOURS, new, tidy
+
+Floats = NDArray[np.float64]
+
+
+def learning_curves(path: str | Path, *, step: str = "step", title: str = "") -> Figure:
+    """Every column of a CSV log over the training step.
+
+    Columns named ``group/term`` share the panel of their group; faint lines are the logged values,
+    full ones their running mean over a fiftieth of the log. Losses that are positive throughout and
+    span decades have a logarithmic axis.
+
+    Args:
+        path: File with a header and one row per logged step; empty fields are left out.
+        step: Name of the column that counts the steps.
+        title: Title of the picture.
+
+    Raises:
+        FileError: the file is missing, or is not such a log.
+    """
+    table = _read(Path(path), step)
+    steps = table.pop(step)
+    groups: dict[str, list[str]] = {}
+    for name in table:
+        groups.setdefault(name.rpartition("/")[0], []).append(name)
+    columns = min(len(groups), 3)
+    rows = math.ceil(len(groups) / columns)
+    figure = new(4.4 * columns, 3.0 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[len(groups) :]:
+        panel.set_visible(False)
+    for panel, (group, names) in zip(panels, groups.items(), strict=False):
+        _panel(panel, steps, {name.rpartition("/")[2]: table[name] for name in names})
+        panel.set_xlabel(step)
+        panel.set_ylabel(group or "value")
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _panel(panel: Axes, steps: Floats, curves: Mapping[str, Floats]) -> None:
+    for number, (name, values) in enumerate(curves.items()):
+        colour, known = COLOURS[number % len(COLOURS)], np.isfinite(values)
+        x, y = steps[known], values[known]
+        panel.plot(x, y, color=colour, alpha=0.3, linewidth=0.8)
+        panel.plot(x, _smooth(y), color=colour, label=name)
+    if _spans_decades(np.concatenate(list(curves.values()))):
+        panel.set_yscale("log")
+    panel.legend(frameon=False, fontsize=8)
+    tidy(panel)
+
+
+def _read(path: Path, step: str) -> dict[str, Floats]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = list(rows[0]) if rows else []
+        columns = {name: _column([row[name] for row in rows]) for name in names}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FileError(f"{path}: cannot be read as a log ({error})") from error
+    known = {name: values for name, values in columns.items() if np.isfinite(values).any()}
+    if step not in known or len(known) < 2:
+        raise FileError(
+            f"{path}: got the columns {', '.join(names) or 'none'}, "
+            f"expected {step!r} and at least one with numbers"
+        )
+    return known
+
+
+def _column(texts: list[str | None]) -> Floats:
+    return np.array([float(text) if text else math.nan for text in texts])
+
+
+def _smooth(values: Floats) -> Floats:
+    """Running mean over a fiftieth of the values; shorter windows at the ends."""
+    width = max(len(values) // 50, 1)
+    window = np.ones(width)
+    norm = np.convolve(np.ones(len(values)), window, "same")
+    mean: Floats = np.convolve(values, window, "same") / norm
+    return mean
+
+
+def _spans_decades(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return bool(known.min() > 0 and known.max() > 100 * known.min())
