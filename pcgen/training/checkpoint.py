@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pcgen.errors import CheckpointError
-from pcgen.io import atomic
+from pcgen.io.atomic import atomic
 
 FORMAT = "pcgen-checkpoint"
 VERSION = 1

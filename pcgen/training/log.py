@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from pcgen.io import atomic
+from pcgen.io.atomic import atomic
 
 
 class Log:

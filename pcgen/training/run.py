@@ -26,15 +26,14 @@ from typing import Any
 
 import torch
 
-import pcgen
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io import atomic
+from pcgen.io.atomic import atomic
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
 
 # What may change when a run is taken up again: none of it changes what a step learns.
 _FREE = ("steps", "reports")
-_PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
+_PACKAGES = ("pcgen", "torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
 
 
 class RunFolder:
@@ -125,7 +124,6 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "pcgen": pcgen.__version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": versions,

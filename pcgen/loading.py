@@ -1,0 +1,97 @@
+"""From a run or a checkpoint to a model that samples: ``pcgen.load``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from pcgen.errors import ArgumentError, CheckpointError
+from pcgen.models.base import GenerativeModel
+from pcgen.recipes import RECIPES
+from pcgen.schema import Schema
+from pcgen.training import RunFolder, install
+from pcgen.training.checkpoint import Checkpoint, read
+
+
+def load(
+    path: str | Path,
+    *,
+    recipe: Callable[..., GenerativeModel] | None = None,
+    device: str | torch.device = "cpu",
+) -> GenerativeModel:
+    """The trained model of a run, ready to sample.
+
+    Args:
+        path: A run's folder (its best checkpoint on the validation split is taken, the last where
+            none was chosen) or a checkpoint.
+        recipe: The function that builds the model from the stored arguments. None: the recipe of
+            pcgen that the checkpoint names; nothing else is ever built.
+        device: Where the model shall compute.
+
+    Raises:
+        ArgumentError: the device is unknown or not there.
+        CheckpointError: the checkpoint is missing, damaged, foreign, of another version, names an
+            unknown recipe, or its state does not fit.
+    """
+    file = find(path)
+    state = read(file)
+    model = build(file, state, recipe)
+    install(file, model, state)
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ArgumentError(
+            f"device: got {str(device)!r}, expected one that works ({reason})"
+        ) from error
+
+
+def find(path: str | Path) -> Path:
+    """The checkpoint that stands for ``path``: itself, or the best or last one of a run.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    run = RunFolder(path)
+    for file in (run.best, run.last):
+        if file.exists():
+            return file
+    raise CheckpointError(f"{path}: holds no checkpoint, expected the folder of a run")
+
+
+def build(
+    path: str | Path, state: Checkpoint, recipe: Callable[..., GenerativeModel] | None = None
+) -> GenerativeModel:
+    """The untrained model that a checkpoint describes.
+
+    Raises:
+        CheckpointError: the recipe is unknown, or does not take the stored arguments.
+    """
+    chosen = RECIPES.get(state.recipe or "") if recipe is None else recipe
+    if chosen is None:
+        raise CheckpointError(
+            f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
+            f"({', '.join(RECIPES)}); give recipe=your_function for a model of your own"
+        )
+    try:
+        model = chosen(**state.arguments)
+    except (TypeError, ArgumentError) as error:
+        raise CheckpointError(
+            f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
+        ) from error
+    if _meaning(Schema.from_dict(state.schema)) != _meaning(model.schema):
+        raise CheckpointError(
+            f"{path}: was trained on clouds of another schema than the recipe {state.recipe!r} "
+            "makes, expected the same axes, units and classes"
+        )
+    return model
+
+
+def _meaning(schema: Schema) -> Schema:
+    return dataclasses.replace(schema, description="")
