@@ -48,23 +48,38 @@ Rows = list[tuple[str, list[tuple[str, bool]]]]
 """Name of each score and its cells; a cell is a text and whether it is far from the floor."""
 
 
-def comparison(evaluations: Mapping[str, Evaluation]) -> tuple[list[str], Rows]:
+def comparison(
+    evaluations: Mapping[str, Evaluation], floors: Mapping[str, Evaluation] | None = None
+) -> tuple[list[str], Rows]:
     """Header and rows of the table of several generators against the same real events.
 
-    The first column is the floor of the first evaluation; then each generator's score, with its
-    distance from its own floor in standard deviations.
+    First come the floors, then each generator's score with its distance from its own floor in
+    standard deviations.
+
+    Args:
+        evaluations: Each generator's, by its name.
+        floors: Evaluations whose floor gets a column, by the name of the column; None: one column,
+            the floor of the first generator's evaluation.
     """
-    header = ["score", "real vs real (floor)", *evaluations]
-    columns = [{score.name: score for score in e.scores} for e in evaluations.values()]
+    if floors is None:
+        floors = {"real vs real (floor)": next(iter(evaluations.values()))}
+    header = ["score", *floors, *evaluations]
+    low, columns = (
+        [{score.name: score for score in e.scores} for e in each.values()]
+        for each in (floors, evaluations)
+    )
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows: Rows = []
     for name in names:
-        scores = [column.get(name) for column in columns]
-        known = next(score for score in scores if score is not None)
-        title = f"{name} [{known.unit}]" if known.unit else name
-        floor = (number(known.floor, known.floor_error), False)
-        rows.append((title, [floor, *map(_cell, scores)]))
+        unit = next(column[name].unit for column in columns if name in column)
+        cells = [_floor(column.get(name)) for column in low]
+        cells += [_cell(column.get(name)) for column in columns]
+        rows.append((f"{name} [{unit}]" if unit else name, cells))
     return header, rows
+
+
+def _floor(score: Score | None) -> tuple[str, bool]:
+    return ("" if score is None else number(score.floor, score.floor_error)), False
 
 
 def _cell(score: Score | None) -> tuple[str, bool]:
@@ -74,9 +89,14 @@ def _cell(score: Score | None) -> tuple[str, bool]:
     return text, abs(score.excess) > FAR
 
 
-def text_table(evaluations: Mapping[str, Evaluation], title: str = "") -> Table:
+def text_table(
+    evaluations: Mapping[str, Evaluation],
+    title: str = "",
+    *,
+    floors: Mapping[str, Evaluation] | None = None,
+) -> Table:
     """The comparison as a table for the terminal; far scores are in bold."""
-    header, rows = comparison(evaluations)
+    header, rows = comparison(evaluations, floors)
     table = Table(title=title or None, title_justify="left")
     for k, name in enumerate(header):
         table.add_column(name, justify="right" if k else "left", no_wrap=True)
@@ -85,9 +105,11 @@ def text_table(evaluations: Mapping[str, Evaluation], title: str = "") -> Table:
     return table
 
 
-def html_table(evaluations: Mapping[str, Evaluation]) -> str:
+def html_table(
+    evaluations: Mapping[str, Evaluation], *, floors: Mapping[str, Evaluation] | None = None
+) -> str:
     """The comparison as HTML; far scores have the class ``far``."""
-    header, rows = comparison(evaluations)
+    header, rows = comparison(evaluations, floors)
     lines = ["<table><tr>", *(f"<th>{html.escape(name)}</th>" for name in header), "</tr>"]
     for name, cells in rows:
         line = f"<tr><td>{html.escape(name)}</td>"

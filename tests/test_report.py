@@ -50,5 +50,14 @@ def test_the_page_escapes_what_it_is_given(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_second_floor_gets_a_column_of_its_own():
+    other = Score("W1 mass", "GeV", 2.0, 0.1, 3.0, 0.5)
+    floors = {"pixels": evaluation(NEAR), "particles": evaluation(other)}
+    header, rows = comparison({"gan": evaluation(NEAR, ONLY)}, floors)
+    assert header == ["score", "pixels", "particles", "gan"]
+    assert [text for text, _ in rows[0][1]][:2] == ["1.00 ± 0.20", "3.00 ± 0.50"]
+    assert [text for text, _ in rows[1][1]][:2] == ["", ""]
+
+
 def test_the_terminal_table_has_a_row_for_each_score():
     assert text_table(BOTH).row_count == 2
