@@ -15,7 +15,7 @@ distance, which is not a log-likelihood, this is a Gibbs posterior and not a bou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -31,8 +31,8 @@ from pcgen.models.request import resolve
 from pcgen.objectives.latent import kl_normal
 from pcgen.standardize import Standardize
 
-Reconstruction = Callable[[Batch, Batch], dict[str, Tensor]]
-"""Generated and real clouds in standardised units -> terms by name, each per cloud [B]."""
+Distance = Callable[[Batch, Batch], Tensor]
+"""Of generated and real clouds in standardised units, per cloud [B]."""
 
 
 class Code(NamedTuple):
@@ -132,14 +132,14 @@ class Autoencoder(GenerativeModel):
         encoder: nn.Module,
         latent: Latent,
         decoder: nn.Module,
-        reconstruction: Reconstruction,
+        reconstruction: Mapping[str, Distance],
         recentre: bool = False,
     ) -> None:
         super().__init__()
         self.schema = standardize.schema
         self.standardize, self.cardinality = standardize, cardinality
         self.encoder, self.latent, self.decoder = encoder, latent, decoder
-        self.reconstruction, self.recentre = reconstruction, recentre
+        self.reconstruction, self.recentre = dict(reconstruction), recentre
 
     def phases(self) -> Sequence[Phase]:
         """Standardisation and cardinality are found first; then one phase learns."""
@@ -154,8 +154,8 @@ class Autoencoder(GenerativeModel):
         real = self.standardize(clouds)
         code = self.latent(self.encoder(real))
         made = self._decode(code.value, cl.sizes(real), real.y, None)
-        terms = self.reconstruction(made, real)
-        return {name: value.mean() for name, value in terms.items()} | code.terms
+        terms = {name: d(made, real).mean() for name, d in self.reconstruction.items()}
+        return terms | code.terms
 
     def encode(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and conditions [B, K] of clouds in physical units."""
