@@ -119,4 +119,5 @@ if __name__ == "__main__":
     parser.add_argument("--kill-at", type=int)
     chosen = parser.parse_args()
     machine = Machine("cpu", devices=chosen.devices, strategy=chosen.strategy)
-    run(chosen.folder, chosen.steps, kill_at=chosen.kill_at, machine=machine)
+    trained = run(chosen.folder, chosen.steps, kill_at=chosen.kill_at, machine=machine)
+    print("generator", trained.generator[0].weight.detach().double().sum().item())

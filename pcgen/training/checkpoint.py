@@ -166,7 +166,7 @@ def _load(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read, expected a readable file") from error
     except Exception as error:
         # What a foreign file makes of zipfile and torch.load is open-ended.
-        foreign = re.search(r"(?:GLOBAL|global:?) ([\w.]+)", str(error))
+        foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
         if foreign is not None:
             raise CheckpointError(
                 f"{path}: names {foreign[1]}, a class or function outside pcgen; not loaded"

@@ -135,27 +135,27 @@ class Loop:
         values = torch.stack(list(terms.values()))
         self.fabric.backward(values.sum())
         means = ranks.mean_gradients(learner.parameters, values.detach())
-        numbers = torch.cat([means, learner.clip().to(means)[None]]).tolist()
-        self._check(learner, dict(zip([*terms, "gradient"], numbers, strict=True)))
+        *numbers, norm = torch.cat([means, learner.clip().to(means)[None]]).tolist()
+        self._check(learner, dict(zip(terms, numbers, strict=True)), norm)
         learner.optimiser.step()
         learner.optimiser.zero_grad()
 
-    def _check(self, learner: Learner, numbers: Mapping[str, float]) -> None:
-        """Stop before a number that is not finite gets into the model; log the others."""
+    def _check(self, learner: Learner, terms: Mapping[str, float], norm: float) -> None:
+        """Stop before a number that is not finite gets into the model; count the others."""
         name = learner.phase.name
-        for key, value in numbers.items():
-            # Loss scaling of 16-mixed finds its scale by gradients that overflow.
-            scaled = key == "gradient" and self.options.machine.precision == "16-mixed"
-            if not math.isfinite(value) and not scaled:
-                what = "the gradient" if key == "gradient" else f"term {key!r}"
+        seen = {f"{name}/{key}": (f"term {key!r}", value) for key, value in terms.items()}
+        # Loss scaling of 16-mixed finds its scale by gradients that overflow.
+        if self.options.machine.precision != "16-mixed" or math.isfinite(norm):
+            seen[f"gradient/{name}"] = ("the gradient", norm)
+        for column, (what, value) in seen.items():
+            if not math.isfinite(value):
                 raise TrainingError(
                     f"step {self.step + 1}, phase {name!r}: {what} is {value}, expected a finite "
                     "number; the last checkpoint is from before this step"
                 )
-            if math.isfinite(value):
-                mean = self.means.setdefault(f"{name}/{key}", [0.0, 0])
-                mean[0] += value
-                mean[1] += 1
+            mean = self.means.setdefault(column, [0.0, 0])
+            mean[0] += value
+            mean[1] += 1
 
     def _report(self, folder: RunFolder, log: Log | None) -> None:
         """Log, validate and save, where it is time."""
@@ -181,7 +181,7 @@ class Loop:
         self.means = {}
         for learner in self.learners:
             if learner.active(self.step - 1):
-                row[f"{learner.phase.name}/lr"] = learner.optimiser.param_groups[0]["lr"]
+                row[f"lr/{learner.phase.name}"] = learner.optimiser.param_groups[0]["lr"]
         return {**row, "seconds": time.monotonic() - self.started}
 
     def _scores(self) -> dict[str, float]:

@@ -81,13 +81,19 @@ def seed_all(*seed: int) -> None:
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """State of every global source of random numbers of this process, as plain values."""
+    """State of every global source of random numbers of this process, tensors and plain values."""
     numbers: Any = np.random.get_state(legacy=False)
+    version, words, normal = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": numbers | {"state": numbers["state"] | {"key": numbers["state"]["key"].tolist()}},
-        "python": random.getstate(),
+        "numpy": {
+            "key": torch.from_numpy(numbers["state"]["key"].astype(np.int64)),
+            "pos": int(numbers["state"]["pos"]),
+            "has_gauss": int(numbers["has_gauss"]),
+            "gauss": float(numbers["gauss"]),
+        },
+        "python": {"version": version, "words": torch.tensor(words), "normal": normal},
     }
 
 
@@ -96,10 +102,11 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"], device)
-    numbers = state["numpy"]
-    key = np.asarray(numbers["state"]["key"], dtype=np.uint32)
-    np.random.set_state(numbers | {"state": numbers["state"] | {"key": key}})
-    random.setstate(state["python"])
+    numbers, python = state["numpy"], state["python"]
+    key = numbers["key"].numpy().astype(np.uint32)
+    rest = numbers["pos"], numbers["has_gauss"], numbers["gauss"]
+    np.random.set_state(("MT19937", key, *rest))
+    random.setstate((python["version"], tuple(python["words"].tolist()), python["normal"]))
 
 
 @contextmanager

@@ -105,12 +105,17 @@ def install(path: str | Path, model: GenerativeModel, state: Checkpoint) -> Gene
 
 
 def _fabric(machine: Machine) -> Fabric:
-    with warnings.catch_warnings():
-        # Fabric replaces 16-mixed by bf16-mixed on a CPU with a warning; here it is refused.
-        warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU.*")
-        fabric = Fabric(**dataclasses.asdict(machine))
-    if machine.precision == "16-mixed" and fabric.device.type == "cpu":
-        raise ArgumentError("precision: got 16-mixed on a CPU, expected bf16-mixed or 32-true")
+    options = dataclasses.asdict(machine)
+    try:
+        with warnings.catch_warnings():
+            # Where Fabric would go on with something else than was asked for.
+            warnings.filterwarnings("error", ".*(hence setting|fp16 is not supported).*")
+            fabric = Fabric(**options)
+    except Exception as error:  # its own, of many kinds
+        reason = " ".join(str(error).split())
+        raise ArgumentError(
+            f"machine: got {options}, expected what Fabric knows ({reason})"
+        ) from error
     if not isinstance(fabric.strategy, (SingleDeviceStrategy, DDPStrategy)):
         raise ArgumentError(f"strategy: got {machine.strategy!r}, expected auto or a kind of ddp")
     return fabric
