@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pcgen.errors import FileError, PcgenError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextmanager
@@ -26,7 +26,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     found before the work and not after it. It keeps the ending of ``path``.
 
     Raises:
-        FileError: the folder is missing or not writable, ``path`` is a folder, the disk is full.
+        FileError: the folder is missing or not writable, ``path`` is a folder, the disk is full
+            or fails.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +51,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except PcgenError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK:
             raise _unwritable(path, error) from error
         raise
     finally:
@@ -65,7 +66,8 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     replaced, others stay.
 
     Raises:
-        FileError: the parent is missing or not writable, ``folder`` is a file, the disk is full.
+        FileError: the parent is missing or not writable, ``folder`` is a file, the disk is full
+            or fails.
     """
     folder = Path(folder)
     temporary = _temporary(folder if not folder.is_dir() else folder / "files")
@@ -83,7 +85,7 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     except PcgenError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK:
             raise _unwritable(folder, error) from error
         raise
     finally:

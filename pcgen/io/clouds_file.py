@@ -33,7 +33,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import extend, header, open_hdf5, read_header, reading
+from pcgen.io.hdf5 import Hdf5Output, header, open_hdf5, read_header, reading
 from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
@@ -137,8 +137,8 @@ class CloudWriter(CloudSink):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with atomic(self.path) as temporary, h5py.File(temporary, "w") as self._file:
-            self._file.attrs.update(self._header)
+        with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
+            self._file.describe(self._header)
             self._extend("ptr", np.zeros(1, dtype=np.int64))
             yield
             if not self._kinds:
@@ -161,7 +161,7 @@ class CloudWriter(CloudSink):
         return len(ptr)
 
     def _extend(self, name: str, value: np.ndarray[Any, Any]) -> None:
-        extend(self._file, name, value, compression=self._compression)
+        self._file.extend(name, value, compression=self._compression)
 
 
 def _told(kinds: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -19,6 +19,9 @@ import numpy as np
 from pcgen.errors import DataError, FileError
 from pcgen.io.source import existing_file
 from pcgen.schema import Schema
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _CHUNK = 1 << 16  # bytes
 
@@ -90,29 +93,106 @@ def read_header(
         ) from error
 
 
-def extend(
-    file: h5py.File, name: str, value: np.ndarray[Any, Any], *, compression: int = 4
-) -> None:
-    """Write rows behind those of a data set, which is made with the first of them.
+class Hdf5Output:
+    """An HDF5 file that is being written, row after row.
 
-    Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
+    HDF5 writes behind the caller's back: it reports a full disk late, often not at all, and then
+    cannot close its file and takes the process with it. So it writes through an object of ours that
+    remembers the system's error, pretends that all is well, and has it raised by the next
+    :meth:`extend` or at the end.
 
     Args:
-        file: Open for writing.
-        name: Of the data set.
-        value: Rows [b, ...].
-        compression: gzip level 0 (none) to 9, with byte shuffling.
+        path: Name of the file; what it holds is lost.
     """
-    if name not in file:
-        row = max(value.itemsize * math.prod(value.shape[1:]), 1)
-        filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
-        file.create_dataset(
-            name,
-            data=value[:0],
-            maxshape=(None, *value.shape[1:]),
-            chunks=(max(_CHUNK // row, 1), *(max(length, 1) for length in value.shape[1:])),
-            **(filters if compression else {}),
-        )
-    data = file[name]
-    data.resize(len(data) + len(value), axis=0)
-    data[len(data) - len(value) :] = value
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = _Bytes(path)
+
+    def __enter__(self) -> Self:
+        self._file = h5py.File(self._bytes, "w")
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._file.close()
+        self._bytes.close()
+        if error is None:
+            self._bytes.check()
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of the file."""
+        self._file.attrs.update(attributes)
+
+    def extend(self, name: str, value: np.ndarray[Any, Any], *, compression: int = 4) -> None:
+        """Write rows behind those of a data set, which is made with the first of them.
+
+        Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
+
+        Args:
+            name: Of the data set.
+            value: Rows [b, ...].
+            compression: gzip level 0 (none) to 9, with byte shuffling.
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
+        if name not in self._file:
+            row = max(value.itemsize * math.prod(value.shape[1:]), 1)
+            filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
+            self._file.create_dataset(
+                name,
+                data=value[:0],
+                maxshape=(None, *value.shape[1:]),
+                chunks=(max(_CHUNK // row, 1), *(max(length, 1) for length in value.shape[1:])),
+                **(filters if compression else {}),
+            )
+        data = self._file[name]
+        data.resize(len(data) + len(value), axis=0)
+        data[len(data) - len(value) :] = value
+        self._bytes.check()
+
+
+class _Bytes:
+    """A file, as h5py wants it, whose writing never seems to fail."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the error that was remembered."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._raw.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._raw.read(size) or b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._raw.readinto(buffer) or 0
+
+    def write(self, data: memoryview) -> int:
+        left = memoryview(data).cast("B")
+        try:
+            while left and self._error is None:
+                left = left[self._raw.write(left) :]
+        except OSError as error:
+            self._error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int) -> int:
+        try:
+            self._raw.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+        return size
+
+    def flush(self) -> None:
+        """Nothing waits: the file has no buffer."""

@@ -17,7 +17,7 @@ import torch
 from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import extend, header, open_hdf5, read_header, reading
+from pcgen.io.hdf5 import Hdf5Output, header, open_hdf5, read_header, reading
 from pcgen.io.image_source import Images, ImageSink, ImageSource, fitting, floats
 from pcgen.schema import Schema
 
@@ -102,9 +102,9 @@ class ImageWriter(ImageSink):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with atomic(self.path) as temporary, h5py.File(temporary, "w") as self._file:
+        with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
             attrs = {"grid": self._grid.to_dict()}
-            self._file.attrs.update(header(FORMAT, VERSION, self._schema, attrs))
+            self._file.describe(header(FORMAT, VERSION, self._schema, attrs))
             yield
             if self.written == 0:
                 self._append(Images(torch.zeros(0, *self._grid.shape)))
@@ -112,5 +112,5 @@ class ImageWriter(ImageSink):
     def _append(self, block: Images) -> int:
         for name, value in block._asdict().items():
             if value is not None:
-                extend(self._file, name, value.detach().cpu().numpy())
+                self._file.extend(name, value.detach().cpu().numpy())
         return len(block.image)

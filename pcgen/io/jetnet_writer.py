@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import extend
+from pcgen.io.hdf5 import Hdf5Output
 from pcgen.io.jetnet import JETS
 from pcgen.io.source import CloudSink
 from pcgen.schema import Schema
@@ -58,9 +57,9 @@ class JetNetWriter(CloudSink):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with atomic(self.path) as temporary, h5py.File(temporary, "w") as self._file:
-            extend(self._file, "particle_features", np.zeros((0, self._particles, 4), np.float32))
-            extend(self._file, "jet_features", np.zeros((0, 4), np.float32))
+        with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
+            self._file.extend("particle_features", np.zeros((0, self._particles, 4), np.float32))
+            self._file.extend("jet_features", np.zeros((0, 4), np.float32))
             yield
 
     def _append(self, block: Batch) -> int:
@@ -78,17 +77,16 @@ class JetNetWriter(CloudSink):
                 f"expected a positive one, since the particles are told as its fractions"
             )
         jets = [pt, known.get("jet_eta", torch.zeros_like(pt)), mass, convention.sizes(block)]
-        extend(
-            self._file, "jet_features", _array(torch.stack([column.to(pt) for column in jets], 1))
+        self._file.extend(
+            "jet_features", _array(torch.stack([column.to(pt) for column in jets], 1))
         )
-        extend(
-            self._file,
+        self._file.extend(
             "particle_features",
             _padded(block, weight / pt[block.batch], self._particles),
         )
         if block.get("label") is not None:
             order = [JETS.labels.index(name) for name in self.schema.labels or JETS.labels]
-            extend(self._file, "label", _array(torch.tensor(order)[block.label.cpu()]))
+            self._file.extend("label", _array(torch.tensor(order)[block.label.cpu()]))
         return block.num_graphs
 
 
