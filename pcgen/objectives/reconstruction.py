@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.ops.chamfer import Empty, chamfer
 from pcgen.ops.transport import EnergyDifference, Solver, earth_mover
@@ -115,16 +114,18 @@ class Scaled:
         return self.factor * self.loss(generated, real)
 
 
-def _weights(generated: Batch, real: Batch) -> tuple[Tensor, Tensor]:
-    """Weights of both sides, which have them both or are both counted 1/n."""
+def _weights(generated: Batch, real: Batch) -> tuple[Tensor | None, Tensor | None]:
+    """Weights of both sides; None of either where neither has them, and points count 1/n."""
     has = [side.get("weight") is not None for side in (generated, real)]
     if has[0] != has[1]:
         name = ("generated", "real")[has.index(False)]
         raise ArgumentError(
             f"weight: got none in the {name} clouds, expected it in both or neither"
         )
+    if not has[0]:
+        return None, None
     dtype = real.pos.dtype
-    return pc.weights(generated).to(dtype), pc.weights(real).to(dtype)
+    return generated.weight.to(dtype), real.weight.to(dtype)
 
 
 def _period(standardize: Standardize | None, columns: int) -> list[float | None] | None:
