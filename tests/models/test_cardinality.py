@@ -11,7 +11,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.cardinality import Cardinality
+from pcgen.models.cardinality import Cardinality, Drawn
+from pcgen.models.request import Request
 from pcgen.schema import Quantity, Schema
 
 AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad"))
@@ -45,6 +46,15 @@ def bins(y: Tensor, value: Tensor, edges: Tensor) -> tuple[Tensor, Tensor, Tenso
     )
 
 
+def draw(
+    cardinality: Cardinality,
+    number: int,
+    generator: torch.Generator | None = None,
+    **asked: Tensor,
+) -> Drawn:
+    return cardinality.draw(Request(number, **asked), generator)
+
+
 @pytest.fixture(scope="module")
 def truth() -> Batch:
     return showers(6000)
@@ -65,8 +75,12 @@ def test_response_is_calibrated_in_every_bin_of_the_condition(
     fresh = showers(8000, seed=1)
     fresh = cl.select(fresh, fresh.label == kind)
     truth = cl.select(truth, truth.label == kind)
-    drawn = fitted.draw(
-        fresh.num_graphs, y=fresh.y, label=fresh.label, generator=torch.Generator().manual_seed(2)
+    drawn = draw(
+        fitted,
+        fresh.num_graphs,
+        y=fresh.y,
+        label=fresh.label,
+        generator=torch.Generator().manual_seed(2),
     )
     edges = torch.tensor([40.0, 80.0, 160.0, 320.0, 640.0, 1280.0])
     for asked, real in (
@@ -89,7 +103,7 @@ def test_total_follows_the_condition_exactly_where_the_response_has_no_width() -
     fitted = Cardinality(SCHEMA).fit([clouds])
     ask = torch.tensor([[10.1], [15.0], [19.9], [100.0], [1.0]])
     for kind, offset, slope in ((0, 5.0, 3.0), (1, 0.0, 4.0)):
-        drawn = fitted.draw(5, y=ask, label=torch.full((5,), kind))
+        drawn = draw(fitted, 5, y=ask, label=torch.full((5,), kind))
         torch.testing.assert_close(drawn.total, offset + slope * ask[:, 0], rtol=1e-4, atol=0)
 
 
@@ -98,21 +112,21 @@ def test_size_and_total_stay_correlated() -> None:
     pos = torch.zeros(int(sizes.sum()), 2)
     clouds = cl.make(pos, sizes, weight=torch.full((len(pos),), 0.5))
     schema = Schema(AXES, Quantity("E", "MeV"))
-    drawn = Cardinality(schema).fit([clouds]).draw(500)
+    drawn = draw(Cardinality(schema).fit([clouds]), 500)
     assert torch.equal(drawn.total, 0.5 * drawn.sizes)
     assert drawn.y is None
     assert drawn.label is None
 
 
 def test_what_is_not_given_comes_from_the_training_split(truth: Batch, fitted: Cardinality) -> None:
-    drawn = fitted.draw(5_000)
+    drawn = draw(fitted, 5_000)
     assert drawn.y is not None
     assert drawn.label is not None
     assert torch.isin(drawn.y, truth.y).all()
     true_share = truth.label.float().mean()
     assert drawn.label.float().mean() == pytest.approx(float(true_share), abs=0.02)
     # Label given, condition not: the condition of that class, with its own total and size.
-    given = fitted.draw(300, label=torch.ones(300, dtype=torch.long))
+    given = draw(fitted, 300, label=torch.ones(300, dtype=torch.long))
     rows = {
         (float(y), int(n)): float(t)
         for y, n, t in zip(truth.y[:, 0], cl.sizes(truth), cl.total(truth), strict=True)
@@ -124,7 +138,7 @@ def test_what_is_not_given_comes_from_the_training_split(truth: Batch, fitted: C
 
 def test_given_sizes_are_kept_and_totals_fit_them(truth: Batch, fitted: Cardinality) -> None:
     sizes = torch.tensor([0, 40, 80]).repeat_interleave(500)
-    drawn = fitted.draw(1500, sizes=sizes, label=torch.ones(1500, dtype=torch.long))
+    drawn = draw(fitted, 1500, sizes=sizes, label=torch.ones(1500, dtype=torch.long))
     assert torch.equal(drawn.sizes, sizes)
     assert (drawn.total[:500] == 0).all()
     for n, mean in ((40, drawn.total[500:1000].mean()), (80, drawn.total[1000:].mean())):
@@ -139,10 +153,11 @@ def test_equal_conditions_are_all_neighbours() -> None:
     clouds = cl.make(
         torch.zeros(int(sizes.sum()), 2), sizes, y=torch.full((500, 1), 8.0), label=sizes * 0
     )
-    drawn = (
-        Cardinality(SCHEMA)
-        .fit([clouds])
-        .draw(20_000, y=torch.full((20_000, 1), 8.0), label=torch.zeros(20_000, dtype=torch.long))
+    drawn = draw(
+        Cardinality(SCHEMA).fit([clouds]),
+        20_000,
+        y=torch.full((20_000, 1), 8.0),
+        label=torch.zeros(20_000, dtype=torch.long),
     )
     assert len(drawn.sizes.unique()) == 500
     assert drawn.sizes.double().mean() == pytest.approx(250.5, abs=5)
@@ -181,12 +196,12 @@ def test_any_clouds_can_be_fitted_and_drawn(sizes: list[int], data: st.DataObjec
         label=label,
     )
     fitted = Cardinality(SCHEMA).fit([clouds])
-    drawn = fitted.draw(7, y=scale * torch.rand(7, 1), label=label[:1].expand(7))
+    drawn = draw(fitted, 7, y=scale * torch.rand(7, 1), label=label[:1].expand(7))
     assert torch.isfinite(drawn.total).all()
     assert (drawn.total >= 0).all()
     assert torch.isin(drawn.sizes, torch.tensor(sizes)).all()
     assert (drawn.total[drawn.sizes == 0] == 0).all()
-    assert fitted.draw(0).sizes.shape == (0,)
+    assert draw(fitted, 0).sizes.shape == (0,)
 
 
 def test_centroid_is_the_weighted_mean() -> None:
@@ -199,7 +214,7 @@ def test_centroid_is_the_weighted_mean() -> None:
 
 def test_equal_seeds_give_equal_draws(fitted: Cardinality) -> None:
     a, b, c = (
-        fitted.draw(50, generator=torch.Generator().manual_seed(seed)).total for seed in (1, 1, 2)
+        draw(fitted, 50, generator=torch.Generator().manual_seed(seed)).total for seed in (1, 1, 2)
     )
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
@@ -209,7 +224,7 @@ def test_state_is_the_checkpoint(fitted: Cardinality) -> None:
     other = Cardinality(SCHEMA)
     other.load_state_dict(fitted.state_dict())
     draws = [
-        m.draw(20, y=torch.full((20, 1), 100.0), generator=torch.Generator().manual_seed(0))
+        draw(m, 20, y=torch.full((20, 1), 100.0), generator=torch.Generator().manual_seed(0))
         for m in (fitted, other)
     ]
     assert torch.equal(draws[0].total, draws[1].total)
@@ -217,11 +232,11 @@ def test_state_is_the_checkpoint(fitted: Cardinality) -> None:
 
 def test_errors_name_the_class_and_the_remedy(fitted: Cardinality) -> None:
     with pytest.raises(ArgumentError, match=r"label: got 't', expected .* training split: g, q"):
-        fitted.draw(1, label=torch.tensor([2]))
+        draw(fitted, 1, label=torch.tensor([2]))
     with pytest.raises(ArgumentError, match="label: got 7, expected"):
-        fitted.draw(1, label=torch.tensor([7]))
+        draw(fitted, 1, label=torch.tensor([7]))
     with pytest.raises(ArgumentError, match="nothing was fitted"):
-        Cardinality(SCHEMA).draw(1)
+        draw(Cardinality(SCHEMA), 1)
     with pytest.raises(DataError, match="got no clouds"):
         Cardinality(SCHEMA).fit([])
     with pytest.raises(DataError, match="y: got clouds without it"):

@@ -1,0 +1,94 @@
+"""What a user may ask for: handy forms become tensors that fit together, the rest is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from pcgen.errors import ArgumentError
+from pcgen.models.request import Request, resolve
+from pcgen.schema import Quantity, Schema
+
+AXES = (Quantity("x", "mm"),)
+SCHEMA = Schema(AXES, None, (), (Quantity("pt", "GeV"),), ("g", "q", "t"))
+TWO = Schema(AXES, None, (), (Quantity("E", "GeV"), Quantity("angle", "rad")))
+BARE = Schema(AXES)
+
+
+def ask(schema: Schema = SCHEMA, **given: Any) -> Request:
+    names = ("sizes", "y", "label", "number")
+    return resolve(schema, *(given.get(name) for name in names), torch.device("cpu"))
+
+
+def test_single_values_hold_for_all_clouds() -> None:
+    asked = ask(sizes=5, y=1000.0, label="t", number=3)
+    assert asked.sizes is not None
+    assert asked.sizes.tolist() == [5, 5, 5]
+    assert asked.y is not None
+    assert asked.y.tolist() == [[1000.0]] * 3
+    assert asked.label is not None
+    assert asked.label.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sizes": [1, 2]},
+        {"y": [10.0, 20.0]},
+        {"y": torch.tensor([[10.0], [20.0]])},
+        {"label": ["g", "t"]},
+        {"label": torch.tensor([0, 2]), "y": 10},
+        {"sizes": torch.tensor([0, 0]), "number": 2},
+    ],
+)
+def test_any_argument_may_say_how_many(given: dict[str, Any]) -> None:
+    asked = ask(**given)
+    assert asked.number == 2
+    assert {n: v is not None for n, v in asked._asdict().items() if n != "number"} == {
+        n: n in given for n in ("sizes", "y", "label")
+    }
+
+
+def test_conditions_of_several_columns() -> None:
+    one = ask(TWO, y=[50.0, 0.1], number=2)
+    assert one.y is not None
+    assert one.y.shape == (2, 2)
+    assert ask(TWO, y=[[50.0, 0.1], [60.0, 0.2], [70.0, 0.3]]).number == 3
+
+
+def test_integers_are_good_conditions_and_no_clouds_a_good_number() -> None:
+    asked = ask(y=[1000, 2000])
+    assert asked.y is not None
+    assert asked.y.dtype == torch.get_default_dtype()
+    empty = ask(sizes=[], label=[])
+    assert empty.number == 0
+    assert empty.label is not None
+    assert empty.label.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "message"),
+    [
+        (SCHEMA, {}, "got no number, expected one number"),
+        (SCHEMA, {"number": -1}, "got -1 by number"),
+        (SCHEMA, {"sizes": [1, 2], "y": [1.0, 2.0, 3.0]}, "got 2 by sizes, 3 by y"),
+        (SCHEMA, {"sizes": [1, 2], "number": 1}, "got 2 by sizes, 1 by number"),
+        (SCHEMA, {"sizes": [3, -1]}, "sizes: got -1"),
+        (SCHEMA, {"sizes": [1.5]}, r"sizes: got torch.float32 \(1,\), expected integers"),
+        (SCHEMA, {"sizes": "many"}, "sizes: got 'many', expected integers"),
+        (SCHEMA, {"y": [float("nan")]}, "y: got a value that is not finite"),
+        (SCHEMA, {"y": "hot"}, "y: got 'hot', expected numbers"),
+        (TWO, {"y": [1.0, 2.0, 3.0]}, r"y: got \(1, 3\), expected \[B, 2\] \(E, angle\)"),
+        (SCHEMA, {"label": "b"}, "label: got 'b', expected one of g, q, t"),
+        (SCHEMA, {"label": [0, 3]}, r"label: got values from 0 to 3, expected 0 to 2 \(g, q, t\)"),
+        (BARE, {"label": 0}, "label: got a class, expected none"),
+        (BARE, {"y": 1.0}, "y: got a condition, expected none"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    schema: Schema, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        ask(schema, **given)
