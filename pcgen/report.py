@@ -10,6 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from pcgen.io import atomic
@@ -101,7 +102,8 @@ def text_table(
     for k, name in enumerate(header):
         table.add_column(name, justify="right" if k else "left", no_wrap=True)
     for name, cells in rows:
-        table.add_row(name, *(f"[bold]{text}[/]" if far else text for text, far in cells))
+        shown = [f"[bold]{text}[/]" if far else text for text, far in cells]
+        table.add_row(escape(name), *shown)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pcgen import clouds as pc
@@ -32,7 +33,7 @@ def info(path: str) -> None:
         rows = _clouds(target)
     table = Table(show_header=False, title=path, title_justify="left")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     Console().print(table)
 
 
