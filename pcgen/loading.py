@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pcgen.errors import ArgumentError, CheckpointError
+from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES
 from pcgen.schema import Schema
@@ -85,7 +85,11 @@ def build(
         raise CheckpointError(
             f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
         ) from error
-    if _meaning(Schema.from_dict(state.schema)) != _meaning(model.schema):
+    try:
+        same = _meaning(Schema.from_dict(state.schema)) == _meaning(model.schema)
+    except DataError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if not same:
         raise CheckpointError(
             f"{path}: was trained on clouds of another schema than the recipe {state.recipe!r} "
             "makes, expected the same axes, units and classes"

@@ -14,6 +14,7 @@
 
 from pcgen.training.checkpoint import Checkpoint
 from pcgen.training.options import Batches, Machine, Optimiser, Reports
+from pcgen.training.ranks import first_process
 from pcgen.training.run import RunFolder
 from pcgen.training.start import install, train
 
@@ -24,6 +25,7 @@ __all__ = [
     "Optimiser",
     "Reports",
     "RunFolder",
+    "first_process",
     "install",
     "train",
 ]

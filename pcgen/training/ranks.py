@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor, distributed, nn
 
 
@@ -22,6 +23,11 @@ def world_size() -> int:
     """Number of processes that train together."""
     running = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if running else 1
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes and talks, before and while several train."""
+    return int(rank_zero_only.rank) == 0
 
 
 def mean_gradients(parameters: Sequence[nn.Parameter], values: Tensor) -> Tensor:
