@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
-from pcgen.io.source import Sink, Source
+from pcgen.io.source import Sink, Source, within
 from pcgen.schema import Quantity, Schema
 
 Array = np.ndarray[Any, Any]
@@ -69,17 +69,17 @@ def check_images(images: Images, *, first: int, where: str | Path) -> Images:
         DataError: naming file, event and cell.
     """
     for name, value in images._asdict().items():
-        if value is None or not value.is_floating_point():
+        low, wanted = -math.inf, "a finite value"
+        if name == "image":
+            low, wanted = 0.0, "a finite value that is not negative"
+        if value is None or within(value, low, math.inf):
             continue
-        bad = ~torch.isfinite(value)
-        bad = bad | (value < 0) if name == "image" else bad
-        if bad.any():
-            event, *cell = (int(number) for number in bad.nonzero()[0])
-            wanted = "a finite value that is not negative" if name == "image" else "a finite value"
-            raise DataError(
-                f"{where}: {name} of event {first + event} at {tuple(cell)} is "
-                f"{float(value[(event, *cell)])}, expected {wanted}"
-            )
+        good = torch.isfinite(value) & (value >= low)
+        event, *cell = (int(number) for number in (~good).nonzero()[0])
+        raise DataError(
+            f"{where}: {name} of event {first + event} at {tuple(cell)} is "
+            f"{float(value[(event, *cell)])}, expected {wanted}"
+        )
     return images
 
 

@@ -116,7 +116,7 @@ def _header(data: bytes, path: Path) -> _Header:
         kind = values["DATA"][0]
         if kind not in ("ascii", "binary", "binary_compressed"):
             raise ValueError(f"DATA {kind} is unknown")
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise FileError(
             f"{path}: truncated or not PCD, expected a header with FIELDS, SIZE, TYPE, WIDTH, "
             f"HEIGHT and DATA ({error!r})"

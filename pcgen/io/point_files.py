@@ -44,18 +44,18 @@ class PointFiles(CloudSource):
         return torch.tensor([self._format.count(existing_file(file)) for file in self._files])
 
     def _read(self, start: int, stop: int) -> Batch:
-        clouds = []
-        for event, file in enumerate(self._files[start:stop], start):
-            cloud = from_table(self._format.read(existing_file(file)), self.schema, file)
-            clouds.append(check_clouds(cloud, self.schema, first=event, where=file))
-            if set(convention.attributes(cloud)) != set(convention.attributes(clouds[0])):
-                raise DataError(
-                    f"{file}: got {', '.join(convention.attributes(cloud))}, expected "
-                    f"{', '.join(convention.attributes(clouds[0]))} as in {self._files[start]}"
-                )
-        if not clouds:
-            return convention.make(torch.zeros(0, len(self.schema.axes)), [])
-        return convention.concat(clouds)
+        # Without an event to read, the first one still says which attributes there are.
+        files = self._files[start:stop] or self._files[:1]
+        clouds = [self._event(file, start + place) for place, file in enumerate(files)]
+        for file, cloud in zip(files, clouds, strict=True):
+            names, expected = (", ".join(convention.attributes(c)) for c in (cloud, clouds[0]))
+            if names != expected:
+                raise DataError(f"{file}: got {names}, expected {expected} as in {files[0]}")
+        return convention.select(convention.concat(clouds), slice(0, stop - start))
+
+    def _event(self, file: Path, event: int) -> Batch:
+        cloud = from_table(self._format.read(existing_file(file)), self.schema, file)
+        return check_clouds(cloud, self.schema, first=event, where=file)
 
 
 class PointWriter(CloudSink):

@@ -7,6 +7,7 @@ file and event.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -241,15 +242,21 @@ def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path
 
 def _bad(name: str, value: Tensor, names: int) -> tuple[int, str] | None:
     """First row that cannot be used and what was expected of it."""
-    kind, bad = "", torch.zeros(0, dtype=torch.bool)
-    if value.is_floating_point():
-        bad, kind = ~torch.isfinite(value), "finite values"
-        if name == "weight":
-            bad, kind = bad | (value < 0), "a finite value that is not negative"
-    elif names:
-        bad, kind = (value < 0) | (value >= names), f"one of the {names} names of the schema"
-    elif name == "layer":
-        bad, kind = value < 0, "a layer number that is not negative"
-    if not bad.any():
+    low, high, kind = -math.inf, math.inf, "finite values"
+    if name == "weight":
+        low, kind = 0, "a finite value that is not negative"
+    elif name == "layer" or (name == "label" and names):
+        low, high, kind = 0, names - 1 if names else high, f"one of the {names} names of the schema"
+        kind = kind if names else "a layer number that is not negative"
+    if within(value, low, high):
         return None
-    return int(bad.reshape(len(value), -1).any(1).nonzero()[0]), kind
+    good = torch.isfinite(value) & (value >= low) & (value <= high)
+    return int((~good).reshape(len(value), -1).any(1).nonzero()[0]), kind
+
+
+def within(value: Tensor, low: float, high: float) -> bool:
+    """Whether all values are finite and within the limits; NaN is in neither, in a single pass."""
+    if value.numel() == 0:
+        return True
+    least, most = (float(end) for end in value.aminmax())
+    return math.isfinite(least) and math.isfinite(most) and low <= least and most <= high

@@ -41,9 +41,14 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, DataError, OSError])
 def test_failure_leaves_what_was_there_and_nothing_else(tmp_path, error):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(error), io.atomic(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half")
-        raise error("stop")
+
+    def fail():
+        with io.atomic(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise error("stop")
+
+    with pytest.raises(error):
+        fail()
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -74,13 +79,21 @@ def test_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path):
     batch = clouds.make(torch.rand(200_000, 1), [200_000])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer = io.CloudWriter(tmp_path / "a.h5", schema, compression=0)
-    with pytest.raises(FileError, match=r"a\.h5: cannot be written"), writer:
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+
+    def fill():
+        with writer:
             writer.append(batch)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(FileError, match=r"a\.h5: cannot be written \(File too large\)"):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert names(tmp_path) == []
+    # HDF5 has closed the file that it could not write: the next one is good.
+    io.write_clouds(tmp_path / "a.h5", batch, schema)
+    assert torch.equal(io.read_clouds(tmp_path / "a.h5")[0].pos, batch.pos)
 
 
 def test_folder_of_files_appears_at_the_end(tmp_path):
@@ -94,9 +107,13 @@ def test_folder_of_files_appears_at_the_end(tmp_path):
 
 
 def test_failed_folder_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="stop"), io.atomic_folder(tmp_path / "new") as temporary:
-        (temporary / "a").write_text("1")
-        raise ValueError("stop")
+    def fail():
+        with io.atomic_folder(tmp_path / "new") as temporary:
+            (temporary / "a").write_text("1")
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert names(tmp_path) == []
 
 
