@@ -1,0 +1,18 @@
+"""Looking at events in three dimensions: an Open3D window, a picture, a page for the browser.
+
+Points are spheres whose area is proportional to their weight and whose colour says it; samples
+(real and generated, say) stand side by side with the same axes and scales. Clouds of two
+coordinates are lifted: their third is the layer where they have one, otherwise the logarithm of the
+weight.
+
+Open3D is imported only when something is drawn with it, and draws pictures in a process of its own:
+where no rendering context can be had it may end the process that asks.
+"""
+
+from __future__ import annotations
+
+from pcgen.viewing.page import Page, in_notebook, page
+from pcgen.viewing.picture import picture
+from pcgen.viewing.window import has_display, window
+
+__all__ = ["Page", "has_display", "in_notebook", "page", "picture", "window"]

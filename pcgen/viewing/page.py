@@ -1,0 +1,180 @@
+"""An interactive page: events side by side in the browser, without a server or a network."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch_geometric.data import Batch
+
+from pcgen.io import atomic
+from pcgen.schema import Schema
+from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, plain, scene_of
+
+_HEIGHT = 640
+
+
+@dataclass(frozen=True)
+class Page:
+    """An HTML page that needs nothing but itself; a notebook shows it inline.
+
+    Attributes:
+        html: The page.
+    """
+
+    html: str
+
+    def save(self, path: str | Path) -> None:
+        """Write the page.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        with atomic(path) as temporary:
+            temporary.write_text(self.html, encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        # A frame of its own keeps the page's scripts and styles away from the notebook's.
+        text = html.escape(self.html, quote=True)
+        size = f'width="100%" height="{_HEIGHT + 80}" frameborder="0"'
+        return f'<iframe srcdoc="{text}" {size}></iframe>'
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a notebook, which shows a page inline."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number: int = 10) -> Page:
+    """Events of all samples side by side, to turn and to zoom, with a slider over the events.
+
+    Args:
+        samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
+        schema: What the numbers mean.
+        first: First event.
+        number: Events on the page, fewer where a sample has fewer.
+
+    Raises:
+        ArgumentError: a sample has no event ``first``, or has not the axes of the schema.
+    """
+    from plotly.subplots import make_subplots
+
+    last = min([first + number, *(batch.num_graphs for batch in samples.values())])
+    events = range(first, last) or [first]
+    frame = frame_of(samples, schema, events)
+    figure = make_subplots(1, len(samples), specs=[[{"type": "scene"}] * len(samples)])
+    titles = []
+    for event in events:
+        scenes = [scene_of(name, batch, schema, frame, event) for name, batch in samples.items()]
+        titles.append(_titles(scenes))
+        for place, scene in enumerate(scenes):
+            for trace in _traces(scene, frame, schema):
+                figure.add_trace(trace.update(visible=event == events[0]), 1, place + 1)
+    figure.update_scenes(_scene(frame))
+    figure.update_layout(
+        height=_HEIGHT,
+        margin={"l": 0, "r": 0, "t": 60, "b": 0},
+        showlegend=False,
+        coloraxis=_colours(frame),
+        annotations=titles[0],
+        sliders=[_slider(events, titles, len(samples) * (2 if frame.lift else 1))],
+    )
+    return Page(figure.to_html(include_plotlyjs=True, full_html=True))
+
+
+def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
+    from plotly import graph_objects
+
+    x, y, z = scene.values.T
+    columns = list(zip(schema.axes, scene.values.T, strict=False))
+    if frame.weight:
+        columns.append((frame.weight, scene.weight))
+    words = [[f"{q.name} = {v:.4g} {q.unit}".rstrip() for v in column] for q, column in columns]
+    text = ["<br>".join(each) for each in zip(*words, strict=True)]
+    shade = np.log10(np.maximum(scene.weight, frame.scale.vmin or 0.0)) if frame.weight else z
+    # The box is about 400 pixels long.
+    marker = {"size": 2 * 400 * scene.radii, "color": shade, "coloraxis": "coloraxis"}
+    marker |= {"line": {"width": 0}, "opacity": 0.95}
+    points = graph_objects.Scatter3d(
+        x=x, y=y, z=z, mode="markers", marker=marker, text=text, hoverinfo="text"
+    )
+    if not frame.lift:
+        return [points]
+    line = {"color": "rgb(180,180,180)", "width": 2}
+    low, gap = np.full_like(z, frame.low[2]), np.full_like(z, np.nan)
+    ends = [np.stack(each, 1).ravel() for each in ((x, x, gap), (y, y, gap), (low, z, gap))]
+    return [
+        points,
+        graph_objects.Scatter3d(
+            x=ends[0], y=ends[1], z=ends[2], mode="lines", line=line, hoverinfo="skip"
+        ),
+    ]
+
+
+def _titles(scenes: Sequence[Scene]) -> list[dict[str, Any]]:
+    """Text above each scene."""
+    return [
+        {
+            "text": html.escape(scene.title).replace("\n", "<br>"),
+            "x": (place + 0.5) / len(scenes),
+            "y": 1.0,
+            "xref": "paper",
+            "yref": "paper",
+            "xanchor": "center",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"size": 15},
+        }
+        for place, scene in enumerate(scenes)
+    ]
+
+
+def _scene(frame: Frame) -> dict[str, Any]:
+    scene: dict[str, Any] = {
+        "aspectmode": "manual",
+        "aspectratio": dict(zip("xyz", frame.size.tolist(), strict=True)),
+        "camera": {"eye": {"x": -0.85, "y": -1.15, "z": 0.6}},
+    }
+    for k, axis in enumerate(frame.axes):
+        scene[f"{'xyz'[k]}axis"] = {
+            "title": {"text": "" if axis.name == "nothing" else plain(axis)},
+            "range": [float(frame.low[k]), float(frame.high[k])],
+            "tickvals": [place for place, _ in frame.ticks[k]],
+            "ticktext": [text for _, text in frame.ticks[k]],
+            "backgroundcolor": "rgb(248,248,248)",
+            "gridcolor": "rgb(215,215,215)",
+        }
+    return scene
+
+
+def _colours(frame: Frame) -> dict[str, Any]:
+    low, high = frame.scale.vmin or 0.0, frame.scale.vmax or 1.0
+    bar: dict[str, Any] = {"title": {"text": plain(frame.shade)}, "len": 0.7}
+    if frame.weight:
+        low, high = float(np.log10(low)), float(np.log10(high))
+        # 1 and 3 of each decade; 3 is where half a decade ends.
+        halves = np.arange(2 * np.floor(low), 2 * np.ceil(high) + 1) / 2
+        marks = [float(mark) for mark in halves if low <= mark <= high]
+        bar |= {"tickvals": marks, "ticktext": [f"{10**mark:.1g}" for mark in marks]}
+    return {"colorscale": COLOURS.capitalize(), "cmin": low, "cmax": high, "colorbar": bar}
+
+
+def _slider(
+    events: Sequence[int], titles: Sequence[list[dict[str, Any]]], traces: int
+) -> dict[str, Any]:
+    steps = []
+    for place, event in enumerate(events):
+        seen = [number // traces == place for number in range(traces * len(events))]
+        arguments = [{"visible": seen}, {"annotations": titles[place]}]
+        steps.append({"method": "update", "args": arguments, "label": str(event)})
+    return {
+        "steps": steps,
+        "currentvalue": {"prefix": "event "},
+        "pad": {"l": 40, "r": 40, "b": 10},
+    }

@@ -1,0 +1,162 @@
+"""A picture of events side by side: rendered by Open3D, labelled by matplotlib."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from numpy.typing import NDArray
+from torch_geometric.data import Batch
+
+from pcgen.schema import Schema
+from pcgen.viewing import offscreen
+from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
+from pcgen.viewing.shapes import VIEW, Camera, arrays, balls, labels, scaffold, stems, together
+
+log = logging.getLogger(__name__)
+
+_WIDTH, _HEIGHT = 1000, 800
+_FINER = 2
+"""Pictures are rendered so many times finer and averaged, which smooths the edges."""
+_PATIENCE = 180.0
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+def picture(
+    samples: Mapping[str, Batch], schema: Schema, *, event: int = 0, open3d: bool = True
+) -> Figure:
+    """One event of each sample, side by side in the same box, with axes, units and colour bar.
+
+    Args:
+        samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
+        schema: What the numbers mean.
+        event: Which event of each sample.
+        open3d: Draw with Open3D, without a display too; with matplotlib where False, or where no
+            rendering context can be had (then a warning is logged).
+
+    Raises:
+        ArgumentError: a sample has no such event, or has not the axes of the schema.
+    """
+    frame = frame_of(samples, schema, [event])
+    scenes = [scene_of(name, batch, schema, frame, event) for name, batch in samples.items()]
+    figure, panels, bar = _layout(len(scenes))
+    camera = Camera.towards(frame, _WIDTH, _HEIGHT)
+    pixels = render(scenes, frame, camera) if open3d else None
+    for number, scene in enumerate(scenes):
+        if pixels is None:
+            _draw(figure.add_subplot(panels[0, number], projection="3d"), scene, frame)
+        else:
+            _show(figure.add_subplot(panels[0, number]), pixels[number], scene, frame, camera)
+    scale = ScalarMappable(frame.scale, COLOURS)
+    figure.colorbar(scale, cax=bar).set_label(frame.shade.label, fontsize=13)
+    figure.text(0.01, 0.015, frame.note, fontsize=9, color="0.35")
+    return figure
+
+
+def _layout(number: int) -> tuple[Figure, GridSpec, Axes]:
+    """A figure with room for ``number`` panels, titles above them and a colour bar at the right."""
+    width, height, side = 5.6 * number + 1.4, 5.4, 1.4
+    figure = Figure(figsize=(width, height), facecolor="white")
+    right = 1 - side / width
+    panels = figure.add_gridspec(
+        1, number, left=0.0, right=right, bottom=0.05, top=0.9, wspace=0.02
+    )
+    bar = figure.add_axes((right + 0.25 / width, 0.15, 0.2 / width, 0.65))
+    return figure, panels, bar
+
+
+def render(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> NDArray[np.uint8] | None:
+    """Pictures [K, height, width, 3] of scenes by Open3D, or None where it cannot draw.
+
+    It runs in another process: first without a display, as the software renderer needs none, then
+    with the one there is.
+    """
+    hidden = {key: value for key, value in os.environ.items() if key not in _DISPLAYS}
+    shown = any(os.environ.get(key) for key in _DISPLAYS)
+    reason = ""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "scenes.npz", Path(folder) / "pixels.npy"
+        np.savez(source, **_pack(scenes, frame, camera))
+        for environment in (hidden, dict(os.environ)) if shown else (hidden,):
+            reason = _run([sys.executable, offscreen.__file__, source, target], environment)
+            if not reason:
+                fine = np.load(target).astype(np.uint16)
+                size = (len(scenes), camera.height, _FINER, camera.width, _FINER, 3)
+                coarse: NDArray[np.uint8] = (fine.reshape(size).mean((2, 4))).astype(np.uint8)
+                return coarse
+    log.warning("Open3D cannot draw here (%s): matplotlib draws instead", reason)
+    return None
+
+
+def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> str:
+    """Why the command failed; empty where it did not."""
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    last = done.stderr.strip().splitlines() or [""]
+    return f"status {done.returncode}: {last[-1]}"
+
+
+def _pack(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> dict[str, Any]:
+    # Pixels are points here: halving their size moves their centres by half a pixel.
+    finer = np.array([[_FINER, 0, (_FINER - 1) / 2], [0, _FINER, (_FINER - 1) / 2], [0, 0, 1]])
+    packed: dict[str, Any] = {
+        "number": len(scenes),
+        "shape": (_FINER * camera.height, _FINER * camera.width),
+        "intrinsic": finer @ camera.intrinsic,
+        "extrinsic": camera.extrinsic,
+    }
+    for number, scene in enumerate(scenes):
+        parts = [scaffold(frame), *([stems(scene)] if frame.lift else [])]
+        packed |= arrays(balls(scene), together(parts), number)
+    return packed
+
+
+def _show(
+    axes: Axes, pixels: NDArray[np.uint8], scene: Scene, frame: Frame, camera: Camera
+) -> None:
+    """The rendered picture with ticks and titles where the camera sees them."""
+    axes.imshow(pixels)
+    axes.set_axis_off()
+    axes.set_title(scene.title, fontsize=12)
+    written = labels(frame)
+    places = camera.project(np.stack([label.point for label in written]))
+    for (right, down), label in zip(places, written, strict=True):
+        style: dict[str, Any] = {"fontsize": 13} if label.title else {"color": "0.25"}
+        turn = 90 if label.upright else 0
+        axes.text(right, down, label.text, ha=label.side, va="center", rotation=turn, **style)
+
+
+def _draw(axes: Any, scene: Scene, frame: Frame) -> None:
+    """The same scene by matplotlib alone."""
+    x, y, z = scene.points.T
+    if frame.lift:
+        for point in scene.points:
+            axes.plot([point[0]] * 2, [point[1]] * 2, [0, point[2]], color="0.7", linewidth=0.7)
+    # A box of length 1 is about 300 points of typography long in a panel.
+    axes.scatter(x, y, z, s=(2 * 300 * scene.radii) ** 2, c=scene.colours, depthshade=False)
+    axes.set_box_aspect(frame.size)
+    axes.view_init(*VIEW)
+    axes.set_title(scene.title, fontsize=12)
+    for k, name in enumerate("xyz"):
+        span, low = frame.high[k] - frame.low[k], frame.low[k]
+        places = [(place - low) / span * frame.size[k] for place, _ in frame.ticks[k]]
+        getattr(axes, f"set_{name}lim")(0, frame.size[k])
+        getattr(axes, f"set_{name}ticks")(places, [text for _, text in frame.ticks[k]])
+        getattr(axes, f"set_{name}label")(frame.axes[k].label)

@@ -1,0 +1,169 @@
+"""A window with events side by side, to turn with the mouse and to step through by key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch_geometric.data import Batch
+
+from pcgen.errors import MissingExtraError, PcgenError
+from pcgen.schema import Schema
+from pcgen.viewing.letters import colour_bar, letters
+from pcgen.viewing.offscreen import geometries
+from pcgen.viewing.scene import Scene, frame_of, scene_of
+from pcgen.viewing.shapes import (
+    Lines,
+    Mesh,
+    arrays,
+    balls,
+    directions,
+    labels,
+    scaffold,
+    stems,
+    together,
+    united,
+)
+
+_GAP = 1.9
+"""Distance of the boxes from middle to middle; each is at most 1 long."""
+_FORWARD, _BACK = (262, 267, ord(".")), (263, 266, ord(","))
+"""Keys of the next and the previous event: arrows, page up and down, full stop and comma."""
+_START = ord("R")
+_OPENING, _ZOOM = 30.0, 0.4
+"""Opening angle in degrees, and share of the scene's size that is seen."""
+_OPENING_STEP = 5.0
+"""Degrees in Open3D's unit of opening angles."""
+_SEEN = 100
+"""The axes fit so many events from the first one shown on."""
+HELP = (
+    "keys: right and left arrow: next and previous event; R: view of the start; H: help; Q: close"
+)
+
+
+def has_display() -> bool:
+    """Whether there is a screen that a window could be on."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def window(samples: Mapping[str, Batch], schema: Schema, *, event: int = 0) -> None:
+    """Show events side by side in an Open3D window until it is closed.
+
+    The arrow keys go to the next and the previous event; title and number of points of the event
+    stand above each box.
+
+    Args:
+        samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
+        schema: What the numbers mean.
+        event: First event to show.
+
+    Raises:
+        ArgumentError: a sample has no such event, or has not the axes of the schema.
+        MissingExtraError: Open3D cannot be imported.
+        PcgenError: no window can be opened.
+    """
+    viewer = Viewer(samples, schema, event)
+    viewer.open()
+    print(HELP)
+    viewer.drawer.run()
+    viewer.drawer.destroy_window()
+
+
+class Viewer:
+    """The window and which event it shows.
+
+    Args:
+        samples: Clouds by the name of their origin.
+        schema: What the numbers mean.
+        event: First event to show.
+    """
+
+    def __init__(self, samples: Mapping[str, Batch], schema: Schema, event: int) -> None:
+        self.samples, self.schema, self.event = samples, schema, event
+        self.number = min(batch.num_graphs for batch in samples.values())
+        seen = range(event, min(event + _SEEN, self.number)) or [event]
+        self.frame = frame_of(samples, schema, seen)
+        self.open3d = _open3d()
+        self.drawer = self.open3d.visualization.VisualizerWithKeyCallback()
+
+    def open(self, *, visible: bool = True) -> None:
+        """Make the window with the first event in it.
+
+        Raises:
+            PcgenError: no window can be opened.
+        """
+        title = "pcgen: " + " | ".join(self.samples)
+        size = (min(700 * len(self.samples), 1600), 800)
+        made = self.drawer.create_window(title, *size, visible=visible)
+        options = self.drawer.get_render_option()
+        if not made or options is None:
+            raise PcgenError("window: Open3D cannot open one here, expected a display with OpenGL")
+        options.light_on, options.line_width = False, 1.0
+        options.background_color = np.ones(3)
+        options.mesh_shade_option = self.open3d.visualization.MeshShadeOption.Color
+        self.draw(reset=True)
+        self.look()
+        self.drawer.register_key_callback(_START, lambda _: self.look())
+        for keys, step in ((_FORWARD, 1), (_BACK, -1)):
+            for key in keys:
+                self.drawer.register_key_callback(key, lambda _, step=step: self.step(step))
+
+    def look(self) -> bool:
+        """Take the view of the start."""
+        _, down, ahead = directions()
+        self.drawer.reset_view_point(True)
+        control = self.drawer.get_view_control()
+        control.change_field_of_view((_OPENING - control.get_field_of_view()) / _OPENING_STEP)
+        control.set_front(-ahead)
+        control.set_up(-down)
+        control.set_zoom(_ZOOM)
+        return True
+
+    def step(self, number: int) -> bool:
+        """Go ``number`` events on, round and round."""
+        self.event = (self.event + number) % self.number
+        self.draw()
+        return True
+
+    def draw(self, *, reset: bool = False) -> None:
+        """Put the event into the window, with the view of the start where ``reset``."""
+        right, down, _ = directions()
+        meshes, lines = [], []
+        for place, (name, batch) in enumerate(self.samples.items()):
+            scene = scene_of(name, batch, self.schema, self.frame, self.event)
+            mesh, written = self._box(scene)
+            offset = place * _GAP * right
+            meshes.append(Mesh(mesh.vertices + offset, mesh.triangles, mesh.colours))
+            lines.append(Lines(written.ends + offset, written.pairs, written.colours))
+        middle = self.frame.size / 2
+        bar, marks = colour_bar(self.frame, middle + ((len(lines) - 1) * _GAP + 0.95) * right)
+        note = letters(self.frame.note, middle + 0.95 * down - 0.7 * right, side="left")
+        mesh, line = united([*meshes, bar]), together([*lines, marks, note])
+        self.drawer.clear_geometries()
+        for geometry in geometries(self.open3d, arrays(mesh, line, 0), 0):
+            self.drawer.add_geometry(geometry, reset_bounding_box=reset)
+
+    def _box(self, scene: Scene) -> tuple[Mesh, Lines]:
+        frame = self.frame
+        parts = [scaffold(frame), *([stems(scene)] if frame.lift else [])]
+        for label in labels(frame):
+            side = "right" if label.upright else label.side
+            parts.append(letters(label.text, label.point, side=side))
+        above = frame.size * [0.5, 0.5, 1.0] + [0.0, 0.0, 0.33]
+        return balls(scene), together([*parts, letters(scene.title, above, height=0.055)])
+
+
+def _open3d() -> Any:
+    try:
+        import open3d
+    except (ImportError, OSError) as error:
+        raise MissingExtraError(
+            f"open3d is needed for a window and cannot be imported ({error}): install it and its "
+            "system libraries, or write a picture or a page"
+        ) from error
+    return open3d

@@ -1,0 +1,139 @@
+"""``pcgen view``: look at events, real and generated side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen import plotting, viewing
+from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
+from pcgen.io import open_cloud_file
+from pcgen.schema import Quantity, Schema
+
+_STEPS = 1000
+
+
+def view(
+    path: str,
+    second: str | None = None,
+    *,
+    event: int = 0,
+    number: int = 10,
+    output: str | None = None,
+    label: str | None = None,
+    names: str | None = None,
+) -> viewing.Page | None:
+    """Look at events in a window, a picture or a web page.
+
+    Points are spheres: the area is proportional to the energy (or transverse momentum) and the
+    colour says it. Points with two coordinates stand on stems as high as the logarithm of their
+    energy, or at the height of their detector layer.
+
+    Where there is a display, an Open3D window opens: turn it with the mouse, go to the next and the
+    previous event with the arrow keys, close it with Q. Otherwise, or with an output, a picture of
+    one event (.png, .pdf, .svg) or a page for the browser with several (.html) is written. In a
+    notebook the page is shown inline.
+
+    Args:
+        path: File of events (any that pcgen convert reads as clouds), or the folder of a run, whose
+            newest samples are shown.
+        second: Another file or run, shown beside the first with the same axes and scales.
+        event: Number of the first event to show, counted from 0.
+        number: Events on a page; a window steps through at most 1000.
+        output: Picture or page to write, instead of opening a window.
+        label: Show only events of this class (t, say); they are then counted among themselves.
+        names: Titles, separated by a comma, where the names of the files do not say it:
+            real,generated.
+
+    Returns:
+        The page, in a notebook; nothing otherwise.
+    """
+    files = [_file(Path(each)) for each in (path, second) if each is not None]
+    titles = _titles([Path(each) for each in (path, second) if each is not None], names)
+    read = [_read(file, label, max(event, 0) + max(number, _STEPS)) for file in files]
+    schema = _agreed(files, [schema for _, schema in read])
+    samples = dict(zip(titles, (clouds for clouds, _ in read), strict=True))
+    if output is not None and Path(output).suffix.lower() in (".html", ".htm"):
+        viewing.page(samples, schema, first=event, number=number).save(output)
+    elif output is None and viewing.in_notebook():
+        return viewing.page(samples, schema, first=event, number=number)
+    elif output is not None or not _window(samples, schema, event):
+        output = output or f"{files[0].stem}-{event}.png"
+        plotting.save(viewing.picture(samples, schema, event=event), output)
+    if output is not None:
+        print(f"written: {output}")
+    return None
+
+
+def _window(samples: dict[str, Batch], schema: Schema, event: int) -> bool:
+    """Whether a window could be shown."""
+    if not viewing.has_display():
+        return False
+    try:
+        viewing.window(samples, schema, event=event)
+    except ArgumentError:
+        raise
+    except PcgenError as error:
+        print(f"no window ({error}): a picture instead")
+        return False
+    return True
+
+
+def _file(path: Path) -> Path:
+    """The file itself, or the newest samples of a run."""
+    if not (path / "config.json").is_file():
+        return path
+    found = [file for file in (path / "samples").glob("*") if file.suffix in (".h5", ".hdf5")]
+    if not found:
+        raise FileError(f"{path}: the run has no samples yet, expected some from pcgen sample")
+    return max(found, key=lambda file: file.stat().st_mtime)
+
+
+def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
+    titles = [path.stem for path in paths]
+    if len(set(titles)) < len(titles):
+        titles = [str(path) for path in paths]
+    if names is not None:
+        titles = [name.strip() for name in names.split(",")]
+    if len(titles) != len(paths) or len(set(titles)) < len(titles):
+        raise ArgumentError(f"names: got {titles}, expected {len(paths)} different ones")
+    return titles
+
+
+def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
+    """The first ``number`` events, of one class where asked, and what they mean."""
+    parts: list[Batch] = []
+    with open_cloud_file(path) as source:
+        schema = source.schema
+        if label is not None and label not in schema.labels:
+            known = ", ".join(schema.labels) or "none"
+            raise ArgumentError(f"label: got {label!r}, expected a class of {path}: {known}")
+        for block in source.blocks():
+            if label is not None and block.get("label") is not None:
+                block = convention.select(block, block.label == schema.labels.index(label))
+            parts.append(block)
+            if sum(part.num_graphs for part in parts) >= number:
+                break
+    if not sum(part.num_graphs for part in parts):
+        kind = "" if label is None else f" of class {label}"
+        raise DataError(f"{path}: holds no events{kind}, expected at least one")
+    return convention.concat(parts), schema
+
+
+def _agreed(paths: Sequence[Path], schemas: Sequence[Schema]) -> Schema:
+    """The schema of the first file, if the others mean the same."""
+    for path, schema in zip(paths, schemas, strict=True):
+        if _meaning(schema) != _meaning(schemas[0]):
+            raise DataError(
+                f"{path}: axes and weight are {_meaning(schema)}, "
+                f"expected {_meaning(schemas[0])} as in {paths[0]}"
+            )
+    return schemas[0]
+
+
+def _meaning(schema: Schema) -> list[str]:
+    quantities: list[Quantity | None] = [*schema.axes, schema.weight]
+    return [f"{q.name} [{q.unit}]" if q else "none" for q in quantities]
