@@ -53,7 +53,7 @@ Method = Callable[[Workspace, int], None]
 def solve(problems: Problems, method: Method) -> Solution:
     """Every problem by ``method``, on as many threads as torch uses."""
     space = _allocate(problems)
-    number = len(problems)
+    number = problems.number
     work = (np.diff(space.ptr_x) + 1) * (np.diff(space.ptr_y) + 1)
     workers = min(torch.get_num_threads(), number, 1 + int(work.sum()) // 4096)
     if workers <= 1:
@@ -95,11 +95,11 @@ def _allocate(problems: Problems) -> Workspace:
         source=np.empty(room, np.int64),
         target=np.empty(room, np.int64),
         mass=np.empty(room),
-        entries=np.zeros(len(problems), np.int64),
+        entries=np.zeros(problems.number, np.int64),
         price_x=np.zeros(len(problems.x)),
         price_y=np.zeros(len(problems.y)),
-        price_slack=np.zeros((len(problems), 2)),
-        bound=np.zeros(len(problems)),
+        price_slack=np.zeros((problems.number, 2)),
+        bound=np.zeros(problems.number),
     )
 
 

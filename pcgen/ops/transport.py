@@ -5,8 +5,9 @@ r"""Earth mover's distance of ragged, weighted clouds.
     \quad\text{with}\quad \sum_j f_{ij} = a_i,\ \sum_i f_{ij} = a'_j
 
 p = 1 is the earth mover's distance, p = 2 the *square* of the 2-Wasserstein distance (for masses
-that sum to 1). Where the totals differ, :class:`EnergyDifference` gives the energy mover's
-distance of Komiske, Metodiev and Thaler (arXiv:1902.02346).
+that sum to 1). Where the totals differ, a penalty of
+:mod:`pcgen.ops.marginals` says what that costs; :class:`EnergyDifference` makes it the energy
+mover's distance.
 
 Every result is certified: a feasible plan bounds the optimum from above and feasible dual prices
 bound it from below, ``cost - gap <= optimum <= cost``.
@@ -15,35 +16,32 @@ bound it from below, ``cost - gap <= optimum <= cost``.
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.ops import ground
-from pcgen.ops.exact import simplex
-from pcgen.ops.pairs import Empty, Pairs, alone, each, fill, pairs, total
-from pcgen.ops.pool import solve
-from pcgen.ops.problem import Flow, Problems, Solution
+from pcgen.ops.marginals import EnergyDifference, KullbackLeibler, Penalty, TotalVariation
+from pcgen.ops.pairs import Empty, Pairs, check_pairs, each, fill_alone
+from pcgen.ops.points import Period
+from pcgen.ops.problem import Flow, Problems, Solution, primal
+from pcgen.ops.segments import segment_sum
+from pcgen.ops.soft import soft, soft_primal
+from pcgen.ops.solvers import TOLERANCE, Solver, ToleranceWarning, rounding, solve, warn_unless
 
-Solver = Literal["auto", "exact"]
-TINY = 1e-300
-
-
-class EnergyDifference(NamedTuple):
-    r"""Energy mover's distance: what one side has too much costs 1 per unit of weight.
-
-    .. math:: \min_f \sum_{ij} f_{ij} (|x_i - y_j| / R)^p + \Big|\sum_i a_i - \sum_j a'_j\Big|
-
-    with :math:`\sum_{ij} f_{ij}` the smaller of the totals. A metric for p = 1 where R is at least
-    half the largest distance. EnergyFlow's ``emd(R=radius, beta=p)``.
-
-    Attributes:
-        radius: R > 0, in the units of the coordinates.
-    """
-
-    radius: float
+__all__ = [
+    "EnergyDifference",
+    "Flow",
+    "KullbackLeibler",
+    "Penalty",
+    "Solver",
+    "ToleranceWarning",
+    "TotalVariation",
+    "Transport",
+    "earth_mover",
+]
 
 
 class Transport(NamedTuple):
@@ -51,13 +49,16 @@ class Transport(NamedTuple):
 
     Attributes:
         cost: [B], differentiable in positions and weights.
-        gap: [B], the optimum lies in ``[cost - gap, cost]``; no gradient.
-        flow: The plan found; no gradient. Costs ``cost``.
+        gap: [B], the optimum lies in ``[cost - gap, cost]`` (to the dtype); no gradient.
+        flow: The plan found, whose cost is ``cost``; no gradient.
+        refined: [B], true where the solver chosen stayed above the tolerance and the exact one
+            solved the problem after it. Its mean is worth logging.
     """
 
     cost: Tensor
     gap: Tensor
     flow: Flow
+    refined: Tensor
 
 
 def earth_mover(
@@ -69,9 +70,10 @@ def earth_mover(
     weight_x: Tensor | None = None,
     weight_y: Tensor | None = None,
     p: int = 1,
-    period: ground.Period = None,
-    unbalanced: float | EnergyDifference | None = None,
+    period: Period | None = None,
+    unbalanced: float | Penalty | None = None,
     solver: Solver = "auto",
+    tolerance: float | None = None,
     empty: Empty = "raise",
 ) -> Transport:
     r"""Earth mover's distance between cloud b of x and cloud b of y, for all b.
@@ -85,61 +87,76 @@ def earth_mover(
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
         weight_x, weight_y: [N], [M], >= 0. Absent: 1/n each.
         p: Power of the distance, 1 or 2. No root is taken of the sum.
-        period: Period of each axis, None where it is not periodic; ``(None, 2 * math.pi)``, say.
-        unbalanced: What unequal totals cost; a number R means ``EnergyDifference(R)``. None: the
-            totals must agree (to the square root of the dtype's precision).
-        solver: ``"exact"`` is the network simplex; ``"auto"`` chooses.
+        period: Period of each axis, None where it is a line: ``(None, 2 * math.pi)``, say.
+        unbalanced: What unmatched weight costs; a number R means ``EnergyDifference(R)``. None:
+            the totals must agree (to the square root of the dtype's precision).
+        solver: ``"exact"`` (network simplex, assignment), ``"auction"`` (equal weights),
+            ``"sinkhorn"``, or ``"auto"``: exact for small or weighted clouds on a CPU, the auction
+            for at least 256 points of equal weight and on a GPU, Sinkhorn for other clouds there.
+        tolerance: Cost and optimum differ at most by this fraction; 0 means exact. None: 0.01 where
+            the auction is used, 0.03 for Sinkhorn. Where a solver stays above it, the exact one
+            takes over (``refined``); a :class:`ToleranceWarning` tells if that is no way out.
         empty: Balanced cost where one cloud alone has no points or no weight: ``"raise"``,
             ``"nan"`` or a value. Two empty clouds cost 0.
 
     Returns:
-        Cost [B] and gap [B] in the dtype of x, and the plan.
+        Cost [B] and gap [B] in the dtype of x, the plan, and who needed the exact solver.
 
     Raises:
         ArgumentError: an argument cannot be used; the message names it.
+        DataError: a value is not finite, a weight negative, one cloud of a pair empty, or totals
+            differ although the problem is balanced.
 
     >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [1.0]])
     >>> ptr = torch.tensor([0, 2])
     >>> earth_mover(x, y, ptr, ptr).cost
     tensor([1.5000])
     """
-    given = pairs(x, y, ptr_x, ptr_y, weight_x, weight_y)
-    penalty = (
-        EnergyDifference(float(unbalanced)) if isinstance(unbalanced, (int, float)) else unbalanced
-    )
+    given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    penalty = EnergyDifference(unbalanced) if isinstance(unbalanced, (int, float)) else unbalanced
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
-    if penalty is not None and not (math.isfinite(penalty.radius) and penalty.radius > 0):
-        raise ArgumentError(f"unbalanced: got radius {penalty.radius}, expected a number > 0")
-    if solver not in ("auto", "exact"):
-        raise ArgumentError(f"solver: got {solver!r}, expected 'auto' or 'exact'")
-    problems = _problems(given, p, ground.periods(period, x.shape[1]), penalty)
-    unit = 1.0 if penalty is None else penalty.radius**p
-    solution = solve(problems, simplex)
-    primal = _primal(problems, solution.flow)
-    gap = ((primal - solution.bound) / unit).clamp(min=0.0).to(x.dtype)
-    cost = _value(given, problems, solution, balanced=penalty is None) / unit
+    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+        raise ArgumentError(f"tolerance: got {tolerance}, expected a number >= 0")
+    problems = _problems(given, p, penalty)
+    if isinstance(penalty, KullbackLeibler):
+        aim = TOLERANCE["sinkhorn"] if tolerance is None else tolerance
+        solution = soft(problems, penalty.penalty, aim)
+        optimum = soft_primal(problems, solution.flow, penalty.penalty)
+        refined = torch.zeros_like(solution.bound, dtype=torch.bool)
+        warn_unless(optimum, solution.bound, aim, torch.zeros_like(optimum))
+    else:
+        solution, refined = solve(problems, solver, tolerance)
+        optimum = primal(problems, solution.flow)
+        if tolerance is not None:
+            warn_unless(optimum, solution.bound, tolerance, rounding(problems, solution))
+    gap = (optimum - solution.bound).clamp(min=0.0)
+    cost = _value(given, problems, solution, optimum, penalty)
     if penalty is None:
-        total_x = total(given.weight_x.detach(), given.ptr_x)
-        lonely = alone(total_x, total(given.weight_y.detach(), given.ptr_y), empty)
-        cost = torch.where(lonely, fill(empty), cost)
-    return Transport(cost, gap, solution.flow._replace(mass=solution.flow.mass.to(x.dtype)))
+        cost = fill_alone(cost, given, empty)
+    unit = penalty.radius**p if isinstance(penalty, EnergyDifference) else 1.0
+    flow = solution.flow._replace(mass=solution.flow.mass.to(cost.dtype))
+    return Transport(cost / unit, (gap / unit).to(cost.dtype), flow, refined)
 
 
-def _problems(
-    given: Pairs, p: int, period: tuple[float, ...], penalty: EnergyDifference | None
-) -> Problems:
-    """The problems in float64; balanced ones with equal totals to the last bit that matters."""
+def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
+    """The problems in float64: balanced ones with equal totals, others with slack particles."""
     mass_x, mass_y = given.weight_x.detach().double(), given.weight_y.detach().double()
-    total_x, total_y = total(mass_x, given.ptr_x), total(mass_y, given.ptr_y)
-    more = total_x - total_y
+    total_x, total_y = given.totals()
+    slack_x, slack_y = torch.zeros_like(total_x), torch.zeros_like(total_y)
+    slack_cost = 0.0
     if penalty is None:
         _check_totals(total_x, total_y, torch.finfo(given.x.dtype).eps ** 0.5)
         # Rounding is shared between the sides, so that both carry half of the cost.
-        mean = torch.where((total_x > 0) & (total_y > 0), 0.5 * (total_x + total_y), 0.0)
-        mass_x = mass_x * each(mean / total_x.clamp(min=TINY), given.ptr_x)
-        mass_y = mass_y * each(mean / total_y.clamp(min=TINY), given.ptr_y)
-        more = torch.zeros_like(more)
+        both = (total_x > 0) & (total_y > 0)
+        mean = torch.where(both, 0.5 * (total_x + total_y), 0.0)
+        mass_x = mass_x * each(mean / torch.where(both, total_x, 1.0), given.ptr_x, len(mass_x))
+        mass_y = mass_y * each(mean / torch.where(both, total_y, 1.0), given.ptr_y, len(mass_y))
+    elif isinstance(penalty, EnergyDifference):
+        slack_x, slack_y = (total_y - total_x).clamp(min=0.0), (total_x - total_y).clamp(min=0.0)
+        slack_cost = penalty.radius**p
+    elif isinstance(penalty, TotalVariation):
+        slack_x, slack_y, slack_cost = total_y, total_x, penalty.penalty
     return Problems(
         given.x.detach().double(),
         given.y.detach().double(),
@@ -147,11 +164,11 @@ def _problems(
         given.ptr_y,
         mass_x,
         mass_y,
-        slack_x=(-more).clamp(min=0.0),
-        slack_y=more.clamp(min=0.0),
-        slack_cost=0.0 if penalty is None else penalty.radius**p,
-        p=p,
-        period=period,
+        slack_x,
+        slack_y,
+        slack_cost,
+        p,
+        given.period,
     )
 
 
@@ -160,52 +177,52 @@ def _check_totals(total_x: Tensor, total_y: Tensor, tolerance: float) -> None:
     wrong = both & ((total_x - total_y).abs() > tolerance * total_x.maximum(total_y))
     if bool(wrong.any()):
         b = int(wrong.nonzero()[0])
-        raise ArgumentError(
-            f"weights: the totals of cloud {b} are {float(total_x[b]):.9g} and "
-            f"{float(total_y[b]):.9g}, expected equal ones; normalise them or give unbalanced="
+        raise DataError(
+            f"pair {b}: the weights sum to {float(total_x[b]):.9g} and {float(total_y[b]):.9g}, "
+            "expected equal totals; normalise them or give unbalanced="
         )
 
 
-def _primal(problems: Problems, flow: Flow) -> Tensor:
-    """Cost of a plan [B], slack particles included, in float64."""
-    pair_cost = ground.cost(
-        problems.x[flow.source], problems.y[flow.target], problems.p, problems.period
-    )
-    return total(flow.mass * pair_cost, flow.ptr) + problems.slack_cost * _unmatched(problems)
-
-
-def _unmatched(problems: Problems) -> Tensor:
-    """Mass of both sides without a partner [B]."""
-    return problems.slack_x + problems.slack_y
-
-
-def _value(given: Pairs, problems: Problems, solution: Solution, *, balanced: bool) -> Tensor:
+def _value(
+    given: Pairs, problems: Problems, solution: Solution, optimum: Tensor, penalty: Penalty | None
+) -> Tensor:
     """Cost of the plan [B], whose gradients are those of the optimum (envelope theorem)."""
     flow, dtype = solution.flow, given.x.dtype
-    pair_cost = ground.cost(given.x[flow.source], given.y[flow.target], problems.p, problems.period)
-    value = total(flow.mass.to(dtype) * pair_cost, flow.ptr)
-    value = value + (problems.slack_cost * _unmatched(problems)).to(dtype)
-    prices = _weight_prices(problems, solution, balanced=balanced)
-    for weight, price, ptr in zip(
-        (given.weight_x, given.weight_y), prices, (given.ptr_x, given.ptr_y), strict=True
-    ):
+    pair_cost = ground.cost(given.x[flow.source], given.y[flow.target], problems.p, given.period)
+    moved = segment_sum(flow.mass.to(dtype) * pair_cost, flow.ptr)
+    # What the penalty adds does not depend on the positions once the plan is held.
+    value = moved + (optimum.to(dtype) - moved.detach())
+    slopes = _weight_slopes(problems, solution, penalty)
+    sides = ((given.weight_x, given.ptr_x), (given.weight_y, given.ptr_y))
+    for (weight, ptr), slope in zip(sides, slopes, strict=True):
         if weight.requires_grad:
-            slope = weight * price.to(weight.dtype)
-            value = value + total(slope - slope.detach(), ptr).to(dtype)
+            term = weight * slope.to(dtype)
+            value = value + segment_sum(term - term.detach(), ptr)
     return value
 
 
-def _weight_prices(
-    problems: Problems, solution: Solution, *, balanced: bool
+def _weight_slopes(
+    problems: Problems, solution: Solution, penalty: Penalty | None
 ) -> tuple[Tensor, Tensor]:
-    """Derivative of the optimum by the weights [N], [M]."""
-    price_x, price_y = solution.price_x, solution.price_y
-    if balanced:
-        half_x = total(price_x * problems.mass_x, problems.ptr_x)
-        half_y = total(price_y * problems.mass_y, problems.ptr_y)
-        mass = total(problems.mass_x, problems.ptr_x)
-        shift = (half_y - half_x) / (2.0 * mass).clamp(min=TINY)
+    """Derivative of the optimum by the weights [N], [M], in the units of the ground cost."""
+    u, v = solution.price_x, solution.price_y
+    if isinstance(penalty, KullbackLeibler):
+        scale = penalty.penalty
+        return -scale * torch.expm1(-u / scale), -scale * torch.expm1(-v / scale)
+    if isinstance(penalty, TotalVariation):
+        # Each side's total is the mass of the slack particle of the other.
+        shift_x, shift_y = solution.price_slack_y, solution.price_slack_x
+    elif isinstance(penalty, EnergyDifference):
+        # The mass of the one slack particle is the difference of the totals.
+        shift_x = solution.price_slack_y - solution.price_slack_x
+        shift_y = -shift_x
     else:
-        # The mass of the slack particle is the difference of the totals.
-        shift = solution.price_slack_y - solution.price_slack_x
-    return price_x + each(shift, problems.ptr_x), price_y - each(shift, problems.ptr_y)
+        half_x = segment_sum(u * problems.mass_x, problems.ptr_x)
+        half_y = segment_sum(v * problems.mass_y, problems.ptr_y)
+        mass = segment_sum(problems.mass_x, problems.ptr_x)
+        shift_x = (half_y - half_x) / (2.0 * torch.where(mass > 0, mass, 1.0))
+        shift_y = -shift_x
+    return (
+        u + each(shift_x, problems.ptr_x, len(u)),
+        v + each(shift_y, problems.ptr_y, len(v)),
+    )

@@ -1,0 +1,103 @@
+r"""Transport with soft marginals (:class:`~pcgen.ops.marginals.KullbackLeibler`), certified.
+
+Any plan f >= 0 is feasible; scaled by the best factor t it costs
+
+.. math:: t \sum f_{ij} c_{ij} + \lambda\,\mathrm{KL}(t f_{i\cdot} | a)
+          + \lambda\,\mathrm{KL}(t f_{\cdot j} | a') .
+
+Prices with :math:`u_i + v_j \le c_{ij}` bound the optimum from below by
+
+.. math:: \lambda \sum_i a_i (1 - e^{-u_i/\lambda}) + \lambda \sum_j a'_j (1 - e^{-v_j/\lambda}) .
+
+References:
+    Chizat, Peyre, Schmitzer, Vialard, Scaling algorithms for unbalanced transport problems,
+    arXiv:1607.05816.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pcgen.ops import ground
+from pcgen.ops.dense import Dense, chunks, densify, flow, gibbs, prices, solution
+from pcgen.ops.problem import Flow, Problems, Solution, merge, select
+from pcgen.ops.segments import segment_sum
+from pcgen.ops.sinkhorn import STEPS, WARM, anneal
+
+COLD = 1e-4
+
+
+def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
+    """A plan and a bound of each problem, ``tolerance`` apart where that succeeds.
+
+    Args:
+        problems: Without slack particles; totals may differ.
+        penalty: lambda, in the units of the ground cost.
+        tolerance: Relative gap aimed at.
+    """
+    parts = []
+    for index in chunks(problems):
+        chosen = select(problems, index)
+        parts.append((index, _solve(chosen, penalty, tolerance)))
+    return merge(problems, parts)
+
+
+def _solve(problems: Problems, penalty: float, tolerance: float) -> Solution:
+    dense = densify(problems)
+    softness = penalty / dense.scale
+    start = anneal(dense, None, torch.full_like(dense.scale, WARM), softness=softness.float())
+    u, v = _shifted(dense, *prices(dense, start.f.double()), softness)
+    cold = (tolerance * _dual(dense, u, v, softness)).clamp(COLD, WARM)
+    end = anneal(dense, start, cold, steps=STEPS, softness=softness.float())
+    f, g, epsilon = (value.double() for value in end)
+    plan = _scaled(dense, gibbs(dense, f, g, epsilon), softness)
+    u, v = _shifted(dense, *prices(dense, f), softness)
+    found = solution(problems, dense, flow(problems, dense, plan), u, v)
+    return found._replace(bound=dense.total * dense.scale * _dual(dense, u, v, softness))
+
+
+def _shifted(dense: Dense, u: Tensor, v: Tensor, softness: Tensor) -> tuple[Tensor, Tensor]:
+    """The shift u + k, v - k that bounds best: both sides then keep the same mass."""
+    kept_x = (dense.mass_x * (-u / softness[:, None]).exp()).sum(1)
+    kept_y = (dense.mass_y * (-v / softness[:, None]).exp()).sum(1)
+    both = (kept_x > 0) & (kept_y > 0)
+    ratio = torch.where(both, kept_x, 1.0) / torch.where(both, kept_y, 1.0)
+    shift = (0.5 * softness * ratio.log())[:, None]
+    return u + shift, v - shift
+
+
+def _dual(dense: Dense, u: Tensor, v: Tensor, softness: Tensor) -> Tensor:
+    lost_x = dense.mass_x * -torch.expm1(-u / softness[:, None])
+    lost_y = dense.mass_y * -torch.expm1(-v / softness[:, None])
+    return softness * (lost_x.sum(1) + lost_y.sum(1))
+
+
+def _scaled(dense: Dense, plan: Tensor, softness: Tensor) -> Tensor:
+    """The plan times the factor at which it costs least: the derivative by log t vanishes."""
+    kept_x, kept_y = plan.sum(2), plan.sum(1)
+    slope = (plan * dense.cost).sum((1, 2)) + softness * (
+        _log_ratio(kept_x, dense.mass_x).sum(1) + _log_ratio(kept_y, dense.mass_y).sum(1)
+    )
+    mass = plan.sum((1, 2))
+    factor = (-slope / (2.0 * softness * torch.where(mass > 0, mass, 1.0))).exp()
+    return plan * factor[:, None, None]
+
+
+def _log_ratio(kept: Tensor, mass: Tensor) -> Tensor:
+    """kept log(kept / mass), 0 where nothing is kept."""
+    some = kept > 0
+    return torch.where(some, kept * (torch.where(some, kept / mass, 1.0)).log(), 0.0)
+
+
+def soft_primal(problems: Problems, plan: Flow, penalty: float) -> Tensor:
+    """Cost of a plan, penalty included [B]."""
+    x, y = problems.x[plan.source], problems.y[plan.target]
+    moved = segment_sum(plan.mass * ground.cost(x, y, problems.p, problems.period), plan.ptr)
+    for row, mass, ptr in (
+        (plan.source, problems.mass_x, problems.ptr_x),
+        (plan.target, problems.mass_y, problems.ptr_y),
+    ):
+        kept = torch.zeros_like(mass).index_add(0, row, plan.mass)
+        moved = moved + penalty * segment_sum(_log_ratio(kept, mass) - kept + mass, ptr)
+    return moved

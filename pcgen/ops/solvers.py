@@ -1,0 +1,134 @@
+"""Which solver for which problem, and what happens where it does not reach the tolerance."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError
+from pcgen.ops import pool
+from pcgen.ops.auction import auction
+from pcgen.ops.exact import assignment, simplex
+from pcgen.ops.problem import Problems, Solution, is_assignment, merge, primal, select
+from pcgen.ops.segments import segment_sum
+from pcgen.ops.sinkhorn import sinkhorn
+
+Solver = Literal["auto", "exact", "auction", "sinkhorn"]
+
+TOLERANCE = {"exact": 0.0, "auction": 0.01, "sinkhorn": 0.03}
+# Points from which the auction beats SciPy's assignment (on a CPU).
+AUCTION_FROM = 256
+# Pairs of points (one float64 each) beyond which a missed tolerance is not made good.
+EXACT_UP_TO = 2**27
+
+
+class ToleranceWarning(UserWarning):
+    """A result is certified, but not to the tolerance that was asked for."""
+
+
+def solve(problems: Problems, solver: Solver, tolerance: float | None) -> tuple[Solution, Tensor]:
+    """Solve every problem to the tolerance.
+
+    Args:
+        problems: On any device; the exact solvers work on the CPU.
+        solver: ``"auto"``: on a GPU the auction for equal masses and Sinkhorn for others; on a CPU
+            the auction for at least 256 points of equal mass, exact for others.
+        tolerance: Largest gap as a fraction of the bound; 0 means exact whatever the solver. None:
+            0.01 for the auction, 0.03 for Sinkhorn.
+
+    Returns:
+        The solution, and the problems [B] that the exact solver had to solve because the chosen one
+        left them above the tolerance.
+
+    Raises:
+        ArgumentError: ``solver`` is unknown, or cannot solve one of the problems.
+    """
+    choice = _choose(problems, solver, tolerance)
+    again = torch.zeros_like(choice, dtype=torch.bool)
+    small = problems.ptr_x.diff() * problems.ptr_y.diff() <= EXACT_UP_TO
+    parts = []
+    for name, approximate in ((AUCTION, _auction), (SINKHORN, sinkhorn)):
+        index = (choice == name).nonzero().flatten()
+        if len(index):
+            chosen, aim = select(problems, index), _aim(NAMES[name], tolerance)
+            found = approximate(chosen, aim)
+            parts.append((index, found))
+            cost, error = primal(chosen, found.flow), rounding(chosen, found)
+            again[index] = ~reached(cost, found.bound, aim, error) & small[index]
+    index = (again | (choice == EXACT)).nonzero().flatten()
+    if len(index) or not parts:
+        parts.append((index, _exact(select(problems, index))))
+    return merge(problems, parts), again
+
+
+EXACT, AUCTION, SINKHORN = range(3)
+NAMES = ("exact", "auction", "sinkhorn")
+
+
+def _choose(problems: Problems, solver: Solver, tolerance: float | None) -> Tensor:
+    """Solver of each problem [B]."""
+    if solver not in ("auto", *NAMES):
+        raise ArgumentError(f"solver: got {solver!r}, expected auto, {', '.join(NAMES)}")
+    exact = torch.full_like(problems.ptr_x[1:], EXACT)
+    if tolerance == 0 or solver == "exact":
+        return exact
+    if solver == "sinkhorn":
+        return torch.full_like(exact, SINKHORN)
+    alike = is_assignment(problems)
+    if solver == "auction":
+        wrong = ~alike & (segment_sum(problems.mass_x, problems.ptr_x) > 0)
+        if bool(wrong.any()):
+            raise ArgumentError(
+                f"solver: got 'auction' for pair {int(wrong.nonzero()[0])}, which is not balanced "
+                "with equally many points of one weight; expected 'exact' or 'sinkhorn'"
+            )
+        return torch.where(alike, AUCTION, exact)
+    if problems.x.is_cuda:
+        return torch.where(alike, AUCTION, SINKHORN)
+    return torch.where(alike & (problems.ptr_x.diff() >= AUCTION_FROM), AUCTION, exact)
+
+
+def _aim(name: str, tolerance: float | None) -> float:
+    return TOLERANCE[name] if tolerance is None else tolerance
+
+
+def _exact(problems: Problems) -> Solution:
+    alike = is_assignment(problems).tolist()
+
+    def method(space: pool.Workspace, b: int) -> None:
+        (assignment if alike[b] else simplex)(space, b)
+
+    return pool.solve(problems, method)
+
+
+def _auction(problems: Problems, tolerance: float) -> Solution:
+    return pool.solve(problems, partial(auction, tolerance=tolerance))
+
+
+def rounding(problems: Problems, solution: Solution) -> Tensor:
+    """How far float64 resolves the gaps [B]: the bound is a sum of terms that cancel."""
+    terms_x = segment_sum(solution.price_x.abs() * problems.mass_x, problems.ptr_x)
+    terms_y = segment_sum(solution.price_y.abs() * problems.mass_y, problems.ptr_y)
+    return 1e-12 * (terms_x + terms_y)
+
+
+def reached(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor) -> Tensor:
+    """Which costs [B] are proven to be at most 1 + ``tolerance`` times the optimum."""
+    return cost - bound <= tolerance * bound.clamp(min=0.0) + rounding
+
+
+def warn_unless(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor) -> None:
+    """Say how many results missed the tolerance, and by how much."""
+    missed = ~reached(cost, bound, tolerance, rounding)
+    if bool(missed.any()):
+        worst = float((cost / bound.clamp(min=1e-300))[missed].max()) - 1.0
+        warnings.warn(
+            f"earth_mover: {int(missed.sum())} of {len(missed)} results miss the tolerance "
+            f"{tolerance:g}; the worst is proven to {worst:.3g} only (see gap)",
+            ToleranceWarning,
+            stacklevel=3,
+        )
