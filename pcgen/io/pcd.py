@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pcgen.errors import FileError
-from pcgen.io.table import Column, Table, text_column
+from pcgen.io.table import Column, Table, packed, text_column, text_rows
 
 _WRITTEN = {"i4": ("4", "I"), "f4": ("4", "F"), "f8": ("8", "F")}
 _KINDS = {"I": "i", "U": "u", "F": "f"}
@@ -75,23 +75,21 @@ def count(path: Path) -> int:
 
 
 def write(path: Path, table: Table) -> None:
-    """Write the table as a binary PCD file."""
-    kinds = {name: column.dtype.newbyteorder("<") for name, column in table.columns.items()}
-    rows = np.empty(table.rows, dtype=list(kinds.items()))
-    for name, column in table.columns.items():
-        rows[name] = column
-    written = [_WRITTEN[kind.str[1:]] for kind in kinds.values()]
+    """Write the table as a binary PCD file, or as text where columns have double precision.
+
+    Binary numbers of 8 bytes are legal, but what is built on PCL or Open3D reads them as zeros.
+    """
+    written = [_WRITTEN[column.dtype.str[1:]] for column in table.columns.values()]
+    text = any(size == "8" for size, _ in written)
     lines = ["# .PCD v0.7 - Point Cloud Data file format"]
     lines += [f"# {comment}" for comment in table.comments]
-    lines += ["VERSION 0.7", f"FIELDS {' '.join(kinds)}"]
+    lines += ["VERSION 0.7", f"FIELDS {' '.join(table.columns)}"]
     lines += [f"SIZE {' '.join(size for size, _ in written)}"]
-    lines += [
-        f"TYPE {' '.join(kind for _, kind in written)}",
-        f"COUNT {' '.join('1' for _ in kinds)}",
-    ]
-    lines += [f"WIDTH {table.rows}", "HEIGHT 1", "VIEWPOINT 0 0 0 1 0 0 0"]
-    lines += [f"POINTS {table.rows}", "DATA binary", ""]
-    path.write_bytes("\n".join(lines).encode() + rows.tobytes())
+    lines += [f"TYPE {' '.join(kind for _, kind in written)}"]
+    lines += [f"COUNT {' '.join('1' for _ in written)}", f"WIDTH {table.rows}", "HEIGHT 1"]
+    lines += ["VIEWPOINT 0 0 0 1 0 0 0", f"POINTS {table.rows}"]
+    lines += ["DATA ascii" if text else "DATA binary", *(text_rows(table) if text else ()), ""]
+    path.write_bytes("\n".join(lines).encode() + (b"" if text else packed(table)))
 
 
 def _header(data: bytes, path: Path) -> _Header:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pcgen.errors import FileError
-from pcgen.io.table import Column, Table, text_column
+from pcgen.io.table import Column, Table, packed, text_column
 
 _TYPES = {
     "char": "i1",
@@ -100,15 +100,11 @@ def count(path: Path) -> int:
 
 def write(path: Path, table: Table) -> None:
     """Write the table as the vertices of a binary PLY file."""
-    kinds = {name: column.dtype.newbyteorder("<") for name, column in table.columns.items()}
-    rows = np.empty(table.rows, dtype=list(kinds.items()))
-    for name, column in table.columns.items():
-        rows[name] = column
     lines = ["ply", "format binary_little_endian 1.0"]
     lines += [f"comment {comment}" for comment in table.comments]
     lines += [f"element vertex {table.rows}"]
-    lines += [f"property {_WRITTEN[kind.str[1:]]} {name}" for name, kind in kinds.items()]
-    path.write_bytes("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes())
+    lines += [f"property {_WRITTEN[c.dtype.str[1:]]} {name}" for name, c in table.columns.items()]
+    path.write_bytes("\n".join([*lines, "end_header", ""]).encode() + packed(table))
 
 
 def _header(data: bytes, path: Path) -> _Header:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Column = np.ndarray[Any, Any]
+_DIGITS = {"f4": "{:.9g}", "f8": "{:.17g}", "i4": "{:d}"}
 
 
 class Table(NamedTuple):
@@ -36,3 +37,19 @@ def text_column(words: Sequence[bytes] | Sequence[str], kind: str) -> Column:
     if kind[0] == "f":
         return np.array([float(word) for word in words], dtype=np.float64).astype(kind)
     return np.array([int(word) for word in words], dtype=kind)
+
+
+def packed(table: Table) -> bytes:
+    """The points one behind the other, in little-endian binary."""
+    kinds = [(name, column.dtype.newbyteorder("<")) for name, column in table.columns.items()]
+    rows = np.empty(table.rows, dtype=kinds)
+    for name, column in table.columns.items():
+        rows[name] = column
+    return rows.tobytes()
+
+
+def text_rows(table: Table) -> list[str]:
+    """One line for each point, with as many digits as bring every number back exactly."""
+    row = " ".join(_DIGITS[column.dtype.str[1:]] for column in table.columns.values()).format
+    values = [column.tolist() for column in table.columns.values()]
+    return [row(*each) for each in zip(*values, strict=True)]

@@ -12,9 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pcgen.errors import FileError
-from pcgen.io.table import Column, Table, text_column
+from pcgen.io.table import Column, Table, text_column, text_rows
 
-_DIGITS = {"f4": "{:.9g}", "f8": "{:.17g}", "i4": "{:d}"}
 _Rows = list[tuple[int, list[str]]]  # number of the line and its words
 
 
@@ -54,16 +53,8 @@ def count(path: Path) -> int:
 
 def write(path: Path, table: Table) -> None:
     """Write the table as text."""
-    lines = [f"# {comment}" for comment in table.comments]
-    lines += [f"# {' '.join(table.columns)}"]
-    digits = [_DIGITS[column.dtype.str[1:]] for column in table.columns.values()]
-    row = " ".join(digits).format
-    lines += [row(*values) for values in zip(*_plain(table), strict=True)]
-    path.write_text("\n".join([*lines, ""]))
-
-
-def _plain(table: Table) -> list[list[float]]:
-    return [column.tolist() for column in table.columns.values()]
+    lines = [f"# {comment}" for comment in (*table.comments, " ".join(table.columns))]
+    path.write_text("\n".join([*lines, *text_rows(table), ""]))
 
 
 def _lines(path: Path) -> tuple[list[str], _Rows]:

@@ -71,9 +71,12 @@ def path(tmp_path):
     parts=st.lists(st.lists(st.integers(0, 5), max_size=4), min_size=1, max_size=4),
     double=st.booleans(),
     plain=st.booleans(),
+    first=st.integers(0, 8),
     block=st.integers(1, 6),
 )
-def test_what_is_written_in_blocks_is_read_in_blocks(tmp_path_factory, parts, double, plain, block):
+def test_what_is_written_in_blocks_is_read_in_blocks(
+    tmp_path_factory, parts, double, plain, first, block
+):
     path = tmp_path_factory.mktemp("ragged") / "a.h5"
     dtype = torch.float64 if double else torch.float32
     batches = [make(sizes, dtype=dtype, seed=i, plain=plain) for i, sizes in enumerate(parts)]

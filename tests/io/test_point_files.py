@@ -277,14 +277,14 @@ def test_lzf_copies_may_overlap_themselves(tmp_path):
 
 
 def test_pcd_colours_padding_and_counts(tmp_path):
-    rgb = struct.unpack("<f", struct.pack("<I", 0xFF102030))[0]
+    rgb = struct.unpack("<f", struct.pack("<I", 0xFF902030))[0]
     assert np.isnan(rgb)  # what a float makes of an opaque colour
-    body = struct.pack("<fffIBB", 1, 2, 3, 0xFF102030, 9, 9)
+    body = struct.pack("<fffIBB", 1, 2, 3, 0xFF902030, 9, 9)
     body += struct.pack("<fffIBB", 4, 5, 6, 0x00FF00FF, 9, 9)
     data = pcd("binary", body, "x y z rgb _", "4 4 4 4 1", "F F F F U", "1 1 1 1 2")
     (tmp_path / "a.pcd").write_bytes(data)
     batch, schema = io.read_clouds(tmp_path / "a.pcd")
-    assert batch.x.tolist() == [[0x10, 0x20, 0x30], [0xFF, 0, 0xFF]]
+    assert batch.x.tolist() == [[0x90, 0x20, 0x30], [0xFF, 0, 0xFF]]
     assert [feature.name for feature in schema.features] == ["red", "green", "blue"]
     data = pcd("ascii", b"1 2 3 4 5 6 7 8 9 0", "x y z f", "4 4 4 4", "F F F F", "1 1 1 2")
     (tmp_path / "a.pcd").write_bytes(data)
