@@ -1,0 +1,182 @@
+"""Latent models: the autoencoder first, then frozen, and a prior on whitened codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
+from pcgen.models.autoencoder import Autoencoder, Gaussian
+from pcgen.models.base import Phase
+from pcgen.models.cardinality import Cardinality
+from pcgen.models.latent import Encode, LatentModel, Prior
+from pcgen.models.mixture import Mixture
+from pcgen.models.whitening import Whitening
+from pcgen.nn import EPiCEncoder, SetDecoder
+from pcgen.objectives.reconstruction import ChamferLoss
+from pcgen.schema import Quantity, Schema
+from pcgen.standardize import Standardize
+from pcgen.training import Optimiser, Reports, train
+
+AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 6.0))
+JETS = Schema(AXES, Quantity("pt", "GeV"), (), (Quantity("jet_pt", "GeV"),), ("q", "t"))
+BARE = Schema(AXES)
+
+
+class Standard(Prior):
+    """The standard normal, which whitened codes already are; with a parameter to train."""
+
+    def __init__(self, code_channels: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(code_channels))
+        self.seen: list[Tensor] = []
+
+    def phases(self, encode: Encode) -> Sequence[Phase]:
+        def loss(clouds: Batch) -> dict[str, Tensor]:
+            code = encode(clouds).code
+            assert not code.requires_grad
+            return {"square": (code - self.shift).square().mean()}
+
+        def prepare(batches: Iterable[Batch]) -> None:
+            self.seen = [encode(clouds).code for clouds in batches]
+
+        return (
+            Phase("look", (self,), None, prepare=prepare),
+            Phase("shift", (self,), loss, begin=0.5),
+        )
+
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        return torch.randn(len(condition), len(self.shift), generator=generator) + self.shift
+
+
+class Repeated:
+    """Batches of clouds in memory: eight events a step, in turn."""
+
+    def __init__(self, clouds: Batch) -> None:
+        self.clouds = clouds
+
+    def __call__(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        start = 8 * step % self.clouds.num_graphs
+        return cl.select(self.clouds, slice(start, start + 8))
+
+    def all(self) -> Iterable[Batch]:
+        return [self(step) for step in range(self.clouds.num_graphs // 8)]
+
+
+def jets(number: int = 64, schema: Schema = JETS) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    sizes = torch.randint(1, 6, (number,), generator=generator)
+    rows = int(sizes.sum())
+    return cl.make(
+        torch.randn(rows, 2, generator=generator),
+        sizes,
+        weight=torch.rand(rows, generator=generator) if schema.weight else None,
+        y=900 + 200 * torch.rand(number, 1, generator=generator) if schema.condition else None,
+        label=torch.arange(number) % 2 if schema.labels else None,
+    )
+
+
+def model(prior: Prior | None = None, schema: Schema = JETS, share: float = 0.6) -> LatentModel:
+    standardize = Standardize(schema)
+    points, condition = standardize.point_features, standardize.condition_features
+    autoencoder = Autoencoder(
+        standardize=standardize,
+        cardinality=Cardinality(schema),
+        encoder=EPiCEncoder(points, 8, hidden=8, global_channels=4, layers=1),
+        latent=Gaussian(8, 3),
+        decoder=SetDecoder(
+            3,
+            len(schema.axes),
+            points - len(schema.axes),
+            condition_channels=condition,
+            hidden=8,
+            global_channels=4,
+            layers=1,
+        ),
+        reconstruction={"chamfer": ChamferLoss()},
+    )
+    return LatentModel(autoencoder, prior or Standard(3), Whitening(3, condition), share=share)
+
+
+def test_the_prior_begins_where_the_autoencoder_ends() -> None:
+    phases = {phase.name: phase for phase in model(share=0.6).phases()}
+    assert list(phases) == [
+        "standardize",
+        "cardinality",
+        "reconstruction",
+        "whitening",
+        "look",
+        "shift",
+    ]
+    spans = {name: (phase.begin, phase.end) for name, phase in phases.items()}
+    assert spans["reconstruction"] == pytest.approx((0.0, 0.6))
+    assert spans["whitening"][0] == 0.6
+    assert spans["shift"] == pytest.approx((0.8, 1.0))
+
+
+def test_trained_by_the_loop(tmp_path: object) -> None:
+    clouds = jets()
+    prior = Standard(3)
+    latent = model(prior)
+    train(
+        latent,
+        Repeated(clouds),
+        folder=f"{tmp_path}/run",
+        steps=20,
+        optimiser=Optimiser(lr=0.01),
+        ema=None,
+        reports=Reports(progress=False),
+    )
+    # Codes are white over the training split, as they were when the prior looked at them.
+    code = torch.cat(prior.seen)
+    torch.testing.assert_close(code.mean(0), torch.zeros(3), rtol=0, atol=1e-3)
+    torch.testing.assert_close(code.T @ code / len(code), torch.eye(3), rtol=0, atol=0.01)
+    # The autoencoder is bit for bit what it was then; only the prior has moved.
+    torch.testing.assert_close(latent.encode(clouds).code, code, rtol=0, atol=0)
+    assert prior.shift.abs().sum() > 0
+    made = latent.sample(label="t", y=1000.0, number=5)
+    assert made.label.tolist() == [1] * 5
+    assert made.y.tolist() == [[1000.0]] * 5
+    assert (cl.total(made) > 0).all()
+
+
+def test_codes_are_those_of_evaluation_whatever_the_mode() -> None:
+    clouds, latent = jets(), model()
+    for phase in latent.phases()[:4]:
+        if phase.prepare is not None:
+            phase.prepare([clouds])
+    latent.train()
+    first, second = latent.encode(clouds), latent.encode(clouds)
+    assert torch.equal(first.code, second.code)
+    assert latent.autoencoder.latent.training
+    latent.autoencoder.eval()
+    latent.encode(clouds)
+    assert not latent.autoencoder.training
+    assert first.label is not None
+    assert torch.equal(first.label, clouds.label)
+
+
+def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:
+    clouds = jets(schema=BARE)
+    latent = model(Mixture(3, [0], components=2), BARE)
+    for phase in latent.phases():
+        if phase.prepare is not None:
+            phase.prepare([clouds])
+    made = latent.sample(number=10, generator=torch.Generator().manual_seed(0))
+    assert set(cl.attributes(made)) == {"pos"}
+    assert made.num_graphs == 10
+    again = latent.sample(number=10, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.pos, made.pos)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_both_need_a_share_of_the_run(share: float) -> None:
+    with pytest.raises(ArgumentError, match=f"got share {share}"):
+        model(share=share)
