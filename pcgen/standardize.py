@@ -10,8 +10,10 @@ pos [N, D]     :math:`(\mathrm{pos} - \mu) / \sigma`, one :math:`\sigma` for all
 weight [N]     fraction :math:`f_i = w_i / W`, which sums to 1 in each cloud that has a point
                (1/n each where the total is 0)
 x [N, F(+1)]   each feature standardised; then, where points carry a weight, :math:`\log f_i`
-               standardised. The logarithm of a fraction below the smallest positive one of the
-               training split, zero included, is the logarithm of that smallest one.
+               standardised. Fractions below a floor, zero included, have the logarithm of the
+               floor: the smallest positive one of the training split, or 5 standard deviations
+               below the mean logarithm where that is higher (a particle of almost no energy
+               must not rule a squared distance).
 y [B, K]       condition: ``y`` standardised, ``label`` one-hot, :math:`\log(1 + n)` standardised
 ============== ==================================================================================
 
@@ -32,6 +34,8 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.moments import Moments, Scale
 from pcgen.ops.segments import segment_softmax
 from pcgen.schema import Schema
+
+FLOOR_STDS = 5.0
 
 
 def channels(clouds: Batch) -> Tensor:
@@ -138,7 +142,11 @@ class Standardize(nn.Module):
                 mean = torch.where(periodic, 0.0, mean)
                 variance = variance.mean().expand_as(variance) if self.isotropic else variance
             scale.set(mean, variance)
-        self.log_floor.copy_(torch.where(torch.isfinite(floor), floor, 0.0))
+        log = self.log_fraction
+        lowest = (log.mean - FLOOR_STDS * log.std)[0]
+        self.log_floor.copy_(
+            torch.where(torch.isfinite(floor), floor.to(lowest).maximum(lowest), 0.0)
+        )
 
     def forward(self, clouds: Batch) -> Batch:
         """Clouds as networks see them, from clouds in physical units.

@@ -172,6 +172,16 @@ def test_zero_weights_get_the_smallest_logarithm_seen() -> None:
     torch.testing.assert_close(back.weight, clouds.weight)
 
 
+def test_one_tiny_weight_does_not_become_an_outlier() -> None:
+    weight = torch.rand(2000, dtype=torch.float64) + 0.5
+    weight[7] = 1e-13
+    clouds = pc.make(torch.randn(2000, 2, dtype=torch.float64), [2000], weight=weight)
+    standardize = Standardize(Schema(JETS.axes, JETS.weight)).fit(clouds)
+    seen = standardize(clouds)
+    assert float(seen.x[7]) == float(seen.x.min()) == pytest.approx(-5.0)
+    torch.testing.assert_close(standardize.inverse(seen, pc.total(clouds)).weight, weight)
+
+
 def test_fractions_have_unit_sum_and_no_gradient_trouble() -> None:
     standardize = Standardize(JETS).fit(jets([4, 4]))
     x = torch.tensor([[0.0, 90.0], [0.0, -90.0], [0.0, 0.0]], requires_grad=True)
