@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,8 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    return path.parent / f".{path.stem}.{os.getpid()}.tmp{path.suffix}"
+    # Random, not the process id: processes of several machines may share the folder.
+    return path.parent / f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}"
 
 
 def _unwritable(path: Path, error: OSError) -> FileError:

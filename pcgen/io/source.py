@@ -186,7 +186,7 @@ def existing_file(path: str | Path) -> Path:
     """The path, if a file with something in it lies there.
 
     Raises:
-        FileError: it does not exist, is a folder or is empty.
+        FileError: it does not exist, is a folder, is empty or may not be read.
     """
     path = Path(path)
     if path.is_dir():
@@ -195,6 +195,10 @@ def existing_file(path: str | Path) -> Path:
         raise FileError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise FileError(f"{path}: the file is empty (0 bytes)")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
     return path
 
 

@@ -342,6 +342,20 @@ def test_colours_and_damaged_pictures(tmp_path):
             io.open_file(path)
 
 
+def test_no_permission_to_read(tmp_path, monkeypatch):
+    # Root may read everything, so the refusal of the system is played.
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    paths = [tmp_path / f"a.{ending}" for ending in ("npy", "npz", "h5", "png", "ply", "pcd")]
+    for path in paths:
+        path.write_text("something")
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    for path in paths:
+        with pytest.raises(FileError, match=rf"{path.name}: cannot be read \(Permission denied\)"):
+            io.open_file(path)
+
+
 def test_formats_by_ending_content_and_request(tmp_path):
     images = make(2)
     write(tmp_path / "a.dat", images, format="npy")

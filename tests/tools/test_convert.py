@@ -1,0 +1,328 @@
+"""pcgen convert: between all formats, in blocks, conserving energy, refusing what is wrong."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pcgen import clouds, io
+from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
+from pcgen.grids import Grid
+from pcgen.images import image_to_cloud
+from pcgen.schema import Quantity, Schema
+from pcgen.tools.cli import main
+from pcgen.tools.convert import convert
+
+TEXT = "eta_rel:-0.4:0.4:5,phi_rel:-0.4:0.4:4"
+GRID = Grid.parse(TEXT, io.JETS.axes)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def image(here):
+    """Seven images, one empty, one full, in image.npy."""
+    values = np.random.default_rng(0).exponential(1, (7, 5, 4)).astype(np.float32)
+    values[values < 1] = 0
+    values[2], values[3] = 0, 1
+    np.save(here / "image.npy", values)
+    return torch.from_numpy(values)
+
+
+@pytest.fixture
+def jets(here):
+    """Five jets, one empty, in jets.h5."""
+    g = torch.Generator().manual_seed(0)
+    batch = clouds.make(
+        0.79 * torch.rand(20, 2, generator=g) - 0.395,
+        [6, 0, 9, 1, 4],
+        weight=torch.rand(20, generator=g) + 0.1,
+        y=torch.full((5, 1), 1000.0),
+        label=torch.tensor([0, 1, 2, 3, 4]),
+    )
+    io.write_clouds(here / "jets.h5", batch, io.JETS)
+    return batch
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def assert_same(a, b):
+    left, right = clouds.attributes(a), clouds.attributes(b)
+    assert a.ptr.tolist() == b.ptr.tolist()
+    assert set(left) == set(right)
+    for name, value in left.items():
+        assert torch.equal(value, right[name]), name
+
+
+@pytest.mark.parametrize("block", [1, 3, 100])
+@pytest.mark.parametrize("between", ["a.h5", "a.npz", "images.h5", "e_%03d.ply", "p", "e_%d.xyz"])
+def test_image_to_another_format_and_back_is_the_identity(here, image, between, block):
+    """Through clouds, images and point files, whatever the block."""
+    format = {"images.h5": "images", "p": "pcd"}.get(between)
+    convert("image.npy", between, grid=TEXT, block=block, to_format=format)
+    convert(between, "back.npy", block=block, grid=TEXT)
+    np.testing.assert_array_equal(np.load("back.npy"), image.numpy())
+    if not between.startswith("e_") and between != "p":  # these know their grid
+        convert(between, "again.npy", block=block)
+        np.testing.assert_array_equal(np.load("again.npy"), image.numpy())
+
+
+def test_images_become_the_clouds_of_image_to_cloud(here, image):
+    done = convert("image.npy", "a.h5", grid=TEXT, threshold=1.5, weight="energy [MeV]", block=2)
+    expected = image_to_cloud(image, Grid.parse(TEXT), threshold=1.5)
+    read, schema = io.read_clouds("a.h5")
+    assert_same(read, expected)
+    assert schema.weight == Quantity("energy", "MeV")
+    assert [axis.name for axis in schema.axes] == ["eta_rel", "phi_rel"]
+    assert done == (7, len(expected.pos), 0, 0.0)
+
+
+def test_jitter_depends_on_the_seed_and_not_on_the_block(here, image):
+    for name, seed, block in (("a.h5", 1, 100), ("b.h5", 1, 2), ("c.h5", 2, 100)):
+        convert("image.npy", name, grid=TEXT, jitter=True, seed=seed, block=block)
+    a, b, c = (io.read_clouds(name)[0] for name in ("a.h5", "b.h5", "c.h5"))
+    assert_same(a, b)
+    assert not torch.equal(a.pos, c.pos)
+    # Points stay in their cells: the image is the same.
+    convert("c.h5", "back.npy")
+    np.testing.assert_array_equal(np.load("back.npy"), image.numpy())
+
+
+@pytest.mark.parametrize("name", ["b.h5", "b.hdf5", "e_%02d.ply", "e_%02d.pcd", "e_%02d.xyz"])
+def test_clouds_to_another_format_and_back(here, jets, name):
+    convert("jets.h5", name, block=2)
+    convert(name, "back.h5", block=3)
+    back, schema = io.read_clouds("back.h5")
+    assert schema == io.JETS
+    assert back.ptr.tolist() == jets.ptr.tolist()
+    assert torch.equal(back.y, jets.y)
+    assert torch.equal(back.label, jets.label)
+    if name != "b.hdf5":  # JetNet sorts particles and keeps fractions of pT
+        assert_same(back, jets)
+    torch.testing.assert_close(clouds.total(back), clouds.total(jets))
+
+
+@pytest.mark.parametrize("target", ["a.npy", "a.npz", "images.h5"])
+def test_clouds_become_images_of_the_same_energy(here, jets, target):
+    format = "images" if target == "images.h5" else None
+    done = convert("jets.h5", target, grid=TEXT, to_format=format, block=2)
+    with io.open_file(target) as source:
+        images, grid, schema = source.read(), source.grid, source.schema
+    torch.testing.assert_close(images.image.sum((1, 2)), clouds.total(jets))
+    assert done.points == int((images.image > 0).sum())
+    if target != "a.npy":
+        assert grid == GRID  # with the period that the schema knows
+        assert schema == io.JETS
+        assert torch.equal(images.y, jets.y)
+        assert torch.equal(images.label, jets.label)
+
+
+def test_points_outside_are_refused_dropped_or_clipped_and_counted(here, capsys):
+    pos = torch.tensor([[0.0, 0.0], [0.1, 0.1], [0.5, 0.0], [-0.7, 0.0]])
+    weight = torch.tensor([1.0, 2.0, 4.0, 8.0])
+    io.write_clouds("a.h5", clouds.make(pos, [1, 0, 3], weight=weight), io.JETS)
+    with pytest.raises(DataError, match=r"a\.h5: 2 points of event 2 are outside the grid"):
+        convert("a.h5", "a.npy", grid=TEXT, block=1)
+    assert files(here) == ["a.h5"]
+    done = convert("a.h5", "a.npy", grid=TEXT, outside="drop")
+    assert (done.outside, done.outside_weight) == (2, 12)
+    assert np.load("a.npy").sum((1, 2)).tolist() == [1, 0, 2]
+    assert "2 of weight 12 were outside and dropped" in capsys.readouterr().out
+    convert("a.h5", "b.npy", grid=TEXT, outside="clip")
+    assert np.load("b.npy").sum((1, 2)).tolist() == [1, 0, 14]
+
+
+def test_layers_keep_their_order_and_are_never_guessed(here):
+    axes, layers = (Quantity("eta"), Quantity("phi", "rad", 6.5)), ("ECAL", "HCAL")
+    schema = Schema(axes, Quantity("E", "GeV"), layers=layers)
+    batch = clouds.make(
+        torch.tensor([[0.5, 0.5], [1.5, 0.5]]),
+        [2],
+        weight=torch.tensor([1.0, 2.0]),
+        layer=torch.tensor([1, 0]),
+    )
+    io.write_clouds("a.h5", batch, schema)
+    text = "eta:0:2:2,phi:0:1:1"
+    convert("a.h5", "a.npz", grid=text)
+    with io.open_file("a.npz") as source:
+        assert source.grid.layers == layers
+        assert source.read().image.tolist() == [[[[0], [2]], [[1], [0]]]]
+    convert("a.npz", "b.h5")
+    back, found = io.read_clouds("b.h5")
+    assert found == schema
+    assert sorted(zip(back.layer.tolist(), back.weight.tolist(), strict=True)) == [(0, 2), (1, 1)]
+    with pytest.raises(ArgumentError, match="layers HCAL, ECAL, expected ECAL, HCAL in this order"):
+        convert("a.h5", "b.npz", grid=f"layers=HCAL/ECAL,{text}")
+
+
+def test_three_dimensions_are_projected_on_the_axes_of_the_grid(here):
+    schema = Schema(tuple(Quantity(name, "mm") for name in "xyz"), Quantity("E", "GeV"))
+    pos = torch.tensor([[0.5, 7.0, 1.5], [1.5, 8.0, 0.5]])
+    io.write_clouds("a.ply", clouds.make(pos, [2], weight=torch.tensor([1.0, 2.0])), schema)
+    convert("a.ply", "a.npz", grid="z:0:2:2,x:0:2:2")
+    with io.open_file("a.npz") as source:
+        assert source.read().image.tolist() == [[[0, 2], [1, 0]]]
+        assert [axis.unit for axis in source.grid.axes] == ["mm", "mm"]
+
+
+def test_pictures_in_and_out(here, image):
+    grey = np.zeros((4, 5), dtype=np.uint16)
+    grey[0, 3] = 40_000
+    Image.fromarray(grey).save("grey.png")
+    convert("grey.png", "a.h5", weight="charge [e]")
+    read, schema = io.read_clouds("a.h5")
+    assert read.pos.tolist() == [[3.5, 3.5]]  # fourth column, uppermost row
+    assert read.weight.tolist() == [40_000]
+    assert schema.axes[0].unit == "px"
+    convert("image.npy", "mean.png", grid=TEXT)
+    convert("image.npy", "event.png", grid=TEXT, event=3)
+    for name in ("mean.png", "event.png"):
+        with Image.open(name) as picture:
+            assert picture.format == "PNG"
+    with pytest.raises(FileError, match=r"mean\.png: got a picture of mode RGBA"):
+        convert("mean.png", "b.h5")
+
+
+def test_one_event(here, image, jets):
+    convert("image.npy", "a.xyz", grid=TEXT, event=5)
+    read, _ = io.read_clouds("a.xyz")
+    torch.testing.assert_close(read.weight.sum(), image[5].sum())
+    with pytest.raises(ArgumentError, match="event: got 7, expected 0 to 6"):
+        convert("image.npy", "b.xyz", grid=TEXT, event=7)
+    with pytest.raises(ArgumentError, match=r"more than one event.* b_%05d\.xyz"):
+        convert("image.npy", "b.xyz", grid=TEXT)
+    convert("jets.h5", "c.h5", event=2)
+    assert_same(io.read_clouds("c.h5")[0], clouds.select(jets, [2]))
+
+
+def test_jetnet_takes_as_many_particles_as_the_largest_jet_has(here, jets):
+    convert("jets.h5", "a.hdf5")
+    convert("jets.h5", "b.hdf5", particles=3)
+    convert("jets.h5", "a.npz", grid=TEXT)
+    convert("a.npz", "c.hdf5", block=2)
+    largest = max(clouds.sizes(image_to_cloud(io.open_file("a.npz").read().image, GRID)).tolist())
+    for name, particles in (("a.hdf5", 9), ("b.hdf5", 3), ("c.hdf5", largest)):
+        with h5py.File(name) as file:
+            assert file["particle_features"].shape == (5, particles, 4)
+    np.save("image.npy", np.ones((2, 5, 4), dtype=np.float32))
+    with pytest.raises(ArgumentError, match=r"expected eta_rel, phi_rel .*rad.* and GeV"):
+        convert("image.npy", "d.hdf5", grid=TEXT)
+
+
+def test_class_of_a_jetnet_file(here, jets):
+    convert("jets.h5", "jets.hdf5")
+    with h5py.File("jets.hdf5", "r+") as file:
+        del file["label"]
+    convert("jets.hdf5", "a.h5")
+    assert "label" not in io.read_clouds("a.h5")[0]
+    convert("jets.hdf5", "b.h5", label="z")
+    assert io.read_clouds("b.h5")[0].label.tolist() == [4] * 5
+
+
+def test_empty_events_are_legal_and_told(here, image, capsys):
+    done = convert("image.npy", "a.h5", grid=TEXT, threshold=1e6)
+    assert done.points == 0
+    assert "7 events, 0 points; all events are empty" in capsys.readouterr().out
+    convert("a.h5", "a.npz")
+    convert("a.h5", "mean.png")
+    with io.open_file("a.npz") as source:
+        assert source.read().image.sum() == 0
+    np.save("none.npy", np.zeros((0, 5, 4)))
+    assert convert("none.npy", "none.h5", grid=TEXT) == (0, 0, 0, 0.0)
+    assert len(io.read_clouds("none.h5")[0].ptr) == 1
+    convert("none.h5", "none.npz")
+    with pytest.raises(DataError, match="got no event"):
+        convert("none.h5", "none.ply")
+    assert "none.ply" not in files(here)
+
+
+def _nan(image):
+    image[4, 1, 2] = np.nan
+
+
+def _inf(image):
+    image[4, 1, 2] = np.inf
+
+
+def _negative(image):
+    image[4, 1, 2] = -1
+
+
+@pytest.mark.parametrize("spoil", [_nan, _inf, _negative])
+@pytest.mark.parametrize("target", ["a.h5", "a.npz", "a.ply", "a_%d.ply", "a.png", "a.hdf5"])
+def test_bad_images_name_the_event_and_leave_nothing(here, image, spoil, target):
+    values = image.numpy().copy()
+    spoil(values)
+    np.save("bad.npy", values)
+    before = files(here)
+    with pytest.raises(PcgenError) as caught:
+        convert("bad.npy", target, grid=TEXT, block=2)
+    if target in ("a.h5", "a.npz", "a.png", "a_%d.ply"):
+        assert "bad.npy: image of event 4 at (1, 2)" in str(caught.value)
+    assert files(here) == before
+
+
+def test_old_target_survives_a_failure(here, jets, image):
+    old = (here / "jets.h5").read_bytes()
+    np.save("bad.npy", -np.ones((3, 5, 4)))
+    with pytest.raises(DataError, match=r"bad\.npy: image of event 0"):
+        convert("bad.npy", "jets.h5", grid=TEXT)
+    assert (here / "jets.h5").read_bytes() == old
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "none.h5", "target": "a.npz"}, r"none\.h5: no such file"),
+        ({"source": "jets.h5", "target": "a.foo"}, r"a\.foo: got the ending '\.foo', expected"),
+        ({"source": "a.foo", "target": "a.h5"}, r"a\.foo: got the ending '\.foo', expected"),
+        ({"source": "jets.h5", "target": "jets.h5"}, r"got the source jets\.h5 itself"),
+        ({"source": "jets.h5", "target": "no/a.npz", "grid": TEXT}, r"no/a\.npz: cannot be writ"),
+        ({"source": "image.npy", "target": "a.h5"}, "does not know its cells, expected .*--grid"),
+        ({"source": "jets.h5", "target": "a.npz"}, "does not know its cells"),
+        ({"source": "image.npy", "target": "a.h5", "grid": "x:0:1:3"}, r"expected the shape \(5,"),
+        ({"source": "image.npy", "target": "a.h5", "grid": "x:1:0"}, "axis of grid: got 'x:1:0'"),
+        ({"source": "jets.h5", "target": "a.npz", "grid": "x:0:1:3"}, "axes of grid: got 'x'"),
+        ({"source": "jets.h5", "target": "b.h5", "grid": TEXT}, "grid: .* clouds stay clouds"),
+        ({"source": "jets.h5", "target": "b.h5", "threshold": 1}, "threshold: .* images become cl"),
+        ({"source": "jets.h5", "target": "b.h5", "jitter": True}, "jitter: .* images become cl"),
+        ({"source": "jets.h5", "target": "b.h5", "outside": "clip"}, "outside: .* become images"),
+        ({"source": "jets.h5", "target": "b.h5", "particles": 3}, "particles: .* JetNet's layout"),
+        ({"source": "jets.h5", "target": "b.h5", "weight": "[]"}, r"weight: got '\[\]', expected"),
+        ({"source": "jets.h5", "target": "b.h5", "block": 0}, "block: got 0"),
+        ({"source": "jets.h5", "target": "b.h5", "from_format": "npy"}, r"jets\.h5: no NumPy arr"),
+        ({"source": "image.npy", "target": "b", "from_format": "clouds"}, "expected one of .h5"),
+        ({"source": "image.npy", "target": "b.h5", "threshold": -1, "grid": TEXT}, "threshold: "),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(here, jets, image, arguments, message):
+    before = files(here)
+    with pytest.raises(PcgenError, match=message) as caught:
+        convert(**arguments)
+    assert "\n" not in str(caught.value)
+    assert files(here) == before
+
+
+def test_target_that_is_a_folder(here, jets):
+    (here / "out.h5").mkdir()
+    with pytest.raises(FileError, match=r"out\.h5: is a folder"):
+        convert("jets.h5", "out.h5")
+
+
+def test_command_line(here, image, capsys):
+    words = ["image.npy", "a.h5", "--grid", TEXT, "--threshold", "0.5", "--jitter", "--seed", "3"]
+    assert main(["convert", *words]) == 0
+    assert "a.h5: 7 events" in capsys.readouterr().out
+    assert main(["convert", "a.h5", "points", "--to-format", "ply"]) == 0
+    assert len(files(here / "points")) == 7
+    assert main(["convert", "none.h5", "b.h5"]) == 1
+    assert capsys.readouterr().err == "pcgen: none.h5: no such file\n"
