@@ -11,8 +11,8 @@ where no rendering context can be had it may end the process that asks.
 
 from __future__ import annotations
 
-from pcgen.viewing.page import Page, in_notebook, page
-from pcgen.viewing.picture import picture
-from pcgen.viewing.window import has_display, window
+from pcgen.viewing.pages import Page, in_notebook, page
+from pcgen.viewing.pictures import picture
+from pcgen.viewing.windows import has_display, window
 
 __all__ = ["Page", "has_display", "in_notebook", "page", "picture", "window"]

@@ -1,7 +1,7 @@
 """A program of its own: draw scenes with Open3D's classic renderer, without a window.
 
-``python offscreen.py scenes.npz pixels.npy`` is started by :mod:`pcgen.viewing.picture`. It imports
-nothing of pcgen, so that it starts fast, and may die where there is no rendering context.
+``python offscreen.py scenes.npz pixels.npy`` is started by :mod:`pcgen.viewing.pictures`. It
+imports nothing of pcgen, so that it starts fast, and may die where there is no rendering context.
 """
 
 from __future__ import annotations

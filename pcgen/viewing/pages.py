@@ -17,6 +17,8 @@ from pcgen.schema import Schema
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, plain, scene_of
 
 _HEIGHT = 640
+_LONG = 270
+"""Pixels along the box, about: sizes of points are in pixels."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
     words = [[f"{q.name} = {v:.4g} {q.unit}".rstrip() for v in column] for q, column in columns]
     text = ["<br>".join(each) for each in zip(*words, strict=True)]
     shade = np.log10(np.maximum(scene.weight, frame.scale.vmin or 0.0)) if frame.weight else z
-    # The box is about 400 pixels long.
-    marker = {"size": 2 * 400 * scene.radii, "color": shade, "coloraxis": "coloraxis"}
+    marker = {"size": 2 * _LONG * scene.radii, "color": shade, "coloraxis": "coloraxis"}
     marker |= {"line": {"width": 0}, "opacity": 0.95}
     points = graph_objects.Scatter3d(
         x=x, y=y, z=z, mode="markers", marker=marker, text=text, hoverinfo="text"
@@ -139,7 +140,10 @@ def _scene(frame: Frame) -> dict[str, Any]:
     scene: dict[str, Any] = {
         "aspectmode": "manual",
         "aspectratio": dict(zip("xyz", frame.size.tolist(), strict=True)),
-        "camera": {"eye": {"x": -0.85, "y": -1.15, "z": 0.6}},
+        "camera": {
+            "eye": {"x": -1.15, "y": -1.5, "z": 0.7},
+            "center": {"x": 0, "y": 0, "z": -0.12},
+        },
     }
     for k, axis in enumerate(frame.axes):
         scene[f"{'xyz'[k]}axis"] = {
@@ -161,7 +165,7 @@ def _colours(frame: Frame) -> dict[str, Any]:
         # 1 and 3 of each decade; 3 is where half a decade ends.
         halves = np.arange(2 * np.floor(low), 2 * np.ceil(high) + 1) / 2
         marks = [float(mark) for mark in halves if low <= mark <= high]
-        bar |= {"tickvals": marks, "ticktext": [f"{10**mark:.1g}" for mark in marks]}
+        bar |= {"tickvals": marks, "ticktext": [f"{float(f'{10**mark:.1g}'):g}" for mark in marks]}
     return {"colorscale": COLOURS.capitalize(), "cmin": low, "cmax": high, "colorbar": bar}
 
 

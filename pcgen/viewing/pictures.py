@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
@@ -55,25 +56,34 @@ def picture(
     pixels = render(scenes, frame, camera) if open3d else None
     for number, scene in enumerate(scenes):
         if pixels is None:
-            _draw(figure.add_subplot(panels[0, number], projection="3d"), scene, frame)
+            _draw(figure.add_subplot(panels[number], projection="3d"), scene, frame)
         else:
-            _show(figure.add_subplot(panels[0, number]), pixels[number], scene, frame, camera)
+            _show(figure.add_subplot(panels[number]), pixels[number], scene, frame, camera)
     scale = ScalarMappable(frame.scale, COLOURS)
     figure.colorbar(scale, cax=bar).set_label(frame.shade.label, fontsize=13)
     figure.text(0.01, 0.015, frame.note, fontsize=9, color="0.35")
     return figure
 
 
-def _layout(number: int) -> tuple[Figure, GridSpec, Axes]:
-    """A figure with room for ``number`` panels, titles above them and a colour bar at the right."""
-    width, height, side = 5.6 * number + 1.4, 5.4, 1.4
+def _layout(number: int) -> tuple[Figure, list[SubplotSpec], Axes]:
+    """A figure with places for ``number`` panels, at most three in a row, and for a colour bar."""
+    columns = number if number <= 3 else math.ceil(math.sqrt(number))
+    rows, side = math.ceil(number / columns), 1.4
+    width, height = 5.6 * columns + side, 5.1 * rows + 0.3
     figure = Figure(figsize=(width, height), facecolor="white")
     right = 1 - side / width
     panels = figure.add_gridspec(
-        1, number, left=0.0, right=right, bottom=0.05, top=0.9, wspace=0.02
+        rows,
+        columns,
+        left=0.0,
+        right=right,
+        bottom=0.27 / height,
+        top=1 - 0.54 / height,
+        wspace=0.02,
+        hspace=0.12,
     )
-    bar = figure.add_axes((right + 0.25 / width, 0.15, 0.2 / width, 0.65))
-    return figure, panels, bar
+    bar = figure.add_axes((right + 0.25 / width, 0.5 - 1.9 / height, 0.2 / width, 3.5 / height))
+    return figure, [panels[place] for place in range(number)], bar
 
 
 def render(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> NDArray[np.uint8] | None:
@@ -87,7 +97,7 @@ def render(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> NDArray[np.
     reason = ""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "scenes.npz", Path(folder) / "pixels.npy"
-        np.savez(source, **_pack(scenes, frame, camera))
+        np.savez(source, **pack(scenes, frame, camera))
         for environment in (hidden, dict(os.environ)) if shown else (hidden,):
             reason = _run([sys.executable, offscreen.__file__, source, target], environment)
             if not reason:
@@ -113,7 +123,8 @@ def _run(command: Sequence[str | Path], environment: Mapping[str, str]) -> str:
     return f"status {done.returncode}: {last[-1]}"
 
 
-def _pack(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> dict[str, Any]:
+def pack(scenes: Sequence[Scene], frame: Frame, camera: Camera) -> dict[str, Any]:
+    """The scenes as :func:`pcgen.viewing.offscreen.render` takes them, finer than ``camera``."""
     # Pixels are points here: halving their size moves their centres by half a pixel.
     finer = np.array([[_FINER, 0, (_FINER - 1) / 2], [0, _FINER, (_FINER - 1) / 2], [0, 0, 1]])
     packed: dict[str, Any] = {
