@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import pcgen
+from pcgen import clouds as pc
+from pcgen.datasets.jets import sample_jets
+from pcgen.errors import ArgumentError, CheckpointError, DataError, FileError
+from pcgen.io import JETS, CloudFile, read_clouds, write_clouds
+from pcgen.metrics import observables
+from pcgen.models.autoencoder import Autoencoder, Deterministic, Gaussian
+from pcgen.models.cardinality import Cardinality
+from pcgen.nn import PointNet, SetDecoder
+from pcgen.objectives.reconstruction import ChamferLoss
+from pcgen.recipes import RECIPES
+from pcgen.schema import Quantity, Schema
+from pcgen.standardize import Standardize
+from pcgen.tools.cli import main
+from pcgen.tools.sample import sample
+from pcgen.tools.train import Validation, train
+from pcgen.training import checkpoint
+
+FAST = {"steps": 4, "batch_size": 16, "max_points": 8, "validate_events": 40, "log_every": 2,
+        "checkpoint_every": 2, "validate_every": 2, "accelerator": "cpu", "progress": False,
+        "samples": 6}  # fmt: skip
+
+
+def tiny(latent_dim: int = 2, sampled: bool = True) -> Autoencoder:
+    """A VAE of a few parameters, or a plain autoencoder."""
+    standardize = Standardize(JETS)
+    points, condition = standardize.point_features, standardize.condition_features
+    return Autoencoder(
+        standardize=standardize,
+        cardinality=Cardinality(JETS),
+        encoder=PointNet(points, 4, hidden=(8,), head=(), condition_channels=condition),
+        latent=(Gaussian if sampled else Deterministic)(4, latent_dim),
+        decoder=SetDecoder(
+            latent_dim, 2, points - 2, condition_channels=condition, hidden=8, layers=1
+        ),
+        reconstruction={"chamfer": ChamferLoss(standardize=standardize)},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _recipe(monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", tiny)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A trained run; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "tiny", tiny)
+        train("tiny", {"latent_dim": 3}, output=str(folder), **FAST)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> str:
+    """A file of 200 jets."""
+    file = tmp_path_factory.mktemp("data") / "few.h5"
+    write_clouds(file, sample_jets("all", max_points=8).read(0, 200), JETS)
+    return str(file)
+
+
+# --- train ----------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_everything(run):
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    expected = {"config.json", "environment.json", "metrics.csv", "checkpoints/last.ckpt",
+                "checkpoints/best.ckpt", "checkpoints/step-00000004.ckpt", "samples/samples.h5",
+                "figures/learning-curves.png"}  # fmt: skip
+    assert expected <= files
+    assert any(name.startswith("tensorboard/") for name in files)
+    assert not any(".tmp" in name for name in files)
+    config = json.loads((run / "config.json").read_text())
+    assert config["recipe"] == "tiny"
+    assert config["arguments"] == {"latent_dim": 3}
+    assert config["batch_size"] == 16
+    assert config["data"][0].endswith("jets.h5")
+    assert config["events"] == len(sample_jets("train"))
+
+
+def test_what_is_fitted_sees_the_training_split_only(run):
+    model = pcgen.load(run)
+    assert isinstance(model, Autoencoder)
+    clouds = sample_jets("train", max_points=8).load()
+    fitted = Standardize(JETS).fit(clouds)
+    for name, value in fitted.state_dict().items():
+        assert torch.allclose(value, model.standardize.state_dict()[name], rtol=1e-4), name
+    assert int(model.cardinality.stored) == min(len(clouds.ptr) - 1, 8192)
+
+
+def test_the_best_checkpoint_has_the_lowest_validation_score(run):
+    text = (run / "metrics.csv").read_text().splitlines()
+    rows = [dict(zip(text[0].split(","), line.split(","), strict=True)) for line in text[1:]]
+    scores = {int(row["step"]): float(row["validation/score"]) for row in rows}
+    best = checkpoint.read(run / "checkpoints" / "best.ckpt")
+    assert best.step == min(scores, key=lambda step: scores[step])
+    assert best.best == min(scores.values())
+    assert {"validation/w1_mass", "validation/w1_multiplicity"} <= set(rows[0])
+
+
+def test_the_same_command_goes_on(tmp_path, few, capsys):
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    options = {**FAST, "data": [few], "schedule": "constant"}
+    train("tiny", output=str(whole), **options)
+    train("tiny", output=str(pieces), **{**options, "steps": 2})
+    torch.manual_seed(9)
+    train("tiny", output=str(pieces), **options)
+    states = [checkpoint.read(folder / "checkpoints/last.ckpt") for folder in (whole, pieces)]
+    for name, value in states[0].model.items():
+        assert torch.equal(value, states[1].model[name]), name
+    assert re.search(r"trained: .*\.ckpt \(step \d, validation score", capsys.readouterr().out)
+
+
+def test_another_option_needs_another_folder(run):
+    with pytest.raises(ArgumentError, match=r"another configuration \(batch_size 16 -> 8\)"):
+        train("tiny", {"latent_dim": 3}, output=str(run), **{**FAST, "batch_size": 8})
+    with pytest.raises(ArgumentError, match=r"arguments \{'latent_dim': 3\} -> \{'latent_dim': 2"):
+        train("tiny", {"latent_dim": 2}, output=str(run), **FAST)
+
+
+def test_phases_have_options_of_their_own(tmp_path, few):
+    phases = {"reconstruction": {"lr": 1e-5, "warmup": 0, "schedule": "constant"}}
+    train("tiny", output=str(tmp_path / "run"), data=[few], phases=phases, **FAST)
+    header, *_, row = (tmp_path / "run/metrics.csv").read_text().splitlines()
+    column = header.split(",").index("lr/reconstruction")
+    assert float(row.split(",")[column]) == 1e-5
+
+
+def test_a_plain_autoencoder_is_judged_by_its_reconstructions(tmp_path, few):
+    train("tiny", {"sampled": False}, data=[few], output=str(tmp_path / "run"), **FAST)
+    assert checkpoint.read(tmp_path / "run/checkpoints/best.ckpt").best is not None
+    assert list((tmp_path / "run/samples").iterdir()) == []
+
+
+def test_real_clouds_score_better_than_generated_ones(run):
+    real = sample_jets("validation", max_points=8).read(0, 60)
+
+    class Perfect(torch.nn.Module):
+        schema = JETS
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(1))
+
+        def sample(self, *, y, label, number, generator):
+            assert torch.equal(y, real.y[:number])
+            assert torch.equal(label, real.label[:number])
+            return pc.select(real, torch.arange(number))
+
+    assert Validation(real)(Perfect())["score"] == 0.0
+    scores = Validation(real)(pcgen.load(run))
+    assert scores["score"] > 0.1
+    assert scores == Validation(real)(pcgen.load(run))
+    names = {f"w1_{quantity.name}" for quantity in observables(real, JETS)}
+    assert set(scores) == {"score", *names}
+
+
+def test_unknown_recipes_and_arguments_are_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"recipe: got 'huge', expected one of .*tiny"):
+        train("huge", output=str(tmp_path / "run"), **FAST)
+    with pytest.raises(ArgumentError, match=r"recipe 'tiny': .*width"):
+        train("tiny", {"width": 3}, output=str(tmp_path / "run"), **FAST)
+    with pytest.raises(ArgumentError, match="classes: got b, expected some of g, q, t"):
+        train("tiny", output=str(tmp_path / "run"), classes=["b"], **FAST)
+    with pytest.raises(FileError, match=r"no\.h5"):
+        train("tiny", data=[str(tmp_path / "no.h5")], output=str(tmp_path / "run"), **FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clouds_of_another_meaning_are_refused(tmp_path):
+    other = Schema((Quantity("x", "mm"), Quantity("y", "mm")), Quantity("E", "GeV"))
+    file = tmp_path / "showers.h5"
+    write_clouds(file, pc.make(torch.rand(30, 2), [1] * 30, weight=torch.ones(30)), other)
+    with pytest.raises(DataError, match=r"showers\.h5: got axes x \[mm\], y \[mm\], expected "):
+        train("tiny", data=[str(file)], output=str(tmp_path / "run"), **FAST)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_reaches_every_option(tmp_path, few, capsys):
+    words = ["train", "tiny", "--latent-dim", "3", "--data", f"[{few}]", "--steps", "2",
+             "--output", str(tmp_path / "run"), "--batch-size", "8", "--betas", "[0.5, 0.9]",
+             "--phases", "{reconstruction: {lr: 0.01, warmup: 0}}", "--classes", "[g, t]",
+             "--accelerator", "cpu", "--validate-events", "10", "--ema", "null"]  # fmt: skip
+    assert main(words) == 0, capsys.readouterr().err
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["optimiser"]["betas"] == [0.5, 0.9]
+    assert config["phases"] == {"reconstruction": {"lr": 0.01, "warmup": 0}}
+    assert config["classes"] == ["g", "t"]
+    assert config["ema"] is None
+    assert config["arguments"]["latent_dim"] == 3
+    output = str(tmp_path / "a.hdf5")
+    words = ["sample", str(tmp_path / "run"), output, "--number", "4", "--classes", "[t]"]
+    assert main([*words, "--condition", "{jet_pt: 1000}"]) == 0, capsys.readouterr().err
+    assert read_clouds(output)[0].num_graphs == 4
+
+
+# --- sample ---------------------------------------------------------------------------------------
+
+
+def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
+    sample(str(run), str(tmp_path / "a.h5"), number=7, batch_size=3, device="cpu")
+    with CloudFile(tmp_path / "a.h5") as file:
+        assert len(file) == 7
+        assert file.schema == JETS
+        assert file.attrs["seed"] == 0
+        clouds = file.read()
+    assert bool((clouds.weight >= 0).all())
+    told = capsys.readouterr().out
+    assert re.search(r"a\.h5: 7 jets in [\d.]+ s, \d+ jets per second \(batch size 3, cpu", told)
+
+
+def test_a_seed_is_a_sample(run, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        sample(str(run), str(tmp_path / f"{name}.h5"), number=9, batch_size=5, seed=seed)
+    a, b, c = (read_clouds(tmp_path / f"{name}.h5")[0] for name in "abc")
+    assert torch.equal(a.pos, b.pos)
+    assert torch.equal(a.weight, b.weight)
+    assert a.pos.shape != c.pos.shape or not torch.equal(a.pos, c.pos)
+
+
+def test_class_condition_and_size_can_be_asked_for(run, tmp_path):
+    last = str(run / "checkpoints" / "last.ckpt")
+    sample(last, str(tmp_path / "a.h5"), number=5, batch_size=2, classes=["t", "g"],
+           condition={"jet_pt": 1100.0}, points=4)  # fmt: skip
+    clouds, schema = read_clouds(tmp_path / "a.h5")
+    assert [schema.labels[k] for k in clouds.label.tolist()] == ["t", "g", "t", "g", "t"]
+    assert clouds.y.tolist() == [[1100.0]] * 5
+    assert pc.sizes(clouds).tolist() == [4] * 5
+
+
+def test_no_events_are_legal(run, tmp_path):
+    sample(str(run), str(tmp_path / "a.h5"), number=0)
+    assert read_clouds(tmp_path / "a.h5")[0].num_graphs == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"number": -1}, "number, batch_size: got -1"),
+        ({"batch_size": 0}, "number, batch_size: got 1000, 0"),
+        ({"classes": ["g", "b"]}, "classes: got b, expected some of g, q, t, w, z"),
+        ({"classes": []}, "classes: got none"),
+        ({"condition": {"pt": 1.0}}, r"condition: got pt, expected .* jet_pt \[GeV\]"),
+        ({"device": "abacus"}, "device: got 'abacus'"),
+    ],
+)
+def test_requests_that_make_no_sense_leave_no_file(run, tmp_path, options, message):
+    with pytest.raises(ArgumentError, match=message):
+        sample(str(run), str(tmp_path / "a.h5"), **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_read_or_written_are_named(run, tmp_path):
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        sample(str(tmp_path), str(tmp_path / "a.h5"))
+    with pytest.raises(FileError, match="cannot be written"):
+        sample(str(run), str(tmp_path / "missing" / "a.h5"))
+    with pytest.raises(ArgumentError, match="jpeg"):
+        sample(str(run), str(tmp_path / "a.jpeg"))

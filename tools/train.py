@@ -1,0 +1,223 @@
+"""``pcgen train``: train one of the recipes, or go on where a run was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+import torch
+from rich.console import Console
+from torch_geometric.data import Batch
+
+from pcgen import clouds as pc
+from pcgen import plotting, training
+from pcgen.datasets.jets import SAMPLE
+from pcgen.datasets.loading import open_clouds
+from pcgen.errors import ArgumentError, DataError
+from pcgen.metrics import observables, wasserstein1
+from pcgen.models.autoencoder import Autoencoder, Deterministic
+from pcgen.models.base import GenerativeModel
+from pcgen.recipes import RECIPES
+from pcgen.schema import Schema
+from pcgen.tools.sample import sample
+from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
+
+_BLOCK = 500  # clouds that validation draws at a time
+
+
+def train(
+    recipe: str,
+    recipe_arguments: dict[str, Any] | None = None,
+    *,
+    data: list[str] | None = None,
+    output: str | None = None,
+    classes: list[str] | None = None,
+    max_points: int | None = None,
+    steps: int = 5000,
+    batch_size: int = 128,
+    seed: int = 0,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 0.0,
+    schedule: Literal["constant", "cosine"] = "cosine",
+    warmup: int = 100,
+    clip: float | None = None,
+    phases: dict[str, dict[str, Any]] | None = None,
+    ema: float | None = 0.999,
+    accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
+    log_every: int = 50,
+    checkpoint_every: int = 500,
+    validate_every: int = 500,
+    validate_events: int = 1000,
+    keep: int = 2,
+    samples: int = 1000,
+    progress: bool = True,
+) -> None:
+    """Train a generative model on clouds, or go on where the run was stopped.
+
+    A run is a folder of plain files: configuration, log, checkpoints, samples, figures. The same
+    command on the same folder takes an interrupted run up at its last checkpoint, exactly; with
+    more steps it goes on beyond its end. What is fitted sees the training split only; the best
+    checkpoint is the one with the smallest mean distance (Wasserstein-1, in standard deviations) of
+    mass, multiplicity and the other observables on the validation split.
+
+    Args:
+        recipe: Name of the model.
+        recipe_arguments: Arguments of the recipe.
+        data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
+        output: Folder of the run, runs/RECIPE by default.
+        classes: Train on these classes only, [g, t] say.
+        max_points: Keep that many points of each event, the most energetic.
+        steps: Length of the run. Models that train in stages divide it among them.
+        batch_size: Events in a batch, of each device.
+        seed: Of all randomness; the same seed gives the same model.
+        lr: Learning rate (its maximum) of Adam.
+        betas: Decay of Adam's running means of gradient and squared gradient.
+        weight_decay: Decoupled weight decay (AdamW).
+        schedule: Course of the learning rate; cosine falls to zero.
+        warmup: Steps in which the learning rate rises.
+        clip: Largest norm of a gradient; by default gradients are not clipped.
+        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say.
+        ema: Decay of the running average of the weights, which samples are drawn with.
+        accelerator: Kind of device: auto, cpu, cuda.
+        devices: Number of devices of each machine.
+        nodes: Number of machines.
+        strategy: How several devices work together: auto, ddp, ddp_spawn.
+        precision: Arithmetic; bf16-mixed and 16-mixed are faster on a GPU.
+        log_every: Steps between rows of metrics.csv.
+        checkpoint_every: Steps between checkpoints.
+        validate_every: Steps between validations.
+        validate_events: Most events of the validation split that are looked at.
+        keep: Numbered checkpoints that stay, besides the last and the best.
+        samples: Events to generate once trained, into the run's folder; 0 for none.
+        progress: Draw a progress bar.
+    """
+    arguments = dict(recipe_arguments or {})
+    folder = Path(output or f"runs/{recipe}")
+    with ranks.own_randomness(torch.device("cpu"), seed, 4):
+        model = build(recipe, arguments)
+    files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
+    chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
+    clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
+    check_schema(model, clouds.schema, files)
+    console = Console(soft_wrap=True)
+    if training.first_process():
+        console.print(f"{recipe}: {len(clouds)} events, {steps} steps of {batch_size}, in {folder}")
+    training.train(
+        model,
+        clouds.batches(batch_size, seed),
+        folder=folder,
+        steps=steps,
+        seed=seed,
+        optimiser=Optimiser(lr, betas, weight_decay, schedule, warmup, clip),
+        phases=phases,
+        ema=ema,
+        machine=Machine(accelerator, devices, nodes, strategy, precision),
+        reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
+        validate=Validation(held_out.read(0, min(validate_events, len(held_out)))),
+        recipe=recipe,
+        arguments=arguments,
+        config={"data": files, "events": len(clouds), **chosen, "batch_size": batch_size},
+    )
+    if training.first_process():
+        _finish(folder, model, samples, seed, console)
+
+
+def build(recipe: str, arguments: dict[str, Any]) -> GenerativeModel:
+    """The untrained model of a recipe.
+
+    Raises:
+        ArgumentError: the recipe is unknown, or does not take such arguments.
+    """
+    if recipe not in RECIPES:
+        raise ArgumentError(f"recipe: got {recipe!r}, expected one of {', '.join(RECIPES)}")
+    try:
+        return RECIPES[recipe](**arguments)
+    except TypeError as error:
+        raise ArgumentError(f"recipe {recipe!r}: {error}") from error
+
+
+def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -> None:
+    """Refuse clouds that mean something else than those the model is made for.
+
+    Raises:
+        DataError: naming what differs.
+    """
+    for field in dataclasses.fields(Schema):
+        got, expected = getattr(schema, field.name), getattr(model.schema, field.name)
+        if field.name != "description" and got != expected:
+            raise DataError(
+                f"{files[0]}: got {field.name} {_told(got)}, expected {_told(expected)} "
+                "as this recipe is made for"
+            )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Distances between the observables of real clouds and of clouds drawn for their conditions.
+
+    A plain autoencoder has no prior to draw from: its reconstructions are judged.
+
+    Attributes:
+        real: Clouds of the validation split, in memory.
+    """
+
+    real: Batch
+
+    def __call__(self, model: GenerativeModel) -> dict[str, float]:
+        """W1 of each observable in its own unit, and ``score``: their mean in units of its σ."""
+        real = observables(self.real, model.schema)
+        made = observables(self._made(model), model.schema)
+        scores, relative = {}, []
+        for quantity, values in real.items():
+            distance = wasserstein1(values, made[quantity]).item()
+            scores[f"w1_{quantity.name}"] = distance
+            relative.append(distance / max(values.std().item(), 1e-12))
+        return {"score": sum(relative) / len(relative), **scores}
+
+    def _made(self, model: GenerativeModel) -> Batch:
+        device = next(model.parameters()).device
+        generator = torch.Generator().manual_seed(0)
+        parts = []
+        for start in range(0, self.real.num_graphs, _BLOCK):
+            real = pc.select(self.real, slice(start, start + _BLOCK)).to(device)
+            if is_plain_autoencoder(model):
+                made = model.reconstruct(real, generator)
+            else:
+                y, label, number = real.get("y"), real.get("label"), real.num_graphs
+                made = model.sample(y=y, label=label, number=number, generator=generator)
+            parts.append(made.to("cpu"))
+        return pc.concat(parts)
+
+
+def is_plain_autoencoder(model: GenerativeModel) -> TypeGuard[Autoencoder]:
+    """Whether the model has no prior and so cannot be sampled."""
+    return isinstance(model, Autoencoder) and isinstance(model.latent, Deterministic)
+
+
+def _finish(
+    folder: Path, model: GenerativeModel, samples: int, seed: int, console: Console
+) -> None:
+    """Figures and samples of a run."""
+    run = RunFolder(folder)
+    curves = plotting.learning_curves(folder / "metrics.csv", title=folder.name)
+    plotting.save(curves, folder / "figures" / "learning-curves.png")
+    chosen = run.best if run.best.exists() else run.last
+    state = training.checkpoint.read(chosen)
+    score = "" if state.best is None else f", validation score {state.best:.4g}"
+    console.print(f"trained: {chosen} (step {state.step}{score})")
+    if samples and not is_plain_autoencoder(model):
+        sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
+
+
+def _told(value: Any) -> str:
+    parts = value if isinstance(value, tuple) else (value,)
+    names = [getattr(part, "label", part) for part in parts if part is not None]
+    return ", ".join(map(str, names)) or "none"
