@@ -49,11 +49,11 @@ class Dense(NamedTuple):
     total: Tensor
 
 
-def chunks(problems: Problems) -> Iterator[Tensor]:
-    """Indices of problems of similar size that fit in memory together."""
-    largest = torch.maximum(problems.ptr_x.diff(), problems.ptr_y.diff()) + 1
+def chunks(ptr_x: Tensor, ptr_y: Tensor) -> Iterator[Tensor]:
+    """Indices of pairs of clouds of similar size whose pairs of points fit in memory together."""
+    largest = torch.maximum(ptr_x.diff(), ptr_y.diff()) + 1
     size, order = torch.sort(largest, descending=True, stable=True)
-    limit, start = CHUNK.get(problems.x.device.type, CHUNK["cuda"]), 0
+    limit, start = CHUNK.get(ptr_x.device.type, CHUNK["cuda"]), 0
     while start < len(order):
         stop = start + max(1, limit // int(size[start]) ** 2)
         yield order[start:stop]
@@ -62,10 +62,10 @@ def chunks(problems: Problems) -> Iterator[Tensor]:
 
 def densify(problems: Problems) -> Dense:
     """Padded costs and masses of all ``problems``."""
-    x, present_x = _pad(problems.x, problems.ptr_x)
-    y, present_y = _pad(problems.y, problems.ptr_y)
-    mass_x = _pad(problems.mass_x, problems.ptr_x)[0]
-    mass_y = _pad(problems.mass_y, problems.ptr_y)[0]
+    x, present_x = pad(problems.x, problems.ptr_x)
+    y, present_y = pad(problems.y, problems.ptr_y)
+    mass_x = pad(problems.mass_x, problems.ptr_x)[0]
+    mass_y = pad(problems.mass_y, problems.ptr_y)[0]
     mass_x[:, -1], mass_y[:, -1] = problems.slack_x, problems.slack_y
     present_x[:, -1], present_y[:, -1] = problems.slack_x > 0, problems.slack_y > 0
     cost = ground.cost(x[:, :, None], y[:, None], problems.p, problems.period)
@@ -90,7 +90,7 @@ def densify(problems: Problems) -> Dense:
     )
 
 
-def _pad(value: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
+def pad(value: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:
     """[N, ...] as [b, n_max + 1, ...], 0 where no point is, and where one is."""
     sizes = ptr.diff()
     slot = torch.arange(int(sizes.max()) + 1, device=ptr.device)

@@ -86,6 +86,23 @@ def each(value: Tensor, ptr: Tensor, rows: int) -> Tensor:
     return value[owners(ptr, rows)]
 
 
+def check_totals(given: Pairs) -> None:
+    """Refuse pairs whose totals differ by more than the dtype explains; empty clouds pass.
+
+    Raises:
+        DataError: naming the first such pair.
+    """
+    total_x, total_y = given.totals()
+    tolerance = torch.finfo(given.x.dtype).eps ** 0.5 * total_x.maximum(total_y)
+    wrong = (total_x > 0) & (total_y > 0) & ((total_x - total_y).abs() > tolerance)
+    if bool(wrong.any()):
+        b = int(wrong.nonzero()[0])
+        raise DataError(
+            f"pair {b}: the weights sum to {float(total_x[b]):.9g} and {float(total_y[b]):.9g}, "
+            "expected equal totals; normalise them or use an unbalanced distance"
+        )
+
+
 def fill_alone(value: Tensor, given: Pairs, empty: Empty) -> Tensor:
     """``value`` [B] with ``empty`` where one side alone has weight.
 

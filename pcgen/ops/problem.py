@@ -114,8 +114,8 @@ def is_assignment(problems: Problems) -> Tensor:
 
 def select(problems: Problems, index: Tensor) -> Problems:
     """The problems at ``index`` [B'] (integers)."""
-    rows_x, ptr_x = _rows(problems.ptr_x, index)
-    rows_y, ptr_y = _rows(problems.ptr_y, index)
+    rows_x, ptr_x = rows(problems.ptr_x, index)
+    rows_y, ptr_y = rows(problems.ptr_y, index)
     return problems._replace(
         x=problems.x[rows_x],
         y=problems.y[rows_y],
@@ -142,7 +142,7 @@ def merge(problems: Problems, parts: Sequence[tuple[Tensor, Solution]]) -> Solut
         last[index] = k
     flows = []
     for k, (index, part) in enumerate(parts):
-        rows_x, rows_y = _rows(problems.ptr_x, index)[0], _rows(problems.ptr_y, index)[0]
+        rows_x, rows_y = rows(problems.ptr_x, index)[0], rows(problems.ptr_y, index)[0]
         price_x[rows_x], price_y[rows_y] = part.price_x, part.price_y
         for out, value in zip(per_cloud, part[3:], strict=True):
             out[index] = value
@@ -162,8 +162,8 @@ def pointer(sizes: Tensor) -> Tensor:
     return torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
 
 
-def _rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the clouds at ``index``, and their new pointer."""
+def rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the clouds at ``index`` [B'], and their own pointer [B'+1]."""
     sizes = ptr.diff()[index]
     new = pointer(sizes)
     owner = owners(new, int(new[-1]))

@@ -20,6 +20,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -50,23 +51,48 @@ def sinkhorn(problems: Problems, tolerance: float) -> Solution:
         problems: On any device.
         tolerance: Relative gap aimed at; the temperature follows from it.
     """
-    parts = [(index, _solve(select(problems, index), tolerance)) for index in chunks(problems)]
+    parts = [
+        (index, _solve(select(problems, index), tolerance))
+        for index in chunks(problems.ptr_x, problems.ptr_y)
+    ]
     return merge(problems, parts)
 
 
 def _solve(problems: Problems, tolerance: float) -> Solution:
     dense = densify(problems)
-    start = anneal(dense, None, torch.full_like(dense.scale, WARM))
-    u, v = prices(dense, start.f.double())
-    bound = (u * dense.mass_x).sum(1) + (v * dense.mass_y).sum(1)
-    end = anneal(dense, start, (tolerance * bound).clamp(COLD, WARM), steps=STEPS)
-    f, g, epsilon = (value.double() for value in end)
-    found = flow(problems, dense, *feasible(dense, gibbs(dense, f, g, epsilon)))
-    return solution(problems, dense, found, *prices(dense, f))
+    end = cool(dense, tolerance, lambda u, v: (u * dense.mass_x).sum(1) + (v * dense.mass_y).sum(1))
+    found = flow(problems, dense, *feasible(dense, gibbs(dense, *end)))
+    return solution(problems, dense, found, *prices(dense, end.f))
+
+
+def cool(
+    dense: Dense,
+    tolerance: float,
+    bound: Callable[[Tensor, Tensor], Tensor],
+    softness: Tensor | None = None,
+) -> Potentials:
+    """Potentials at the temperature that the tolerance allows, in float64.
+
+    Args:
+        dense: The problems.
+        tolerance: Relative gap aimed at.
+        bound: Lower bound of the optimum [b] from feasible prices [b, n], [b, m].
+        softness: Penalty of soft marginals [b]; None: they are hard.
+    """
+    # float32 is enough for potentials: what they are worth is proven afterwards, in float64.
+    cost, mass_x, mass_y = dense.cost.float(), dense.mass_x.float(), dense.mass_y.float()
+    soft = None if softness is None else softness.float()
+    warm = torch.full_like(dense.scale, WARM).float()
+    start = anneal(cost, mass_x, mass_y, None, warm, softness=soft)
+    cold = (tolerance * bound(*prices(dense, start.f.double()))).clamp(COLD, WARM).float()
+    end = anneal(cost, mass_x, mass_y, start, cold, steps=STEPS, softness=soft)
+    return Potentials(end.f.double(), end.g.double(), end.epsilon.double())
 
 
 def anneal(
-    dense: Dense,
+    cost: Tensor,
+    mass_x: Tensor,
+    mass_y: Tensor,
     start: Potentials | None,
     epsilon: Tensor,
     *,
@@ -76,29 +102,29 @@ def anneal(
     """Let the temperature fall to ``epsilon`` [b], then take ``steps`` over-relaxed steps.
 
     Args:
-        dense: The problems.
-        start: Where to start; None: potentials 0 at the largest cost.
+        cost: [b, n, m], at most 1.
+        mass_x, mass_y: [b, n], [b, m].
+        start: Where to start; None: potentials 0 at temperature 1.
         epsilon: Final temperature [b].
         steps: Steps at the final temperature.
         softness: Penalty of soft marginals [b]; None: they are hard.
     """
     if start is None:
-        zero_x, zero_y = torch.zeros_like(dense.mass_x), torch.zeros_like(dense.mass_y)
-        start = Potentials(zero_x.float(), zero_y.float(), torch.ones_like(dense.scale).float())
+        start = Potentials(
+            torch.zeros_like(mass_x), torch.zeros_like(mass_y), torch.ones_like(epsilon)
+        )
     f, g, now = start
-    end, cost = epsilon.float(), dense.cost.float()
-    # Masses below float32 count as that little; the certificate knows better.
-    log_x, log_y = (mass.clamp(min=1e-30).log().float() for mass in (dense.mass_x, dense.mass_y))
-    falls = math.ceil(float((end / now).log().amin()) / math.log(FALL) - 1e-3)
+    # Smaller masses, and the padding, count as that little.
+    log_x, log_y = mass_x.clamp(min=1e-30).log(), mass_y.clamp(min=1e-30).log()
+    falls = math.ceil(float((epsilon / now).log().amin()) / math.log(FALL) - 1e-3)
+    falls = max(falls, 0)
     for step in range(falls + steps):
-        now = torch.maximum(FALL * now, end)
-        # The last step is a plain one: its columns carry their mass exactly.
+        now = torch.maximum(FALL * now, epsilon)
+        # The last step is a plain one: then its columns carry their mass exactly.
         relax = RELAX if falls <= step < falls + steps - 1 else 1.0
         share = 1.0 if softness is None else (softness / (softness + now))[:, None]
-        update = softmin(cost, g[:, None], log_y[:, None], now, 2)
-        f = f + relax * (share * update - f)
-        update = softmin(cost, f[:, :, None], log_x[:, :, None], now, 1)
-        g = g + relax * (share * update - g)
+        f = f + relax * (share * softmin(cost, g[:, None], log_y[:, None], now, 2) - f)
+        g = g + relax * (share * softmin(cost, f[:, :, None], log_x[:, :, None], now, 1) - g)
     return Potentials(f, g, now)
 
 

@@ -23,9 +23,7 @@ from pcgen.ops import ground
 from pcgen.ops.dense import Dense, chunks, densify, flow, gibbs, prices, solution
 from pcgen.ops.problem import Flow, Problems, Solution, merge, select
 from pcgen.ops.segments import segment_sum
-from pcgen.ops.sinkhorn import STEPS, WARM, anneal
-
-COLD = 1e-4
+from pcgen.ops.sinkhorn import cool
 
 
 def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
@@ -37,7 +35,7 @@ def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
         tolerance: Relative gap aimed at.
     """
     parts = []
-    for index in chunks(problems):
+    for index in chunks(problems.ptr_x, problems.ptr_y):
         chosen = select(problems, index)
         parts.append((index, _solve(chosen, penalty, tolerance)))
     return merge(problems, parts)
@@ -46,13 +44,13 @@ def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
 def _solve(problems: Problems, penalty: float, tolerance: float) -> Solution:
     dense = densify(problems)
     softness = penalty / dense.scale
-    start = anneal(dense, None, torch.full_like(dense.scale, WARM), softness=softness.float())
-    u, v = _shifted(dense, *prices(dense, start.f.double()), softness)
-    cold = (tolerance * _dual(dense, u, v, softness)).clamp(COLD, WARM)
-    end = anneal(dense, start, cold, steps=STEPS, softness=softness.float())
-    f, g, epsilon = (value.double() for value in end)
-    plan = _scaled(dense, gibbs(dense, f, g, epsilon), softness)
-    u, v = _shifted(dense, *prices(dense, f), softness)
+
+    def bound(u: Tensor, v: Tensor) -> Tensor:
+        return _dual(dense, *_shifted(dense, u, v, softness), softness)
+
+    end = cool(dense, tolerance, bound, softness)
+    plan = _scaled(dense, gibbs(dense, *end), softness)
+    u, v = _shifted(dense, *prices(dense, end.f), softness)
     found = solution(problems, dense, flow(problems, dense, plan), u, v)
     return found._replace(bound=dense.total * dense.scale * _dual(dense, u, v, softness))
 
