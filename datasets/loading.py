@@ -104,6 +104,7 @@ class CloudDataset(Dataset[Data]):
         lengths = torch.tensor([len(file) for file in files])
         self._starts = lengths.cumsum(0) - lengths
         self._file_sizes = torch.cat([file.sizes() for file in files])
+        self._points = int(self.sizes().sum())
         self._everything: Batch | None = None
 
     def __len__(self) -> int:
@@ -150,7 +151,7 @@ class CloudDataset(Dataset[Data]):
         between them would be slower than reading it, come in one read.
         """
         items = torch.as_tensor(items, dtype=torch.long)
-        if int(self.sizes().sum()) > _MEMORY:
+        if self._points > _MEMORY:
             return self._gather(self._index[items])
         if self._everything is None:
             self._everything = self._gather(self._index)
@@ -219,12 +220,13 @@ def heaviest(clouds: Batch, number: int) -> Batch:
 def _common_schema(files: Sequence[CloudSource]) -> Schema:
     first, *others = files
     for other in others:
-        if _meaning(other.schema) != _meaning(first.schema):
-            raise DataError(
-                f"{other.path}: its schema differs from that of {first.path}, "
-                f"expected files that mean the same by their numbers: got "
-                f"{_meaning(other.schema)} and {_meaning(first.schema)}"
-            )
+        one, two = dataclasses.asdict(_meaning(first.schema)), _meaning(other.schema)
+        for name, value in dataclasses.asdict(two).items():
+            if value != one[name]:
+                raise DataError(
+                    f"{other.path}: {name} of its schema is {value}, "
+                    f"expected that of {first.path}: {one[name]}"
+                )
     return first.schema
 
 
