@@ -142,6 +142,7 @@ def test_another_number_of_processes_is_refused(tmp_path):
     checkpoint.write(file, dataclasses.replace(state, random=state.random * 2))
     with pytest.raises(CheckpointError, match="written by 2 processes, expected 1"):
         fit(Toy(), tmp_path, 6)
+    assert json.loads((tmp_path / "config.json").read_text())["steps"] == 4
 
 
 def test_a_checkpoint_of_another_optimiser_is_refused(tmp_path):
@@ -613,8 +614,8 @@ def test_tensorboard_can_read_the_events(tmp_path):
     assert [event.value for event in events] == pytest.approx(expected)
 
 
-def test_integer_parameters_of_the_average_are_legal():
-    # Buffers are not averaged: a table of counts stays a table of counts.
+def test_buffers_are_copied_and_not_averaged():
+    # A table of counts stays a table of counts.
     modules = nn.ModuleList([Number(1.0), nn.BatchNorm1d(2)])
     from pcgen.training.learner import running_average
 

@@ -64,12 +64,10 @@ class Loop:
         self.means: dict[str, list[float]] = {}
         self.started = time.monotonic()
 
-    def run(self, folder: RunFolder, state: Checkpoint | None) -> None:
-        """Go through the steps, from the start or from ``state``."""
-        if state is None:
+    def run(self, folder: RunFolder) -> None:
+        """Go through the steps that are left."""
+        if self.step == 0:
             self._turn()
-        else:
-            self.load_state(folder.last, state)
         first = self.fabric.global_rank == 0
         bar = progress_bar(
             self.options.steps, self.step, show=first and self.options.reports.progress

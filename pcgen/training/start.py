@@ -133,9 +133,11 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     learning = [parameter.requires_grad for parameter in model.parameters()]
     try:
         loop = Loop(fabric, model, batches, options)
+        if state is not None:
+            loop.load_state(run.last, state)
         if fabric.global_rank == 0:
             run.create(options.resolved(), fabric.device)
-        loop.run(run, state)
+        loop.run(run)
     finally:
         for parameter, flag in zip(model.parameters(), learning, strict=True):
             parameter.requires_grad_(flag)
