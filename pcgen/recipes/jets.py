@@ -1,0 +1,207 @@
+"""Recipes for jets: particles or calorimeter cells around the jet axis, given class and jet p_T.
+
+The parts are the same in all of them: an EPiC encoder, a decoder of EPiC layers on ranked points,
+and a loss of three terms (see :mod:`pcgen.recipes.terms`). Arguments are plain values, so that they
+can be options of a command and part of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from pcgen.io import JETS
+from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
+from pcgen.models.cardinality import Cardinality
+from pcgen.models.latent import LatentModel
+from pcgen.models.latent_gan import LatentGAN
+from pcgen.models.mixture import Mixture
+from pcgen.models.whitening import Whitening
+from pcgen.nn import MLP, EPiCEncoder, SetDecoder
+from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
+from pcgen.recipes import ranked, terms
+from pcgen.schema import Schema
+from pcgen.standardize import Standardize
+
+_GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
+
+
+def jets_autoencoder(
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 3,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> Autoencoder:
+    """Autoencoder of jets: codes for other uses; it has no prior and is not sampled.
+
+    Args:
+        latent_dim: Numbers in the code of a jet.
+        hidden: Channels of a particle inside the networks.
+        layers: EPiC layers of the decoder; the encoder has one less.
+        recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
+        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+    """
+    return _autoencoder(latent_dim, hidden, layers, recentre, schema, Deterministic)
+
+
+def jets_vae(
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 3,
+    beta: float = 0.01,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> Autoencoder:
+    """Variational autoencoder of jets, conditional on class and jet p_T.
+
+    Args:
+        latent_dim: Numbers in the code of a jet.
+        hidden: Channels of a particle inside the networks.
+        layers: EPiC layers of the decoder; the encoder has one less.
+        beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
+        recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
+        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+    """
+
+    def latent(features: int, codes: int) -> Latent:
+        return Gaussian(features, codes, beta=beta)
+
+    return _autoencoder(latent_dim, hidden, layers, recentre, schema, latent)
+
+
+def jets_latent_gan(
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 3,
+    width: int = 128,
+    share: float = 0.6,
+    critic_steps: int = 5,
+    penalty: float = 1.0,
+    noise: float = 0.001,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Latent GAN of jets: a WGAN-GP on the codes of an autoencoder, given class and jet p_T.
+
+    Args:
+        latent_dim: Numbers in the code of a jet.
+        hidden: Channels of a particle inside the networks.
+        layers: EPiC layers of the decoder; the encoder has one less.
+        width: Width of the three hidden layers of generator and critic.
+        share: Fraction of the steps that the autoencoder gets.
+        critic_steps: Steps of the critic per step of the generator.
+        penalty: Factor of the gradient penalty.
+        noise: Factor of the Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
+        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+    """
+    autoencoder = _smooth(latent_dim, hidden, layers, noise, recentre, schema)
+    conditions = autoencoder.standardize.condition_features
+    generator, critic = (
+        MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
+    )
+    prior = LatentGAN(generator, critic, latent_dim, strength=penalty, critic_steps=critic_steps)
+    return LatentModel(autoencoder, prior, Whitening(latent_dim, conditions), share=share)
+
+
+def jets_latent_mixture(
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 3,
+    components: int = 32,
+    noise: float = 0.001,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Gaussian mixture on the codes of an autoencoder of jets: baseline of the latent GAN.
+
+    Args:
+        latent_dim: Numbers in the code of a jet.
+        hidden: Channels of a particle inside the networks.
+        layers: EPiC layers of the decoder; the encoder has one less.
+        components: Most components of the mixture of a class.
+        noise: Factor of the Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
+        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+    """
+    autoencoder = _smooth(latent_dim, hidden, layers, noise, recentre, schema)
+    meaning, channels = autoencoder.schema, autoencoder.standardize.condition_features
+    # Condition: y, one-hot class, log n.
+    continuous = [*range(len(meaning.condition)), channels - 1]
+    prior = Mixture(latent_dim, continuous, classes=len(meaning.labels), components=components)
+    # Fitted in one pass and without steps: the last twentieth of the run costs no time.
+    return LatentModel(autoencoder, prior, Whitening(latent_dim, channels), share=0.95)
+
+
+def _smooth(
+    latent_dim: int,
+    hidden: int,
+    layers: int,
+    noise: float,
+    recentre: bool,
+    schema: dict[str, Any] | None,
+) -> Autoencoder:
+    """The autoencoder under a prior: nearby codes are nearby jets, because noise is added."""
+
+    def latent(features: int, codes: int) -> Latent:
+        return Gaussian(features, codes, beta=noise) if noise else Deterministic(features, codes)
+
+    return _autoencoder(latent_dim, hidden, layers, recentre, schema, latent)
+
+
+def _autoencoder(
+    latent_dim: int,
+    hidden: int,
+    layers: int,
+    recentre: bool,
+    schema: dict[str, Any] | None,
+    latent: Callable[[int, int], Latent],
+) -> Autoencoder:
+    meaning = JETS if schema is None else Schema.from_dict(schema)
+    standardize = Standardize(meaning)
+    points, conditions = standardize.point_features, standardize.condition_features
+    axes = len(meaning.axes)
+    encoder = EPiCEncoder(
+        points,
+        hidden,
+        hidden=hidden,
+        global_channels=_GLOBAL,
+        layers=max(layers - 1, 1),
+        condition_channels=conditions,
+    )
+    decoder: nn.Module = ranked.RankedDecoder(
+        SetDecoder(
+            latent_dim,
+            axes,
+            points - axes,
+            condition_channels=conditions,
+            hidden=hidden,
+            global_channels=_GLOBAL,
+            noise_channels=ranked.CHANNELS,
+            layers=layers,
+        )
+    )
+    return Autoencoder(
+        standardize=standardize,
+        cardinality=Cardinality(meaning),
+        encoder=encoder,
+        latent=latent(encoder.out_channels, latent_dim),
+        decoder=decoder,
+        reconstruction=_reconstruction(meaning, standardize),
+        recentre=recentre,
+    )
+
+
+def _reconstruction(meaning: Schema, standardize: Standardize) -> dict[str, Distance]:
+    found: dict[str, Distance] = {
+        "emd": EarthMoverLoss(standardize=standardize),
+        "shape": terms.shape,
+    }
+    if meaning.weight is not None:
+        found["spectrum"] = Scaled(0.3, terms.spectrum)
+    if meaning.features:
+        found["chamfer"] = Scaled(0.3, ChamferLoss(standardize=standardize))
+    return found
