@@ -198,7 +198,7 @@ def _progress() -> Progress:
 
 
 def _tell(done: Converted, target: str, outside: Outside) -> None:
-    told = f"{target}: {done.events} events, {done.points} points"
+    told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
         told += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"

@@ -25,8 +25,9 @@ class JetNetWriter(CloudSink):
     """Writes jets in JetNet's layout; use it in a ``with`` statement.
 
     Particles are sorted by pT. The jet's pt is the condition ``jet_pt`` where there is one,
-    otherwise that of the particles' vector sum; its mass is that of massless particles; its eta is
-    the condition ``jet_eta`` where there is one, otherwise 0: clouds are relative to the jet axis.
+    otherwise that of the particles' vector sum; its mass is ``jet_mass``, otherwise that of the sum
+    of massless particles (some percent below the true one); its eta is ``jet_eta``, otherwise 0,
+    since clouds are relative to the jet axis.
     Further features, layers and cells have no place in this layout and are left out.
 
     Args:
@@ -76,7 +77,8 @@ class JetNetWriter(CloudSink):
                 f"{self.path}: jet pt of event {self.written + event} is {float(pt[event])}, "
                 f"expected a positive one, since the particles are told as its fractions"
             )
-        jets = [pt, known.get("jet_eta", torch.zeros_like(pt)), mass, convention.sizes(block)]
+        eta, mass = known.get("jet_eta", torch.zeros_like(pt)), known.get("jet_mass", mass)
+        jets = [pt, eta, mass, convention.sizes(block)]
         self._file.extend(
             "jet_features", _array(torch.stack([column.to(pt) for column in jets], 1))
         )

@@ -224,6 +224,17 @@ def test_pt_and_mass_are_those_of_the_four_vectors(tmp_path):
     assert jet[2] == pytest.approx(np.sqrt(energy**2 - px**2 - py**2 - pz**2), rel=1e-5)
 
 
+def test_conditions_that_say_more_are_used(tmp_path):
+    names = ("jet_mass", "jet_pt", "jet_eta")
+    schema = Schema(io.JETS.axes, io.JETS.weight, condition=tuple(map(Quantity, names)))
+    batch = clouds.make(
+        torch.zeros(1, 2), [1], weight=torch.ones(1), y=torch.tensor([[80.4, 900, -1.5]])
+    )
+    io.write_clouds(tmp_path / "a.hdf5", batch, schema)
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        np.testing.assert_allclose(file["jet_features"][0], [900, -1.5, 80.4, 1], rtol=1e-6)
+
+
 def test_other_class_orders_are_translated(tmp_path):
     schema = Schema(io.JETS.axes, io.JETS.weight, labels=("t", "g"))
     batch = clouds.make(torch.zeros(2, 2), [1, 1], weight=torch.ones(2), label=torch.tensor([0, 1]))
