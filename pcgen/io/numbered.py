@@ -49,8 +49,8 @@ def writing(path: Path, ending: str) -> Iterator[Callable[[int], Path]]:
     if is_many(path):
         if path.parent.is_dir() and (found := _matching(path, ending)):
             raise FileError(
-                f"{path}: {found[0].name} and {len(found) - 1} more are there already, expected "
-                f"none: old and new events would mix"
+                f"{path}: {len(found)} such files are there already ({found[0].name}), "
+                f"expected none: old and new events would mix"
             )
         numbered = bool(_NUMBER.search(path.name))
         pattern = path.name if numbered else f"event_%06d{ending}"
