@@ -322,7 +322,7 @@ def test_command_line(here, image, capsys):
     words = ["image.npy", "a.h5", "--grid", TEXT, "--threshold", "0.5", "--jitter", "--seed", "3"]
     assert main(["convert", *words]) == 0
     assert "a.h5: 7 events" in capsys.readouterr().out
-    assert main(["convert", "a.h5", "points", "--from", "clouds", "--to", "ply"]) == 0
+    assert main(["convert", "a.h5", "points", "--to-format", "ply"]) == 0
     assert len(files(here / "points")) == 7
     assert main(["convert", "none.h5", "b.h5"]) == 1
     assert capsys.readouterr().err == "pcgen: none.h5: no such file\n"
