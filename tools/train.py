@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
@@ -15,7 +16,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen import plotting, training
 from pcgen.datasets.jets import SAMPLE
-from pcgen.datasets.loading import open_clouds
+from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics import observables, wasserstein1
 from pcgen.models.autoencoder import Autoencoder, Deterministic
@@ -99,13 +100,12 @@ def train(
         samples: Events to generate once trained, into the run's folder; 0 for none.
         progress: Draw a progress bar.
     """
-    arguments = dict(recipe_arguments or {})
     folder = Path(output or f"runs/{recipe}")
-    with ranks.own_randomness(torch.device("cpu"), seed, 4):
-        model = build(recipe, arguments)
+    known(recipe)
     files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
     chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
     clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
+    model, arguments = build(recipe, dict(recipe_arguments or {}), clouds.schema, seed)
     check_schema(model, clouds.schema, files)
     console = Console(soft_wrap=True)
     if training.first_process():
@@ -121,7 +121,7 @@ def train(
         ema=ema,
         machine=Machine(accelerator, devices, nodes, strategy, precision),
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
-        validate=Validation(held_out.read(0, min(validate_events, len(held_out)))),
+        validate=Validation(spread(held_out, validate_events)),
         recipe=recipe,
         arguments=arguments,
         config={"data": files, "events": len(clouds), **chosen, "batch_size": batch_size},
@@ -130,18 +130,56 @@ def train(
         _finish(folder, model, samples, seed, console)
 
 
-def build(recipe: str, arguments: dict[str, Any]) -> GenerativeModel:
-    """The untrained model of a recipe.
+def spread(clouds: CloudDataset, number: int) -> Batch:
+    """At most so many clouds from all over a data set, whose file may be sorted by class.
 
     Raises:
-        ArgumentError: the recipe is unknown, or does not take such arguments.
+        ArgumentError: the number is not positive.
+    """
+    if number < 1:
+        raise ArgumentError(f"validate_events: got {number}, expected >= 1")
+    chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
+    return clouds.gather(chosen.round().long())
+
+
+def known(recipe: str) -> Callable[..., GenerativeModel]:
+    """The recipe of this name.
+
+    Raises:
+        ArgumentError: there is none.
     """
     if recipe not in RECIPES:
         raise ArgumentError(f"recipe: got {recipe!r}, expected one of {', '.join(RECIPES)}")
+    return RECIPES[recipe]
+
+
+def build(
+    recipe: str, arguments: dict[str, Any], schema: Schema, seed: int
+) -> tuple[GenerativeModel, dict[str, Any]]:
+    """The untrained model of a recipe for clouds of this schema, and its resolved arguments.
+
+    A recipe that takes a ``schema`` and was given none gets that of the clouds, unless it is made
+    for them anyway.
+
+    Raises:
+        ArgumentError: the recipe does not take such arguments.
+    """
+    function = known(recipe)
     try:
-        return RECIPES[recipe](**arguments)
+        with ranks.own_randomness(torch.device("cpu"), seed, 4):
+            model = function(**arguments)
+        open_minded = "schema" in inspect.signature(function).parameters
+        if difference(model.schema, schema) and open_minded and not arguments.get("schema"):
+            return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
     except TypeError as error:
         raise ArgumentError(f"recipe {recipe!r}: {error}") from error
+    return model, arguments
+
+
+def difference(one: Schema, other: Schema) -> str | None:
+    """Name of the first field in which the meaning of two schemas differs, or None."""
+    fields = [f.name for f in dataclasses.fields(Schema) if f.name != "description"]
+    return next((name for name in fields if getattr(one, name) != getattr(other, name)), None)
 
 
 def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -> None:
@@ -150,13 +188,13 @@ def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -
     Raises:
         DataError: naming what differs.
     """
-    for field in dataclasses.fields(Schema):
-        got, expected = getattr(schema, field.name), getattr(model.schema, field.name)
-        if field.name != "description" and got != expected:
-            raise DataError(
-                f"{files[0]}: got {field.name} {_told(got)}, expected {_told(expected)} "
-                "as this recipe is made for"
-            )
+    name = difference(model.schema, schema)
+    if name is not None:
+        got, expected = getattr(schema, name), getattr(model.schema, name)
+        raise DataError(
+            f"{files[0]}: got {name} {_told(got)}, expected {_told(expected)} "
+            "as this recipe is made for"
+        )
 
 
 @dataclass(frozen=True)

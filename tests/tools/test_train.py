@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -22,7 +23,7 @@ from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
 from pcgen.tools.cli import main
 from pcgen.tools.sample import sample
-from pcgen.tools.train import Validation, train
+from pcgen.tools.train import Validation, spread, train
 from pcgen.training import checkpoint
 
 FAST = {"steps": 4, "batch_size": 16, "max_points": 8, "validate_events": 40, "log_every": 2,
@@ -165,6 +166,17 @@ def test_real_clouds_score_better_than_generated_ones(run):
     assert set(scores) == {"score", *names}
 
 
+def test_validation_looks_at_events_from_all_over_the_split():
+    held_out = sample_jets("validation")
+    chosen = spread(held_out, 40)
+    assert chosen.num_graphs == 40
+    assert set(chosen.label.tolist()) == {0, 1, 2}
+    few = spread(sample_jets("validation", classes=["t"]), 10**6)
+    assert torch.equal(few.pos, sample_jets("validation", classes=["t"]).load().pos)
+    with pytest.raises(ArgumentError, match="validate_events: got 0"):
+        spread(held_out, 0)
+
+
 def test_unknown_recipes_and_arguments_are_refused(tmp_path):
     with pytest.raises(ArgumentError, match=r"recipe: got 'huge', expected one of .*tiny"):
         train("huge", output=str(tmp_path / "run"), **FAST)
@@ -202,6 +214,17 @@ def test_the_command_line_reaches_every_option(tmp_path, few, capsys):
     words = ["sample", str(tmp_path / "run"), output, "--number", "4", "--classes", "[t]"]
     assert main([*words, "--condition", "{jet_pt: 1000}"]) == 0, capsys.readouterr().err
     assert read_clouds(output)[0].num_graphs == 4
+
+
+def test_a_recipe_that_takes_a_schema_gets_that_of_the_clouds(tmp_path):
+    other = dataclasses.replace(JETS, labels=("up", "down"))
+    file, output = tmp_path / "spins.h5", tmp_path / "run"
+    jets = sample_jets("all", max_points=8).read(0, 100)
+    write_clouds(file, pc.replace(jets, label=jets.label % 2), other)
+    small = {"latent_dim": 2, "hidden": 8, "layers": 1, "schema": None}
+    train("jets-vae", small, data=[str(file)], output=str(output), **FAST)
+    assert pcgen.load(output).schema.labels == ("up", "down")
+    assert read_clouds(output / "samples/samples.h5")[1].labels == ("up", "down")
 
 
 # --- sample ---------------------------------------------------------------------------------------
