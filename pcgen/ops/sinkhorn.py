@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -60,12 +61,17 @@ def sinkhorn(problems: Problems, tolerance: float) -> Solution:
 
 def _solve(problems: Problems, tolerance: float) -> Solution:
     dense = densify(problems)
-    end = cool(dense, tolerance, lambda u, v: (u * dense.mass_x).sum(1) + (v * dense.mass_y).sum(1))
+
+    def bound(u: Tensor, v: Tensor) -> Tensor:
+        return (u * dense.mass_x).sum(1) + (v * dense.mass_y).sum(1)
+
+    end = cool(problems, dense, tolerance, bound)
     found = flow(problems, dense, *feasible(dense, gibbs(dense, *end)))
     return solution(problems, dense, found, *prices(dense, end.f))
 
 
 def cool(
+    problems: Problems,
     dense: Dense,
     tolerance: float,
     bound: Callable[[Tensor, Tensor], Tensor],
@@ -74,19 +80,38 @@ def cool(
     """Potentials at the temperature that the tolerance allows, in float64.
 
     Args:
-        dense: The problems.
+        problems: The problems.
+        dense: The same as rectangles.
         tolerance: Relative gap aimed at.
         bound: Lower bound of the optimum [b] from feasible prices [b, n], [b, m].
         softness: Penalty of soft marginals [b]; None: they are hard.
     """
-    # float32 is enough for potentials: what they are worth is proven afterwards, in float64.
+    descend = _descent(problems, dense, softness)
+    start = descend(None, torch.full_like(dense.scale, WARM).float(), 0)
+    cold = (tolerance * bound(*prices(dense, start.f.double()))).clamp(COLD, WARM).float()
+    end = descend(start, cold, STEPS)
+    return Potentials(end.f.double(), end.g.double(), end.epsilon.double())
+
+
+_Descent = Callable[[Potentials | None, Tensor, int], Potentials]
+
+
+def _descent(problems: Problems, dense: Dense, softness: Tensor | None) -> _Descent:
+    """How potentials are annealed: by one fused kernel on a GPU that has Triton.
+
+    float32 is enough: what the potentials are worth is proven afterwards, in float64.
+    """
+    if problems.x.is_cuda and importlib.util.find_spec("triton") is not None:
+        from pcgen.ops.sinkhorn_triton import Fused
+
+        return Fused(problems, dense, softness)
     cost, mass_x, mass_y = dense.cost.float(), dense.mass_x.float(), dense.mass_y.float()
     soft = None if softness is None else softness.float()
-    warm = torch.full_like(dense.scale, WARM).float()
-    start = anneal(cost, mass_x, mass_y, None, warm, softness=soft)
-    cold = (tolerance * bound(*prices(dense, start.f.double()))).clamp(COLD, WARM).float()
-    end = anneal(cost, mass_x, mass_y, start, cold, steps=STEPS, softness=soft)
-    return Potentials(end.f.double(), end.g.double(), end.epsilon.double())
+
+    def descend(start: Potentials | None, epsilon: Tensor, steps: int) -> Potentials:
+        return anneal(cost, mass_x, mass_y, start, epsilon, steps=steps, softness=soft)
+
+    return descend
 
 
 def anneal(

@@ -48,7 +48,7 @@ def _solve(problems: Problems, penalty: float, tolerance: float) -> Solution:
     def bound(u: Tensor, v: Tensor) -> Tensor:
         return _dual(dense, *_shifted(dense, u, v, softness), softness)
 
-    end = cool(dense, tolerance, bound, softness)
+    end = cool(problems, dense, tolerance, bound, softness)
     plan = _scaled(dense, gibbs(dense, *end), softness)
     u, v = _shifted(dense, *prices(dense, end.f), softness)
     found = solution(problems, dense, flow(problems, dense, plan), u, v)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from functools import partial
 from typing import Literal
@@ -106,6 +107,10 @@ def _exact(problems: Problems) -> Solution:
 
 
 def _auction(problems: Problems, tolerance: float) -> Solution:
+    if problems.x.is_cuda and importlib.util.find_spec("triton") is not None:
+        from pcgen.ops import auction_triton
+
+        return auction_triton.auction(problems, tolerance)
     return pool.solve(problems, partial(auction, tolerance=tolerance))
 
 
