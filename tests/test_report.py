@@ -42,7 +42,9 @@ def test_numbers_show_two_digits_of_the_error(value, error, expected):
 
 def test_the_page_escapes_what_it_is_given(tmp_path):
     path = tmp_path / "index.html"
-    write_page(path, "a < b", {"Scores": [html_table(BOTH), paragraph("x & y"), figure("a.png", '"')]})
+    write_page(
+        path, "a < b", {"Scores": [html_table(BOTH), paragraph("x & y"), figure("a.png", '"')]}
+    )
     text = path.read_text()
     assert "<h1>a &lt; b</h1>" in text
     assert "x &amp; y" in text

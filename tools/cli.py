@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -87,8 +87,8 @@ def _spelt(argv: list[str], *functions: Callable[..., Any]) -> list[str]:
     """
     signatures = [inspect.signature(function).parameters for function in functions]
     flags = {n for s in signatures for n, p in s.items() if p.annotation in (bool, "bool")}
-    words = []
-    for word, following in zip(argv, [*argv[1:], "--"], strict=True):
+    words, argv = _leading(argv, signatures[0])
+    for word, following in zip(argv, [*argv[1:], "--"], strict=False):
         option, equals, value = word.partition("=")
         if re.match(r"--[a-z]", option):
             option = "--" + option[2:].replace("-", "_")
@@ -98,6 +98,19 @@ def _spelt(argv: list[str], *functions: Callable[..., Any]) -> list[str]:
                 word += "=true"
         words.append(word)
     return words
+
+
+def _leading(
+    argv: list[str], parameters: Mapping[str, inspect.Parameter]
+) -> tuple[list[str], list[str]]:
+    """Words before the first option, and the rest: ``view REAL FAKE`` where FAKE has a default."""
+    number = next((k for k, word in enumerate(argv) if word.startswith("-")), len(argv))
+    plain = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    words = argv[:number]
+    for k, parameter in enumerate(plain[:number]):
+        if parameter.default is not parameter.empty:
+            words[k] = f"--{parameter.name}={words[k]}"
+    return words, argv[number:]
 
 
 def _parser(name: str, summary: str) -> ArgumentParser:

@@ -11,18 +11,19 @@ from pcgen.errors import DataError
 from pcgen.tools import cli
 
 
-def command(source: str, *, threshold: float = 0.0, mode: Literal["a", "b"] = "a", raw: bool = False):
+def command(source: str, second: str = "-", *, threshold: float = 0.0, mode: Literal["a", "b"] = "a", raw: bool = False):
     """Do something with a file.
 
     Args:
         source: File to read.
+        second: Another.
         threshold: Energy [GeV] below which a cell is empty.
         mode: How.
         raw: As it is.
     """
     if source == "bad":
         raise DataError("bad: got NaN, expected numbers")
-    print(source, threshold, mode, raw)
+    print(source, second, threshold, mode, raw)
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +34,19 @@ def _commands(monkeypatch):
 
 def test_options_come_from_the_signature(capsys):
     assert cli.main(["do", "it", "file", "--threshold", "0.5", "--mode=b"]) == 0
-    assert capsys.readouterr().out == "file 0.5 b False\n"
+    assert capsys.readouterr().out == "file - 0.5 b False\n"
 
 
 def test_a_flag_needs_no_value(capsys):
     assert cli.main(["do", "it", "file", "--raw", "--mode", "b"]) == 0
     assert cli.main(["do", "it", "file", "--raw", "false"]) == 0
-    assert capsys.readouterr().out == "file 0.0 b True\nfile 0.0 a False\n"
+    assert capsys.readouterr().out == "file - 0.0 b True\nfile - 0.0 a False\n"
+
+
+def test_an_argument_with_a_default_may_stand_after_the_others(capsys):
+    assert cli.main(["do", "it", "file", "other", "--mode", "b"]) == 0
+    assert cli.main(["do", "it", "file", "--second", "other"]) == 0
+    assert capsys.readouterr().out == "file other 0.0 b False\nfile other 0.0 a False\n"
 
 
 def test_help_speaks_the_docstring(capsys):
