@@ -485,7 +485,8 @@ def test_phases_that_cannot_learn_are_refused(tmp_path, phases, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "steps: got 0"),
+        ({"steps": 0}, "steps, seed: got 0, 0"),
+        ({"seed": -1}, "steps, seed: got 4, -1"),
         ({"phases": {"critic": {"lr": 1}}}, "phases: got 'critic', expected one of fit"),
         ({"phases": {"fit": {"speed": 1}}}, "phases: got option 'speed' of 'fit'"),
         ({"phases": {"fit": {"lr": -1}}}, "lr: got -1"),

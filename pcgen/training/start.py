@@ -73,8 +73,8 @@ def train(
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
     """
-    if steps < 1:
-        raise ArgumentError(f"steps: got {steps}, expected >= 1")
+    if steps < 1 or seed < 0:
+        raise ArgumentError(f"steps, seed: got {steps}, {seed}, expected steps >= 1 and seed >= 0")
     options = Options(
         Path(folder), steps, seed, optimiser or Optimiser(), dict(phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
