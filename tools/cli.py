@@ -30,6 +30,9 @@ COMMANDS = {
     "demo": ("pcgen.tools.demo:demo", "the main job, end to end, on the shipped jets"),
 }
 
+SHORT = {"from": "from_format", "to": "to_format"}
+"""Options whose name is a word of Python's own."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -91,7 +94,7 @@ def _spelt(argv: list[str], *functions: Callable[..., Any]) -> list[str]:
     for word, following in zip(argv, [*argv[1:], "--"], strict=False):
         option, equals, value = word.partition("=")
         if re.match(r"--[a-z]", option):
-            option = "--" + option[2:].replace("-", "_")
+            option = "--" + SHORT.get(option[2:], option[2:]).replace("-", "_")
             alone = not equals and following.lower() not in ("true", "false", "yes", "no")
             word = option + equals + value
             if alone and option[2:] in flags:

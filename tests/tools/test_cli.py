@@ -37,6 +37,11 @@ def test_options_come_from_the_signature(capsys):
     assert capsys.readouterr().out == "file - 0.5 b False\n"
 
 
+def test_formats_are_overruled_by_from_and_to(tmp_path, capsys):
+    assert cli.main(["convert", "x.bin", "y.bin", "--from", "npy", "--to=clouds"]) == 1
+    assert "x.bin" in capsys.readouterr().err
+
+
 def test_a_flag_needs_no_value(capsys):
     assert cli.main(["do", "it", "file", "--raw", "--mode", "b"]) == 0
     assert cli.main(["do", "it", "file", "--raw", "false"]) == 0
