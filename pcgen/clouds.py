@@ -216,7 +216,7 @@ def arange_ragged(start: Tensor, length: Tensor) -> Tensor:
 
 
 def _owners(ptr: Tensor) -> Tensor:
-    """Cloud of each row [N], by binary search: repeat_interleave is slow on a CPU."""
+    """Cloud of each row [N], by binary search (repeat_interleave stalls on a busy CPU)."""
     rows = torch.arange(int(ptr[-1]), device=ptr.device)
     return torch.searchsorted(ptr[1:], rows, right=True)
 
