@@ -137,13 +137,17 @@ def _at_most_one(mass: Tensor, carried: Tensor) -> Tensor:
     return torch.where(carried > mass, mass / torch.where(carried > 0, carried, 1.0), 1.0)
 
 
-def prices(dense: Dense, f: Tensor) -> tuple[Tensor, Tensor]:
-    """Feasible prices [b, n], [b, m] by two c-transforms of f [b, n]; 0 where nothing is."""
+def prices(dense: Dense, f: Tensor, alone: Tensor) -> tuple[Tensor, Tensor]:
+    """Feasible prices [b, n], [b, m] by two c-transforms of f [b, n].
+
+    ``alone`` [b] is the price where the other side is empty, which bounds it by nothing.
+    """
     real = dense.present_x[:, :, None] & dense.present_y[:, None]
     cost = torch.where(real, dense.cost, torch.inf)
     v = (cost - f[:, :, None]).amin(1)
-    u = (cost - v.nan_to_num(posinf=0.0)[:, None]).amin(2)
-    return u.nan_to_num(posinf=0.0), v.nan_to_num(posinf=0.0)
+    v = torch.where(v.isinf(), alone[:, None], v)
+    u = (cost - v[:, None]).amin(2)
+    return torch.where(u.isinf(), alone[:, None], u), v
 
 
 def flow(problems: Problems, dense: Dense, plan: Tensor, *corner: Tensor) -> Flow:

@@ -89,3 +89,16 @@ Penalty = EnergyDifference | TotalVariation | KullbackLeibler
 def _check_positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise ArgumentError(f"{name}: got {value}, expected a number > 0")
+
+
+def as_penalty(value: float | Penalty | None) -> Penalty | None:
+    """A number R is ``EnergyDifference(R)``; penalties and None are themselves.
+
+    Raises:
+        ArgumentError: ``value`` is something else.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return EnergyDifference(float(value))
+    if value is None or isinstance(value, Penalty):
+        return value
+    raise ArgumentError(f"unbalanced: got {value!r}, expected a number, a penalty or None")

@@ -62,19 +62,22 @@ def sinkhorn(problems: Problems, tolerance: float) -> Solution:
 def _solve(problems: Problems, tolerance: float) -> Solution:
     dense = densify(problems)
 
-    def bound(u: Tensor, v: Tensor) -> Tensor:
+    alone = torch.zeros_like(dense.scale)
+
+    def bound(f: Tensor) -> Tensor:
+        u, v = prices(dense, f, alone)
         return (u * dense.mass_x).sum(1) + (v * dense.mass_y).sum(1)
 
     end = cool(problems, dense, tolerance, bound)
     found = flow(problems, dense, *feasible(dense, gibbs(dense, *end)))
-    return solution(problems, dense, found, *prices(dense, end.f))
+    return solution(problems, dense, found, *prices(dense, end.f, alone))
 
 
 def cool(
     problems: Problems,
     dense: Dense,
     tolerance: float,
-    bound: Callable[[Tensor, Tensor], Tensor],
+    bound: Callable[[Tensor], Tensor],
     softness: Tensor | None = None,
 ) -> Potentials:
     """Potentials at the temperature that the tolerance allows, in float64.
@@ -83,12 +86,12 @@ def cool(
         problems: The problems.
         dense: The same as rectangles.
         tolerance: Relative gap aimed at.
-        bound: Lower bound of the optimum [b] from feasible prices [b, n], [b, m].
+        bound: Lower bound of the optimum [b] from potentials [b, n].
         softness: Penalty of soft marginals [b]; None: they are hard.
     """
     descend = _descent(problems, dense, softness)
     start = descend(None, torch.full_like(dense.scale, WARM).float(), 0)
-    cold = (tolerance * bound(*prices(dense, start.f.double()))).clamp(COLD, WARM).float()
+    cold = (tolerance * bound(start.f.double())).clamp(COLD, WARM).float()
     end = descend(start, cold, STEPS)
     return Potentials(end.f.double(), end.g.double(), end.epsilon.double())
 

@@ -45,14 +45,20 @@ def _solve(problems: Problems, penalty: float, tolerance: float) -> Solution:
     dense = densify(problems)
     softness = penalty / dense.scale
 
-    def bound(u: Tensor, v: Tensor) -> Tensor:
-        return _dual(dense, *_shifted(dense, u, v, softness), softness)
+    def bound(f: Tensor) -> Tensor:
+        return _dual(dense, *_prices(dense, f, softness), softness)
 
     end = cool(problems, dense, tolerance, bound, softness)
     plan = _scaled(dense, gibbs(dense, *end), softness)
-    u, v = _shifted(dense, *prices(dense, end.f), softness)
+    u, v = _prices(dense, end.f, softness)
     found = solution(problems, dense, flow(problems, dense, plan), u, v)
     return found._replace(bound=dense.total * dense.scale * _dual(dense, u, v, softness))
+
+
+def _prices(dense: Dense, f: Tensor, softness: Tensor) -> tuple[Tensor, Tensor]:
+    """Feasible prices from potentials, shifted to bound best."""
+    # Where the other side is empty nothing is kept: exp(-u / softness) vanishes.
+    return _shifted(dense, *prices(dense, f, 700.0 * softness), softness)
 
 
 def _shifted(dense: Dense, u: Tensor, v: Tensor, softness: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,13 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.ops import ground
-from pcgen.ops.marginals import EnergyDifference, KullbackLeibler, Penalty, TotalVariation
+from pcgen.ops.marginals import (
+    EnergyDifference,
+    KullbackLeibler,
+    Penalty,
+    TotalVariation,
+    as_penalty,
+)
 from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, each, fill_alone
 from pcgen.ops.points import Period
 from pcgen.ops.problem import Flow, Problems, Solution, primal
@@ -113,7 +119,7 @@ def earth_mover(
     tensor([1.5000])
     """
     given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
-    penalty = EnergyDifference(unbalanced) if isinstance(unbalanced, (int, float)) else unbalanced
+    penalty = as_penalty(unbalanced)
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
@@ -153,7 +159,11 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
         mass_x = mass_x * each(mean / torch.where(both, total_x, 1.0), given.ptr_x, len(mass_x))
         mass_y = mass_y * each(mean / torch.where(both, total_y, 1.0), given.ptr_y, len(mass_y))
     elif isinstance(penalty, EnergyDifference):
-        slack_x, slack_y = (total_y - total_x).clamp(min=0.0), (total_x - total_y).clamp(min=0.0)
+        # Equal totals get a trace of slack on both sides, so that its price bounds the others'.
+        heavier = torch.maximum(total_x, total_y)
+        trace = torch.where((total_x - total_y).abs() <= 1e-9 * heavier, 1e-12 * heavier, 0.0)
+        slack_x = trace + (total_y - total_x).clamp(min=0.0)
+        slack_y = trace + (total_x - total_y).clamp(min=0.0)
         slack_cost = penalty.radius**p
     elif isinstance(penalty, TotalVariation):
         slack_x, slack_y, slack_cost = total_y, total_x, penalty.penalty
@@ -202,8 +212,9 @@ def _weight_slopes(
         # Each side's total is the mass of the slack particle of the other.
         shift_x, shift_y = solution.price_slack_y, solution.price_slack_x
     elif isinstance(penalty, EnergyDifference):
-        # The mass of the one slack particle is the difference of the totals.
-        shift_x = solution.price_slack_y - solution.price_slack_x
+        # The mass of the slack particle is the difference of the totals.
+        more = problems.slack_y >= problems.slack_x
+        shift_x = torch.where(more, solution.price_slack_y, -solution.price_slack_x)
         shift_y = -shift_x
     else:
         half_x = segment_sum(u * problems.mass_x, problems.ptr_x)

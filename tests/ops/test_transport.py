@@ -1,14 +1,29 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import ot
 import pytest
 import torch
+from hypothesis import given
 from torch import Tensor
+from transport_problems import Problem, adversarial, known
 
-from pcgen.errors import DataError
-from pcgen.ops.transport import EnergyDifference, earth_mover
+from pcgen.errors import ArgumentError, DataError, PcgenError
+from pcgen.ops import exact
+from pcgen.ops.transport import (
+    EnergyDifference,
+    KullbackLeibler,
+    Penalty,
+    ToleranceWarning,
+    TotalVariation,
+    Transport,
+    earth_mover,
+)
+
+ONE = torch.tensor([0, 1])
 
 
 def clouds(sizes: list[int], dimensions: int = 2) -> tuple[Tensor, Tensor, Tensor]:
@@ -19,45 +34,138 @@ def clouds(sizes: list[int], dimensions: int = 2) -> tuple[Tensor, Tensor, Tenso
     return points, ptr, torch.cat([w / w.sum() for w in weight])
 
 
+def marginals(result: Transport, n: int, m: int) -> tuple[Tensor, Tensor]:
+    flow = result.flow
+    zero = torch.zeros(max(n, m), dtype=flow.mass.dtype)
+    return (
+        zero[:n].index_add(0, flow.source, flow.mass),
+        zero[:m].index_add(0, flow.target, flow.mass),
+    )
+
+
+@given(known)
+def test_exact_solver_knows_the_known_answers(problem: Problem) -> None:
+    for p, cost in problem.cost.items():
+        result = earth_mover(**problem.arguments(), p=p, solver="exact")
+        assert result.cost.item() == pytest.approx(cost, rel=1e-7, abs=0)
+        assert result.gap.item() <= 1e-9 * cost
+
+
+@given(adversarial())
+def test_exact_agrees_with_pot_and_proves_it(problem: Problem) -> None:
+    a, b = problem.weight_x, problem.weight_y
+    cost = torch.cdist(problem.x, problem.y, compute_mode="donot_use_mm_for_euclid_dist")
+    expected = ot.emd2((a / a.sum()).numpy(), (b / b.sum()).numpy(), cost.numpy()) * float(a.sum())
+    result = earth_mover(**problem.arguments(), solver="exact")
+    precision = 1e-12 * float(cost.max() * a.sum())
+    assert result.cost.item() == pytest.approx(expected, rel=1e-9, abs=precision)
+    assert result.gap.item() <= precision
+    kept = marginals(result, len(a), len(b))
+    torch.testing.assert_close(kept[0], a, rtol=1e-9, atol=1e-14 * float(a.sum()))
+    torch.testing.assert_close(kept[1], b, rtol=1e-9, atol=1e-14 * float(b.sum()))
+
+
 @pytest.mark.parametrize("p", [1, 2])
-def test_agrees_with_pot_on_ragged_weighted_clouds(p: int) -> None:
-    x, ptr_x, a = clouds([4, 1, 30, 7])
-    y, ptr_y, b = clouds([3, 9, 25, 1])
+def test_clouds_of_a_ragged_batch_do_not_see_each_other(p: int) -> None:
+    sizes_x, sizes_y = [4, 0, 1, 30, 7, 0] * 8, [3, 0, 9, 25, 1, 0] * 8
+    x, ptr_x, a = clouds(sizes_x)
+    y, ptr_y, b = clouds(sizes_y)
     result = earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=p)
-    for k in range(4):
-        i, j = slice(ptr_x[k], ptr_x[k + 1]), slice(ptr_y[k], ptr_y[k + 1])
-        expected = ot.emd2(a[i], b[j], torch.cdist(x[i], y[j]) ** p)
-        torch.testing.assert_close(result.cost[k], expected, rtol=1e-9, atol=0)
-    assert (result.gap < 1e-12).all()
+    for k, ((i0, i1), (j0, j1)) in enumerate(
+        zip(pairwise(ptr_x.tolist()), pairwise(ptr_y.tolist()), strict=True)
+    ):
+        one = earth_mover(
+            x[i0:i1], y[j0:j1], torch.tensor([0, i1 - i0]), torch.tensor([0, j1 - j0]),
+            weight_x=a[i0:i1], weight_y=b[j0:j1], p=p,
+        )  # fmt: skip
+        assert one.cost[0] == result.cost[k]
+        entries = slice(result.flow.ptr[k], result.flow.ptr[k + 1])
+        assert torch.equal(result.flow.source[entries], one.flow.source + i0)
+        assert torch.equal(result.flow.target[entries], one.flow.target + j0)
 
 
-def energyflow(x: Tensor, y: Tensor, a: Tensor, b: Tensor, radius: float, beta: int) -> Tensor:
-    """EnergyFlow's definition, the slack particle written out in the dense problem."""
-    cost = (torch.cdist(x, y) / radius) ** beta
-    more = a.sum() - b.sum()
-    if more > 0:
-        cost, b = torch.cat([cost, torch.ones(len(x), 1).double()], 1), torch.cat([b, more[None]])
-    else:
-        cost, a = torch.cat([cost, torch.ones(1, len(y)).double()]), torch.cat([a, -more[None]])
-    return ot.emd2(a / a.sum(), b / b.sum(), cost) * a.sum()
+def with_slack(
+    x: Tensor, y: Tensor, a: Tensor, b: Tensor, cost: float, slack_x: float, slack_y: float
+) -> float:
+    """The slack particles written out in the dense problem, solved by POT."""
+    n, m = len(x), len(y)
+    matrix = torch.zeros(n + 1, m + 1, dtype=torch.float64)
+    matrix[:n, :m] = torch.cdist(x, y)
+    matrix[n, :m], matrix[:n, m] = cost, cost
+    mass_x, mass_y = (torch.cat([w, w.new_tensor([s])]) for w, s in ((a, slack_x), (b, slack_y)))
+    total = mass_x.sum()
+    return float(ot.emd2(mass_x / total, mass_y / mass_y.sum(), matrix) * total)
 
 
-@pytest.mark.parametrize("beta", [1, 2])
-@pytest.mark.parametrize("scale", [0.3, 3.0])
-def test_unequal_totals_cost_what_energyflow_says(beta: int, scale: float) -> None:
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_unequal_totals_cost_what_energyflow_says(scale: float) -> None:
+    x, ptr_x, a = clouds([12])
+    y, ptr_y, b = clouds([9])
+    b, radius = scale * b, 0.8
+    got = earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, unbalanced=radius)
+    more = float(a.sum() - b.sum())
+    expected = with_slack(x, y, a, b, radius, max(-more, 0.0), max(more, 0.0)) / radius
+    assert got.cost.item() == pytest.approx(expected, rel=1e-9)
+    assert got.flow.mass.sum().item() == pytest.approx(min(1.0, scale))
+    squared = earth_mover(
+        x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=2, unbalanced=EnergyDifference(radius)
+    )
+    scaled = earth_mover(
+        x / radius, y / radius, ptr_x, ptr_y, weight_x=a, weight_y=b, p=2, unbalanced=1.0
+    )
+    torch.testing.assert_close(squared.cost, scaled.cost)
+
+
+@pytest.mark.parametrize("penalty", [0.05, 0.5, 5.0])
+def test_total_variation_is_partial_transport(penalty: float) -> None:
     x, ptr_x, a = clouds([12])
     y, ptr_y, b = clouds([9])
     got = earth_mover(
-        x, y, ptr_x, ptr_y, weight_x=a, weight_y=scale * b, p=beta, unbalanced=EnergyDifference(0.8)
+        x, y, ptr_x, ptr_y, weight_x=a, weight_y=0.7 * b, unbalanced=TotalVariation(penalty)
     )
-    expected = energyflow(x, y, a, scale * b, 0.8, beta)
-    torch.testing.assert_close(got.cost[0], expected, rtol=1e-9, atol=0)
-    assert got.flow.mass.sum().item() == pytest.approx(min(1.0, scale))
+    expected = with_slack(x, y, a, 0.7 * b, penalty, 0.7, 1.0)
+    assert got.cost.item() == pytest.approx(expected, rel=1e-9)
+    moved = (x[got.flow.source] - y[got.flow.target]).norm(dim=1)
+    assert (moved <= 2 * penalty + 1e-9).all()
+
+
+@pytest.mark.parametrize("penalty", [0.1, 1.0, 10.0])
+def test_soft_marginals_agree_with_majorisation_minimisation(penalty: float) -> None:
+    x, ptr_x, a = clouds([8])
+    y, ptr_y, b = clouds([6])
+    b = 0.7 * b
+    got = earth_mover(
+        x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, unbalanced=KullbackLeibler(penalty),
+        tolerance=0.05,
+    )  # fmt: skip
+    cost = torch.cdist(x, y).numpy()
+    plan = ot.unbalanced.mm_unbalanced(
+        a.numpy(), b.numpy(), cost, penalty, div="kl", numItermax=5000, stopThr=1e-10
+    )
+
+    def divergence(kept: np.ndarray, mass: Tensor) -> float:
+        return float((kept * np.log(kept / mass.numpy()) - kept + mass.numpy()).sum())
+
+    reference = (plan * cost).sum() + penalty * (
+        divergence(plan.sum(1), a) + divergence(plan.sum(0), b)
+    )
+    assert got.gap.item() <= 0.05 * got.cost.item()
+    assert (got.cost - got.gap).item() <= reference * (1 + 1e-9)
+    assert got.cost.item() == pytest.approx(reference, rel=0.02)
+
+
+def test_soft_marginals_tend_to_hard_ones() -> None:
+    x, ptr_x, a = clouds([8])
+    y, ptr_y, b = clouds([6])
+    options = {"weight_x": a, "weight_y": b}
+    hard = earth_mover(x, y, ptr_x, ptr_y, **options).cost
+    soft = earth_mover(x, y, ptr_x, ptr_y, unbalanced=KullbackLeibler(1e3), **options)
+    assert soft.cost.item() == pytest.approx(hard.item(), rel=0.03)
 
 
 @pytest.mark.parametrize("p", [1, 2])
-@pytest.mark.parametrize("unbalanced", [None, 1.5])
-def test_gradients_are_those_of_the_optimum(p: int, unbalanced: float | None) -> None:
+@pytest.mark.parametrize("unbalanced", [None, EnergyDifference(1.5), TotalVariation(0.6)])
+def test_gradients_are_those_of_the_optimum(p: int, unbalanced: Penalty | None) -> None:
     x, ptr_x, a = clouds([5, 3])
     y, ptr_y, b = clouds([4, 3])
     y, b = y + 0.3, 0.7 * b if unbalanced else b
@@ -67,18 +175,122 @@ def test_gradients_are_those_of_the_optimum(p: int, unbalanced: float | None) ->
             a = torch.cat([w / w.sum() for w in a.split([5, 3])])
             b = torch.cat([w / w.sum() for w in b.split([4, 3])])
         return earth_mover(
-            x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=p, unbalanced=unbalanced
-        ).cost
+            x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=p, unbalanced=unbalanced,
+            period=(None, 9.0),
+        ).cost  # fmt: skip
 
     leaves = [value.clone().requires_grad_() for value in (x, y, a, b)]
     assert torch.autograd.gradcheck(cost, leaves, eps=1e-6, atol=1e-6)
 
 
+def test_soft_gradients_are_those_of_the_optimum() -> None:
+    x, ptr_x, a = clouds([4])
+    y, ptr_y, b = clouds([3])
+
+    def cost(x: Tensor, a: Tensor) -> Tensor:
+        return earth_mover(
+            x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=2, unbalanced=KullbackLeibler(0.7),
+            tolerance=0.002,
+        ).cost  # fmt: skip
+
+    leaves = [value.clone().requires_grad_() for value in (x, a)]
+    # The plan is optimal to the tolerance only, and so are its gradients.
+    assert torch.autograd.gradcheck(cost, leaves, eps=1e-2, atol=2e-2, rtol=5e-2)
+
+
+def test_balanced_weight_gradients_carry_half_of_the_cost_on_each_side() -> None:
+    x, ptr_x, a = clouds([6])
+    y, ptr_y, b = clouds([5])
+    a, b = (3.0 * weight.requires_grad_() for weight in (a, b))
+    cost = earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b).cost
+    slope_a, slope_b = torch.autograd.grad(cost.sum(), (a, b))
+    torch.testing.assert_close((slope_a * a).sum(), 0.5 * cost[0])
+    torch.testing.assert_close((slope_b * b).sum(), 0.5 * cost[0])
+
+
+def test_a_point_without_weight_has_the_price_of_adding_some() -> None:
+    x, ptr = torch.tensor([[0.0], [5.0]]).double(), torch.tensor([0, 2])
+    a = torch.tensor([1.0, 0.0]).double().requires_grad_()
+    cost = earth_mover(
+        x, x[:1], ptr, ONE, weight_x=a, weight_y=torch.ones(1).double(), unbalanced=2.0
+    ).cost
+    (slope,) = torch.autograd.grad(cost.sum(), a)
+    # More weight at 5 is too much weight on the side of x, and costs 1 per unit, not 5 / 2.
+    assert slope[1].item() == pytest.approx(1.0)
+
+
+def test_coincident_points_have_gradient_zero() -> None:
+    x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    ptr = torch.tensor([0, 2])
+    earth_mover(x, torch.zeros(2, 3).double(), ptr, ptr).cost.sum().backward()
+    assert x.grad is not None
+    assert (x.grad == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_offsets_cost_no_precision(dtype: torch.dtype) -> None:
+    x, ptr_x, _ = clouds([20], 3)
+    y, ptr_y, _ = clouds([20], 3)
+    x, y = (torch.round(8 * z).to(dtype) for z in (x, y))
+    near = earth_mover(x, y, ptr_x, ptr_y)
+    offset = 0.0 if dtype == torch.bfloat16 else 1024.0
+    far = earth_mover(x + offset, y + offset, ptr_x, ptr_y)
+    assert torch.equal(near.cost, far.cost)
+    assert near.cost.dtype == (torch.float32 if dtype == torch.bfloat16 else dtype)
+
+
+@given(adversarial(), adversarial())
+def test_it_is_a_metric(one: Problem, two: Problem) -> None:
+    sides = [one.x, one.y, two.x]
+    if len({z.shape[1] for z in sides}) > 1:
+        return
+    weights = [w / w.sum() for w in (one.weight_x, one.weight_y, two.weight_x)]
+    distance = {}
+    for i in range(3):
+        for j in range(3):
+            ptr_i, ptr_j = torch.tensor([0, len(sides[i])]), torch.tensor([0, len(sides[j])])
+            distance[i, j] = earth_mover(
+                sides[i], sides[j], ptr_i, ptr_j, weight_x=weights[i], weight_y=weights[j]
+            ).cost.item()
+    size = max(float(z.abs().max()) for z in sides)
+    for i in range(3):
+        assert distance[i, i] <= 1e-12 * size
+        for j in range(3):
+            assert distance[i, j] == pytest.approx(distance[j, i], rel=1e-9, abs=1e-12 * size)
+            for k in range(3):
+                assert distance[i, k] <= distance[i, j] + distance[j, k] + 1e-11 * size
+
+
+def test_energy_difference_obeys_the_triangle_inequality_from_half_the_largest_distance() -> None:
+    points = torch.rand(60, 2, dtype=torch.float64)
+    parts = [(points[k : k + 6], (k + 1) * torch.rand(6).double()) for k in range(0, 54, 6)]
+    ptr = torch.tensor([0, 6])
+    radius = 0.5 * 2**0.5
+
+    def distance(one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor]) -> float:
+        return earth_mover(
+            one[0], two[0], ptr, ptr, weight_x=one[1], weight_y=two[1], unbalanced=radius
+        ).cost.item()
+
+    for first, second, third in zip(parts, parts[1:], parts[2:], strict=False):
+        assert distance(first, third) <= distance(first, second) + distance(second, third) + 1e-12
+
+
 def test_periodic_axis_goes_the_short_way_around() -> None:
-    ptr = torch.tensor([0, 1])
     x, y = torch.tensor([[0.0, 3.1]]), torch.tensor([[0.0, -3.1]])
-    got = earth_mover(x, y, ptr, ptr, period=(None, 2 * math.pi)).cost
+    got = earth_mover(x, y, ONE, ONE, period=(None, 2 * math.pi)).cost
     torch.testing.assert_close(got, torch.tensor([2 * math.pi - 6.2]), rtol=1e-5, atol=0)
+
+
+def test_turning_a_periodic_axis_changes_nothing() -> None:
+    x, ptr_x, a = clouds([9, 4])
+    y, ptr_y, b = clouds([7, 6])
+    turn = torch.tensor([0.0, 1.0]) * torch.randint(-3, 4, (len(x), 1))
+    options = {"weight_x": a, "weight_y": b, "period": (None, 2.0)}
+    torch.testing.assert_close(
+        earth_mover(x + 2.0 * turn, y, ptr_x, ptr_y, **options).cost,
+        earth_mover(x, y, ptr_x, ptr_y, **options).cost,
+    )
 
 
 def test_empty_clouds() -> None:
@@ -86,7 +298,85 @@ def test_empty_clouds() -> None:
     y, ptr_y, _ = clouds([0, 0, 3])
     with pytest.raises(DataError, match="pair 1: one cloud is empty"):
         earth_mover(x, y, ptr_x, ptr_y)
-    cost = earth_mover(x, y, ptr_x, ptr_y, empty=7.0).cost
-    assert cost.tolist() == [0.0, 7.0, 7.0]
+    assert earth_mover(x, y, ptr_x, ptr_y, empty=7.0).cost.tolist() == [0.0, 7.0, 7.0]
     assert earth_mover(x, y, ptr_x, ptr_y, empty="nan").cost.isnan().tolist() == [False, True, True]
-    assert earth_mover(x, y, ptr_x, ptr_y, unbalanced=1.0).cost.tolist() == [0.0, 1.0, 1.0]
+    for solver in ("exact", "sinkhorn"):
+        unbalanced = earth_mover(x, y, ptr_x, ptr_y, unbalanced=1.0, solver=solver)
+        torch.testing.assert_close(unbalanced.cost, torch.tensor([0.0, 1.0, 1.0]).double())
+    soft = earth_mover(x, y, ptr_x, ptr_y, unbalanced=KullbackLeibler(2.0))
+    torch.testing.assert_close(soft.cost, torch.tensor([0.0, 2.0, 2.0]).double())
+
+
+def test_no_clouds_and_no_points() -> None:
+    nothing, ptr = torch.zeros(0, 2), torch.tensor([0])
+    assert earth_mover(nothing, nothing, ptr, ptr).cost.shape == (0,)
+    assert earth_mover(nothing, nothing, torch.tensor([0, 0]), torch.tensor([0, 0])).cost == 0
+
+
+def test_weights_of_zero_in_all_points_make_a_cloud_empty() -> None:
+    x, ptr, _ = clouds([2])
+    none, some = torch.zeros(2).double(), torch.ones(2).double()
+    assert earth_mover(x, x, ptr, ptr, weight_x=none, weight_y=none).cost.item() == 0.0
+    with pytest.raises(DataError, match="one cloud is empty"):
+        earth_mover(x, x, ptr, ptr, weight_x=none, weight_y=some)
+
+
+def test_public_interface_of_pot_serves_where_the_private_one_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, ptr_x, a = clouds([7, 3])
+    y, ptr_y, b = clouds([5, 4])
+    expected = earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b)
+    monkeypatch.setattr(exact, "_network_simplex", lambda: exact.public_simplex)
+    got = earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b)
+    torch.testing.assert_close(got.cost, expected.cost)
+    assert (got.gap < 1e-12).all()
+
+
+def test_a_simplex_that_gives_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, ptr, a = clouds([3])
+    failed = np.zeros((3, 3)), np.zeros(3), np.zeros(3), False
+    monkeypatch.setattr(exact, "_network_simplex", lambda: lambda *_: failed)
+    with pytest.raises(PcgenError, match=r"network simplex failed on cloud 0 \(3 x 3 points\)"):
+        earth_mover(x, x + 1, ptr, ptr, weight_x=a, weight_y=a)
+
+
+def test_a_tolerance_out_of_reach_warns_with_the_gap_reached() -> None:
+    x, ptr_x, a = clouds([6])
+    y, ptr_y, b = clouds([6])
+    with pytest.warns(ToleranceWarning, match="1 of 1 results miss the tolerance 1e-09"):
+        earth_mover(
+            x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, unbalanced=KullbackLeibler(1.0),
+            tolerance=1e-9,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x": torch.zeros(2)}, ArgumentError, r"x: got torch.float32 \(2,\)"),
+        ({"x": torch.full((2, 2), math.nan)}, DataError, r"x: row 0 is \[nan, nan\]"),
+        ({"y": torch.zeros(2, 3)}, ArgumentError, "expected equal dtypes, D and B"),
+        ({"ptr_x": torch.tensor([0, 1])}, ArgumentError, "ptr_x: got a pointer from 0 to 1"),
+        ({"weight_x": torch.ones(3)}, ArgumentError, r"weight_x: got torch.float32 \(3,\)"),
+        ({"weight_y": torch.tensor([1.0, -1.0])}, DataError, r"weight_y: row 1 is -1.0"),
+        ({"weight_y": torch.ones(2)}, DataError, "pair 0: the weights sum to 1 and 2"),
+        ({"p": 3}, ArgumentError, "p: got 3, expected 1 or 2"),
+        ({"period": (1.0,)}, ArgumentError, "period: got"),
+        ({"unbalanced": -1.0}, ArgumentError, "EnergyDifference.radius: got -1.0"),
+        ({"unbalanced": TotalVariation}, ArgumentError, "unbalanced: got"),
+        ({"solver": "magic"}, ArgumentError, "solver: got 'magic', expected auto, exact"),
+        ({"tolerance": -0.1}, ArgumentError, "tolerance: got -0.1"),
+        ({"empty": "zero"}, ArgumentError, "empty: got 'zero'"),
+        (
+            {"solver": "auction", "weight_x": torch.tensor([0.3, 0.7])},
+            ArgumentError,
+            "solver: got 'auction' for pair 0",
+        ),
+    ],
+)
+def test_bad_arguments(change: dict[str, object], error: type[Exception], message: str) -> None:
+    ptr = torch.tensor([0, 2])
+    arguments = {"x": torch.zeros(2, 2), "y": torch.ones(2, 2), "ptr_x": ptr, "ptr_y": ptr}
+    with pytest.raises(error, match=message):
+        earth_mover(**(arguments | change))
