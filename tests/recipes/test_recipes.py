@@ -1,0 +1,130 @@
+"""Recipes: plain arguments, any schema, trained by the loop, and back from a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import Batch
+
+import pcgen
+from pcgen import clouds as cl
+from pcgen.datasets.batches import Batches
+from pcgen.errors import DataError
+from pcgen.io import JETS
+from pcgen.models.autoencoder import Autoencoder
+from pcgen.models.base import GenerativeModel
+from pcgen.recipes import RECIPES
+from pcgen.schema import Quantity, Schema
+from pcgen.training import Reports, train
+
+SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
+GENERATIVE = ["jets-latent-gan", "jets-latent-mixture", "jets-vae"]
+
+
+class Memory:
+    """A data set of clouds in memory."""
+
+    def __init__(self, clouds: Batch) -> None:
+        self.clouds = clouds
+
+    def __len__(self) -> int:
+        return self.clouds.num_graphs
+
+    def sizes(self) -> torch.Tensor:
+        return cl.sizes(self.clouds)
+
+    def gather(self, items: torch.Tensor) -> Batch:
+        return cl.select(self.clouds, items)
+
+
+def events(schema: Schema, number: int = 200) -> Batch:
+    """Random clouds, empty ones among them, that fit the schema."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = torch.randint(0, 8, (number,), generator=generator)
+    rows, conditions = int(sizes.sum()), len(schema.condition)
+    return cl.make(
+        0.2 * torch.randn(rows, len(schema.axes), generator=generator),
+        sizes,
+        weight=torch.rand(rows, generator=generator) if schema.weight else None,
+        x=torch.randn(rows, len(schema.features), generator=generator) if schema.features else None,
+        y=900 + 200 * torch.rand(number, conditions, generator=generator) if conditions else None,
+        label=torch.arange(number) % len(schema.labels) if schema.labels else None,
+    )
+
+
+def trained(name: str, folder: Path, schema: Schema = JETS, **arguments: Any) -> GenerativeModel:
+    given = {**SMALL, **arguments}
+    if schema != JETS:
+        given["schema"] = schema.to_dict()
+    return train(
+        RECIPES[name](**given),
+        Batches(Memory(events(schema)), 16, seed=0),
+        folder=folder,
+        steps=20,
+        reports=Reports(progress=False),
+        recipe=name,
+        arguments=given,
+    )
+
+
+@pytest.mark.parametrize("name", GENERATIVE)
+def test_trained_sampled_and_loaded(name: str, tmp_path: Path) -> None:
+    model = trained(name, tmp_path)
+    asked = {"label": ["g", "t", "z"], "y": 1000.0}
+    clouds = model.sample(**asked, generator=torch.Generator().manual_seed(1))
+    assert clouds.label.tolist() == [0, 2, 4]
+    assert clouds.pos.isfinite().all()
+    assert (clouds.weight >= 0).all()
+    again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
+    for attribute in ("pos", "weight", "ptr", "y"):
+        assert torch.equal(again[attribute], clouds[attribute])
+
+
+def test_a_plain_autoencoder_reconstructs(tmp_path: Path) -> None:
+    model = trained("jets-autoencoder", tmp_path)
+    assert isinstance(model, Autoencoder)
+    clouds = events(JETS, 20)
+    again = model.reconstruct(clouds)
+    assert torch.equal(again.ptr, clouds.ptr)
+    torch.testing.assert_close(cl.total(again), cl.total(clouds))
+
+
+@pytest.mark.parametrize("name", GENERATIVE)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Schema((Quantity("x", "mm"), Quantity("y", "mm"), Quantity("z", "mm"))),
+        Schema((Quantity("x"),), Quantity("E", "MeV"), (Quantity("t", "ns"),), JETS.condition * 2),
+    ],
+    ids=["bare", "features"],
+)
+def test_other_schemas(name: str, schema: Schema, tmp_path: Path) -> None:
+    model = trained(name, tmp_path, schema)
+    clouds = model.sample(number=10, generator=torch.Generator().manual_seed(0))
+    names = {"pos"} | ({"weight"} if schema.weight else set())
+    names |= ({"x"} if schema.features else set()) | ({"y"} if schema.condition else set())
+    assert set(cl.attributes(clouds)) == names
+    assert clouds.pos.shape[1] == len(schema.axes)
+    assert pcgen.load(tmp_path).schema == dataclasses.replace(schema, description="")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_arguments_are_plain_and_all_described(name: str) -> None:
+    recipe = RECIPES[name]
+    text = inspect.getdoc(recipe) or ""
+    defaults = {n: p.default for n, p in inspect.signature(recipe).parameters.items()}
+    assert json.loads(json.dumps(defaults)) == defaults
+    for argument in defaults:
+        assert f"    {argument}: " in text
+    assert recipe().schema == JETS
+
+
+def test_a_schema_that_is_none_is_refused() -> None:
+    with pytest.raises(DataError, match="schema: got"):
+        RECIPES["jets-vae"](schema={"axes": "x"})

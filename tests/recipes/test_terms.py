@@ -1,0 +1,79 @@
+"""Cheap reconstruction terms: against SciPy, against mass, and invariant to the order of points."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
+from pcgen.metrics.observables import mass, transverse_momentum
+from pcgen.recipes.terms import shape, spectrum
+
+
+def clouds(sizes: list[int], seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    rows = sum(sizes)
+    raw = torch.rand(rows, generator=generator) + 0.01
+    batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    total = torch.zeros(len(sizes)).index_add(0, batch, raw)
+    return cl.make(
+        torch.randn(rows, 2, generator=generator),
+        sizes,
+        weight=raw / total[batch],
+        # Rounded, so that there are ties.
+        x=torch.randn(rows, 2, generator=generator).mul(2).round().div(2),
+    )
+
+
+@given(sizes=st.lists(st.integers(0, 7), min_size=1, max_size=6), seed=st.integers(0, 99))
+@settings(max_examples=30)
+def test_spectrum_is_the_earth_movers_distance_on_a_line(sizes: list[int], seed: int) -> None:
+    a, b = clouds(sizes, seed), clouds(sizes, seed + 1)
+    found = spectrum(a, b)
+    for i, n in enumerate(sizes):
+        expected = wasserstein_distance(a[i].x[:, -1], b[i].x[:, -1]) if n else 0.0
+        assert found[i].item() == pytest.approx(expected, abs=1e-6)
+    turned = torch.cat([torch.arange(s, e).flip(0) for s, e in zip(a.ptr, a.ptr[1:], strict=False)])
+    torch.testing.assert_close(spectrum(cl.replace(a, x=a.x[turned]), b), found)
+
+
+def test_terms_have_gradients_that_pull_the_right_way() -> None:
+    real = clouds([5, 0, 3], 0)
+    for term, name in ((spectrum, "x"), (shape, "pos")):
+        value = (2.0 * real[name]).requires_grad_(True)
+        term(cl.replace(real, **{name: value}), real).sum().backward()
+        assert value.grad is not None
+        with torch.no_grad():
+            stepped = value - 1e-3 * value.grad
+        after = term(cl.replace(real, **{name: stepped}), real).sum()
+        assert after < term(cl.replace(real, **{name: value.detach()}), real).sum()
+
+
+def test_spectrum_refuses_other_sizes() -> None:
+    with pytest.raises(ArgumentError, match="clouds of different sizes"):
+        spectrum(clouds([2, 1], 0), clouds([1, 2], 0))
+
+
+def test_clouds_of_equal_shape_have_equal_mass() -> None:
+    """Moments up to the second fix the mass of a narrow jet; permutations change nothing."""
+    real = clouds([12, 30], 0)
+    turned = torch.cat([torch.arange(11, -1, -1), torch.arange(12, 42).roll(5)])
+    moved = cl.replace(real, pos=real.pos[turned], weight=real.weight[turned])
+    torch.testing.assert_close(shape(moved, real), torch.zeros(2), rtol=0, atol=1e-5)
+    narrow = cl.replace(real, pos=0.01 * real.pos)
+    f, u = narrow.weight[:, None].double(), narrow.pos.double()
+    first = torch.zeros(2, 2).double().index_add(0, real.batch, f * u)
+    second = torch.zeros(2).double().index_add(0, real.batch, (f * u.square()).sum(1))
+    ratio = (mass(narrow) / transverse_momentum(narrow)).square()
+    torch.testing.assert_close(ratio, second - first.square().sum(1), rtol=1e-3, atol=0)
+
+
+def test_shape_without_weight_counts_points_alike() -> None:
+    bare = cl.make(torch.randn(6, 3), [4, 0, 2])
+    assert shape(bare, bare).tolist() == [0.0, 0.0, 0.0]
+    assert (shape(cl.replace(bare, pos=bare.pos + 1), bare)[[0, 2]] > 3).all()
