@@ -19,7 +19,7 @@ from pcgen.ops import ground
 from pcgen.ops.auction import FALL
 from pcgen.ops.ground_triton import axis_lengths, tile_cost
 from pcgen.ops.problem import Flow, Problems, Solution
-from pcgen.ops.segments import owners, segment_max, segment_mean, segment_min, segment_sum
+from pcgen.ops.segments import segment_max, segment_mean, segment_min, segment_sum
 
 # Unassigned points that bid at once, and prices looked at together.
 BIDDERS = 16
@@ -45,8 +45,7 @@ def auction(problems: Problems, tolerance: float) -> Solution:
 
     The bound is -inf where the auction did not come to an end.
     """
-    ptr, rows = problems.ptr_x, len(problems.x)
-    owner = owners(ptr, rows)
+    ptr, owner, rows = problems.ptr_x, problems.owner_x, len(problems.x)
     centre = segment_mean(problems.x, ptr)[owner]
     x, y = ((side - centre).float().contiguous() for side in (problems.x, problems.y))
     price = torch.zeros(rows, device=ptr.device)
@@ -118,7 +117,7 @@ def bid(
     """
     ptr, rows = problems.ptr_x, len(x)
     length, inverse = axis_lengths(problems.period, x)
-    first = ptr[owners(ptr, rows)]
+    first = ptr[problems.owner_x]
     queue = torch.arange(rows, device=ptr.device) - first
     target, holder = torch.zeros_like(queue), torch.full_like(queue, -1)
     offer = torch.zeros_like(queue)

@@ -71,7 +71,7 @@ def sinkhorn_divergence(
         raise ArgumentError(f"epsilon: got {epsilon}, expected a number > 0")
     given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
     check_totals(given)
-    value = given.x.new_zeros(len(given.ptr_x) - 1)
+    value = given.x.new_zeros(given.number)
     for index in chunks(given.ptr_x, given.ptr_y):
         x, a, y, b = _padded(given, index)
         part = _entropic(x, a, y, b, p, given.period, epsilon, steps)
@@ -111,7 +111,7 @@ def energy_distance(
     """
     given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
     check_totals(given)
-    value = given.x.new_zeros(len(given.ptr_x) - 1)
+    value = given.x.new_zeros(given.number)
     for index in chunks(given.ptr_x, given.ptr_y):
         x, a, y, b = _padded(given, index)
         part = 2 * _mean_cost(x, a, y, b, given.period)
@@ -122,8 +122,8 @@ def energy_distance(
 
 def _padded(given: Pairs, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Points [b, n, D] and weights [b, n] of both sides; 0 in the padding."""
-    rows_x, ptr_x = rows(given.ptr_x, index)
-    rows_y, ptr_y = rows(given.ptr_y, index)
+    rows_x, _, ptr_x = rows(given.ptr_x, index)
+    rows_y, _, ptr_y = rows(given.ptr_y, index)
     values = (
         (given.x[rows_x], ptr_x),
         (given.weight_x[rows_x], ptr_x),

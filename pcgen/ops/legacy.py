@@ -146,7 +146,7 @@ def _equal_sizes(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> Pairs:
 
 def _padded(given: Pairs, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Points of both sides [b, n, D], and which are points [b, n]."""
-    rows_x, ptr_x = rows(given.ptr_x, index)
-    rows_y, ptr_y = rows(given.ptr_y, index)
+    rows_x, _, ptr_x = rows(given.ptr_x, index)
+    rows_y, _, ptr_y = rows(given.ptr_y, index)
     x, present = pad(given.x[rows_x], ptr_x)
     return x, pad(given.y[rows_y], ptr_y)[0], present

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.points import Period, check_points
-from pcgen.ops.segments import owners, segment_sum
+from pcgen.ops.segments import owners
 
 Empty = float | Literal["raise", "nan"]
 """What a pair costs of which one cloud is empty: refused, NaN or a value."""
@@ -21,7 +21,9 @@ class Pairs(NamedTuple):
     Attributes:
         x, y: Points [N, D], [M, D]; half precision is computed in float32.
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
+        owner_x, owner_y: Cloud of each row [N], [M].
         weight_x, weight_y: [N], [M], >= 0.
+        total_x, total_y: Sum of the weights [B], float64, without gradient.
         period: Period of each axis, 0 for a line.
     """
 
@@ -29,16 +31,18 @@ class Pairs(NamedTuple):
     y: Tensor
     ptr_x: Tensor
     ptr_y: Tensor
+    owner_x: Tensor
+    owner_y: Tensor
     weight_x: Tensor
     weight_y: Tensor
+    total_x: Tensor
+    total_y: Tensor
     period: tuple[float, ...]
 
-    def totals(self) -> tuple[Tensor, Tensor]:
-        """Total weight of both sides [B], float64, without gradient."""
-        return (
-            segment_sum(self.weight_x.detach().double(), self.ptr_x),
-            segment_sum(self.weight_y.detach().double(), self.ptr_y),
-        )
+    @property
+    def number(self) -> int:
+        """B."""
+        return len(self.ptr_x) - 1
 
 
 def check_pairs(
@@ -56,16 +60,25 @@ def check_pairs(
         ArgumentError: a shape, dtype, device, pointer or period does not fit.
         DataError: a coordinate is not finite, or a weight is not a finite number >= 0.
     """
-    lengths = check_points(x, y, ptr_x, ptr_y, period)
+    lengths = tuple(check_points(x, y, ptr_x, ptr_y, period))
     if x.dtype in (torch.float16, torch.bfloat16):
         x, y = x.float(), y.float()
-    weight_x, weight_y = _weights("x", weight_x, x, ptr_x), _weights("y", weight_y, y, ptr_y)
-    return Pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, tuple(lengths))
+    owner_x, owner_y = owners(ptr_x, len(x)), owners(ptr_y, len(y))
+    weight_x = _weights("x", weight_x, x, ptr_x, owner_x)
+    weight_y = _weights("y", weight_y, y, ptr_y, owner_y)
+    number = len(ptr_x) - 1
+    total_x = sum_by(weight_x.detach().double(), owner_x, number)
+    total_y = sum_by(weight_y.detach().double(), owner_y, number)
+    return Pairs(
+        x, y, ptr_x, ptr_y, owner_x, owner_y, weight_x, weight_y, total_x, total_y, lengths
+    )
 
 
-def _weights(side: str, weight: Tensor | None, points: Tensor, ptr: Tensor) -> Tensor:
+def _weights(
+    side: str, weight: Tensor | None, points: Tensor, ptr: Tensor, owner: Tensor
+) -> Tensor:
     if weight is None:
-        return each(1.0 / (ptr[1:] - ptr[:-1]).to(points.dtype), ptr, len(points))
+        return (1.0 / (ptr[1:] - ptr[:-1]).to(points.dtype))[owner]
     shape, device = (len(points),), points.device
     if weight.shape != shape or weight.device != device or not weight.is_floating_point():
         raise ArgumentError(
@@ -81,9 +94,9 @@ def _weights(side: str, weight: Tensor | None, points: Tensor, ptr: Tensor) -> T
     return weight.to(points.dtype)
 
 
-def each(value: Tensor, ptr: Tensor, rows: int) -> Tensor:
-    """Value of its cloud [B] for each row [N]."""
-    return value[owners(ptr, rows)]
+def sum_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
+    """Sum of the values [N] of each owner [B]."""
+    return value.new_zeros(number).index_add(0, owner, value)
 
 
 def check_totals(given: Pairs) -> None:
@@ -92,7 +105,7 @@ def check_totals(given: Pairs) -> None:
     Raises:
         DataError: naming the first such pair.
     """
-    total_x, total_y = given.totals()
+    total_x, total_y = given.total_x, given.total_y
     tolerance = torch.finfo(given.x.dtype).eps ** 0.5 * total_x.maximum(total_y)
     wrong = (total_x > 0) & (total_y > 0) & ((total_x - total_y).abs() > tolerance)
     if bool(wrong.any()):
@@ -112,7 +125,7 @@ def fill_alone(value: Tensor, given: Pairs, empty: Empty) -> Tensor:
     """
     if isinstance(empty, str) and empty not in ("raise", "nan"):
         raise ArgumentError(f"empty: got {empty!r}, expected 'raise', 'nan' or a number")
-    total_x, total_y = given.totals()
+    total_x, total_y = given.total_x, given.total_y
     alone = (total_x > 0) != (total_y > 0)
     if empty == "raise":
         if bool(alone.any()):

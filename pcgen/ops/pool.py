@@ -84,8 +84,8 @@ os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _allocate(problems: Problems) -> Workspace:
-    given = problems._asdict()
-    tensors = {n: v.cpu().contiguous().numpy() for n, v in given.items() if torch.is_tensor(v)}
+    names = ("x", "y", "ptr_x", "ptr_y", "mass_x", "mass_y", "slack_x", "slack_y")
+    tensors = {n: getattr(problems, n).cpu().contiguous().numpy() for n in names}
     room = len(problems.x) + len(problems.y)
     return Workspace(
         **tensors,

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from pcgen.ops import ground
-from pcgen.ops.segments import owners, segment_sum
+from pcgen.ops.pairs import sum_by
+from pcgen.ops.segments import owners
 
 
 class Problems(NamedTuple):
@@ -28,6 +29,7 @@ class Problems(NamedTuple):
     Attributes:
         x, y: Points [N, D], [M, D], float64.
         ptr_x, ptr_y: First row of each cloud and the number of rows [B+1].
+        owner_x, owner_y: Cloud of each row [N], [M].
         mass_x, mass_y: [N], [M] float64, >= 0.
         slack_x, slack_y: Mass of the slack particles [B] float64, >= 0.
         slack_cost: Ground cost between a slack particle and a point.
@@ -39,6 +41,8 @@ class Problems(NamedTuple):
     y: Tensor
     ptr_x: Tensor
     ptr_y: Tensor
+    owner_x: Tensor
+    owner_y: Tensor
     mass_x: Tensor
     mass_y: Tensor
     slack_x: Tensor
@@ -90,37 +94,43 @@ class Solution(NamedTuple):
 
 def primal(problems: Problems, flow: Flow) -> Tensor:
     """Cost of a plan [B], slack particles included: what has no partner pays the slack cost."""
-    x, y = problems.x[flow.source], problems.y[flow.target]
-    moved = segment_sum(flow.mass * ground.cost(x, y, problems.p, problems.period), flow.ptr)
+    x, y, owner = problems.x[flow.source], problems.y[flow.target], problems.owner_x[flow.source]
+    pair_cost = ground.cost(x, y, problems.p, problems.period)
+    moved = sum_by(flow.mass * pair_cost, owner, problems.number)
     if problems.slack_cost == 0.0:
         return moved
-    both = segment_sum(problems.mass_x, problems.ptr_x) + segment_sum(
-        problems.mass_y, problems.ptr_y
-    )
-    unmatched = (both - 2.0 * segment_sum(flow.mass, flow.ptr)).clamp(min=0.0)
-    return moved + problems.slack_cost * unmatched
+    both = sum_by(problems.mass_x, problems.owner_x, problems.number)
+    both += sum_by(problems.mass_y, problems.owner_y, problems.number)
+    unmatched = both - 2.0 * sum_by(flow.mass, owner, problems.number)
+    return moved + problems.slack_cost * unmatched.clamp(min=0.0)
 
 
 def is_assignment(problems: Problems) -> Tensor:
     """Which problems have equally many points of one mass on both sides and no slack [B]."""
     size_x, size_y = problems.ptr_x.diff(), problems.ptr_y.diff()
     alike = (problems.slack_x == 0) & (problems.slack_y == 0) & (size_x == size_y) & (size_x > 0)
-    for mass, ptr in ((problems.mass_x, problems.ptr_x), (problems.mass_y, problems.ptr_y)):
-        first = mass[ptr[:-1].clamp(max=max(len(mass) - 1, 0))] if len(mass) else mass.new_zeros(1)
-        other = (mass != first[owners(ptr, len(mass))]) | (mass <= 0)
-        alike = alike & (segment_sum(other.double(), ptr) == 0)
+    if not bool(alike.any()):
+        return alike
+    for mass, ptr, owner in (
+        (problems.mass_x, problems.ptr_x, problems.owner_x),
+        (problems.mass_y, problems.ptr_y, problems.owner_y),
+    ):
+        other = (mass != mass[ptr[:-1].clamp(max=len(mass) - 1)][owner]) | (mass <= 0)
+        alike = alike & (sum_by(other.double(), owner, problems.number) == 0)
     return alike
 
 
 def select(problems: Problems, index: Tensor) -> Problems:
     """The problems at ``index`` [B'] (integers)."""
-    rows_x, ptr_x = rows(problems.ptr_x, index)
-    rows_y, ptr_y = rows(problems.ptr_y, index)
+    rows_x, owner_x, ptr_x = rows(problems.ptr_x, index)
+    rows_y, owner_y, ptr_y = rows(problems.ptr_y, index)
     return problems._replace(
         x=problems.x[rows_x],
         y=problems.y[rows_y],
         ptr_x=ptr_x,
         ptr_y=ptr_y,
+        owner_x=owner_x,
+        owner_y=owner_y,
         mass_x=problems.mass_x[rows_x],
         mass_y=problems.mass_y[rows_y],
         slack_x=problems.slack_x[index],
@@ -146,10 +156,10 @@ def merge(problems: Problems, parts: Sequence[tuple[Tensor, Solution]]) -> Solut
         price_x[rows_x], price_y[rows_y] = part.price_x, part.price_y
         for out, value in zip(per_cloud, part[3:], strict=True):
             out[index] = value
-        source, target, mass, ptr = part.flow
-        owner = index[owners(ptr, len(mass))]
+        source, target, mass = rows_x[part.flow.source], rows_y[part.flow.target], part.flow.mass
+        owner = problems.owner_x[source]
         keep = last[owner] == k
-        flows.append((owner[keep], rows_x[source[keep]], rows_y[target[keep]], mass[keep]))
+        flows.append((owner[keep], source[keep], target[keep], mass[keep]))
     owner, source, target, mass = (torch.cat(column) for column in zip(*flows, strict=True))
     order = torch.argsort(owner, stable=True)
     ptr = pointer(torch.bincount(owner, minlength=problems.number))
@@ -162,9 +172,9 @@ def pointer(sizes: Tensor) -> Tensor:
     return torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
 
 
-def rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the clouds at ``index`` [B'], and their own pointer [B'+1]."""
-    sizes = ptr.diff()[index]
-    new = pointer(sizes)
+def rows(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the clouds at ``index`` [B'], the cloud of each, and their own pointer [B'+1]."""
+    new = pointer(ptr.diff()[index])
     owner = owners(new, int(new[-1]))
-    return torch.arange(len(owner), device=ptr.device) + (ptr[index] - new[:-1])[owner], new
+    step = (ptr[:-1][index] - new[:-1])[owner]
+    return torch.arange(len(owner), device=ptr.device) + step, owner, new

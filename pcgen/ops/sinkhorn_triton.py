@@ -14,7 +14,7 @@ from torch import Tensor
 from pcgen.ops.dense import Dense, pad
 from pcgen.ops.ground_triton import axis_lengths, tile_cost
 from pcgen.ops.problem import Problems
-from pcgen.ops.segments import owners, segment_mean
+from pcgen.ops.segments import segment_mean
 from pcgen.ops.sinkhorn import FALL, RELAX, Potentials
 
 ROWS = 32
@@ -32,10 +32,8 @@ class Fused:
 
     def __init__(self, problems: Problems, dense: Dense, softness: Tensor | None) -> None:
         centre = segment_mean(problems.x, problems.ptr_x)
-        sides = ((problems.x, problems.ptr_x), (problems.y, problems.ptr_y))
-        self.x, self.y = (
-            pad((side - centre[owners(ptr, len(side))]).float(), ptr)[0] for side, ptr in sides
-        )
+        self.x = pad((problems.x - centre[problems.owner_x]).float(), problems.ptr_x)[0]
+        self.y = pad((problems.y - centre[problems.owner_y]).float(), problems.ptr_y)[0]
         self.p, self.period = problems.p, problems.period
         self.log_x, self.log_y = (
             mass.clamp(min=1e-30).log().float().contiguous()

@@ -71,10 +71,9 @@ def sliced(
 
 def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
     """Mean cost over the directions [D, L] of quantile plans [B], per pair with weight."""
-    total_x, total_y = given.totals()
-    index = ((total_x > 0) & (total_y > 0)).nonzero().flatten()
-    rows_x, ptr_x = rows(given.ptr_x, index)
-    rows_y, ptr_y = rows(given.ptr_y, index)
+    index = ((given.total_x > 0) & (given.total_y > 0)).nonzero().flatten()
+    rows_x, _, ptr_x = rows(given.ptr_x, index)
+    rows_y, _, ptr_y = rows(given.ptr_y, index)
     line_x, end_x = _quantiles(given.x[rows_x] @ direction, given.weight_x[rows_x], ptr_x)
     line_y, end_y = _quantiles(given.y[rows_y] @ direction, given.weight_y[rows_y], ptr_y)
     ends, order = torch.cat([end_x, end_y], 1).sort(dim=1, stable=True)
@@ -86,7 +85,7 @@ def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
     step = (line_x.gather(1, i) - line_y.gather(1, j)).abs()
     cost = (mass * step**p).mean(0).to(given.x.dtype)
     each_pair = segment_sum(cost, ptr_x + ptr_y) * segment_sum(given.weight_x[rows_x], ptr_x)
-    return given.x.new_zeros(len(total_x)).index_add(0, index, each_pair)
+    return given.x.new_zeros(given.number).index_add(0, index, each_pair)
 
 
 def _quantiles(line: Tensor, weight: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from pcgen.ops import ground
 from pcgen.ops.dense import Dense, chunks, densify, flow, gibbs, prices, solution
+from pcgen.ops.pairs import sum_by
 from pcgen.ops.problem import Flow, Problems, Solution, merge, select
-from pcgen.ops.segments import segment_sum
 from pcgen.ops.sinkhorn import cool
 
 
@@ -97,11 +97,13 @@ def _log_ratio(kept: Tensor, mass: Tensor) -> Tensor:
 def soft_primal(problems: Problems, plan: Flow, penalty: float) -> Tensor:
     """Cost of a plan, penalty included [B]."""
     x, y = problems.x[plan.source], problems.y[plan.target]
-    moved = segment_sum(plan.mass * ground.cost(x, y, problems.p, problems.period), plan.ptr)
-    for row, mass, ptr in (
-        (plan.source, problems.mass_x, problems.ptr_x),
-        (plan.target, problems.mass_y, problems.ptr_y),
+    pair_cost = ground.cost(x, y, problems.p, problems.period)
+    cost = sum_by(plan.mass * pair_cost, problems.owner_x[plan.source], problems.number)
+    for row, mass, owner in (
+        (plan.source, problems.mass_x, problems.owner_x),
+        (plan.target, problems.mass_y, problems.owner_y),
     ):
         kept = torch.zeros_like(mass).index_add(0, row, plan.mass)
-        moved = moved + penalty * segment_sum(_log_ratio(kept, mass) - kept + mass, ptr)
-    return moved
+        lost = _log_ratio(kept, mass) - kept + mass
+        cost = cost + penalty * sum_by(lost, owner, problems.number)
+    return cost

@@ -14,8 +14,8 @@ from pcgen.errors import ArgumentError
 from pcgen.ops import pool
 from pcgen.ops.auction import auction
 from pcgen.ops.exact import assignment, simplex
+from pcgen.ops.pairs import sum_by
 from pcgen.ops.problem import Problems, Solution, is_assignment, merge, primal, select
-from pcgen.ops.segments import segment_sum
 from pcgen.ops.sinkhorn import sinkhorn
 
 Solver = Literal["auto", "exact", "auction", "sinkhorn"]
@@ -60,8 +60,10 @@ def solve(problems: Problems, solver: Solver, tolerance: float | None) -> tuple[
             parts.append((index, found))
             cost, error = primal(chosen, found.flow), rounding(chosen, found)
             again[index] = ~reached(cost, found.bound, aim, error) & small[index]
+    if not parts:
+        return _exact(problems), again
     index = (again | (choice == EXACT)).nonzero().flatten()
-    if len(index) or not parts:
+    if len(index):
         parts.append((index, _exact(select(problems, index))))
     return merge(problems, parts), again
 
@@ -81,7 +83,7 @@ def _choose(problems: Problems, solver: Solver, tolerance: float | None) -> Tens
         return torch.full_like(exact, SINKHORN)
     alike = is_assignment(problems)
     if solver == "auction":
-        wrong = ~alike & (segment_sum(problems.mass_x, problems.ptr_x) > 0)
+        wrong = ~alike & (sum_by(problems.mass_x, problems.owner_x, problems.number) > 0)
         if bool(wrong.any()):
             raise ArgumentError(
                 f"solver: got 'auction' for pair {int(wrong.nonzero()[0])}, which is not balanced "
@@ -116,9 +118,9 @@ def _auction(problems: Problems, tolerance: float) -> Solution:
 
 def rounding(problems: Problems, solution: Solution) -> Tensor:
     """How far float64 resolves the gaps [B]: the bound is a sum of terms that cancel."""
-    terms_x = segment_sum(solution.price_x.abs() * problems.mass_x, problems.ptr_x)
-    terms_y = segment_sum(solution.price_y.abs() * problems.mass_y, problems.ptr_y)
-    return 1e-12 * (terms_x + terms_y)
+    terms = sum_by(solution.price_x.abs() * problems.mass_x, problems.owner_x, problems.number)
+    terms += sum_by(solution.price_y.abs() * problems.mass_y, problems.owner_y, problems.number)
+    return 1e-12 * terms
 
 
 def reached(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor) -> Tensor:

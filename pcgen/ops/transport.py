@@ -30,10 +30,9 @@ from pcgen.ops.marginals import (
     TotalVariation,
     as_penalty,
 )
-from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, each, fill_alone
+from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone, sum_by
 from pcgen.ops.points import Period
 from pcgen.ops.problem import Flow, Problems, Solution, primal
-from pcgen.ops.segments import segment_sum
 from pcgen.ops.soft import soft, soft_primal
 from pcgen.ops.solvers import TOLERANCE, Solver, ToleranceWarning, rounding, solve, warn_unless
 
@@ -148,7 +147,7 @@ def earth_mover(
 def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
     """The problems in float64: balanced ones with equal totals, others with slack particles."""
     mass_x, mass_y = given.weight_x.detach().double(), given.weight_y.detach().double()
-    total_x, total_y = given.totals()
+    total_x, total_y = given.total_x, given.total_y
     slack_x, slack_y = torch.zeros_like(total_x), torch.zeros_like(total_y)
     slack_cost = 0.0
     if penalty is None:
@@ -156,8 +155,8 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
         # Rounding is shared between the sides, so that both carry half of the cost.
         both = (total_x > 0) & (total_y > 0)
         mean = torch.where(both, 0.5 * (total_x + total_y), 0.0)
-        mass_x = mass_x * each(mean / torch.where(both, total_x, 1.0), given.ptr_x, len(mass_x))
-        mass_y = mass_y * each(mean / torch.where(both, total_y, 1.0), given.ptr_y, len(mass_y))
+        mass_x = mass_x * (mean / torch.where(both, total_x, 1.0))[given.owner_x]
+        mass_y = mass_y * (mean / torch.where(both, total_y, 1.0))[given.owner_y]
     elif isinstance(penalty, EnergyDifference):
         # Equal totals get a trace of slack on both sides, so that its price bounds the others'.
         heavier = torch.maximum(total_x, total_y)
@@ -170,8 +169,7 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
     return Problems(
         given.x.detach().double(),
         given.y.detach().double(),
-        given.ptr_x,
-        given.ptr_y,
+        *given[2:6],
         mass_x,
         mass_y,
         slack_x,
@@ -188,15 +186,15 @@ def _value(
     """Cost of the plan [B], whose gradients are those of the optimum (envelope theorem)."""
     flow, dtype = solution.flow, given.x.dtype
     pair_cost = ground.cost(given.x[flow.source], given.y[flow.target], problems.p, given.period)
-    moved = segment_sum(flow.mass.to(dtype) * pair_cost, flow.ptr)
+    moved = sum_by(flow.mass.to(dtype) * pair_cost, given.owner_x[flow.source], given.number)
     # What the penalty adds does not depend on the positions once the plan is held.
     value = moved + (optimum.to(dtype) - moved.detach())
     slopes = _weight_slopes(problems, solution, penalty)
-    sides = ((given.weight_x, given.ptr_x), (given.weight_y, given.ptr_y))
-    for (weight, ptr), slope in zip(sides, slopes, strict=True):
+    sides = ((given.weight_x, given.owner_x), (given.weight_y, given.owner_y))
+    for (weight, owner), slope in zip(sides, slopes, strict=True):
         if weight.requires_grad:
             term = weight * slope.to(dtype)
-            value = value + segment_sum(term - term.detach(), ptr)
+            value = value + sum_by(term - term.detach(), owner, given.number)
     return value
 
 
@@ -204,7 +202,7 @@ def _weight_slopes(
     problems: Problems, solution: Solution, penalty: Penalty | None
 ) -> tuple[Tensor, Tensor]:
     """Derivative of the optimum by the weights [N], [M], in the units of the ground cost."""
-    u, v = solution.price_x, solution.price_y
+    u, v, number = solution.price_x, solution.price_y, problems.number
     if isinstance(penalty, KullbackLeibler):
         scale = penalty.penalty
         return -scale * torch.expm1(-u / scale), -scale * torch.expm1(-v / scale)
@@ -217,12 +215,9 @@ def _weight_slopes(
         shift_x = torch.where(more, solution.price_slack_y, -solution.price_slack_x)
         shift_y = -shift_x
     else:
-        half_x = segment_sum(u * problems.mass_x, problems.ptr_x)
-        half_y = segment_sum(v * problems.mass_y, problems.ptr_y)
-        mass = segment_sum(problems.mass_x, problems.ptr_x)
+        half_x = sum_by(u * problems.mass_x, problems.owner_x, number)
+        half_y = sum_by(v * problems.mass_y, problems.owner_y, number)
+        mass = sum_by(problems.mass_x, problems.owner_x, number)
         shift_x = (half_y - half_x) / (2.0 * torch.where(mass > 0, mass, 1.0))
         shift_y = -shift_x
-    return (
-        u + each(shift_x, problems.ptr_x, len(u)),
-        v + each(shift_y, problems.ptr_y, len(v)),
-    )
+    return u + shift_x[problems.owner_x], v + shift_y[problems.owner_y]
