@@ -92,7 +92,9 @@ def cool(
     descend = _descent(problems, dense, softness)
     start = descend(None, torch.full_like(dense.scale, WARM).float(), 0)
     cold = (tolerance * bound(start.f.double())).clamp(COLD, WARM).float()
-    end = descend(start, cold, STEPS)
+    # A colder plan takes longer to settle, in proportion.
+    patience = min(max(1.0, 0.03 / tolerance), 10.0)
+    end = descend(start, cold, round(patience * STEPS))
     return Potentials(end.f.double(), end.g.double(), end.epsilon.double())
 
 

@@ -1,0 +1,173 @@
+"""Every solver's certificate is sound: primal >= exact >= dual, on random and on hard problems."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from transport_problems import Problem, adversarial, known, seeds
+
+from pcgen.ops import solvers
+from pcgen.ops.transport import KullbackLeibler, Penalty, TotalVariation, Transport, earth_mover
+
+penalties = st.sampled_from([None, 0.5, TotalVariation(0.3)])
+
+
+def check_flow(problem: Problem, result: Transport, unbalanced: Penalty | float | None) -> None:
+    """The plan is feasible and costs what is claimed."""
+    flow = result.flow
+    total = float(problem.weight_x.sum())
+    assert (flow.mass > 0).all()
+    for row, weight in ((flow.source, problem.weight_x), (flow.target, problem.weight_y)):
+        kept = torch.zeros_like(weight).index_add(0, row, flow.mass)
+        assert (kept <= weight + 1e-9 * total).all()
+        if unbalanced is None:
+            torch.testing.assert_close(kept, weight, rtol=0, atol=1e-9 * total)
+            step = problem.x[flow.source] - problem.y[flow.target]
+            cost = float((flow.mass * step.norm(dim=1)).sum())
+            assert result.cost.item() == pytest.approx(cost, rel=1e-9)
+
+
+@given(adversarial(), penalties)
+def test_sinkhorn_bounds_hold(problem: Problem, unbalanced: Penalty | float | None) -> None:
+    options = {**problem.arguments(), "unbalanced": unbalanced}
+    exact = earth_mover(**options, solver="exact")
+    limit, solvers.EXACT_UP_TO = solvers.EXACT_UP_TO, 0
+    try:
+        result = earth_mover(**options, solver="sinkhorn")
+    finally:
+        solvers.EXACT_UP_TO = limit
+    assert not result.refined.any()
+    size = float(torch.cdist(problem.x, problem.y).max() * problem.weight_x.sum())
+    rounding = 1e-9 * exact.cost.item() + 1e-10 * size
+    assert result.cost.item() >= exact.cost.item() - rounding
+    assert (result.cost - result.gap).item() <= exact.cost.item() + rounding
+    check_flow(problem, result, unbalanced)
+
+
+@given(adversarial(), st.sampled_from([0.2, 0.01, 1e-4]), st.sampled_from([1, 2]))
+def test_the_auction_keeps_what_it_promises(problem: Problem, tolerance: float, p: int) -> None:
+    n = min(len(problem.x), len(problem.y))
+    ptr = torch.tensor([0, n])
+    x, y = problem.x[:n], problem.y[:n]
+    exact = earth_mover(x, y, ptr, ptr, p=p, solver="exact")
+    result = earth_mover(x, y, ptr, ptr, p=p, solver="auction", tolerance=tolerance)
+    rounding = 1e-11 * float(torch.cdist(x, y).max() ** p)
+    assert sorted(result.flow.target.tolist()) == list(range(n))
+    assert result.cost.item() >= exact.cost.item() - rounding
+    assert result.cost.item() <= (1 + tolerance) * exact.cost.item() + rounding
+    assert (result.cost - result.gap).item() <= exact.cost.item() + rounding
+    assert result.gap.item() <= tolerance * (result.cost - result.gap).item() + rounding
+
+
+@given(known)
+def test_sinkhorn_knows_the_known_answers_to_its_tolerance(problem: Problem) -> None:
+    for p, cost in problem.cost.items():
+        result = earth_mover(**problem.arguments(), p=p, solver="sinkhorn", tolerance=0.02)
+        assert cost * (1 - 1e-9) <= result.cost.item() <= 1.02 * cost * (1 + 1e-9)
+        assert (result.cost - result.gap).item() <= cost * (1 + 1e-9)
+
+
+@given(seeds, st.sampled_from([0.1, 2.0]))
+def test_soft_bounds_enclose_the_value_at_a_finer_tolerance(seed: int, penalty: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    x, y = (torch.randn(7, 2, generator=random).double() for _ in range(2))
+    weight = torch.rand(2, 7, generator=random).double()
+    ptr = torch.tensor([0, 7])
+    bounds = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for tolerance in (0.2, 0.01):
+            result = earth_mover(
+                x, y, ptr, ptr, weight_x=weight[0], weight_y=weight[1],
+                unbalanced=KullbackLeibler(penalty), tolerance=tolerance,
+            )  # fmt: skip
+            bounds.append(((result.cost - result.gap).item(), result.cost.item()))
+    (low, high), (finer_low, finer_high) = bounds
+    assert low <= finer_high * (1 + 1e-9)
+    assert finer_low <= high * (1 + 1e-9)
+    assert finer_high - finer_low < high - low
+
+
+def equal_clouds(n: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.randn(n, d).double(), torch.randn(n, d).double(), torch.tensor([0, n])
+
+
+def test_what_sinkhorn_misses_the_exact_solver_makes_good_and_it_is_reported() -> None:
+    x, y = torch.randn(40, 2), torch.randn(40, 2)
+    weight = torch.rand(40).softmax(0)
+    ptr = torch.tensor([0, 20, 20, 40])
+    weight = torch.cat([weight[:20].softmax(0), weight[20:].softmax(0)])
+    exact = earth_mover(x, y, ptr, ptr, weight_x=weight, solver="exact")
+    strict = earth_mover(x, y, ptr, ptr, weight_x=weight, solver="sinkhorn", tolerance=1e-7)
+    assert strict.refined.tolist() == [True, False, True]
+    torch.testing.assert_close(strict.cost, exact.cost)
+    assert torch.equal(strict.flow.ptr, exact.flow.ptr)
+    loose = earth_mover(x, y, ptr, ptr, weight_x=weight, solver="sinkhorn", tolerance=0.5)
+    assert not loose.refined.any()
+
+
+@pytest.mark.parametrize(
+    ("n", "tolerance", "approximate"), [(20, 0.05, False), (300, None, True), (300, 0.0, False)]
+)
+def test_auto_takes_the_auction_for_many_points_of_equal_weight(
+    n: int, tolerance: float | None, approximate: bool
+) -> None:
+    x, y, ptr = equal_clouds(n, 2)
+    result = earth_mover(x, y, ptr, ptr, tolerance=tolerance)
+    assert (result.gap.item() > 1e-9) == approximate
+    assert result.gap.item() <= 0.01 * result.cost.item()
+    weight = torch.arange(1.0, n + 1).double()
+    weight = weight / weight.sum()
+    weighted = earth_mover(x, y, ptr, ptr, weight_x=weight, tolerance=tolerance)
+    assert weighted.gap.item() < 1e-9
+
+
+def test_auto_chooses_pair_by_pair() -> None:
+    sizes = [3, 260, 0, 5]
+    ptr_x = torch.tensor([0, *sizes]).cumsum(0)
+    ptr_y = torch.tensor([0, 4, 260, 0, 5]).cumsum(0)
+    x, y = torch.randn(int(ptr_x[-1]), 2).double(), torch.randn(int(ptr_y[-1]), 2).double()
+    result = earth_mover(x, y, ptr_x, ptr_y)
+    exact = earth_mover(x, y, ptr_x, ptr_y, solver="exact")
+    assert (result.gap > 1e-9).tolist() == [False, True, False, False]
+    torch.testing.assert_close(result.cost[[0, 2, 3]], exact.cost[[0, 2, 3]])
+    assert result.flow.ptr.diff().tolist()[1:] == [260, 0, 5]
+
+
+def test_the_auction_gives_up_on_equal_clouds_and_the_exact_solver_answers() -> None:
+    x, _, ptr = equal_clouds(30, 2)
+    result = earth_mover(x, x[torch.randperm(30)], ptr, ptr, solver="auction")
+    assert result.refined.all()
+    assert result.cost.item() == 0.0
+
+
+def test_the_plan_of_the_auction_carries_the_gradients_of_the_optimum() -> None:
+    x, y, ptr = equal_clouds(40, 3)
+    grads = []
+    for solver, tolerance in (("exact", 0.0), ("auction", 1e-6)):
+        leaves = x.clone().requires_grad_(), y.clone().requires_grad_()
+        cost = earth_mover(*leaves, ptr, ptr, p=2, solver=solver, tolerance=tolerance).cost
+        grads.append(torch.autograd.grad(cost.sum(), leaves))
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_gradients_of_sinkhorn_are_near_those_of_the_optimum(p: int) -> None:
+    x, y, ptr = equal_clouds(40, 2)
+    weight = torch.rand(40).double().softmax(0)
+    grads = []
+    for solver, tolerance in (("exact", 0.0), ("sinkhorn", 0.005)):
+        leaf = x.clone().requires_grad_()
+        cost = earth_mover(
+            leaf, y, ptr, ptr, weight_x=weight, p=p, solver=solver, tolerance=tolerance
+        )
+        assert not cost.refined.any()
+        (grad,) = torch.autograd.grad(cost.cost.sum(), leaf)
+        grads.append(grad.flatten())
+    assert torch.cosine_similarity(*grads, dim=0) > 0.98
+    assert (grads[0] - grads[1]).norm() < 0.2 * grads[0].norm()
