@@ -1,5 +1,6 @@
 """Distances between sets of clouds, and the scores built of them."""
 
+from pcgen.metrics.bounds import earth_mover_bound
 from pcgen.metrics.coverage import (
     coverage,
     minimum_matching_distance,
@@ -7,19 +8,25 @@ from pcgen.metrics.coverage import (
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.observables import observables, point_features
 from pcgen.metrics.pairwise import pairwise
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
     "Evaluation",
+    "Nearest",
+    "NearestClouds",
+    "NeighbourScores",
     "Score",
     "chamfer_distance",
     "coverage",
+    "earth_mover_bound",
     "earth_mover_distance",
     "evaluate",
     "minimum_matching_distance",
     "nearest_neighbour_accuracy",
+    "neighbour_scores",
     "observables",
     "pairwise",
     "point_features",
