@@ -137,7 +137,8 @@ def _padded(given: Pairs, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor
 def _mean_cost(x: Tensor, a: Tensor, y: Tensor, b: Tensor, period: tuple[float, ...]) -> Tensor:
     """Mean distance, weighted by the product of the weights [b]."""
     distance = ground.cost(x[:, :, None], y[:, None], 1, period)
-    return torch.einsum("bn,bm,bnm->b", a, b, distance)
+    # No matrix product: autocast would round the distances.
+    return (a * (b[:, None] * distance).sum(2)).sum(1)
 
 
 def _entropic(

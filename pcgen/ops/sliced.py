@@ -74,8 +74,10 @@ def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
     index = ((given.total_x > 0) & (given.total_y > 0)).nonzero().flatten()
     rows_x, _, ptr_x = rows(given.ptr_x, index)
     rows_y, _, ptr_y = rows(given.ptr_y, index)
-    line_x, end_x = _quantiles(given.x[rows_x] @ direction, given.weight_x[rows_x], ptr_x)
-    line_y, end_y = _quantiles(given.y[rows_y] @ direction, given.weight_y[rows_y], ptr_y)
+    # No matrix product: autocast would round the projections.
+    on_x, on_y = ((z[..., None] * direction).sum(1) for z in (given.x[rows_x], given.y[rows_y]))
+    line_x, end_x = _quantiles(on_x, given.weight_x[rows_x], ptr_x)
+    line_y, end_y = _quantiles(on_y, given.weight_y[rows_y], ptr_y)
     ends, order = torch.cat([end_x, end_y], 1).sort(dim=1, stable=True)
     mass = ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1]))
     # The quantiles before each end say who is paired up to it.

@@ -172,3 +172,18 @@ def test_a_dirac_costs_twice_its_distance_and_empty_clouds_what_is_asked() -> No
         sinkhorn_divergence(x, y, ptr, other, epsilon=0.0)
     with pytest.raises(ArgumentError, match="p: got 3"):
         sinkhorn_divergence(x, y, ptr, other, epsilon=1.0, p=3)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_divergence_agrees_with_geomloss(p: int) -> None:
+    geomloss = pytest.importorskip("geomloss")
+    x, y, a, b = clouds()
+    i, j, blur = slice(0, 5), slice(0, 7), 0.7
+    # GeomLoss divides the cost by p, and its temperature is blur ** p.
+    loss = geomloss.SamplesLoss("sinkhorn", p=p, blur=blur, scaling=0.99, backend="tensorized")
+    expected = p * loss(a[i], x[i], b[j], y[j])
+    got = sinkhorn_divergence(
+        x[i], y[j], PTR_X[:2], PTR_Y[:2], p=p, epsilon=p * blur**p, steps=300,
+        weight_x=a[i], weight_y=b[j],
+    )  # fmt: skip
+    assert got.item() == pytest.approx(expected.item(), rel=1e-3)

@@ -12,6 +12,8 @@ from torch import Tensor
 from transport_problems import Problem, adversarial, known, seeds
 
 from pcgen.ops import solvers
+from pcgen.ops.divergences import energy_distance
+from pcgen.ops.sliced import sliced
 from pcgen.ops.transport import KullbackLeibler, Penalty, TotalVariation, Transport, earth_mover
 
 penalties = st.sampled_from([None, 0.5, TotalVariation(0.3)])
@@ -91,6 +93,39 @@ def test_soft_bounds_enclose_the_value_at_a_finer_tolerance(seed: int, penalty: 
     assert low <= finer_high * (1 + 1e-9)
     assert finer_low <= high * (1 + 1e-9)
     assert finer_high - finer_low < high - low
+
+
+def test_bounds_hold_on_a_thousand_pairs_of_all_scales() -> None:
+    number = 1000
+    size_x, size_y = (torch.randint(1, 10, (number,)) for _ in range(2))
+    ptr_x, ptr_y = (torch.cat([torch.zeros(1).long(), s.cumsum(0)]) for s in (size_x, size_y))
+    scale = 10.0 ** torch.empty(number).double().uniform_(-8, 8)
+    points, masses = [], []
+    for size in (size_x, size_y):
+        owner = torch.repeat_interleave(torch.arange(number), size)
+        points.append(torch.randn(len(owner), 2).double() * scale[owner, None])
+        mass = torch.exp(3 * torch.randn(len(owner)).double())
+        total = torch.zeros(number).double().index_add(0, owner, mass)
+        masses.append(mass / total[owner])
+    options = {"weight_x": masses[0], "weight_y": masses[1]}
+    exact = earth_mover(*points, ptr_x, ptr_y, solver="exact", **options)
+    found = earth_mover(*points, ptr_x, ptr_y, solver="sinkhorn", **options)
+    assert (exact.gap <= 1e-10 * scale).all()
+    assert found.refined.double().mean() < 0.1
+    assert (found.cost >= exact.cost - 1e-10 * scale).all()
+    assert (found.cost <= 1.03 * exact.cost + 1e-10 * scale).all()
+    assert (found.cost - found.gap <= exact.cost + 1e-10 * scale).all()
+
+
+def test_autocast_rounds_nothing() -> None:
+    x, y, ptr = equal_clouds(30, 2)
+    x, y = x.float(), y.float()
+    for function in (sliced, energy_distance, lambda *a: earth_mover(*a).cost):
+        torch.manual_seed(0)
+        plain = function(x, y, ptr, ptr)
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(function(x, y, ptr, ptr), plain)
 
 
 def equal_clouds(n: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
