@@ -32,7 +32,7 @@ from pcgen.ops.pool import Workspace
 
 CANDIDATES = 10
 FALL = 6.0
-# Looks at all prices, per point, after which the assignment solver is the better choice.
+# Times that every point reads every price, after which the assignment solver is the better choice.
 PATIENCE = 400
 
 
@@ -109,21 +109,22 @@ def _remembered(s: _State, i: int) -> tuple[int, float, float]:
 
 
 def _assign(s: _State, target: np.ndarray, epsilon: float, patience: int) -> int:
-    """Auction until every point of x has one of y, in ``target``; return the looks it took.
+    """Auction until every point of x has one of y, in ``target``; return how many prices it read.
 
-    More than ``patience`` looks: it gave up.
+    More than ``patience`` of them: it gave up.
     """
-    n, looks = len(target), 0
+    n, read = len(target), 0
     owner = np.full(n, -1)
     waiting = np.arange(n)
     top = n
-    while top > 0 and looks <= patience:
+    while top > 0 and read <= patience:
         top -= 1
         i = waiting[top]
         j, first, second = remembered(s, i)
+        read += s.candidate.shape[1]
         if second > s.beyond[i]:
             look(s, i)
-            looks += 1
+            read += n
             j, first, second = remembered(s, i)
         if n > 1:
             s.price[j] += second - first
@@ -132,11 +133,11 @@ def _assign(s: _State, target: np.ndarray, epsilon: float, patience: int) -> int
             waiting[top] = owner[j]
             top += 1
         owner[j], target[i] = i, j
-    return looks
+    return read
 
 
 def _offers(s: _State, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Best value of each point of x, the dual prices, and the cost of the assignment."""
+    """Best value of each point of x, and the cost of the assignment."""
     n = len(target)
     best, primal, one = np.empty(n), 0.0, np.empty(1)
     for i in range(n):
@@ -158,7 +159,7 @@ def _bid(
     k = min(CANDIDATES, n)
     candidate, beyond = np.zeros((n, k), np.int64), np.full(n, -np.inf)
     s = _State(x, y, p, period, np.zeros(n), np.empty(n), candidate, np.zeros((n, k)), beyond)
-    target, patience = np.empty(n, np.int64), PATIENCE * n
+    target, patience = np.empty(n, np.int64), PATIENCE * n * n
     epsilon = largest(x, y, p, period) / 8.0
     smallest = 1e-12 * epsilon
     while epsilon > smallest and patience > 0:
