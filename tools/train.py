@@ -26,6 +26,7 @@ from pcgen.schema import Schema
 from pcgen.tools.sample import sample
 from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
 
+ADVERSARIAL = {"lr": 2e-3, "betas": (0.0, 0.9)}
 _BLOCK = 500  # clouds that validation draws at a time
 
 
@@ -40,12 +41,12 @@ def train(
     steps: int = 5000,
     batch_size: int = 128,
     seed: int = 0,
-    lr: float = 1e-3,
+    lr: float = 5e-3,
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     schedule: Literal["constant", "cosine"] = "cosine",
-    warmup: int = 100,
-    clip: float | None = None,
+    warmup: int = 50,
+    clip: float | None = 5.0,
     phases: dict[str, dict[str, Any]] | None = None,
     ema: float | None = 0.999,
     accelerator: str = "auto",
@@ -84,8 +85,9 @@ def train(
         weight_decay: Decoupled weight decay (AdamW).
         schedule: Course of the learning rate; cosine falls to zero.
         warmup: Steps in which the learning rate rises.
-        clip: Largest norm of a gradient; by default gradients are not clipped.
-        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say.
+        clip: Largest norm of a gradient.
+        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say; by default
+            critic and generator of a GAN have the momentum 0 that its gradient penalty wants.
         ema: Decay of the running average of the weights, which samples are drawn with.
         accelerator: Kind of device: auto, cpu, cuda.
         devices: Number of devices of each machine.
@@ -117,7 +119,7 @@ def train(
         steps=steps,
         seed=seed,
         optimiser=Optimiser(lr, betas, weight_decay, schedule, warmup, clip),
-        phases=phases,
+        phases=_adversarial(model) if phases is None else phases,
         ema=ema,
         machine=Machine(accelerator, devices, nodes, strategy, precision),
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
@@ -140,6 +142,12 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
         raise ArgumentError(f"validate_events: got {number}, expected >= 1")
     chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
     return clouds.gather(chosen.round().long())
+
+
+def _adversarial(model: GenerativeModel) -> dict[str, dict[str, Any]]:
+    """Options of critic and generator, where the model has them (arXiv:1704.00028, Algorithm 1)."""
+    names = {phase.name for phase in model.phases()}
+    return {name: dict(ADVERSARIAL) for name in ("critic", "generator") if name in names}
 
 
 def known(recipe: str) -> Callable[..., GenerativeModel]:
