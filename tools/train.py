@@ -86,8 +86,8 @@ def train(
         schedule: Course of the learning rate; cosine falls to zero.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of a gradient.
-        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say; by default
-            critic and generator of a GAN have the momentum 0 that its gradient penalty wants.
+        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. By
+            default critic and generator of a GAN have no momentum, as its penalty wants.
         ema: Decay of the running average of the weights, which samples are drawn with.
         accelerator: Kind of device: auto, cpu, cuda.
         devices: Number of devices of each machine.
