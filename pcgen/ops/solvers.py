@@ -141,5 +141,5 @@ def warn_unless(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor)
             f"earth_mover: {int(missed.sum())} of {len(missed)} results miss the tolerance "
             f"{tolerance:g}; the worst is proven to {worst:.3g} only (see gap)",
             ToleranceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

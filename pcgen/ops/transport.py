@@ -16,7 +16,7 @@ bound it from below, ``cost - gap <= optimum <= cost``.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -117,7 +117,19 @@ def earth_mover(
     >>> earth_mover(x, y, ptr, ptr).cost
     tensor([1.5000])
     """
-    given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    sides = (x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    return _opaque(sides, p, unbalanced, solver, tolerance, empty)
+
+
+def _earth_mover(
+    sides: tuple[Any, ...],
+    p: int,
+    unbalanced: float | Penalty | None,
+    solver: Solver,
+    tolerance: float | None,
+    empty: Empty,
+) -> Transport:
+    given = check_pairs(*sides)
     penalty = as_penalty(unbalanced)
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
@@ -142,6 +154,10 @@ def earth_mover(
     unit = penalty.radius**p if isinstance(penalty, EnergyDifference) else 1.0
     flow = solution.flow._replace(mass=solution.flow.mass.to(cost.dtype))
     return Transport(cost / unit, (gap / unit).to(cost.dtype), flow, refined)
+
+
+# Solvers are compiled code, or loops of many short steps: torch.compile is not to look into them.
+_opaque = torch.compiler.disable(_earth_mover)
 
 
 def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:

@@ -293,6 +293,22 @@ def test_turning_a_periodic_axis_changes_nothing() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_it_may_stand_in_compiled_code() -> None:
+    x, ptr_x, _ = clouds([6, 3])
+    y, ptr_y, _ = clouds([4, 5])
+
+    def loss(x: Tensor) -> Tensor:
+        return (earth_mover(2 * x, y, ptr_x, ptr_y).cost ** 2).sum()
+
+    grads = []
+    for function in (loss, torch.compile(loss, backend="eager")):
+        leaf = x.clone().requires_grad_()
+        function(leaf).backward()
+        grads.append(leaf.grad)
+    torch.testing.assert_close(*grads)
+
+
 def test_empty_clouds() -> None:
     x, ptr_x, _ = clouds([0, 2, 0])
     y, ptr_y, _ = clouds([0, 0, 3])
