@@ -87,7 +87,7 @@ class Schema:
         Raises:
             DataError: a key is missing, unknown or of the wrong kind.
 
-        >>> schema = Schema((Quantity("x", "mm"), Quantity("phi", "rad", 6.28)), Quantity("E", "GeV"))
+        >>> schema = Schema((Quantity("phi", "rad", 6.28),), weight=Quantity("E", "GeV"))
         >>> Schema.from_dict(schema.to_dict()) == schema
         True
         """

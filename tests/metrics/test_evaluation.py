@@ -11,9 +11,7 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics import evaluate
 from pcgen.schema import Quantity, Schema
 
-JETS = Schema(
-    (Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV")
-)
+JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
 
 
 def jets(number, width=0.1, seed=0, mean_size=8):

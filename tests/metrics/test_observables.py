@@ -20,9 +20,7 @@ from pcgen.metrics.observables import (
 )
 from pcgen.schema import Quantity, Schema
 
-JETS = Schema(
-    (Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV")
-)
+JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
 HITS = Schema((Quantity("x", "mm"), Quantity("y", "mm"), Quantity("z", "mm")), Quantity("E", "MeV"))
 
 
@@ -71,9 +69,7 @@ def test_narrow_energetic_jets_keep_their_mass_in_float32():
 
 
 def test_girth_and_leading_fraction_by_hand():
-    jet = pc.make(
-        torch.tensor([[0.3, 0.4], [0.0, 0.1]]), [2, 0], weight=torch.tensor([1.0, 3.0])
-    )
+    jet = pc.make(torch.tensor([[0.3, 0.4], [0.0, 0.1]]), [2, 0], weight=torch.tensor([1.0, 3.0]))
     assert girth(jet).tolist() == pytest.approx([(0.5 + 0.3) / 4, 0.0])
     assert leading_fraction(jet).tolist() == pytest.approx([0.75, 0.0])
 
@@ -106,9 +102,7 @@ def test_every_observable_states_its_unit():
 
 
 def test_centre_and_width_follow_the_definition():
-    cloud = pc.make(
-        torch.tensor([[0.0, 0, 0], [4.0, 0, 0]]), [2], weight=torch.tensor([3.0, 1.0])
-    )
+    cloud = pc.make(torch.tensor([[0.0, 0, 0], [4.0, 0, 0]]), [2], weight=torch.tensor([3.0, 1.0]))
     values = {q.name: v.item() for q, v in observables(cloud, HITS).items()}
     assert values["centre_x"] == pytest.approx(1.0)
     assert values["width_x"] == pytest.approx(math.sqrt(3 / 4 * 1 + 1 / 4 * 9))

@@ -11,7 +11,14 @@ from pcgen.errors import DataError
 from pcgen.tools import cli
 
 
-def command(source: str, second: str = "-", *, threshold: float = 0.0, mode: Literal["a", "b"] = "a", raw: bool = False):
+def command(
+    source: str,
+    second: str = "-",
+    *,
+    threshold: float = 0.0,
+    mode: Literal["a", "b"] = "a",
+    raw: bool = False,
+):
     """Do something with a file.
 
     Args:
