@@ -1,0 +1,205 @@
+"""``pcgen bench`` on tiny problems, and the rules by which cells are measured or left out."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from pcgen.errors import ArgumentError, FileError
+from pcgen.tools import bench
+from pcgen.tools.benchmarks import chamfer, machine, markdown, measure, scores, transport
+from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run, compare
+
+
+def limits(seconds=60.0, memory=2**30, left=60.0, repeats=2):
+    return Limits(seconds, memory, time.monotonic() + left, repeats, "cpu")
+
+
+def sleeper(seconds):
+    """Takes ``seconds`` for a problem of size 1."""
+
+    def prepare(size):
+        x = torch.ones(2, requires_grad=True)
+
+        def forward():
+            time.sleep(seconds * size)
+            return 2 * x
+
+        return Run(forward, (x,))
+
+    return prepare
+
+
+def cases(*sizes):
+    return [Case(f"{size}", float(size), lambda size=size: size) for size in sizes]
+
+
+def quiet(_):
+    pass
+
+
+def test_a_cell_that_would_take_too_long_is_not_run():
+    contenders = [Contender("fast", sleeper(0.0), "ours"), Contender("slow", sleeper(0.01))]
+    table = compare(cases(100, 1), contenders, limits(seconds=0.5), quiet)
+    assert list(table) == ["100", "1"]
+    assert 0.01 <= table["1"]["slow"].forward <= table["1"]["slow"].total < 0.5
+    assert table["100"]["slow"].reason.startswith("not run (about")
+    assert not table["100"]["fast"].reason
+
+
+def test_a_cell_that_would_take_too_much_memory_is_not_run():
+    contender = Contender("big", sleeper(0.0), bytes_per_work=2**21)
+    table = compare(cases(1, 2**12), [contender], limits(), quiet)
+    assert not table["1"]["big"].reason
+    assert table["4096"]["big"].reason == "not run (needs 8 GiB)"
+
+
+def test_nothing_is_begun_that_would_end_after_the_deadline():
+    table = compare(cases(1, 20), [Contender("slow", sleeper(0.05))], limits(left=0.5), quiet)
+    assert table["20"]["slow"].reason.endswith("no time left)")
+
+
+def test_what_is_compiled_in_a_first_run_does_not_count(monkeypatch):
+    monkeypatch.setattr(measure, "LONG", 0.2)
+    runs = []
+
+    def prepare(size):
+        def forward():
+            runs.append(size)
+            time.sleep(0.3 if len(runs) == 1 else 0.05 * size)
+            return torch.zeros(1)
+
+        return Run(forward)
+
+    table = compare(cases(1, 8), [Contender("compiled", prepare)], limits(), quiet)
+    assert 0.05 <= table["1"]["compiled"].total < 0.3
+    # The second problem is as long as expected: one run is enough.
+    assert runs == [1, 1, 8]
+
+
+def test_a_part_of_a_problem_counts_as_all_of_it():
+    contender = Contender("part", sleeper(0.02), share=0.1)
+    assert compare(cases(1), [contender], limits(), quiet)["1"]["part"].total >= 0.2
+
+
+def test_who_is_missing_or_fails_is_told_and_ours_may_not_fail():
+    def broken(_):
+        raise RuntimeError("no\nluck")
+
+    contenders = [
+        Contender("absent", sleeper(0.0), module="no_such_module_of_anybody"),
+        Contender("elsewhere", sleeper(0.0), devices=("cuda",)),
+        Contender("broken", broken),
+    ]
+    row = compare(cases(1), contenders, limits(), quiet)["1"]
+    assert [r.reason for r in row.values()] == [
+        "not installed",
+        "not on this device",
+        "failed (RuntimeError: no luck)",
+    ]
+    with pytest.raises(RuntimeError, match="no"):
+        compare(cases(1), [Contender("ours", broken, "ours")], limits(), quiet)
+
+
+def test_the_peak_of_memory_is_seen():
+    def prepare(_):
+        def forward():
+            torch.ones(2**24).sum()  # 64 MiB that are gone when the run ends
+            return torch.zeros(1)
+
+        return Run(forward)
+
+    memory = compare(cases(1), [Contender("big", prepare)], limits(), quiet)["1"]["big"].memory
+    if memory is None:
+        pytest.skip("this system does not tell the peak of a process")
+    assert 0.9 * 2**26 < memory < 3 * 2**26
+
+
+def test_all_chamfer_contenders_compute_the_same():
+    for problem in (chamfer.normal(3, 20, "cpu"), chamfer.jets(3, "cpu")):
+        expected, gradient = None, None
+        for contender in chamfer.contenders():
+            if contender.kind == "limit" or contender.missing("cpu") or contender.name == "KeOps":
+                continue
+            run = contender.prepare(problem)
+            value = run.forward()
+            grad = torch.autograd.grad(value.sum(), run.leaves[0])[0].sum()
+            expected, gradient = (value, grad) if expected is None else (expected, gradient)
+            torch.testing.assert_close(value, expected)
+            torch.testing.assert_close(grad, gradient, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [transport.jets, transport.uniform])
+def test_exact_transport_contenders_compute_the_same(make):
+    problem = make(2, 12, "cpu")
+    everybody = [*transport.jet_contenders(True), *transport.uniform_contenders()]
+    names = {"POT emd2", "network simplex on all cores"}
+    if make is transport.uniform:
+        names |= {"SciPy assignment + gather", "SciPy assignment, solver alone"}
+    expected = transport._ours(0.0)(problem).forward()
+    found = [c for c in everybody if c.name in names]
+    assert len({c.name for c in found}) == len(names)
+    for contender in found:
+        value = contender.prepare(problem).forward()
+        torch.testing.assert_close(value.float(), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_jets_have_the_size_asked_for_and_weights_of_sum_one():
+    for points in (30, 150):
+        pairs = transport.jets(4, points, "cpu")
+        assert pairs.x.shape == (4, points, 2)
+        torch.testing.assert_close(pairs.weight_y.sum(1), torch.ones(4))
+    assert int(scores.hardest(20, 30).ptr.diff().max()) == 30
+
+
+def test_wrong_neighbours_at_an_offset():
+    ours, cdist = chamfer.wrong_neighbours(1000.0)
+    assert ours == 0
+    assert cdist > 0.5
+
+
+@pytest.mark.slow
+def test_a_quick_run_writes_the_tables_and_keeps_the_notes(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="neighbours", quick=True, repeats=1)
+    with path.open("a") as file:
+        file.write("Read this.\n")
+    bench.bench(str(path), which="transport", quick=True, repeats=1, budget=60)
+    text = path.read_text()
+    assert text.endswith("Read this.\n")
+    assert "## Earth mover" in text
+    assert "network simplex" in text
+    assert f"pcgen bench --output {path} --which transport" in text
+    assert machine.versions() in text
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_chamfer_shows_ratios(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="chamfer", quick=True, repeats=1, budget=60)
+    lines = path.read_text().splitlines()
+    row = next(line for line in lines if line.startswith("| B=4, n=30 | "))
+    assert len(row.split("|")) > 4
+    assert any("fastest peer" in line for line in lines)
+
+
+def test_what_cannot_be_used_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="budget: got -1"):
+        bench.bench(str(tmp_path / "b.md"), budget=-1)
+    foreign = tmp_path / "letter.md"
+    foreign.write_text("Dear all")
+    with pytest.raises(FileError, match=r"letter\.md: exists and is not by pcgen bench"):
+        bench.bench(str(foreign))
+    assert foreign.read_text() == "Dear all"
+
+
+def test_numbers_are_short():
+    assert [markdown.number(v) for v in (0.0, 1.5e-5, 0.25, 99.94, 12345.6)] == [
+        "0",
+        "1.5e-05",
+        "0.250",
+        "99.9",
+        "12346",
+    ]
