@@ -41,10 +41,10 @@ def quiet(_):
 
 
 def test_a_cell_that_would_take_too_long_is_not_run():
-    contenders = [Contender("fast", sleeper(0.0), "ours"), Contender("slow", sleeper(0.01))]
-    table = compare(cases(100, 1), contenders, limits(seconds=0.5), quiet)
+    contenders = [Contender("fast", sleeper(0.0), "ours"), Contender("slow", sleeper(0.1))]
+    table = compare(cases(100, 1), contenders, limits(seconds=8), quiet)
     assert list(table) == ["100", "1"]
-    assert 0.01 <= table["1"]["slow"].forward <= table["1"]["slow"].total < 0.5
+    assert 0.1 <= table["1"]["slow"].forward <= table["1"]["slow"].total
     assert table["100"]["slow"].reason.startswith("not run (about")
     assert not table["100"]["fast"].reason
 
