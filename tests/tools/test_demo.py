@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pcgen.tools import cli
+
+
+@pytest.mark.slow
+def test_the_main_job_runs_end_to_end(tmp_path, capsys):
+    """A few steps of training: what is tested is that everything is made, beside its floors."""
+    folder = tmp_path / "demo"
+    assert cli.main(["demo", "--output", str(folder), "--steps", "10", "--number", "80"]) == 0
+    printed = capsys.readouterr().out
+    assert "floor: particles" in printed
+    assert "floor: pixelised" in printed
+    page = (folder / "index.html").read_text()
+    names = ("histograms.png", "events.png", "jets-0.png", "mean-images.png", "jets.html")
+    for name in names:
+        assert name in page
+        assert (folder / name).stat().st_size > 0
+    stored = json.loads((folder / "evaluation.json").read_text())
+    assert stored.keys() == {"latent GAN", "VAE"}
+    # Ten steps teach nothing, and the table must say so.
+    far = [s["name"] for s in stored["VAE"]["scores"] if s["excess"] > 3]
+    assert "W1 girth" in far
+    assert "far from the floor in" in page
+
+    for name in ("jets-latent-gan", "jets-latent-gan.h5"):
+        assert cli.main(["info", str(folder / name)]) == 0
+    assert "recipe" in capsys.readouterr().out

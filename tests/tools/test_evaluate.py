@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from pcgen import clouds as pc
+from pcgen.datasets import sample_jets
+from pcgen.io import JETS, write_clouds
+from pcgen.schema import Quantity, Schema
+from pcgen.tools import cli
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Real jets, other real jets, and the first with their energies halved."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    jets = sample_jets("all").read(0, 300)
+    write_clouds(folder / "real.h5", pc.select(jets, slice(0, 200)), JETS)
+    other = pc.select(jets, slice(200, 300))
+    write_clouds(folder / "other.h5", other, JETS)
+    write_clouds(folder / "soft.h5", pc.replace(other, weight=other.weight / 2), JETS)
+    return folder
+
+
+def evaluate(folder, name, *options):
+    words = ["evaluate", str(folder / "real.h5"), str(folder / name), "--split", "all"]
+    return cli.main([*words, "--repeats", "3", "--subset", "10", *options])
+
+
+def test_scores_are_printed_and_stored_beside_their_floors(files, tmp_path, capsys):
+    assert evaluate(files, "other.h5", "--output", str(tmp_path / "out")) == 0
+    printed = capsys.readouterr().out
+    assert "real vs real (floor)" in printed
+    assert "W1 mass [GeV]" in printed
+    stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())["other"]
+    scores = {score["name"]: score for score in stored["scores"]}
+    assert {"W1 mass", "W1 pt", "W1 girth", "W1 multiplicity", "W1 point pt"} <= scores.keys()
+    assert {"COV-EMD", "MMD-CD", "1-NNA-EMD"} <= scores.keys()
+    assert all(math.isfinite(score["floor"]) for score in scores.values())
+    assert stored["events"] == 100
+    assert "W1 mass" in (tmp_path / "out" / "table.txt").read_text()
+    assert (tmp_path / "out" / "histograms.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_half_the_energy_is_seen_in_mass_and_pt(files):
+    assert evaluate(files, "soft.h5") == 0
+    stored = json.loads((files / "soft-evaluation" / "evaluation.json").read_text())["soft"]
+    excess = {score["name"]: score["excess"] for score in stored["scores"]}
+    assert excess["W1 pt"] > 10
+    assert excess["W1 mass"] > 3
+    assert abs(excess["W1 girth"]) < 5
+
+
+def test_other_units_are_refused(files, tmp_path, capsys):
+    axes = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi))
+    schema = Schema(axes, weight=Quantity("pt", "MeV"))
+    path = tmp_path / "mev.h5"
+    write_clouds(path, pc.make(torch.zeros(2, 2), [2], weight=torch.ones(2)), schema)
+    assert cli.main(["evaluate", str(files / "real.h5"), str(path), "--split", "all"]) == 1
+    assert "weight are [('pt', 'MeV')], expected" in capsys.readouterr().err
+
+
+def test_a_missing_file_and_a_bad_folder_are_one_line(files, tmp_path, capsys):
+    assert evaluate(files, "nothing.h5") == 1
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert evaluate(files, "other.h5", "--output", str(blocked / "below")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "nothing.h5" in lines[0]
+    assert "cannot make the folder" in lines[1]
