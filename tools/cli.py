@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
     "info": ("pcgen.tools.info:info", "say what is in a file, a run or a checkpoint"),
+    "bench": ("pcgen.tools.bench:bench", "time our distances beside other packages"),
     "demo": ("pcgen.tools.demo:demo", "the main job, end to end, on the shipped jets"),
 }
 
