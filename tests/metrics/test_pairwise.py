@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, FileError
-from pcgen.metrics import pairwise
+from pcgen.metrics import chamfer_distance, earth_mover_distance, pairwise
 
 
 def centroid_distance(a, b, scale=1.0):
@@ -143,6 +144,13 @@ def test_processes_and_devices_do_not_change_the_matrix(tmp_path):
     assert torch.equal(pairwise(distance, a, b, tile=4, devices=["cpu"]), expected)
     with pytest.raises(ArgumentError, match="no_distance: got clouds"):
         pairwise(no_distance, a, tile=1, processes=2)
+
+
+@pytest.mark.parametrize("make", [chamfer_distance, earth_mover_distance])
+def test_our_distances_can_be_given_to_other_processes(make):
+    a = clouds([3, 2, 4])
+    distance = make((2.0, None))
+    assert torch.equal(pairwise(pickle.loads(pickle.dumps(distance)), a), pairwise(distance, a))
 
 
 def test_what_cannot_be_used_is_refused():
