@@ -8,30 +8,37 @@ can be options of a command and part of a checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
+from pcgen.errors import ArgumentError
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.cardinality import Cardinality
 from pcgen.models.latent import LatentModel
-from pcgen.models.latent_gan import LatentGAN
+from pcgen.models.latent_gan import LatentGAN, Penalty
 from pcgen.models.mixture import Mixture
 from pcgen.models.whitening import Whitening
 from pcgen.nn import MLP, EPiCEncoder, SetDecoder
-from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
+from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
+from pcgen.objectives.penalties import r1, wgan_gp
+from pcgen.objectives.reconstruction import EarthMoverLoss
 from pcgen.recipes import ranked, terms
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
+GAMES: dict[str, tuple[Game, Penalty]] = {
+    "r1": (NON_SATURATING, r1),
+    "wgan-gp": (WASSERSTEIN, wgan_gp),
+}
 _GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
 
 
 def jets_autoencoder(
     latent_dim: int = 16,
     hidden: int = 64,
-    layers: int = 3,
+    layers: int = 2,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
@@ -50,7 +57,7 @@ def jets_autoencoder(
 def jets_vae(
     latent_dim: int = 16,
     hidden: int = 64,
-    layers: int = 3,
+    layers: int = 2,
     beta: float = 0.01,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
@@ -75,16 +82,17 @@ def jets_vae(
 def jets_latent_gan(
     latent_dim: int = 16,
     hidden: int = 64,
-    layers: int = 3,
+    layers: int = 2,
     width: int = 128,
-    share: float = 0.6,
-    critic_steps: int = 5,
-    penalty: float = 1.0,
-    noise: float = 0.001,
+    share: float = 0.5,
+    game: Literal["r1", "wgan-gp"] = "r1",
+    penalty: float = 0.5,
+    critic_steps: int = 1,
+    noise: float = 0.0,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> LatentModel:
-    """Latent GAN of jets: a WGAN-GP on the codes of an autoencoder, given class and jet p_T.
+    """Latent GAN of jets: a GAN on the codes of an autoencoder, given class and jet p_T.
 
     Args:
         latent_dim: Numbers in the code of a jet.
@@ -92,27 +100,43 @@ def jets_latent_gan(
         layers: EPiC layers of the decoder; the encoder has one less.
         width: Width of the three hidden layers of generator and critic.
         share: Fraction of the steps that the autoencoder gets.
-        critic_steps: Steps of the critic per step of the generator.
+        game: r1, the non-saturating game with a penalty at real codes, or wgan-gp, the Wasserstein
+            game with a penalty in between, customarily with penalty 10 and critic_steps 5.
         penalty: Factor of the gradient penalty.
-        noise: Factor of the Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        critic_steps: Steps of the critic per step of the generator.
+        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
         schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+
+    Raises:
+        ArgumentError: an unknown game.
     """
+    if game not in GAMES:
+        raise ArgumentError(f"game: got {game!r}, expected one of {', '.join(GAMES)}")
     autoencoder = _smooth(latent_dim, hidden, layers, noise, recentre, schema)
     conditions = autoencoder.standardize.condition_features
     generator, critic = (
         MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
     )
-    prior = LatentGAN(generator, critic, latent_dim, strength=penalty, critic_steps=critic_steps)
+    rules, regulariser = GAMES[game]
+    prior = LatentGAN(
+        generator,
+        critic,
+        latent_dim,
+        game=rules,
+        penalty=regulariser,
+        strength=penalty,
+        critic_steps=critic_steps,
+    )
     return LatentModel(autoencoder, prior, Whitening(latent_dim, conditions), share=share)
 
 
 def jets_latent_mixture(
     latent_dim: int = 16,
     hidden: int = 64,
-    layers: int = 3,
+    layers: int = 2,
     components: int = 32,
-    noise: float = 0.001,
+    noise: float = 0.0,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> LatentModel:
@@ -190,18 +214,14 @@ def _autoencoder(
         encoder=encoder,
         latent=latent(encoder.out_channels, latent_dim),
         decoder=decoder,
-        reconstruction=_reconstruction(meaning, standardize),
+        reconstruction=_reconstruction(standardize),
         recentre=recentre,
     )
 
 
-def _reconstruction(meaning: Schema, standardize: Standardize) -> dict[str, Distance]:
-    found: dict[str, Distance] = {
+def _reconstruction(standardize: Standardize) -> dict[str, Distance]:
+    return {
         "emd": EarthMoverLoss(standardize=standardize),
+        "sliced": terms.sliced,
         "shape": terms.shape,
     }
-    if meaning.weight is not None:
-        found["spectrum"] = Scaled(0.3, terms.spectrum)
-    if meaning.features:
-        found["chamfer"] = Scaled(0.3, ChamferLoss(standardize=standardize))
-    return found

@@ -15,11 +15,14 @@ from torch_geometric.data import Batch
 import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
-from pcgen.errors import DataError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES
+from pcgen.models.latent_gan import LatentGAN
+from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN
+from pcgen.objectives.penalties import r1, wgan_gp
+from pcgen.recipes import RECIPES, jets_latent_gan
 from pcgen.schema import Quantity, Schema
 from pcgen.training import Reports, train
 
@@ -123,6 +126,20 @@ def test_arguments_are_plain_and_all_described(name: str) -> None:
     for argument in defaults:
         assert f"    {argument}: " in text
     assert recipe().schema == JETS
+
+
+def test_latent_gans_of_both_games() -> None:
+    wasserstein = jets_latent_gan(game="wgan-gp", penalty=10.0, critic_steps=5, **SMALL)
+    prior = wasserstein.prior
+    assert isinstance(prior, LatentGAN)
+    assert (prior.game, prior.penalty, prior.strength) == (WASSERSTEIN, wgan_gp, 10.0)
+    repeats = {phase.name: phase.repeat for phase in wasserstein.phases()}
+    assert (repeats["critic"], repeats["generator"]) == (5, 1)
+    other = jets_latent_gan(**SMALL).prior
+    assert isinstance(other, LatentGAN)
+    assert (other.game, other.penalty) == (NON_SATURATING, r1)
+    with pytest.raises(ArgumentError, match="game: got 'chess', expected one of r1, wgan-gp"):
+        RECIPES["jets-latent-gan"](game="chess")
 
 
 def test_a_schema_that_is_none_is_refused() -> None:

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.metrics.observables import mass, transverse_momentum
-from pcgen.recipes.terms import shape, spectrum
+from pcgen.recipes.terms import shape, sliced
 
 
 def clouds(sizes: list[int], seed: int) -> Batch:
@@ -32,31 +32,48 @@ def clouds(sizes: list[int], seed: int) -> Batch:
 
 @given(sizes=st.lists(st.integers(0, 7), min_size=1, max_size=6), seed=st.integers(0, 99))
 @settings(max_examples=30)
-def test_spectrum_is_the_earth_movers_distance_on_a_line(sizes: list[int], seed: int) -> None:
-    a, b = clouds(sizes, seed), clouds(sizes, seed + 1)
-    found = spectrum(a, b)
+def test_sliced_is_the_earth_movers_distance_on_a_line(sizes: list[int], seed: int) -> None:
+    a, b = (
+        cl.replace(side, pos=side.x[:, :1], x=None)
+        for side in (clouds(sizes, seed), clouds(sizes, seed + 1))
+    )
+    found = sliced(a, b, lines=3)
     for i, n in enumerate(sizes):
-        expected = wasserstein_distance(a[i].x[:, -1], b[i].x[:, -1]) if n else 0.0
+        expected = wasserstein_distance(a[i].pos[:, 0], b[i].pos[:, 0]) if n else 0.0
         assert found[i].item() == pytest.approx(expected, abs=1e-6)
     turned = torch.cat([torch.arange(s, e).flip(0) for s, e in zip(a.ptr, a.ptr[1:], strict=False)])
-    torch.testing.assert_close(spectrum(cl.replace(a, x=a.x[turned]), b), found)
+    torch.testing.assert_close(sliced(cl.replace(a, pos=a.pos[turned]), b), found)
+
+
+def test_a_shift_costs_its_mean_projection() -> None:
+    """Along random lines of the plane a shift v is seen as |v| 2/π long, of space as |v|/2."""
+    for dimensions, seen in ((2, 2 / torch.pi), (3, 0.5)):
+        real = cl.make(torch.randn(9, dimensions), [4, 5])
+        moved = cl.replace(real, pos=real.pos + 3.0 * torch.eye(dimensions)[0])
+        torch.testing.assert_close(
+            sliced(moved, real, lines=50_000), torch.full((2,), 3.0 * seen), rtol=0.02, atol=0
+        )
 
 
 def test_terms_have_gradients_that_pull_the_right_way() -> None:
     real = clouds([5, 0, 3], 0)
-    for term, name in ((spectrum, "x"), (shape, "pos")):
+    for term, name in ((sliced, "x"), (sliced, "pos"), (shape, "pos")):
         value = (2.0 * real[name]).requires_grad_(True)
+        torch.manual_seed(0)
         term(cl.replace(real, **{name: value}), real).sum().backward()
         assert value.grad is not None
         with torch.no_grad():
             stepped = value - 1e-3 * value.grad
-        after = term(cl.replace(real, **{name: stepped}), real).sum()
-        assert after < term(cl.replace(real, **{name: value.detach()}), real).sum()
+        losses = []
+        for points in (stepped, value.detach()):
+            torch.manual_seed(0)  # the same lines
+            losses.append(term(cl.replace(real, **{name: points}), real).sum())
+        assert losses[0] < losses[1]
 
 
-def test_spectrum_refuses_other_sizes() -> None:
+def test_sliced_refuses_other_sizes() -> None:
     with pytest.raises(ArgumentError, match="clouds of different sizes"):
-        spectrum(clouds([2, 1], 0), clouds([1, 2], 0))
+        sliced(clouds([2, 1], 0), clouds([1, 2], 0))
 
 
 def test_clouds_of_equal_shape_have_equal_mass() -> None:
