@@ -32,6 +32,8 @@ GRID = "eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25"
 """25 x 25 cells over the jet, as in the jet-image literature (arXiv:1511.05190)."""
 
 RECIPES = {"latent GAN": "jets-latent-gan", "VAE": "jets-vae"}
+STAGES = {"latent GAN": 2, "VAE": 1}
+"""A latent GAN trains an autoencoder first, which gets half of the steps."""
 
 PARTICLES, PIXELS = "floor: particles", "floor: pixelised"
 
@@ -49,7 +51,7 @@ def demo(
         output: Folder for everything that is made; index.html shows it all. A second call goes on
             where the first was interrupted.
         number: Jets to generate with each model.
-        steps: Training steps of each model.
+        steps: Training steps of the VAE, and of each of the two stages of the latent GAN.
         seed: Seed of everything random.
     """
     start, console = time.monotonic(), Console()
@@ -60,7 +62,8 @@ def demo(
     convert(str(images), str(cells), jitter=True, seed=seed)
     for name, recipe in RECIPES.items():
         console.rule(f"2. {name}: train on the clouds, generate {number} jets")
-        train(recipe, {}, data=[str(cells)], output=str(folder / recipe), steps=steps, seed=seed)
+        total = steps * STAGES[name]
+        train(recipe, {}, data=[str(cells)], output=str(folder / recipe), steps=total, seed=seed)
         sample(str(folder / recipe), str(_generated(folder, recipe)), number=number, seed=seed)
     console.rule("3. judge, beside the floors")
     grid = Grid.parse(GRID, sample_jets().schema.axes)
@@ -157,7 +160,9 @@ def _page(
     views.append(report.link("jets.html", "Turn these jets in the browser."))
     views.append(report.figure("events.png", "Further events."))
     curves = [
-        report.figure(f"{recipe}-curves.png", f"Losses of the {name}, {steps} steps.")
+        report.figure(
+            f"{recipe}-curves.png", f"Losses of the {name}, {steps * STAGES[name]} steps."
+        )
         for name, recipe in RECIPES.items()
     ]
     sections = {
