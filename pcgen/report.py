@@ -100,7 +100,7 @@ def text_table(
     header, rows = comparison(evaluations, floors)
     table = Table(title=title or None, title_justify="left")
     for k, name in enumerate(header):
-        table.add_column(name, justify="right" if k else "left", no_wrap=True)
+        table.add_column(name, justify="right" if k else "left", no_wrap=not k, overflow="fold")
     for name, cells in rows:
         shown = [f"[bold]{text}[/]" if far else text for text, far in cells]
         table.add_row(escape(name), *shown)
