@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,36 +18,20 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.codes import CodeBook, Codes, Encoded
 from pcgen.models.request import resolve
 from pcgen.models.whitening import Whitening
-
-
-class Encoded(NamedTuple):
-    """What a prior sees of clouds.
-
-    Attributes:
-        code: Whitened codes [B, Z].
-        condition: Standardised condition [B, K]: y, one-hot class, log n.
-        label: Class [B], None where the schema has none.
-    """
-
-    code: Tensor
-    condition: Tensor
-    label: Tensor | None
-
-
-Encode = Callable[[Batch], Encoded]
 
 
 class Prior(nn.Module, ABC):
     """p(code | condition), over whitened codes."""
 
     @abstractmethod
-    def phases(self, encode: Encode) -> Sequence[Phase]:
+    def phases(self, codes: Codes) -> Sequence[Phase]:
         """Who learns how; ``begin`` and ``end`` are fractions of the prior's share of the run.
 
         Args:
-            encode: Clouds in physical units to codes, by the trained autoencoder, as it stands.
+            codes: Codes by the trained autoencoder, as it stands.
         """
 
     @abstractmethod
@@ -64,6 +48,7 @@ class LatentModel(GenerativeModel):
         autoencoder: Trained first, then frozen and in evaluation mode.
         prior: Trained afterwards.
         whitening: Of the codes; found in between.
+        book: Codes of the training split, for the prior to learn from.
         share: Fraction of the run's steps that the autoencoder gets.
     """
 
@@ -72,6 +57,7 @@ class LatentModel(GenerativeModel):
         autoencoder: Autoencoder,
         prior: Prior,
         whitening: Whitening,
+        book: CodeBook,
         *,
         share: float = 0.6,
     ) -> None:
@@ -79,7 +65,8 @@ class LatentModel(GenerativeModel):
         if not 0.0 < share < 1.0:
             raise ArgumentError(f"LatentModel: got share {share}, expected 0 < share < 1")
         self.schema = autoencoder.schema
-        self.autoencoder, self.prior, self.whitening = autoencoder, prior, whitening
+        self.autoencoder, self.prior = autoencoder, prior
+        self.whitening, self.book = whitening, book
         self.share = share
 
     def phases(self) -> Sequence[Phase]:
@@ -89,22 +76,32 @@ class LatentModel(GenerativeModel):
             dataclasses.replace(phase, begin=share * phase.begin, end=share * phase.end)
             for phase in self.autoencoder.phases()
         ]
-        whiten = Phase("whitening", (self.whitening,), None, begin=share, prepare=self._fit_codes)
+        look = Phase("codes", (self.whitening, self.book), None, begin=share, prepare=self._look)
         second = [
             dataclasses.replace(
                 phase,
                 begin=share + (1 - share) * phase.begin,
                 end=share + (1 - share) * phase.end,
             )
-            for phase in self.prior.phases(self.encode)
+            for phase in self.prior.phases(self)
         ]
-        return (*first, whiten, *second)
+        return (*first, look, *second)
 
     @torch.no_grad()
     def encode(self, clouds: Batch) -> Encoded:
         """Whitened codes of clouds in physical units, and what the prior knows of them."""
         code, condition = self._codes(clouds)
         label = clouds.label if self.schema.labels else None
+        return Encoded(self.whitening(code, condition), condition, label)
+
+    @torch.no_grad()
+    def draw(self, clouds: Batch) -> Encoded:
+        """Codes of as many training clouds: of these, or where all are known of random ones."""
+        if not self.book.complete:
+            return self.encode(clouds)
+        code, condition = self.book.draw(clouds.num_graphs)
+        start, classes = len(self.schema.condition), len(self.schema.labels)
+        label = condition[:, start : start + classes].argmax(1) if classes else None
         return Encoded(self.whitening(code, condition), condition, label)
 
     @torch.no_grad()
@@ -125,9 +122,8 @@ class LatentModel(GenerativeModel):
         code = self.prior.sample(condition, drawn.label, generator)
         return model.decode(self.whitening.inverse(code, condition), drawn, generator)
 
-    def _fit_codes(self, batches: Iterable[Batch]) -> None:
-        codes: Iterator[tuple[Tensor, Tensor]] = (self._codes(clouds) for clouds in batches)
-        self.whitening.fit(codes)
+    def _look(self, batches: Iterable[Batch]) -> None:
+        self.whitening.fit(self.book.keep(self._codes(clouds) for clouds in batches))
 
     def _codes(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and conditions [B, K], without the noise of training."""

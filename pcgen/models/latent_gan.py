@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.models.base import Phase
+from pcgen.models.codes import Codes
 from pcgen.models.drawing import normal
-from pcgen.models.latent import Encode, Prior
+from pcgen.models.latent import Prior
 from pcgen.objectives.adversarial import WASSERSTEIN, Game
 from pcgen.objectives.penalties import wgan_gp
 
@@ -57,14 +58,16 @@ class LatentGAN(Prior):
         self.game, self.penalty, self.strength = game, penalty, strength
         self.critic_steps = critic_steps
 
-    def phases(self, encode: Encode) -> Sequence[Phase]:
+    def phases(self, codes: Codes) -> Sequence[Phase]:
         """The critic ``critic_steps`` times, then the generator once."""
 
         def critic_loss(clouds: Batch) -> dict[str, Tensor]:
-            return self.critic_loss(*encode(clouds)[:2])
+            seen = codes.draw(clouds)
+            return self.critic_loss(seen.code, seen.condition)
 
         def generator_loss(clouds: Batch) -> dict[str, Tensor]:
-            return self.generator_loss(*encode(clouds)[:2])
+            seen = codes.draw(clouds)
+            return self.generator_loss(seen.code, seen.condition)
 
         return (
             Phase("critic", (self.critic,), critic_loss, repeat=self.critic_steps),

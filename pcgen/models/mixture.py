@@ -26,8 +26,9 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.base import Phase
+from pcgen.models.codes import Codes, Encoded
 from pcgen.models.drawing import normal, uniform
-from pcgen.models.latent import Encode, Encoded, Prior
+from pcgen.models.latent import Prior
 
 
 class Mixture(Prior):
@@ -67,11 +68,11 @@ class Mixture(Prior):
         self.register_buffer("mean", torch.zeros(kinds, components, size))
         self.register_buffer("covariance", torch.eye(size).repeat(kinds, components, 1, 1))
 
-    def phases(self, encode: Encode) -> Sequence[Phase]:
+    def phases(self, codes: Codes) -> Sequence[Phase]:
         """Fitted in one pass over the training split, without steps."""
 
         def prepare(batches: Iterable[Batch]) -> None:
-            self.fit(encode(clouds) for clouds in batches)
+            self.fit(codes.encode(clouds) for clouds in batches)
 
         return (Phase("mixture", (self,), None, prepare=prepare),)
 

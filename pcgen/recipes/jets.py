@@ -1,8 +1,9 @@
 """Recipes for jets: particles or calorimeter cells around the jet axis, given class and jet p_T.
 
 The parts are the same in all of them: an EPiC encoder, a decoder of EPiC layers on ranked points,
-and a loss of three terms (see :mod:`pcgen.recipes.terms`). Arguments are plain values, so that they
-can be options of a command and part of a checkpoint.
+and a reconstruction loss of four terms: the earth mover's distance of the energy, Chamfer's of the
+points, and the two of :mod:`pcgen.recipes.terms`. Arguments are plain values, so that they can be
+options of a command and part of a checkpoint.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from pcgen.errors import ArgumentError
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.cardinality import Cardinality
-from pcgen.models.latent import LatentModel
+from pcgen.models.codes import CodeBook
+from pcgen.models.latent import LatentModel, Prior
 from pcgen.models.latent_gan import LatentGAN, Penalty
 from pcgen.models.mixture import Mixture
 from pcgen.models.whitening import Whitening
 from pcgen.nn import MLP, EPiCEncoder, SetDecoder
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
 from pcgen.objectives.penalties import r1, wgan_gp
-from pcgen.objectives.reconstruction import EarthMoverLoss
+from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import ranked, terms
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
@@ -58,7 +60,7 @@ def jets_vae(
     latent_dim: int = 16,
     hidden: int = 64,
     layers: int = 2,
-    beta: float = 0.01,
+    beta: float = 0.003,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
@@ -86,7 +88,7 @@ def jets_latent_gan(
     width: int = 128,
     share: float = 0.5,
     game: Literal["r1", "wgan-gp"] = "r1",
-    penalty: float = 0.5,
+    penalty: float = 5.0,
     critic_steps: int = 1,
     noise: float = 0.0,
     recentre: bool = True,
@@ -128,7 +130,7 @@ def jets_latent_gan(
         strength=penalty,
         critic_steps=critic_steps,
     )
-    return LatentModel(autoencoder, prior, Whitening(latent_dim, conditions), share=share)
+    return _latent(autoencoder, prior, latent_dim, share)
 
 
 def jets_latent_mixture(
@@ -157,7 +159,13 @@ def jets_latent_mixture(
     continuous = [*range(len(meaning.condition)), channels - 1]
     prior = Mixture(latent_dim, continuous, classes=len(meaning.labels), components=components)
     # Fitted in one pass and without steps: the last twentieth of the run costs no time.
-    return LatentModel(autoencoder, prior, Whitening(latent_dim, channels), share=0.95)
+    return _latent(autoencoder, prior, latent_dim, 0.95)
+
+
+def _latent(autoencoder: Autoencoder, prior: Prior, latent_dim: int, share: float) -> LatentModel:
+    conditions = autoencoder.standardize.condition_features
+    whitening, book = Whitening(latent_dim, conditions), CodeBook(latent_dim, conditions)
+    return LatentModel(autoencoder, prior, whitening, book, share=share)
 
 
 def _smooth(
@@ -222,6 +230,7 @@ def _autoencoder(
 def _reconstruction(standardize: Standardize) -> dict[str, Distance]:
     return {
         "emd": EarthMoverLoss(standardize=standardize),
+        "chamfer": Scaled(0.3, ChamferLoss(standardize=standardize)),
         "sliced": terms.sliced,
         "shape": terms.shape,
     }

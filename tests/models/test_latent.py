@@ -14,7 +14,8 @@ from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.base import Phase
 from pcgen.models.cardinality import Cardinality
-from pcgen.models.latent import Encode, LatentModel, Prior
+from pcgen.models.codes import CodeBook, Codes
+from pcgen.models.latent import LatentModel, Prior
 from pcgen.models.mixture import Mixture
 from pcgen.models.whitening import Whitening
 from pcgen.nn import EPiCEncoder, SetDecoder
@@ -36,14 +37,14 @@ class Standard(Prior):
         self.shift = nn.Parameter(torch.zeros(code_channels))
         self.seen: list[Tensor] = []
 
-    def phases(self, encode: Encode) -> Sequence[Phase]:
+    def phases(self, codes: Codes) -> Sequence[Phase]:
         def loss(clouds: Batch) -> dict[str, Tensor]:
-            code = encode(clouds).code
+            code = codes.draw(clouds).code
             assert not code.requires_grad
             return {"square": (code - self.shift).square().mean()}
 
         def prepare(batches: Iterable[Batch]) -> None:
-            self.seen = [encode(clouds).code for clouds in batches]
+            self.seen = [codes.encode(clouds).code for clouds in batches]
 
         return (
             Phase("look", (self,), None, prepare=prepare),
@@ -83,7 +84,9 @@ def jets(number: int = 64, schema: Schema = JETS) -> Batch:
     )
 
 
-def model(prior: Prior | None = None, schema: Schema = JETS, share: float = 0.6) -> LatentModel:
+def model(
+    prior: Prior | None = None, schema: Schema = JETS, share: float = 0.6, capacity: int = 100
+) -> LatentModel:
     standardize = Standardize(schema)
     points, condition = standardize.point_features, standardize.condition_features
     autoencoder = Autoencoder(
@@ -102,7 +105,10 @@ def model(prior: Prior | None = None, schema: Schema = JETS, share: float = 0.6)
         ),
         reconstruction={"chamfer": ChamferLoss()},
     )
-    return LatentModel(autoencoder, prior or Standard(3), Whitening(3, condition), share=share)
+    book = CodeBook(3, condition, capacity=capacity)
+    return LatentModel(
+        autoencoder, prior or Standard(3), Whitening(3, condition), book, share=share
+    )
 
 
 def test_the_prior_begins_where_the_autoencoder_ends() -> None:
@@ -111,13 +117,13 @@ def test_the_prior_begins_where_the_autoencoder_ends() -> None:
         "standardize",
         "cardinality",
         "reconstruction",
-        "whitening",
+        "codes",
         "look",
         "shift",
     ]
     spans = {name: (phase.begin, phase.end) for name, phase in phases.items()}
     assert spans["reconstruction"] == pytest.approx((0.0, 0.6))
-    assert spans["whitening"][0] == 0.6
+    assert spans["codes"][0] == 0.6
     assert spans["shift"] == pytest.approx((0.8, 1.0))
 
 
@@ -161,6 +167,37 @@ def test_codes_are_those_of_evaluation_whatever_the_mode() -> None:
     assert not latent.autoencoder.training
     assert first.label is not None
     assert torch.equal(first.label, clouds.label)
+
+
+@pytest.mark.parametrize("capacity", [64, 63])
+def test_codes_to_learn_from_are_those_of_the_training_split(capacity: int) -> None:
+    clouds, latent = jets(64), model(capacity=capacity)
+    for phase in latent.phases()[:4]:
+        if phase.prepare is not None:
+            phase.prepare([cl.select(clouds, slice(0, 40)), cl.select(clouds, slice(40, 64))])
+    assert latent.book.complete == (capacity == 64)
+    known, few = latent.encode(clouds), cl.select(clouds, slice(5, 15))
+    drawn = latent.draw(few)
+    assert drawn.label is not None
+    assert known.label is not None
+    if not latent.book.complete:
+        # Too many to be kept: those of the batch.
+        torch.testing.assert_close(drawn.code, latent.encode(few).code)
+        return
+    assert len(drawn.code) == 10
+    apart = torch.cdist(drawn.code, known.code)
+    assert apart.min(1).values.max() < 1e-4
+    row = apart.argmin(1)
+    assert len(row.unique()) > 3
+    torch.testing.assert_close(drawn.condition, known.condition[row])
+    assert torch.equal(drawn.label, known.label[row])
+    # As kept in a checkpoint.
+    other = model(capacity=capacity)
+    other.load_state_dict(latent.state_dict())
+    torch.manual_seed(1)
+    first = latent.draw(few).code
+    torch.manual_seed(1)
+    assert torch.equal(other.draw(few).code, first)
 
 
 def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:

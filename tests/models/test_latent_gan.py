@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.models.latent import Encoded
+from pcgen.models.codes import Encoded
 from pcgen.models.latent_gan import LatentGAN
 from pcgen.objectives.adversarial import NON_SATURATING, RELATIVISTIC
 from pcgen.objectives.penalties import r1
@@ -36,6 +36,18 @@ class Deep(Linear):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.head(super().forward(x, y))
+
+
+class Source:
+    """Codes from a function."""
+
+    def __init__(self, function: Callable[[], Encoded]) -> None:
+        self.function = function
+
+    def encode(self, clouds: Batch) -> Encoded:
+        return self.function()
+
+    draw = encode
 
 
 def test_losses_of_a_linear_critic_are_those_of_the_paper() -> None:
@@ -67,7 +79,7 @@ def test_other_games_and_penalties_take_its_place(game: object) -> None:
 def test_phases_and_their_gradients() -> None:
     gan = LatentGAN(Deep(2, 1, 2), Deep(2, 1, 1), 2, critic_steps=3)
     part = Encoded(torch.randn(20, 2), torch.randn(20, 1), None)
-    critic, generator = gan.phases(lambda clouds: part)
+    critic, generator = gan.phases(Source(lambda: part))
     clouds = cl.make(torch.zeros(0, 2), [])
     assert (critic.name, critic.repeat) == ("critic", 3)
     assert (generator.name, generator.repeat) == ("generator", 1)
@@ -91,8 +103,7 @@ def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
         return sign * size + 0.1 * torch.randn(number, 1, generator=generator), size
 
     gan = LatentGAN(Deep(1, 1, 1), Deep(1, 1, 1), 1, strength=0.3)
-    encode = partial(_encode, lambda: batch(128))
-    phases = gan.phases(encode)
+    phases = gan.phases(Source(lambda: Encoded(*batch(128), None)))
     adam = [torch.optim.Adam(p.parameters(), 5e-3, betas=(0.5, 0.9)) for p in phases]
     empty = cl.make(torch.zeros(0, 2), [])
     for _ in range(200):
@@ -108,12 +119,6 @@ def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
         assert (made.abs() < size / 2).float().mean() < 0.15
         assert 0.4 < (made > 0).float().mean() < 0.6
         assert made.abs().mean().item() == pytest.approx(size, rel=0.25)
-
-
-def _encode(draw: object, clouds: Batch) -> Encoded:
-    assert callable(draw)
-    code, condition = draw()
-    return Encoded(code, condition, None)
 
 
 def test_equal_seeds_give_equal_codes() -> None:

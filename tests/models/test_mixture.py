@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.latent import Encoded
+from pcgen.models.codes import Encoded
 from pcgen.models.mixture import Mixture
 
 
