@@ -14,21 +14,29 @@ Conventions of other packages are presets, because they differ by factors, roots
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.points import Period, check_points, square
-from pcgen.ops.search import search
-from pcgen.ops.segments import owners, segment_sum
+from pcgen.errors import ArgumentError
+from pcgen.ops.points import Period
+from pcgen.ops.sides import Empty, Pair, Reduction, Sides
 
-Reduction = Literal["mean", "sum"]
-Sides = Literal["both", "x", "y"]
-Empty = float | Literal["raise", "nan"]
+__all__ = [
+    "Empty",
+    "Period",
+    "Reduction",
+    "Sides",
+    "achlioptas",
+    "chamfer",
+    "density_aware",
+    "f_score",
+    "kaolin",
+    "open3d",
+    "pointflow",
+    "pytorch3d",
+]
 
 
 def chamfer(
@@ -73,14 +81,12 @@ def chamfer(
     """
     _check_option("reduction", reduction, ("mean", "sum"))
     _check_option("sides", sides, ("both", "x", "y"))
-    lengths = check_points(x, y, ptr_x, ptr_y, period)
-    pair = _Side.of("x", x, ptr_x, weight_x), _Side.of("y", y, ptr_y, weight_y)
-    value = pair[0].points.new_zeros(len(ptr_x) - 1)
-    for name, source, target in (("x", *pair), ("y", *pair[::-1])):
-        if sides in ("both", name):
-            distance, _ = _to_nearest(source, target, lengths)
-            value = value + source.reduce(distance if squared else _root(distance), reduction)
-    return _where_paired(value, *pair, empty)
+    pair = Pair.of(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    value = pair.x.points.new_zeros(len(ptr_x) - 1)
+    for match in pair.matches(sides):
+        distance = match.squared if squared else _root(match.squared)
+        value = value + match.source.reduce(distance, reduction)
+    return pair.settle(value, empty)
 
 
 pytorch3d = partial(chamfer, squared=True, reduction="mean", sides="both", empty=0.0)
@@ -153,16 +159,15 @@ def density_aware(
     """
     if not alpha > 0:
         raise ArgumentError(f"alpha: got {alpha}, expected a positive number")
-    lengths = check_points(x, y, ptr_x, ptr_y, period)
-    pair = _Side.of("x", x, ptr_x), _Side.of("y", y, ptr_y)
-    value = pair[0].points.new_zeros(len(ptr_x) - 1)
-    for source, target in (pair, pair[::-1]):
-        squared, index = _to_nearest(source, target, lengths)
+    pair = Pair.of(x, y, ptr_x, ptr_y, None, None, period)
+    value = pair.x.points.new_zeros(len(ptr_x) - 1)
+    for source, target, squared, row in pair.matches():
         found = target.occupied[source.owner].long()
-        count = found.new_zeros(max(len(target.points), 1)).index_add(0, index, found)
-        share = (source.total / target.total.clamp(min=1))[source.owner] / count[index].clamp(min=1)
+        count = found.new_zeros(max(len(target.points), 1)).index_add(0, row, found)
+        ratio = source.total / target.total.clamp(min=1)
+        share = ratio[source.owner] / count[row].clamp(min=1)
         value = value + source.reduce(1 - share * (-alpha * squared).exp(), "mean") / 2
-    return _where_paired(value, *pair, empty)
+    return pair.settle(value, empty)
 
 
 def f_score(
@@ -190,91 +195,11 @@ def f_score(
     """
     if not threshold >= 0:
         raise ArgumentError(f"threshold: got {threshold}, expected a distance >= 0")
-    lengths = check_points(x, y, ptr_x, ptr_y, period)
-    pair = _Side.of("x", x.detach(), ptr_x, weight_x), _Side.of("y", y.detach(), ptr_y, weight_y)
-    parts = []
-    for source, target in (pair, pair[::-1]):
-        squared, _ = _to_nearest(source, target, lengths)
-        parts.append(source.reduce((squared <= threshold**2).to(squared.dtype), "mean").detach())
-    precision, recall = parts
+    pair = Pair.of(x.detach(), y.detach(), ptr_x, ptr_y, weight_x, weight_y, period)
+    near = [(m.source, (m.squared <= threshold**2).to(m.squared.dtype)) for m in pair.matches()]
+    precision, recall = (source.reduce(value, "mean").detach() for source, value in near)
     score = 2 * precision * recall / (precision + recall).clamp(min=1e-30)
-    score = torch.where(pair[0].occupied | pair[1].occupied, score, 1.0)
-    return _where_paired(score, *pair, empty, both_empty=1.0)
-
-
-class _Side(NamedTuple):
-    """One set of clouds: points [N, D], the cloud of each, weights [N], and sums of weights [B]."""
-
-    points: Tensor
-    ptr: Tensor
-    owner: Tensor
-    weight: Tensor | None
-    total: Tensor
-
-    @staticmethod
-    def of(name: str, points: Tensor, ptr: Tensor, weight: Tensor | None = None) -> _Side:
-        half = points.dtype in (torch.float16, torch.bfloat16)
-        points = points.float() if half else points
-        if weight is None:
-            total = (ptr[1:] - ptr[:-1]).to(points.dtype)
-        else:
-            weight = _check_weight(name, weight, points)
-            total = segment_sum(weight, ptr)
-        return _Side(points, ptr, owners(ptr, len(points)), weight, total)
-
-    @property
-    def occupied(self) -> Tensor:
-        """Which clouds have weight [B]."""
-        return self.total > 0
-
-    def reduce(self, value: Tensor, reduction: Reduction) -> Tensor:
-        """Weighted mean or sum over the points of each cloud [B]; 0 for an empty one."""
-        total = segment_sum(value if self.weight is None else value * self.weight, self.ptr)
-        return total if reduction == "sum" else total / torch.where(self.occupied, self.total, 1)
-
-
-def _to_nearest(source: _Side, target: _Side, period: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Squared distance [N] of each source point to its nearest target, and the target's row [N].
-
-    Where the cloud has no target, both are 0 and mean nothing: the cloud's value is replaced.
-    """
-    points, others = source.points, target.points
-    if len(others) == 0:
-        return points.sum(1) * 0, torch.zeros_like(source.owner)
-    index = search(points.detach(), others.detach(), source.ptr, target.ptr, 1, period)[:, 0]
-    index = index.clamp(min=0)
-    return square(points - others[index], period), index
-
-
-def _root(squared: Tensor) -> Tensor:
-    """Square root with gradient 0 at 0."""
-    positive = squared > 0
-    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)
-
-
-def _where_paired(
-    value: Tensor, x: _Side, y: _Side, empty: Empty, *, both_empty: float = 0.0
-) -> Tensor:
-    """``value`` where both clouds have points, and what is agreed upon where not [B]."""
-    alone = x.occupied != y.occupied
-    fill = _check_empty(alone, empty)
-    neither = torch.where(alone, fill, both_empty).to(value.dtype)
-    return torch.where(x.occupied & y.occupied, value, neither)
-
-
-def _check_empty(alone: Tensor, empty: Empty) -> float:
-    if empty == "nan":
-        return float("nan")
-    if isinstance(empty, (int, float)):
-        return float(empty)
-    if empty != "raise":
-        raise ArgumentError(f"empty: got {empty!r}, expected 'raise', 'nan' or a number")
-    if not torch.compiler.is_compiling() and bool(alone.any()):
-        raise DataError(
-            f"pair {int(alone.nonzero()[0])}: one cloud is empty and the other is not, "
-            "expected points (and weight) in both; or pass empty='nan' or a value"
-        )
-    return float("nan")
+    return pair.settle(score, empty, neither=1.0)
 
 
 def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -282,18 +207,7 @@ def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
-def _check_weight(name: str, weight: Tensor, points: Tensor) -> Tensor:
-    shape, device = (len(points),), points.device
-    if weight.shape != shape or weight.device != device or not weight.is_floating_point():
-        raise ArgumentError(
-            f"weight_{name}: got {weight.dtype} {tuple(weight.shape)} on {weight.device}, "
-            f"expected a float tensor {shape} on {device}"
-        )
-    if not torch.compiler.is_compiling():
-        bad = ~((weight >= 0) & weight.isfinite())
-        if bool(bad.any()):
-            row = int(bad.nonzero()[0])
-            raise DataError(
-                f"weight_{name}: row {row} is {weight[row].item()}, expected a finite number >= 0"
-            )
-    return weight.to(points.dtype)
+def _root(squared: Tensor) -> Tensor:
+    """Square root with gradient 0 at 0."""
+    positive = squared > 0
+    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)

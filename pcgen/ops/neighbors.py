@@ -22,6 +22,17 @@ from pcgen.errors import ArgumentError
 from pcgen.ops.points import Period, check_points, square
 from pcgen.ops.search import farthest, search, within
 
+__all__ = [
+    "Neighbors",
+    "Period",
+    "Subset",
+    "farthest_points",
+    "knn",
+    "knn_graph",
+    "nearest",
+    "radius_graph",
+]
+
 
 class Neighbors(NamedTuple):
     """Neighbours of each row of x.

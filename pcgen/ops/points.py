@@ -24,7 +24,7 @@ def wrap(difference: Tensor, period: float) -> Tensor:
     """Shortest difference on an axis of the given period; 0 means that the axis is a line."""
     if period == 0:
         return difference
-    return difference - period * (difference / period).detach().round()
+    return difference - period * (difference * (1 / period)).detach().round()
 
 
 def square(difference: Tensor, period: Sequence[float]) -> Tensor:

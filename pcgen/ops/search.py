@@ -1,13 +1,24 @@
-"""Which search finds the neighbours: chosen by device and size; all find the same rows."""
+"""Which search finds the neighbours: chosen by device and size; all find the same rows.
+
+On the CPU, compiled brute force beats trees up to some thousand points a cloud in 2 to 4
+dimensions, and beyond in more; the sizes below are where they were measured to cross. On CUDA one
+Triton launch serves all clouds. Elsewhere chunks in plain torch do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from pcgen.ops import neighbors_torch
+TREE_DIMENSIONS = 4
+# Smallest clouds for which a tree is faster: for the nearest neighbour, and for several.
+TREE_POINTS = (8192, 4096)
 
 
 @torch.library.custom_op("pcgen::search", mutates_args=())
@@ -19,7 +30,14 @@ def search(
     One opaque op for ``torch.compile``. Arguments are checked by the caller and have no gradient;
     period 0 is a line.
     """
-    return neighbors_torch.search(x, y, ptr_x, ptr_y, k, period)
+    if x.device.type == "cpu":
+        return _search_cpu(x, y, ptr_x, ptr_y, k, period)
+    if _has_triton(x):
+        return _module("neighbors_triton").search(x, y, ptr_x, ptr_y, k, period)
+    # torch-cluster's kernels keep at most 100 neighbours, and know no periods.
+    clustered = x.is_cuda and k < 100 and not any(period)
+    method = "cluster" if clustered and _installed("torch_cluster") else "torch"
+    return _module(f"neighbors_{method}").search(x, y, ptr_x, ptr_y, k, period)
 
 
 @search.register_fake
@@ -29,15 +47,77 @@ def _(
     return ptr_x.new_empty(len(x), k)
 
 
+@torch.library.custom_op("pcgen::search_both", mutates_args=())
+def search_both(
+    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Row of the nearest y of each x [N] and of the nearest x of each y [M], -1 for none."""
+    if _has_triton(x):
+        return _module("neighbors_triton").both(x, y, ptr_x, ptr_y, period)
+    to_y = search(x, y, ptr_x, ptr_y, 1, period)
+    return to_y.squeeze(1), search(y, x, ptr_y, ptr_x, 1, period).squeeze(1)
+
+
+@search_both.register_fake
+def _(
+    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    return ptr_x.new_empty(len(x)), ptr_x.new_empty(len(y))
+
+
 def within(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, r: float, period: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
     """Pairs at a distance of at most r: rows of x and rows of y, both ascending [E], [E]."""
-    return neighbors_torch.within(x, y, ptr_x, ptr_y, r, period)
+    method = "numba" if x.device.type == "cpu" else "torch"
+    return _module(f"neighbors_{method}").within(x, y, ptr_x, ptr_y, r, period)
 
 
 def farthest(
     pos: Tensor, ptr: Tensor, start: Tensor, ptr_out: Tensor, period: Sequence[float]
 ) -> Tensor:
     """Rows of farthest-point sampling [S] from the rows ``start`` [B]."""
-    return neighbors_torch.farthest(pos, ptr, start, ptr_out, period)
+    method = "neighbors_numba" if pos.device.type == "cpu" else "neighbors_torch"
+    if _has_triton(pos):
+        method = "farthest_triton"
+    return _module(method).farthest(pos, ptr, start, ptr_out, period)
+
+
+def _search_cpu(
+    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
+) -> Tensor:
+    """Trees for the large clouds, brute force for the others."""
+    sizes = torch.minimum(ptr_x[1:] - ptr_x[:-1], ptr_y[1:] - ptr_y[:-1])
+    large = (sizes >= TREE_POINTS[k > 1]) & (len(period) <= TREE_DIMENSIONS) & (sizes > k)
+    found = [ptr_x.new_empty(0, k)]
+    for tree, first, last in _runs(large):
+        rows = slice(ptr_x[first], ptr_x[last]), slice(ptr_y[first], ptr_y[last])
+        pointers = [p[first : last + 1] - p[first] for p in (ptr_x, ptr_y)]
+        method = _module("neighbors_tree" if tree else "neighbors_numba")
+        part = method.search(x[rows[0]], y[rows[1]], *pointers, k, period)
+        found.append(part if first == 0 else torch.where(part < 0, -1, part + ptr_y[first]))
+    return torch.cat(found)
+
+
+def _runs(flags: Tensor) -> Iterator[tuple[bool, int, int]]:
+    """Consecutive equal flags: flag, first, one past the last."""
+    values, counts = torch.unique_consecutive(flags, return_counts=True)
+    first = 0
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        yield value, first, first + count
+        first += count
+
+
+def _has_triton(x: Tensor) -> bool:
+    return x.is_cuda and _installed("triton")
+
+
+@lru_cache
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+@lru_cache
+def _module(name: str) -> ModuleType:
+    """A search, imported when it is first needed: compilers and SciPy take their time."""
+    return importlib.import_module(f"pcgen.ops.{name}")

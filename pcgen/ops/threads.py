@@ -1,0 +1,52 @@
+"""Spread compiled work that holds no Python lock over the cores.
+
+Numba's own parallel loops are not used: its portable thread pool must not be entered from two
+Python threads, and its OpenMP one ends a process that was forked, as workers of a data loader are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+SMALL = 300_000
+"""Work that is done before another thread has been woken up."""
+
+
+def run(kernel: Callable[[int, int], None], work: NDArray[Any]) -> None:
+    """Call ``kernel(first, last)`` on consecutive ranges of items that cover all of them.
+
+    There are as many ranges as torch has threads (``torch.set_num_threads``), of equal work.
+
+    Args:
+        kernel: Releases the GIL; its ranges are independent of each other.
+        work: Relative cost of each item, about the number of pairs it looks at.
+    """
+    if len(work) == 0:
+        return
+    until = np.cumsum(work)
+    workers = min(torch.get_num_threads(), int(until[-1]) // SMALL + 1)
+    if workers == 1:
+        kernel(0, len(work))
+        return
+    shares = until[-1] * np.arange(1, workers) / workers
+    bounds = [0, *np.searchsorted(until, shares).tolist(), len(work)]
+    pool = _pool(os.getpid(), workers - 1)
+    others = [pool.submit(kernel, first, last) for first, last in pairwise(bounds[1:])]
+    kernel(bounds[0], bounds[1])
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=8)
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    """One pool per process: a forked one inherits the object but not the threads."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="pcgen")
