@@ -1,4 +1,4 @@
-"""The Triton kernels find the rows of the reference: on a GPU, or without one by its interpreter."""
+"""Triton kernels find the rows of the reference: on a GPU, or without by their interpreter."""
 
 from __future__ import annotations
 
