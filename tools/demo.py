@@ -79,7 +79,7 @@ def demo(
     console.rule("4. look")
     _draw(folder, {"real": real, **fakes}, particles, grid, schema)
     _page(folder, evaluations, floors, lost, steps)
-    console.print(f"done in {time.monotonic() - start:.0f} s, look at {folder / 'index.html'}")
+    print(f"done in {time.monotonic() - start:.0f} s, look at {folder / 'index.html'}")
 
 
 def _generated(folder: Path, recipe: str) -> Path:

@@ -12,9 +12,10 @@ def test_the_main_job_runs_end_to_end(tmp_path, capsys):
     """A few steps of training: what is tested is that everything is made, beside its floors."""
     folder = tmp_path / "demo"
     assert cli.main(["demo", "--output", str(folder), "--steps", "10", "--number", "80"]) == 0
-    printed = capsys.readouterr().out
-    assert "floor: particles" in printed
-    assert "floor: pixelised" in printed
+    assert f"look at {folder / 'index.html'}" in capsys.readouterr().out
+    table = (folder / "table.txt").read_text()
+    assert "floor: particles" in table
+    assert "floor: pixelised" in table
     page = (folder / "index.html").read_text()
     names = ("histograms.png", "events.png", "jets-0.png", "mean-images.png", "jets.html")
     for name in names:
