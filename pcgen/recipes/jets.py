@@ -60,7 +60,7 @@ def jets_vae(
     latent_dim: int = 16,
     hidden: int = 64,
     layers: int = 2,
-    beta: float = 0.003,
+    beta: float = 0.01,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
