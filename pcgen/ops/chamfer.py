@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.ops.points import Period
-from pcgen.ops.sides import Empty, Pair, Reduction, Sides
+from pcgen.ops.sides import Empty, Reduction, Sides, face
 
 __all__ = [
     "Empty",
@@ -81,12 +81,11 @@ def chamfer(
     """
     _check_option("reduction", reduction, ("mean", "sum"))
     _check_option("sides", sides, ("both", "x", "y"))
-    pair = Pair.of(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
-    value = pair.x.points.new_zeros(len(ptr_x) - 1)
-    for match in pair.matches(sides):
-        distance = match.squared if squared else _root(match.squared)
-        value = value + match.source.reduce(distance, reduction)
-    return pair.settle(value, empty)
+    pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
+    match = pair.match(sides)
+    distance = match.squared if squared else _root(match.squared)
+    value = pair.reduce(distance, match, reduction)
+    return pair.settle(value.sum(0) if sides == "both" else value[int(sides == "y")], empty)
 
 
 pytorch3d = partial(chamfer, squared=True, reduction="mean", sides="both", empty=0.0)
@@ -159,15 +158,15 @@ def density_aware(
     """
     if not alpha > 0:
         raise ArgumentError(f"alpha: got {alpha}, expected a positive number")
-    pair = Pair.of(x, y, ptr_x, ptr_y, None, None, period)
-    value = pair.x.points.new_zeros(len(ptr_x) - 1)
-    for source, target, squared, row in pair.matches():
-        found = target.occupied[source.owner].long()
-        count = found.new_zeros(max(len(target.points), 1)).index_add(0, row, found)
-        ratio = source.total / target.total.clamp(min=1)
-        share = ratio[source.owner] / count[row].clamp(min=1)
-        value = value + source.reduce(1 - share * (-alpha * squared).exp(), "mean") / 2
-    return pair.settle(value, empty)
+    pair = face(x, y, ptr_x, ptr_y, period=period)
+    match = pair.match()
+    size = pair.total.view(2, -1)
+    ratio = (size / size.flip(0).clamp(min=1)).flatten()
+    found = (size.flip(0) > 0).flatten()[match.owner].long()
+    count = torch.zeros_like(found).index_add(0, match.row, found)
+    share = ratio[match.owner] / count[match.row].clamp(min=1)
+    value = pair.reduce(1 - share * (-alpha * match.squared).exp(), match, "mean")
+    return pair.settle(value.mean(0), empty)
 
 
 def f_score(
@@ -195,9 +194,11 @@ def f_score(
     """
     if not threshold >= 0:
         raise ArgumentError(f"threshold: got {threshold}, expected a distance >= 0")
-    pair = Pair.of(x.detach(), y.detach(), ptr_x, ptr_y, weight_x, weight_y, period)
-    near = [(m.source, (m.squared <= threshold**2).to(m.squared.dtype)) for m in pair.matches()]
-    precision, recall = (source.reduce(value, "mean").detach() for source, value in near)
+    x, y = x.detach(), y.detach()
+    pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
+    match = pair.match()
+    near = (match.squared <= threshold**2).to(match.squared.dtype)
+    precision, recall = pair.reduce(near, match, "mean").detach()
     score = 2 * precision * recall / (precision + recall).clamp(min=1e-30)
     return pair.settle(score, empty, neither=1.0)
 

@@ -28,6 +28,7 @@ WIDTHS = (2, 3, 4, 8)
 """Axes for which the loops are compiled; others are filled up, more than 8 are not unrolled."""
 
 
+Points = tuple[Array, Array]
 Pointers = tuple[Array, Array, int]
 Space = tuple[Array, Array, bool, bool, Width]
 
@@ -36,12 +37,17 @@ def search(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
 ) -> Tensor:
     """Rows of the k nearest [N, k]: as :func:`pcgen.ops.neighbors_torch.search`."""
-    arrays, unused = _arrays(x, y, ptr_x, ptr_y, period), np.empty(0, dtype=np.int64)
-    found = np.full((len(x), k), -1, dtype=np.int64)
-    threads.run(
-        lambda i, j: compiled.search(*arrays, i, j, found, -1.0, unused, unused), _work(arrays[1])
-    )
-    return torch.from_numpy(found)
+    return _nearest(*_arrays(x, y, ptr_x, ptr_y, period), k)
+
+
+def both(
+    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Nearest y of each x [N] and nearest x of each y [M], -1 where there is none."""
+    points, pointers, space = _arrays(x, y, ptr_x, ptr_y, period)
+    back = pointers[1], pointers[0], pointers[2]
+    to_y, to_x = _nearest(points, pointers, space, 1), _nearest(points[::-1], back, space, 1)
+    return to_y.squeeze(1), to_x.squeeze(1)
 
 
 def within(
@@ -59,7 +65,8 @@ def within(
     near = np.empty(int(count.sum()), dtype=np.int64)
     if len(near):
         sweep(np.cumsum(count) - count, near)
-    return torch.repeat_interleave(torch.from_numpy(count)), torch.from_numpy(near)
+    rows = np.repeat(np.arange(len(x)), count)
+    return torch.from_numpy(rows), torch.from_numpy(near)
 
 
 def farthest(
@@ -74,9 +81,21 @@ def farthest(
     return torch.from_numpy(chosen)
 
 
+def _nearest(points: Points, pointers: Pointers, space: Space, k: int) -> Tensor:
+    found = np.full((len(points[0]), k), -1, dtype=np.int64)
+    unused = np.empty(0, dtype=np.int64)
+    arrays = points, pointers, space
+
+    def sweep(first: int, last: int) -> None:
+        compiled.search(*arrays, first, last, found, -1.0, unused, unused)
+
+    threads.run(sweep, _work(pointers))
+    return torch.from_numpy(found)
+
+
 def _arrays(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
-) -> tuple[tuple[Array, Array], Pointers, Space]:
+) -> tuple[Points, Pointers, Space]:
     """Points, pointers (and the longest cloud) and space of :mod:`pcgen.ops.neighbors_compiled`.
 
     Where no difference is longer than half a period the circle is a line: a jet is not a barrel.

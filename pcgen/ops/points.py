@@ -8,13 +8,14 @@ computes, has no correct digit left in float32 at an offset of 1000.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import check_pointer
+from pcgen.ops.segments import check_pointer, check_pointer_type, wrong_pointer
 
 Period = Sequence[float | None]
 """Per axis: the period, or None for a line."""
@@ -55,16 +56,27 @@ def check_points(
             f"x, y: got {x.dtype} {tuple(x.shape)} in {len(ptr_x) - 1} clouds and {y.dtype} "
             f"{tuple(y.shape)} in {len(ptr_y) - 1}, expected equal dtypes, D and B"
         )
+    for name, pointer in (("ptr_x", ptr_x), ("ptr_y", ptr_y)):
+        check_pointer_type(pointer, name)
     if len({x.device, y.device, ptr_x.device, ptr_y.device}) > 1:
         raise ArgumentError(
             f"x, y, ptr_x, ptr_y: got {x.device}, {y.device}, {ptr_x.device}, {ptr_y.device}, "
             "expected one device"
         )
+    if not torch.compiler.is_compiling():
+        _check_values(x, y, ptr_x, ptr_y)
+    return _lengths(period, x.shape[1])
+
+
+def _check_values(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> None:
+    if x.device.type != "cpu":  # one synchronisation, where all is well
+        doubt = wrong_pointer(ptr_x, len(x)) | wrong_pointer(ptr_y, len(y))
+        if not bool(doubt | ~(x.detach().sum() + y.detach().sum()).isfinite()):
+            return
     check_pointer(ptr_x, len(x), "ptr_x")
     check_pointer(ptr_y, len(y), "ptr_y")
-    _check_finite("x", x)
-    _check_finite("y", y)
-    return _lengths(period, x.shape[1])
+    _check_finite("x", x.detach())
+    _check_finite("y", y.detach())
 
 
 def _lengths(period: Period | None, dimensions: int) -> list[float]:
@@ -78,7 +90,8 @@ def _lengths(period: Period | None, dimensions: int) -> list[float]:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    if torch.compiler.is_compiling():
+    # A sum is the cheapest look at all values; it may overflow where each is finite.
+    if math.isfinite(float(value.sum())):
         return
     finite = value.isfinite()
     if not bool(finite.all()):

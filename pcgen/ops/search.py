@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from types import ModuleType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 TREE_DIMENSIONS = 4
@@ -30,14 +33,7 @@ def search(
     One opaque op for ``torch.compile``. Arguments are checked by the caller and have no gradient;
     period 0 is a line.
     """
-    if x.device.type == "cpu":
-        return _search_cpu(x, y, ptr_x, ptr_y, k, period)
-    if _has_triton(x):
-        return _module("neighbors_triton").search(x, y, ptr_x, ptr_y, k, period)
-    # torch-cluster's kernels keep at most 100 neighbours, and know no periods.
-    clustered = x.is_cuda and k < 100 and not any(period)
-    method = "cluster" if clustered and _installed("torch_cluster") else "torch"
-    return _module(f"neighbors_{method}").search(x, y, ptr_x, ptr_y, k, period)
+    return _search(x, y, ptr_x, ptr_y, k, period)
 
 
 @search.register_fake
@@ -54,8 +50,10 @@ def search_both(
     """Row of the nearest y of each x [N] and of the nearest x of each y [M], -1 for none."""
     if _has_triton(x):
         return _module("neighbors_triton").both(x, y, ptr_x, ptr_y, period)
-    to_y = search(x, y, ptr_x, ptr_y, 1, period)
-    return to_y.squeeze(1), search(y, x, ptr_y, ptr_x, 1, period).squeeze(1)
+    if x.device.type == "cpu" and not _large(ptr_x, ptr_y, 1, period).any():
+        return _module("neighbors_numba").both(x, y, ptr_x, ptr_y, period)
+    to_y = _search(x, y, ptr_x, ptr_y, 1, period)
+    return to_y.squeeze(1), _search(y, x, ptr_y, ptr_x, 1, period).squeeze(1)
 
 
 @search_both.register_fake
@@ -83,29 +81,41 @@ def farthest(
     return _module(method).farthest(pos, ptr, start, ptr_out, period)
 
 
+def _search(
+    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
+) -> Tensor:
+    if x.device.type == "cpu":
+        return _search_cpu(x, y, ptr_x, ptr_y, k, period)
+    if _has_triton(x):
+        return _module("neighbors_triton").search(x, y, ptr_x, ptr_y, k, period)
+    # torch-cluster's kernels keep at most 100 neighbours, and know no periods.
+    clustered = x.is_cuda and k < 100 and not any(period)
+    method = "cluster" if clustered and _installed("torch_cluster") else "torch"
+    return _module(f"neighbors_{method}").search(x, y, ptr_x, ptr_y, k, period)
+
+
 def _search_cpu(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
 ) -> Tensor:
     """Trees for the large clouds, brute force for the others."""
-    sizes = torch.minimum(ptr_x[1:] - ptr_x[:-1], ptr_y[1:] - ptr_y[:-1])
-    large = (sizes >= TREE_POINTS[k > 1]) & (len(period) <= TREE_DIMENSIONS) & (sizes > k)
-    found = [ptr_x.new_empty(0, k)]
-    for tree, first, last in _runs(large):
+    large = _large(ptr_x, ptr_y, k, period)
+    if not large.any():
+        return _module("neighbors_numba").search(x, y, ptr_x, ptr_y, k, period)
+    found = []
+    borders = [0, *(np.flatnonzero(np.diff(large)) + 1).tolist(), len(large)]
+    for first, last in pairwise(borders):
         rows = slice(ptr_x[first], ptr_x[last]), slice(ptr_y[first], ptr_y[last])
         pointers = [p[first : last + 1] - p[first] for p in (ptr_x, ptr_y)]
-        method = _module("neighbors_tree" if tree else "neighbors_numba")
+        method = _module("neighbors_tree" if large[first] else "neighbors_numba")
         part = method.search(x[rows[0]], y[rows[1]], *pointers, k, period)
-        found.append(part if first == 0 else torch.where(part < 0, -1, part + ptr_y[first]))
+        found.append(torch.where(part < 0, -1, part + ptr_y[first]))
     return torch.cat(found)
 
 
-def _runs(flags: Tensor) -> Iterator[tuple[bool, int, int]]:
-    """Consecutive equal flags: flag, first, one past the last."""
-    values, counts = torch.unique_consecutive(flags, return_counts=True)
-    first = 0
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-        yield value, first, first + count
-        first += count
+def _large(ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]) -> NDArray[np.bool_]:
+    """For which clouds a tree is faster [B]."""
+    sizes = np.minimum(np.diff(ptr_x.numpy()), np.diff(ptr_y.numpy()))
+    return (sizes >= TREE_POINTS[k > 1]) & (len(period) <= TREE_DIMENSIONS) & (sizes > k)
 
 
 def _has_triton(x: Tensor) -> bool:

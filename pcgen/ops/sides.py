@@ -1,6 +1,8 @@
 """Two sets of clouds that face each other: weights, nearest neighbours, what to do with empties.
 
-What the losses of :mod:`pcgen.ops.chamfer` share.
+What the losses of :mod:`pcgen.ops.chamfer` share. Both sets are told as one of 2 B clouds, x before
+y, each of which looks for neighbours in its counterpart: half as many operations to record and to
+differentiate, which is what small batches spend their time on.
 """
 
 from __future__ import annotations
@@ -14,120 +16,150 @@ from torch import Tensor
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.points import Period, check_points, square
 from pcgen.ops.search import search, search_both
-from pcgen.ops.segments import owners, segment_sum
+from pcgen.ops.segments import owners, sum_by
 
 Reduction = Literal["mean", "sum"]
 Sides = Literal["both", "x", "y"]
 Empty = float | Literal["raise", "nan"]
 
 
-class Side(NamedTuple):
-    """One set of clouds: points [N, D], the cloud of each, weights [N], and sums of weights [B]."""
-
-    points: Tensor
-    ptr: Tensor
-    owner: Tensor
-    weight: Tensor | None
-    total: Tensor
-
-    @property
-    def occupied(self) -> Tensor:
-        """Which clouds have weight [B]."""
-        return self.total > 0
-
-    def reduce(self, value: Tensor, reduction: Reduction) -> Tensor:
-        """Weighted mean or sum over the points of each cloud [B]; 0 for an empty one."""
-        total = segment_sum(value if self.weight is None else value * self.weight, self.ptr)
-        return total if reduction == "sum" else total / torch.where(self.occupied, self.total, 1)
-
-
 class Match(NamedTuple):
-    """The points of ``source`` and their nearest ones of ``target``.
+    """Points, and their nearest ones in the counterpart of their cloud.
 
-    Where a cloud has no target, distance [N] and row [N] are 0 and mean nothing: its value is
-    replaced in the end.
+    Where the counterpart is empty, distance and row mean nothing: the value is replaced in the end.
+
+    Attributes:
+        squared: Squared distance of each point [R].
+        row: Row of its nearest point among both sets [R].
+        owner: Its cloud among both sets [R].
+        weight: Its weight [R], None for 1.
     """
 
-    source: Side
-    target: Side
     squared: Tensor
     row: Tensor
+    owner: Tensor
+    weight: Tensor | None
 
 
 class Pair(NamedTuple):
-    """Both sides, checked."""
+    """Both sets, checked.
 
-    x: Side
-    y: Side
+    Attributes:
+        points: Coordinates of x, then of y [N + M, D], in float32 at least.
+        rows: N, the number of points of x.
+        ptr: Pointers of x and y [B+1] each.
+        owner: Cloud of each point: those of x count from 0, those of y from B [N + M].
+        weight: Weight of each point [N + M], None for 1.
+        total: Sum of the weights of each cloud [2 B].
+        period: Of each axis, 0 for a line.
+    """
+
+    points: Tensor
+    rows: int
+    ptr: tuple[Tensor, Tensor]
+    owner: Tensor
+    weight: Tensor | None
+    total: Tensor
     period: list[float]
 
-    @classmethod
-    def of(
-        cls,
-        x: Tensor,
-        y: Tensor,
-        ptr_x: Tensor,
-        ptr_y: Tensor,
-        weight_x: Tensor | None,
-        weight_y: Tensor | None,
-        period: Period | None,
-    ) -> Pair:
-        """Check everything; coordinates in float32 at least.
+    @property
+    def number(self) -> int:
+        """B, the number of pairs of clouds."""
+        return len(self.ptr[0]) - 1
 
-        Raises:
-            ArgumentError: shapes, dtypes, devices, pointers or periods do not fit.
-            DataError: a coordinate or weight is not finite, or a weight is negative.
-        """
-        lengths = check_points(x, y, ptr_x, ptr_y, period)
-        return cls(_side("x", x, ptr_x, weight_x), _side("y", y, ptr_y, weight_y), lengths)
+    @property
+    def occupied(self) -> Tensor:
+        """Which clouds have weight, x and y [2, B]."""
+        return (self.total > 0).view(2, self.number)
 
-    def matches(self, sides: Sides = "both") -> list[Match]:
-        """The nearest neighbours of the points of x, of y, or of both, in this order."""
-        x, y = self.x, self.y
-        x_points, y_points = x.points.detach(), y.points.detach()
+    def match(self, sides: Sides = "both") -> Match:
+        """The nearest neighbours of the points of x, of y, or of both."""
+        x, y = self.points.detach().split([self.rows, len(self.points) - self.rows])
+        part = slice(0, None)
         if sides == "both":
-            rows = search_both(x_points, y_points, x.ptr, y.ptr, self.period)
-            return [_match(x, y, rows[0], self.period), _match(y, x, rows[1], self.period)]
-        if sides == "y":
-            x, y, x_points, y_points = y, x, y_points, x_points
-        row = search(x_points, y_points, x.ptr, y.ptr, 1, self.period).squeeze(1)
-        return [_match(x, y, row, self.period)]
+            to_y, to_x = search_both(x, y, *self.ptr, self.period)
+            row = torch.cat((_shifted(to_y, self.rows), _shifted(to_x, 0)))
+        elif sides == "x":
+            part = slice(0, self.rows)
+            row = _shifted(search(x, y, *self.ptr, 1, self.period).squeeze(1), self.rows)
+        else:
+            part = slice(self.rows, None)
+            row = _shifted(search(y, x, *self.ptr[::-1], 1, self.period).squeeze(1), 0)
+        source = self.points if sides == "both" else self.points[part]
+        squared = _squared(source - self.points.index_select(0, row), self.period)
+        weight = None if self.weight is None else self.weight[part]
+        return Match(squared, row, self.owner[part], weight)
+
+    def reduce(self, value: Tensor, match: Match, reduction: Reduction) -> Tensor:
+        """Weighted mean or sum over the points of each cloud [2, B]; 0 for an empty one."""
+        weighted = value if match.weight is None else value * match.weight
+        total = sum_by(weighted, match.owner, 2 * self.number)
+        if reduction == "mean":
+            total = total / torch.where(self.total > 0, self.total, 1)
+        return total.view(2, self.number)
 
     def settle(self, value: Tensor, empty: Empty, *, neither: float = 0.0) -> Tensor:
         """``value`` where both clouds have weight, ``neither`` where none has, else ``empty`` [B].
 
         Raises:
+            ArgumentError: ``empty`` is not "raise", "nan" or a number.
             DataError: only one cloud of a pair has weight and ``empty`` is "raise".
         """
-        alone = self.x.occupied != self.y.occupied
+        if not isinstance(empty, (int, float)) and empty not in ("raise", "nan"):
+            raise ArgumentError(f"empty: got {empty!r}, expected 'raise', 'nan' or a number")
+        occupied = self.occupied
+        both = occupied.all(0)
+        if value.device.type == "cpu" and not torch.compiler.is_compiling() and bool(both.all()):
+            return value  # nothing to replace; not asked of a GPU, which would have to wait
+        alone = occupied[0] != occupied[1]
         instead = torch.where(alone, _instead(alone, empty), neither).to(value.dtype)
-        return torch.where(self.x.occupied & self.y.occupied, value, instead)
+        return torch.where(both, value, instead)
 
 
-def _side(name: str, points: Tensor, ptr: Tensor, weight: Tensor | None) -> Side:
-    half = points.dtype in (torch.float16, torch.bfloat16)
-    points = points.float() if half else points
-    if weight is None:
-        total = (ptr[1:] - ptr[:-1]).to(points.dtype)
+def face(
+    x: Tensor,
+    y: Tensor,
+    ptr_x: Tensor,
+    ptr_y: Tensor,
+    *,
+    weight_x: Tensor | None = None,
+    weight_y: Tensor | None = None,
+    period: Period | None = None,
+) -> Pair:
+    """Check two sets of clouds and put them face to face.
+
+    Raises:
+        ArgumentError: shapes, dtypes, devices, pointers or periods do not fit.
+        DataError: a coordinate or weight is not finite, or a weight is negative.
+    """
+    lengths = check_points(x, y, ptr_x, ptr_y, period)
+    points = torch.cat((x, y))
+    if points.dtype in (torch.float16, torch.bfloat16):
+        points = points.float()
+    ptr = torch.cat((ptr_x, ptr_y[1:] + len(x)))
+    owner = owners(ptr, len(points))
+    if weight_x is None and weight_y is None:
+        weight, total = None, (ptr[1:] - ptr[:-1]).to(points.dtype)
     else:
-        weight = _check_weight(name, weight, points)
-        total = segment_sum(weight, ptr)
-    return Side(points, ptr, owners(ptr, len(points)), weight, total)
+        weights = _weight("x", weight_x, x, points), _weight("y", weight_y, y, points)
+        weight = torch.cat(weights)
+        total = sum_by(weight, owner, len(ptr) - 1)
+    return Pair(points, len(x), (ptr_x, ptr_y), owner, weight, total, lengths)
 
 
-def _match(source: Side, target: Side, row: Tensor, period: Sequence[float]) -> Match:
-    points, others = source.points, target.points
-    if len(others) == 0:
-        return Match(source, target, points.sum(1) * 0, torch.zeros_like(source.owner))
-    row = row.clamp(min=0)
-    return Match(source, target, square(points - others.index_select(0, row), period), row)
+def _shifted(row: Tensor, by: int) -> Tensor:
+    """Rows among both sets; 0 instead of none."""
+    return torch.where(row < 0, 0, row + by)
+
+
+def _squared(difference: Tensor, period: Sequence[float]) -> Tensor:
+    # Axis by axis only where axes differ: each slice is one more step of the backward pass.
+    return square(difference, period) if any(period) else (difference * difference).sum(1)
 
 
 def _instead(alone: Tensor, empty: Empty) -> float:
     if isinstance(empty, (int, float)):
         return float(empty)
-    if empty not in ("raise", "nan"):
-        raise ArgumentError(f"empty: got {empty!r}, expected 'raise', 'nan' or a number")
     if empty == "raise" and not torch.compiler.is_compiling() and bool(alone.any()):
         raise DataError(
             f"pair {int(alone.nonzero()[0])}: one cloud is empty and the other is not, "
@@ -136,8 +168,11 @@ def _instead(alone: Tensor, empty: Empty) -> float:
     return float("nan")
 
 
-def _check_weight(name: str, weight: Tensor, points: Tensor) -> Tensor:
-    shape, device = (len(points),), points.device
+def _weight(name: str, weight: Tensor | None, side: Tensor, points: Tensor) -> Tensor:
+    """Weights of one side in the dtype of the points; 1 where there are none."""
+    if weight is None:
+        return points.new_ones(len(side))
+    shape, device = (len(side),), points.device
     if weight.shape != shape or weight.device != device or not weight.is_floating_point():
         raise ArgumentError(
             f"weight_{name}: got {weight.dtype} {tuple(weight.shape)} on {weight.device}, "
