@@ -1,4 +1,4 @@
-"""Files: clouds (pcgen's ragged HDF5, JetNet, PLY, PCD, XYZ), images (npy, npz, HDF5, PNG).
+"""Files: clouds (ragged HDF5, JetNet, PLY, PCD, XYZ), images (npy, npz, HDF5, PNG) and showers.
 
 Everything is read and written in blocks, so that a file may be larger than memory, and written
 atomically: a file appears complete, or not at all. Values are checked on the way in and out.
@@ -7,6 +7,7 @@ atomically: a file appears complete, or not at all. Values are checked on the wa
 from __future__ import annotations
 
 from pcgen.io.atomic import atomic, atomic_folder
+from pcgen.io.calochallenge import ShowerFile, read_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.formats import (
     CloudFormat,
@@ -38,6 +39,7 @@ __all__ = [
     "ImageSource",
     "Images",
     "JetNetFile",
+    "ShowerFile",
     "atomic",
     "atomic_folder",
     "cloud_writer",
@@ -46,6 +48,7 @@ __all__ = [
     "open_file",
     "read_clouds",
     "read_format",
+    "read_showers",
     "write_clouds",
     "written_format",
 ]

@@ -1,0 +1,146 @@
+r"""Showers and clouds: rows of voxel energies [B, V], or points with energies, in a calorimeter.
+
+A voxel with energy is a point at its centre (x, y, z), with the energy as ``weight`` and the number
+of its layer as ``layer``; ``calorimeter.schema`` says so. Back, a point fills the voxel it lies in;
+``layer``, where clouds have one, decides over z, so that a generator may make either.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cloud
+from pcgen.errors import ArgumentError, DataError
+from pcgen.grids import Calorimeter, VoxelLocation
+from pcgen.images.placing import Outside, Overflow
+
+
+def shower_to_cloud(
+    voxels: Tensor,
+    calorimeter: Calorimeter,
+    *,
+    threshold: float = 0.0,
+    y: Tensor | None = None,
+    label: Tensor | None = None,
+) -> Batch:
+    """Points at the voxels that hold energy.
+
+    Args:
+        voxels: Energies [B, V], ≥ 0. Integers become the default float type.
+        calorimeter: The V voxels.
+        threshold: A voxel with less than this gives no point (in the CaloChallenge 1 MeV in data
+            set 1, 0.5e-3 / 0.033 MeV in the others).
+        y: Conditions [B, C], the incident energy say, passed on.
+        label: Classes [B], passed on.
+
+    Returns:
+        Clouds with ``pos`` (x, y, z), ``weight`` and ``layer`` in the order of the voxels.
+
+    Raises:
+        ArgumentError: a shape, dtype or the threshold does not fit.
+        DataError: an energy is negative or not finite; names the event.
+
+    >>> calorimeter = Calorimeter.planar([(0, 2), (0, 2)], [(0, 1, 2), (0, 2)])
+    >>> clouds = shower_to_cloud(torch.tensor([[0.0, 3.0, 5.0]]), calorimeter)
+    >>> clouds.pos.tolist(), clouds.weight.tolist(), clouds.layer.tolist()
+    ([[1.0, 1.5, 0.5], [1.0, 1.0, 1.5]], [3.0, 5.0], [0, 1])
+    """
+    if not 0 <= threshold < math.inf:
+        raise ArgumentError(f"threshold: got {threshold}, expected a number ≥ 0")
+    check_showers(voxels, calorimeter)
+    if not voxels.is_floating_point():
+        voxels = voxels.to(torch.get_default_dtype())
+    filled = (voxels > 0) & (voxels >= threshold)
+    event, voxel = filled.nonzero(as_tuple=True)
+    geometry = calorimeter.geometry(voxels.device)
+    return cloud.make(
+        geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
+        torch.bincount(event, minlength=len(voxels)),
+        weight=voxels[filled],
+        layer=geometry.layer[voxel],
+        y=y,
+        label=label,
+    )
+
+
+def cloud_to_shower(
+    clouds: Batch, calorimeter: Calorimeter, *, outside: Outside = "error"
+) -> Tensor:
+    """Sum the energies of the points in each voxel.
+
+    Args:
+        clouds: B clouds of points (x, y, z), with or without ``layer``.
+        calorimeter: The V voxels.
+        outside: Points outside are refused (``"error"``), left out (``"drop"``) or put into the
+            nearest voxel of the nearest layer (``"clip"``). :func:`shower_overflow` counts them.
+
+    Returns:
+        Energies [B, V] in the dtype of the weights; differentiable in them.
+
+    Raises:
+        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        DataError: a value is not finite or a weight negative, or points are outside.
+    """
+    location = _located(clouds, calorimeter)
+    if outside not in ("error", "drop", "clip"):
+        raise ArgumentError(f"outside: got {outside!r}, expected 'error', 'drop' or 'clip'")
+    if outside == "error" and not bool(location.inside.all()):
+        out = (~location.inside).nonzero().flatten()
+        events = clouds.batch[out].unique()
+        raise DataError(
+            f"clouds: got {len(out)} of {len(clouds.pos)} points outside the calorimeter in "
+            f"{len(events)} of {clouds.num_graphs} events (first: event {int(events[0])}, "
+            f"{clouds.pos[out[0]].tolist()}); outside='drop' or 'clip' would take them"
+        )
+    weight = cloud.weights(clouds)
+    if outside == "drop":
+        weight = weight * location.inside
+    rows = clouds.batch * calorimeter.voxels + location.voxel
+    image = weight.new_zeros(clouds.num_graphs * calorimeter.voxels).index_add(0, rows, weight)
+    return image.view(clouds.num_graphs, calorimeter.voxels)
+
+
+def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
+    """Number and energy of the points of each cloud that are outside the calorimeter.
+
+    Raises:
+        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        DataError: a value is not finite or a weight negative.
+    """
+    out = ~_located(clouds, calorimeter).inside
+    weight = cloud.weights(clouds) * out
+    points = torch.zeros_like(cloud.sizes(clouds)).index_add(0, clouds.batch, out.long())
+    return Overflow(points, weight.new_zeros(len(points)).index_add(0, clouds.batch, weight))
+
+
+def check_showers(voxels: Tensor, calorimeter: Calorimeter) -> Tensor:
+    """Refuse energies [B, V] that are negative or not finite; return them otherwise.
+
+    Raises:
+        ArgumentError: they are no real numbers [B, V].
+        DataError: naming the first bad event, its voxel and layer.
+    """
+    if voxels.dim() != 2 or voxels.shape[1] != calorimeter.voxels or voxels.is_complex():
+        raise ArgumentError(
+            f"voxels: got {voxels.dtype} {tuple(voxels.shape)}, "
+            f"expected real numbers ['B', {calorimeter.voxels}]"
+        )
+    # One pass finds out that nothing is wrong; NaN passes through minimum and maximum.
+    least, most = voxels.aminmax() if voxels.numel() else (voxels.new_zeros(()),) * 2
+    if not (bool(least >= 0) and bool(most < math.inf)):
+        event, voxel = map(int, (~((voxels >= 0) & (voxels < math.inf))).nonzero()[0])
+        layer = calorimeter.numbers[int(calorimeter.geometry().layer[voxel])]
+        raise DataError(
+            f"voxel {voxel} (layer {layer}) of event {event}: got {float(voxels[event, voxel])}, "
+            "expected a finite number ≥ 0"
+        )
+    return voxels
+
+
+def _located(clouds: Batch, calorimeter: Calorimeter) -> VoxelLocation:
+    cloud.check(clouds, len(calorimeter.schema.axes))
+    return calorimeter.locate(clouds.pos, clouds.get("layer"))
