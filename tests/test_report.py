@@ -3,15 +3,25 @@ from __future__ import annotations
 import pytest
 
 from pcgen.metrics import Evaluation, Score
-from pcgen.report import comparison, figure, html_table, number, paragraph, text_table, write_page
+from pcgen.report import (
+    comparison,
+    figure,
+    html_table,
+    latex_table,
+    markdown_table,
+    number,
+    paragraph,
+    text_table,
+    write_page,
+)
 
-NEAR = Score("W1 mass", "GeV", 1.1, 0.2, 1.0, 0.2)
-FAR = Score("W1 mass", "GeV", 9.0, 0.2, 1.0, 0.2)
-ONLY = Score("COV-CD", "", 0.5, 0.02, 0.52, 0.02)
+NEAR = Score("W1 mass", "GeV", 1.1, 0.2, 1.0, 0.2, 0.3, 50, 4)
+FAR = Score("W1 mass", "GeV", 9.0, 0.2, 1.0, 0.2, 0.005, 50, 4)
+ONLY = Score("COV-CD", "", 0.5, 0.02, 0.52, 0.02, None, 10, 2)
 
 
 def evaluation(*scores):
-    return Evaluation(scores, events=100, subset=10, repeats=4, seed=0, empty=(0, 0))
+    return Evaluation("pcgen", scores, events=(100, 50), seed=0, permutations=200)
 
 
 BOTH = {"gan": evaluation(NEAR, ONLY), "vae": evaluation(FAR)}
@@ -22,7 +32,11 @@ def test_each_score_stands_beside_its_floor():
     assert header == ["score", "real vs real (floor)", "gan", "vae"]
     assert rows[0] == (
         "W1 mass [GeV]",
-        [("1.00 ± 0.20", False), ("1.10 ± 0.20 (+0.4σ)", False), ("9.00 ± 0.20 (+28.3σ)", True)],
+        [
+            ("1.00 ± 0.20", False),
+            ("1.10 ± 0.20 (+0.4σ, p = 0.3)", False),
+            ("9.00 ± 0.20 (+28.3σ, p = 0.005)", True),
+        ],
     )
     assert rows[1][1][2] == ("", False)
 
@@ -53,7 +67,7 @@ def test_the_page_escapes_what_it_is_given(tmp_path):
 
 
 def test_a_second_floor_gets_a_column_of_its_own():
-    other = Score("W1 mass", "GeV", 2.0, 0.1, 3.0, 0.5)
+    other = Score("W1 mass", "GeV", 2.0, 0.1, 3.0, 0.5, None, 50, 4)
     floors = {"pixels": evaluation(NEAR), "particles": evaluation(other)}
     header, rows = comparison({"gan": evaluation(NEAR, ONLY)}, floors)
     assert header == ["score", "pixels", "particles", "gan"]
@@ -63,3 +77,18 @@ def test_a_second_floor_gets_a_column_of_its_own():
 
 def test_the_terminal_table_has_a_row_for_each_score():
     assert text_table(BOTH).row_count == 2
+
+
+def test_markdown_has_a_line_for_each_score_and_marks_the_far():
+    lines = markdown_table(BOTH).splitlines()
+    assert lines[1] == "| --- | --: | --: | --: |"
+    assert len(lines) == 4
+    assert lines[2].endswith("| **9.00 ± 0.20 (+28.3σ, p = 0.005)** |")
+
+
+def test_latex_escapes_its_special_characters():
+    odd = Score("W1 eta_rel & 5%", "GeV", 1.1, 0.2, 1.0, 0.2, None, 50, 4)
+    text = latex_table({"a_b": evaluation(odd)})
+    assert r"W1 eta\_rel \& 5\% [GeV]" in text
+    assert r"1.00 $\pm$ 0.20 & 1.10 $\pm$ 0.20 (+0.4$\sigma$) \\" in text
+    assert text.startswith(r"\begin{tabular}{lrr}")

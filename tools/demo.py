@@ -21,7 +21,7 @@ from pcgen.datasets.loading import open_clouds
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image, overflow, snap
 from pcgen.io import read_clouds
-from pcgen.metrics import Evaluation
+from pcgen.metrics import Evaluation, protocols
 from pcgen.schema import Schema
 from pcgen.tools.convert import convert
 from pcgen.tools.evaluate import make_folder, quantities, store
@@ -75,7 +75,7 @@ def demo(
     evaluations, floors = _judge(particles, real, fakes, schema, seed)
     table = report.text_table(evaluations, "generated jets, on the grid", floors=floors)
     console.print(table)
-    store(folder, evaluations, table)
+    store(folder, evaluations, table, floors)
     console.rule("4. look")
     _draw(folder, {"real": real, **fakes}, particles, grid, schema)
     _page(folder, evaluations, floors, lost, steps)
@@ -95,12 +95,15 @@ def _judge(
     particles: Batch, real: Batch, fakes: Mapping[str, Batch], schema: Schema, seed: int
 ) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
     """Evaluations of the generators, and those whose floors the table shows."""
+    protocol = protocols.pcgen(subset=60)
     evaluations = {
-        name: metrics.evaluate(real, fake, schema, subset=60, seed=seed)
+        name: metrics.evaluate(real, fake, schema, protocol=protocol, seed=seed)
         for name, fake in fakes.items()
     }
     # Only the floor of this one is looked at: real jets against real jets, as particles.
-    alone = metrics.evaluate(particles, particles, schema, subset=60, seed=seed)
+    alone = metrics.evaluate(
+        particles, particles, schema, protocol=protocol, permutations=0, seed=seed
+    )
     return evaluations, {PARTICLES: alone, PIXELS: next(iter(evaluations.values()))}
 
 
@@ -135,15 +138,16 @@ def _page(
     steps: int,
 ) -> None:
     """index.html."""
-    first = next(iter(evaluations.values()))
+    events = [score.events for score in next(iter(evaluations.values())).scores]
     scores = [
         report.paragraph(
-            f"Mean and standard deviation over {first.repeats} random halvings of the test jets, "
-            f"{first.events} jets a side ({first.subset} for scores over pairs). A floor is what "
-            "real jets score against other real jets; a generator can be no better. In brackets: "
-            "distance from the floor of pixelised jets in standard deviations; more than 3 is "
-            "marked, and there the generator is still told from the truth. COV is better when "
-            "higher, 1-NNA is best at 0.5, all others are better when lower."
+            f"Mean and standard deviation over random halvings of the test jets, {events[0]} jets "
+            f"a side ({events[-1]} for scores over pairs). A floor is what real jets score against "
+            "other real jets; a generator can be no better. In brackets: distance from the floor "
+            "of pixelised jets in standard deviations (more than 3 is marked, and there the "
+            "generator is still told from the truth), and the probability p of such a score or a "
+            "worse one for a perfect generator. COV is better when higher, 1-NNA is best at 0.5, "
+            "all others are better when lower."
         ),
         report.html_table(evaluations, floors=floors),
         report.paragraph(_far(evaluations)),
@@ -179,7 +183,7 @@ def _far(evaluations: Mapping[str, Evaluation]) -> str:
     """One sentence per generator on where it is still far from the floor."""
     sentences = []
     for name, evaluation in evaluations.items():
-        far = [score.name for score in evaluation.scores if abs(score.excess) > report.FAR]
+        far = [score.name for score in evaluation.scores if abs(score.z) > report.FAR]
         told = f"far from the floor in {', '.join(far)}" if far else "within 3σ of the floor in all"
         sentences.append(f"The {name} is {told}.")
     return " ".join(sentences)

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import Progress
@@ -17,6 +18,7 @@ from pcgen import metrics, plotting, report
 from pcgen.datasets import open_clouds
 from pcgen.errors import DataError, FileError
 from pcgen.io import atomic, read_clouds
+from pcgen.metrics import protocols
 from pcgen.schema import Quantity, Schema
 
 
@@ -26,8 +28,10 @@ def evaluate(
     *,
     output: str | None = None,
     split: str = "test",
+    protocol: Literal["pcgen"] = "pcgen",
     repeats: int = 10,
     subset: int = 100,
+    permutations: int = 200,
     seed: int = 0,
 ) -> None:
     """Compare generated events with real ones, beside the real-against-real floor.
@@ -39,12 +43,13 @@ def evaluate(
     Args:
         real: File of real events.
         generated: File of generated events, in the same units.
-        output: Folder for evaluation.json, table.txt and histograms.png; by default beside the
-            generated file, named after it.
+        output: Folder for evaluation.json, the table (txt, md, tex) and histograms.png; by default
+            beside the generated file, named after it.
         split: Part of the real events to compare with: test, validation, train or all.
         repeats: Random halvings of the real events, for the uncertainties.
         subset: Events on each side of coverage, MMD and 1-NN accuracy; 0 leaves them out.
-        seed: Seed of the halvings.
+        permutations: Random cuts of the permutation tests; 0 leaves them out.
+        seed: Seed of everything random.
     """
     fake, fake_schema = read_clouds(generated)
     truth = open_clouds(real, split)
@@ -59,14 +64,16 @@ def evaluate(
             events,
             fake,
             schema,
-            repeats=repeats,
-            subset=subset,
+            protocol=protocols.pcgen(repeats=repeats, subset=subset),
+            permutations=permutations,
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
         )
-    title = f"{generated} against {real} ({split}), {result.events} events a side"
+    title = f"{generated} against {real} ({split}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
+    for line in remarks(result):
+        print(line)
     store(folder, {path.stem: result}, table)
     figure = plotting.histograms(quantities(events, schema), {path.stem: quantities(fake, schema)})
     plotting.save(figure, folder / "histograms.png")
@@ -78,15 +85,43 @@ def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     return {**metrics.observables(clouds, schema), **metrics.point_features(clouds, schema)}
 
 
-def store(folder: Path, evaluations: Mapping[str, metrics.Evaluation], table: Table) -> None:
-    """Write evaluation.json and table.txt."""
+def remarks(evaluation: metrics.Evaluation) -> list[str]:
+    """What the table does not say: events that were left out and scores that are not defined."""
+    lines = []
+    for side, broken in zip(("real", "generated"), evaluation.broken, strict=True):
+        if broken:
+            shown = ", ".join(map(str, broken[:10])) + ", ..." * (len(broken) > 10)
+            lines.append(
+                f"{len(broken)} {side} events hold NaN or infinite values, left out: {shown}"
+            )
+    for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
+        if number:
+            lines.append(f"{number} {side} events have no weight, left out of scores over pairs")
+    if evaluation.undefined:
+        lines.append(f"not defined for these events: {', '.join(evaluation.undefined)}")
+    return lines
+
+
+def store(
+    folder: Path,
+    evaluations: Mapping[str, metrics.Evaluation],
+    table: Table,
+    floors: Mapping[str, metrics.Evaluation] | None = None,
+) -> None:
+    """Write evaluation.json and the table as table.txt, table.md and table.tex."""
     values = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
     with atomic(folder / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     text = io.StringIO()
     Console(file=text, width=160).print(table)
-    with atomic(folder / "table.txt") as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    texts = {
+        "table.txt": text.getvalue(),
+        "table.md": report.markdown_table(evaluations, floors=floors) + "\n",
+        "table.tex": report.latex_table(evaluations, floors=floors) + "\n",
+    }
+    for name, content in texts.items():
+        with atomic(folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
 def make_folder(path: str | Path) -> Path:

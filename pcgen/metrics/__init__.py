@@ -1,6 +1,7 @@
 """Distances between sets of clouds, and the scores built of them."""
 
 from pcgen.metrics.bounds import earth_mover_bound
+from pcgen.metrics.comparison import Comparison, Measure, permutation_p_values
 from pcgen.metrics.coverage import (
     coverage,
     minimum_matching_distance,
@@ -8,16 +9,25 @@ from pcgen.metrics.coverage import (
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.marginals import Marginals
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
+from pcgen.metrics.neighbourhood import Neighbourhood
 from pcgen.metrics.observables import observables, point_features
 from pcgen.metrics.pairwise import pairwise
+from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
+    "Comparison",
     "Evaluation",
+    "Marginals",
+    "Measure",
     "Nearest",
     "NearestClouds",
     "NeighbourScores",
+    "Neighbourhood",
+    "Part",
+    "Protocol",
     "Score",
     "chamfer_distance",
     "coverage",
@@ -29,6 +39,7 @@ __all__ = [
     "neighbour_scores",
     "observables",
     "pairwise",
+    "permutation_p_values",
     "point_features",
     "wasserstein1",
 ]

@@ -1,15 +1,15 @@
 """How good is a generator? Scores, always beside the real-vs-real floor at the same sizes.
 
-The real events are split at random into two disjoint halves A and B of n events, as often as asked;
-n events are drawn from the generated ones. A score compares A with the generated events, its floor
-compares A with B, and both are given as mean and standard deviation over the repetitions. A
-perfect generator scores the floor, not zero.
+A protocol says which scores, of how many events, how often. The real events are cut at random
+into two disjoint parts A and B; a score compares events of A with generated ones, its floor events
+of A with events of B, as many. A perfect generator scores the floor, not zero; a permutation
+test says how probable such a score is for one.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,16 +18,9 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.coverage import (
-    coverage,
-    minimum_matching_distance,
-    nearest_neighbour_accuracy,
-)
-from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
-from pcgen.metrics.observables import observables, point_features
-from pcgen.metrics.pairwise import Distance, pairwise
-from pcgen.metrics.wasserstein import wasserstein1
+from pcgen.metrics.comparison import Comparison
+from pcgen.metrics.draws import Draws
+from pcgen.metrics.protocols import Part, Protocol, pcgen
 from pcgen.schema import Schema
 
 
@@ -38,10 +31,13 @@ class Score:
     Attributes:
         name: What is compared and how, ``"W1 mass"`` say.
         unit: Unit of value and floor.
-        value: Real against generated, mean over the repetitions.
-        error: Standard deviation over the repetitions.
+        value: Real against generated, mean over the batches.
+        error: Standard deviation over the batches.
         floor: Real against real at the same sizes, mean.
         floor_error: Its standard deviation.
+        p: Permutation p-value; None where none was asked for or the score is not defined.
+        events: Events on each side of one batch.
+        batches: Times that the score was taken.
     """
 
     name: str
@@ -50,10 +46,13 @@ class Score:
     error: float
     floor: float
     floor_error: float
+    p: float | None
+    events: int
+    batches: int
 
     @property
-    def excess(self) -> float:
-        """Distance from the floor in standard deviations of the difference (0 is perfect)."""
+    def z(self) -> float:
+        """(score - floor) / σ, σ of the difference; 0 is perfect."""
         spread = (self.error**2 + self.floor_error**2) ** 0.5
         return (self.value - self.floor) / spread if spread > 0 else 0.0
 
@@ -63,24 +62,29 @@ class Evaluation:
     """Scores of one generated set and what they were computed on.
 
     Attributes:
+        protocol: Name of the protocol.
         scores: The scores, in the order of the table.
-        events: Events in each of the sets compared by the W1 scores.
-        subset: Events in each of the sets compared by the scores over pairs.
-        repeats: Random halvings of the real events.
-        seed: Seed of the halvings.
-        empty: Real and generated events without any weight, left out of the scores over pairs.
+        events: Real and generated events that there were.
+        seed: Seed of everything random.
+        permutations: Cuts of a permutation test.
+        broken: Numbers of the real and of the generated events that hold NaN or infinite values;
+            they are left out, and nothing stands in for them.
+        weightless: Real and generated events without any weight, left out of the scores over pairs.
+        undefined: Scores that a sample without points, say, does not have.
     """
 
+    protocol: str
     scores: tuple[Score, ...]
-    events: int
-    subset: int
-    repeats: int
+    events: tuple[int, int]
     seed: int
-    empty: tuple[int, int]
+    permutations: int
+    broken: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    weightless: tuple[int, int] = (0, 0)
+    undefined: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; each score has its ``excess`` too."""
-        return {**asdict(self), "scores": [{**asdict(s), "excess": s.excess} for s in self.scores]}
+        """Plain values, ready for JSON; each score has its ``z`` too."""
+        return {**asdict(self), "scores": [{**asdict(s), "z": s.z} for s in self.scores]}
 
 
 def evaluate(
@@ -88,8 +92,8 @@ def evaluate(
     generated: Batch,
     schema: Schema,
     *,
-    repeats: int = 10,
-    subset: int = 100,
+    protocol: Protocol | None = None,
+    permutations: int = 200,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
@@ -99,123 +103,100 @@ def evaluate(
         real: Real events that no model has seen (the test split).
         generated: Generated events, in the same units.
         schema: What the numbers mean.
-        repeats: Random halvings of the real events.
-        subset: Events on each side of the scores over all pairs (coverage, MMD, 1-NNA); 0 leaves
-            those out.
-        seed: Seed of the halvings.
+        protocol: Which scores, of how many events; :func:`pcgen.metrics.protocols.pcgen` by
+            default.
+        permutations: Cuts of the permutation tests; 0 leaves them out.
+        seed: Seed of everything random.
         progress: Called with the fraction done.
 
     Raises:
-        ArgumentError: fewer than 2 repeats, or attributes that do not fit the schema.
-        DataError: fewer than 2 real events or no generated one, or values that are not finite.
+        ArgumentError: attributes do not fit the schema.
+        DataError: fewer events than the protocol needs, or negative weights.
     """
-    if repeats < 2:
-        raise ArgumentError(f"repeats: got {repeats}, expected at least 2 for an uncertainty")
-    if real.num_graphs < 2 or generated.num_graphs < 1:
-        raise DataError(
-            f"events: got {real.num_graphs} real and {generated.num_graphs} generated, "
-            "expected at least 2 and 1"
-        )
-    pc.check(real, len(schema.axes))
-    pc.check(generated, len(schema.axes))
-    events = min(real.num_graphs // 2, generated.num_graphs)
-    halves = list(_halves(real.num_graphs, generated.num_graphs, events, repeats, seed))
-    step = _Progress(progress, 3 * repeats if subset else repeats)
-    scores = _marginal_scores(real, generated, schema, halves, step)
-    filled = [pc.select(side, pc.total(side) > 0) for side in (real, generated)]
-    empty = (real.num_graphs - filled[0].num_graphs, generated.num_graphs - filled[1].num_graphs)
-    subset = min(subset, filled[0].num_graphs // 2, filled[1].num_graphs)
-    if subset >= 2:
-        counts = [side.num_graphs for side in filled]
-        parts = list(_halves(counts[0], counts[1], subset, max(repeats // 2, 2), seed + 1))
-        for name, distance in (
-            ("CD", chamfer_distance(schema.periods)),
-            ("EMD", earth_mover_distance(schema.periods)),
-        ):
-            scores += _pair_scores(name, distance, filled[0], filled[1], parts, step)
-    return Evaluation(tuple(scores), events, subset, repeats, seed, empty)
-
-
-Halves = tuple[Tensor, Tensor, Tensor]
-"""Indices of A and B (disjoint, real) and of the generated events, each [n]."""
-
-
-def _halves(real: int, generated: int, size: int, repeats: int, seed: int) -> Iterator[Halves]:
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(repeats):
-        order = torch.randperm(real, generator=generator)
-        chosen = torch.randperm(generated, generator=generator)[:size]
-        yield order[:size], order[size : 2 * size], chosen
-
-
-class _Progress:
-    """Counts steps and reports the fraction done."""
-
-    def __init__(self, report: Callable[[float], None] | None, steps: int) -> None:
-        self.report, self.steps, self.done = report, steps, 0
-
-    def __call__(self) -> None:
-        self.done += 1
-        if self.report is not None:
-            self.report(min(self.done / self.steps, 1.0))
-
-
-def _score(name: str, unit: str, values: list[tuple[float, float]]) -> Score:
-    score, floor = zip(*values, strict=True)
-    return Score(
-        name,
-        unit,
-        statistics.fmean(score),
-        statistics.stdev(score),
-        statistics.fmean(floor),
-        statistics.stdev(floor),
+    protocol = pcgen() if protocol is None else protocol
+    broken = tuple(_broken(side) for side in (real, generated))
+    whole = [pc.select(s, ~bad) for s, bad in zip((real, generated), broken, strict=True)]
+    for side in whole:
+        pc.check(side, len(schema.axes))
+    counts = (whole[0].num_graphs, whole[1].num_graphs)
+    protocol.check(*counts)
+    prepared = [_only_shared(protocol.prepare(side, schema), whole) for side in whole]
+    empty = [int((pc.total(side) <= 0).sum()) for side in prepared]
+    pool = pc.concat(prepared)
+    scores: list[Score] = []
+    undefined: list[str] = []
+    for k, part in enumerate(protocol.parts):
+        generator = torch.Generator().manual_seed(seed + k)
+        found = _scores(part.build(pool, schema), part, counts[0], permutations, generator)
+        scores += [score for score in found if _defined(score)]
+        undefined += [score.name for score in found if not _defined(score)]
+        if progress is not None:
+            progress((k + 1) / len(protocol.parts))
+    return Evaluation(
+        protocol.name,
+        tuple(scores),
+        counts,
+        seed,
+        permutations,
+        broken=(_numbers(broken[0]), _numbers(broken[1])),
+        weightless=(empty[0], empty[1]),
+        undefined=tuple(undefined),
     )
 
 
-def _marginal_scores(
-    real: Batch, generated: Batch, schema: Schema, halves: list[Halves], step: Callable[[], None]
-) -> list[Score]:
-    """W1 of each observable of the events and of each feature of their points."""
-    collected: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    seen = [observables(side, schema) for side in (real, generated)]
-    for a, b, g in halves:
-        for quantity, values in seen[0].items():
-            half = values[a]
-            pair = wasserstein1(half, seen[1][quantity][g]), wasserstein1(half, values[b])
-            key = (f"W1 {quantity.name}", quantity.unit)
-            collected.setdefault(key, []).append((pair[0].item(), pair[1].item()))
-        sides = (pc.select(real, a), pc.select(real, b), pc.select(generated, g))
-        points = [point_features(side, schema) for side in sides]
-        for quantity in points[0]:
-            first, second, fake = (side[quantity] for side in points)
-            if min(len(first), len(second), len(fake)) == 0:
-                continue
-            pair = wasserstein1(first, fake), wasserstein1(first, second)
-            key = (f"W1 point {quantity.name}", quantity.unit)
-            collected.setdefault(key, []).append((pair[0].item(), pair[1].item()))
-        step()
-    return [_score(name, unit, values) for (name, unit), values in collected.items()]
+def _broken(clouds: Batch) -> Tensor:
+    """Which events hold a value that is not finite [B]."""
+    bad = torch.zeros(clouds.num_graphs, dtype=torch.bool, device=clouds.ptr.device)
+    for name, value in pc.attributes(clouds).items():
+        wrong = ~torch.isfinite(value if value.dim() == 2 else value[:, None]).all(1)
+        bad[clouds.batch[wrong] if name in pc.POINT_ATTRIBUTES else wrong.nonzero().flatten()] = (
+            True
+        )
+    return bad
 
 
-def _pair_scores(
-    name: str,
-    distance: Distance,
-    real: Batch,
-    generated: Batch,
-    parts: list[Halves],
-    step: Callable[[], None],
+def _numbers(mask: Tensor) -> tuple[int, ...]:
+    return tuple(mask.nonzero().flatten().tolist())
+
+
+def _only_shared(clouds: Batch, sides: list[Batch]) -> Batch:
+    """Without the attributes that only one side has: a label, say."""
+    names = [set(pc.attributes(side)) for side in sides]
+    return pc.replace(clouds, **dict.fromkeys((names[0] ^ names[1]) & set(pc.attributes(clouds))))
+
+
+def _scores(
+    comparison: Comparison, part: Part, real: int, permutations: int, generator: torch.Generator
 ) -> list[Score]:
-    """Coverage, MMD and 1-NNA under one distance, beside the same between two real sets."""
-    collected: dict[str, list[tuple[float, float]]] = {"COV": [], "MMD": [], "1-NNA": []}
-    for a, b, g in parts:
-        first, second, fake = pc.select(real, a), pc.select(real, b), pc.select(generated, g)
-        among = pairwise(distance, first)
-        results = []
-        for other in (fake, second):
-            between = pairwise(distance, first, other)
-            accuracy = nearest_neighbour_accuracy(among, pairwise(distance, other), between)
-            results.append((coverage(between), minimum_matching_distance(between), accuracy))
-        for key, value, floor in zip(collected, *results, strict=True):
-            collected[key].append((value, floor))
-        step()
-    return [_score(f"{key}-{name}", "", values) for key, values in collected.items()]
+    """The scores of one part of a protocol."""
+    draws = Draws(comparison.usable, real, generator)
+    size = draws.largest if part.events is None else part.events
+    if part.replace:
+        batches = draws.resampled(size, part.batches)
+    else:
+        batches = draws.halvings(min(size, draws.largest), part.batches)
+    # Score and floor of a batch stand side by side: they share the events of A.
+    first = torch.stack([batches.a, batches.a], 1).flatten(0, 1)
+    second = torch.stack([batches.generated, batches.b], 1).flatten(0, 1)
+    values = comparison.compare(first, second).view(len(comparison.measures), -1, 2)
+    p: list[float | None] = [None] * len(values)
+    if permutations:
+        pair = draws.pair(min(draws.largest, part.tested))
+        found = comparison.p_values(*pair, permutations, generator).tolist()
+        p = [None if math.isnan(value) else value for value in found]
+    rows = zip(comparison.measures, values.mean(1).tolist(), values.std(1).tolist(), p, strict=True)
+    return [
+        Score(
+            measure.name,
+            measure.unit,
+            *(mean[0], error[0], mean[1], error[1]),
+            p=chance,
+            events=batches.a.shape[1],
+            batches=part.batches,
+        )
+        for measure, mean, error, chance in rows
+    ]
+
+
+def _defined(score: Score) -> bool:
+    return math.isfinite(score.value) and math.isfinite(score.floor)

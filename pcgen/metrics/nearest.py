@@ -92,25 +92,24 @@ class NearestClouds:
 
     def nearest(
         self,
-        rows: slice | None = None,
-        columns: slice | None = None,
+        rows: Tensor | slice | None = None,
+        columns: Tensor | slice | None = None,
         *,
         progress: Callable[[float], None] | None = None,
     ) -> Nearest:
         """For each cloud in ``rows`` the nearest in ``columns``, itself left out.
 
         Args:
-            rows: Clouds that ask; None means all.
+            rows: Clouds that ask: their numbers, or a slice; None means all.
             columns: Clouds that may answer; None means all.
             progress: Called with the fraction of ``rows`` whose answer is known.
 
         Raises:
             ArgumentError: a row has no other cloud among the columns.
         """
-        asked, choice = (self._range(part) for part in (rows, columns))
-        row, column = torch.arange(*asked), slice(*choice)
-        alone = choice[1] - choice[0] - ((row >= choice[0]) & (row < choice[1])).long() < 1
-        if bool(alone.any()):
+        row, back = self._numbers(rows).unique(return_inverse=True)
+        column = self._numbers(columns).unique()
+        if bool((len(column) - torch.isin(row, column).long() < 1).any()):
             raise ArgumentError(
                 f"columns: got {columns}, expected a cloud besides that of each row"
             )
@@ -119,25 +118,30 @@ class NearestClouds:
             open_rows = self._refine(open_rows, column)
             if progress is not None:
                 progress(1.0 - len(open_rows) / max(len(row), 1))
-        distance, index = self._value[row, column].min(1)
-        return Nearest(index + choice[0], distance)
+        distance, index = self._part(self._value, row, column).min(1)
+        return Nearest(column[index][back], distance[back])
 
-    def _range(self, part: slice | None) -> tuple[int, int]:
-        start, stop, step = (part or slice(None)).indices(self.clouds.num_graphs)
-        if step != 1:
-            raise ArgumentError(f"rows, columns: got {part}, expected slices of step 1")
-        return start, max(start, stop)
+    def _numbers(self, part: Tensor | slice | None) -> Tensor:
+        everything = torch.arange(self.clouds.num_graphs)
+        return everything[slice(None) if part is None else part]
 
-    def _refine(self, row: Tensor, column: slice) -> Tensor:
+    def _part(self, table: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        """Rows and columns of a table [R, C]; a view of the columns where they are in one piece."""
+        first, last = int(column[0]), int(column[-1])
+        if last - first + 1 == len(column):
+            return table[row, first : last + 1]
+        return table[row[:, None], column]
+
+    def _refine(self, row: Tensor, column: Tensor) -> Tensor:
         """Compute the lowest candidates of each row; return the rows [R'] that have more."""
-        bound = self._bound[row, column]
+        bound = self._part(self._bound, row, column)
         low, candidate = bound.topk(min(CANDIDATES, bound.shape[1]), dim=1, largest=False)
-        best = self._value[row, column].min(1, keepdim=True).values
+        best = self._part(self._value, row, column).min(1, keepdim=True).values
         wanted = low.isfinite() & (low <= best)
         source = row[:, None].expand_as(candidate)[wanted]
-        self._solve(source, candidate[wanted] + (column.start or 0))
-        best = self._value[row, column].min(1).values
-        least = self._bound[row, column].min(1).values
+        self._solve(source, column[candidate[wanted]])
+        best = self._part(self._value, row, column).min(1).values
+        least = self._part(self._bound, row, column).min(1).values
         return row[least.isfinite() & (least <= best)]
 
     def _solve(self, i: Tensor, j: Tensor) -> None:
@@ -188,18 +192,34 @@ def neighbour_scores(
         )
     union = pc.concat([real, generated])
     table = NearestClouds(union, distance, bound(union))
-    is_real = torch.arange(number) < rows
-    first, second = slice(0, rows), slice(rows, number)
-    step = [_part(progress, k) for k in range(3)]
-    label = is_real[table.nearest(progress=step[0]).index]
-    covered = table.nearest(second, first, progress=step[1]).index.unique()
-    matched = table.nearest(first, second, progress=step[2]).distance
+    everything = torch.arange(number)
+    return table_scores(table, everything[:rows], everything[rows:], progress=progress)
+
+
+def table_scores(
+    table: NearestClouds,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> NeighbourScores:
+    """1-NNA, coverage and MMD of two parts of a table's clouds, given by their numbers.
+
+    A number may occur more than once (a sample drawn with replacement); coverage counts different
+    clouds, over the size of the sample.
+    """
+    before, step = table.solved, [_part(progress, k) for k in range(3)]
+    union = torch.cat([real, generated])
+    is_real = torch.arange(len(union)) < len(real)
+    nearest = table.nearest(union, union, progress=step[0]).index
+    covered = table.nearest(generated, real, progress=step[1]).index.unique()
+    matched = table.nearest(real, generated, progress=step[2]).distance
     return NeighbourScores(
-        accuracy=(label == is_real).double().mean().item(),
-        coverage=len(covered) / rows,
+        accuracy=(torch.isin(nearest, real) == is_real).double().mean().item(),
+        coverage=len(covered) / len(real),
         mmd=matched.mean().item(),
-        solved=table.solved,
-        pairs=number * (number - 1) // 2,
+        solved=table.solved - before,
+        pairs=len(union) * (len(union) - 1) // 2,
     )
 
 

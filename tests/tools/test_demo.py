@@ -24,7 +24,7 @@ def test_the_main_job_runs_end_to_end(tmp_path, capsys):
     stored = json.loads((folder / "evaluation.json").read_text())
     assert stored.keys() == {"latent GAN", "VAE"}
     # Ten steps teach nothing, and the table must say so.
-    far = [s["name"] for s in stored["VAE"]["scores"] if s["excess"] > 3]
+    far = [s["name"] for s in stored["VAE"]["scores"] if s["z"] > 3]
     assert "W1 girth" in far
     assert "far from the floor in" in page
 

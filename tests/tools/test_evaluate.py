@@ -40,7 +40,7 @@ def test_scores_are_printed_and_stored_beside_their_floors(files, tmp_path, caps
     assert {"W1 mass", "W1 pt", "W1 girth", "W1 multiplicity", "W1 point pt"} <= scores.keys()
     assert {"COV-EMD", "MMD-CD", "1-NNA-EMD"} <= scores.keys()
     assert all(math.isfinite(score["floor"]) for score in scores.values())
-    assert stored["events"] == 100
+    assert stored["events"] == [200, 100]
     assert "W1 mass" in (tmp_path / "out" / "table.txt").read_text()
     assert (tmp_path / "out" / "histograms.png").read_bytes().startswith(b"\x89PNG")
 
@@ -48,10 +48,10 @@ def test_scores_are_printed_and_stored_beside_their_floors(files, tmp_path, caps
 def test_half_the_energy_is_seen_in_mass_and_pt(files):
     assert evaluate(files, "soft.h5") == 0
     stored = json.loads((files / "soft-evaluation" / "evaluation.json").read_text())["soft"]
-    excess = {score["name"]: score["excess"] for score in stored["scores"]}
-    assert excess["W1 pt"] > 10
-    assert excess["W1 mass"] > 3
-    assert abs(excess["W1 girth"]) < 5
+    z = {score["name"]: score["z"] for score in stored["scores"]}
+    assert z["W1 pt"] > 10
+    assert z["W1 mass"] > 3
+    assert abs(z["W1 girth"]) < 5
 
 
 def test_other_units_are_refused(files, tmp_path, capsys):

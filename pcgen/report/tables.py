@@ -1,33 +1,20 @@
-"""A results page: scores beside their floors, figures and views, in one HTML file without scripts.
+"""Tables of scores beside their floors: for the terminal, a web page, Markdown and LaTeX.
 
-The page shows what it is given and hides nothing: each score stands beside its floor, and a score
-more than three standard deviations above it is marked.
+A score more than three standard deviations from its floor is marked.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from rich.markup import escape
 from rich.table import Table
 
-from pcgen.io import atomic
 from pcgen.metrics import Evaluation, Score
 
 FAR = 3.0
 """Standard deviations above the floor from which a score is marked as far."""
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1b1f24; background: #fff }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #d0d7de }
-th:first-child, td:first-child { text-align: left }
-td.far { background: #fff1e5 }
-figure { margin: 1.5rem 0 } img { max-width: 100% } figcaption, p.note { color: #57606a }
-"""
 
 
 def number(value: float, error: float) -> str:
@@ -55,7 +42,7 @@ def comparison(
     """Header and rows of the table of several generators against the same real events.
 
     First come the floors, then each generator's score with its distance from its own floor in
-    standard deviations.
+    standard deviations and its permutation p-value.
 
     Args:
         evaluations: Each generator's, by its name.
@@ -86,8 +73,9 @@ def _floor(score: Score | None) -> tuple[str, bool]:
 def _cell(score: Score | None) -> tuple[str, bool]:
     if score is None:
         return "", False
-    text = f"{number(score.value, score.error)} ({score.excess:+.1f}σ)"
-    return text, abs(score.excess) > FAR
+    chance = "" if score.p is None else f", p = {score.p:.2g}"
+    text = f"{number(score.value, score.error)} ({score.z:+.1f}σ{chance})"
+    return text, abs(score.z) > FAR
 
 
 def text_table(
@@ -121,33 +109,40 @@ def html_table(
     return "\n".join([*lines, "</table>"])
 
 
-def figure(file: str, caption: str) -> str:
-    """A picture beside the page, with its caption."""
-    name, text = html.escape(file, quote=True), html.escape(caption)
-    return f'<figure><img src="{name}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+def markdown_table(
+    evaluations: Mapping[str, Evaluation], *, floors: Mapping[str, Evaluation] | None = None
+) -> str:
+    """The comparison in Markdown; far scores are in bold."""
+    header, rows = comparison(evaluations, floors)
+    lines = [header, ["---", *["--:"] * (len(header) - 1)]]
+    for name, cells in rows:
+        lines.append([name, *(f"**{text}**" if far else text for text, far in cells)])
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
-def link(file: str, text: str) -> str:
-    """A link to a file beside the page."""
-    return f'<p><a href="{html.escape(file, quote=True)}">{html.escape(text)}</a></p>'
+_LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "σ": r"$\sigma$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
-def paragraph(text: str) -> str:
-    """A remark."""
-    return f'<p class="note">{html.escape(text)}</p>'
+def latex_table(
+    evaluations: Mapping[str, Evaluation], *, floors: Mapping[str, Evaluation] | None = None
+) -> str:
+    """The comparison as a LaTeX ``tabular`` of plain LaTeX; far scores are in bold."""
+    header, rows = comparison(evaluations, floors)
+    lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\hline"]
+    lines += [" & ".join(map(_latex, header)) + r" \\", r"\hline"]
+    for name, cells in rows:
+        texts = [rf"\textbf{{{_latex(text)}}}" if far else _latex(text) for text, far in cells]
+        lines.append(" & ".join([_latex(name), *texts]) + r" \\")
+    return "\n".join([*lines, r"\hline", r"\end{tabular}"])
 
 
-def write_page(path: str | Path, title: str, sections: Mapping[str, Sequence[str]]) -> None:
-    """Write an HTML page of sections, each a heading and pieces of HTML made by this module.
-
-    Raises:
-        FileError: the page cannot be written.
-    """
-    name = html.escape(title)
-    lines = ["<!doctype html>", '<html lang="en"><head><meta charset="utf-8">']
-    lines += [f"<title>{name}</title><style>{_STYLE}</style></head><body>", f"<h1>{name}</h1>"]
-    for heading, pieces in sections.items():
-        lines += [f"<h2>{html.escape(heading)}</h2>", *pieces]
-    lines.append("</body></html>")
-    with atomic(path) as temporary:
-        temporary.write_text("\n".join(lines), encoding="utf-8")
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
