@@ -20,6 +20,8 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 BLOCK = 32
+INFINITY = np.int64(0x7FF0000000000000)
+"""As the bits of a float64."""
 STAGE = 2048
 """Pairs of a query and a block in one go."""
 
@@ -57,10 +59,12 @@ def search(
                 slack = _look(queries, y, y0, y1, space, blocks, low)
                 chosen = pairs[: _choose(len(queries), low, limit, best, slack, pairs)]
                 _measure(queries, y, y0, y1, space, blocks, chosen, squared)
-                if limit < 0:
-                    _keep(i0, y0, y1, chosen, squared, best, found)
-                else:
+                if limit >= 0:
                     _collect(i0, y0, y1, chosen, squared, limit, place, near)
+                elif len(best) == 1:
+                    _keep_one(i0, y0, chosen, squared, found)
+                else:
+                    _keep(i0, y0, y1, chosen, squared, best, found)
 
 
 @_compiled
@@ -68,23 +72,62 @@ def _choose(
     queries: int, low: Array, limit: float, best: Array, slack: tuple[float, float], pairs: Array
 ) -> int:
     """Pairs (query, block) where the block may hold a neighbour; their number."""
-    found, last = 0, len(best) - 1
+    found = 0
     for i in range(queries):
-        best[:] = np.inf if limit < 0 else limit
-        # k blocks have a point nearer than the k-th of these, so the k-th neighbour is no farther.
-        for c in range(low.shape[1]):
-            if limit < 0 and low[i, c] < best[last]:
-                place = last
-                while place > 0 and best[place - 1] > low[i, c]:
-                    best[place] = best[place - 1]
-                    place -= 1
-                best[place] = low[i, c]
-        bound = best[last] * (1 + slack[0]) + slack[1]
+        bound = limit
+        if limit < 0:
+            # k blocks have a point nearer than the k-th of these: the k-th neighbour is no farther.
+            bound = _least(low[i]) if len(best) == 1 else _kth(low[i], best)
+        bound = bound * (1 + slack[0]) + slack[1]
         for c in range(low.shape[1]):
             if low[i, c] <= bound:
                 pairs[found, 0], pairs[found, 1] = i, c
                 found += 1
     return found
+
+
+@_compiled
+def _least(values: Array) -> float:
+    """Least of some values >= 0. Their order is that of their bits; the least of integers is found
+    by vector instructions, the least of floats would not be, for fear of NaN."""
+    keys = values.view(np.int64)
+    least = keys[0]
+    for j in range(len(keys)):
+        least = keys[j] if keys[j] < least else least
+    return np.int64(least).view(np.float64)
+
+
+@_compiled
+def _kth(values: Array, best: Array) -> float:
+    """The k-th least of the values, k = len(best); infinite where there are fewer."""
+    last = len(best) - 1
+    best[:] = np.inf
+    for value in values:
+        if value < best[last]:
+            place = last
+            while place > 0 and best[place - 1] > value:
+                best[place] = best[place - 1]
+                place -= 1
+            best[place] = value
+    return best[last]
+
+
+@_compiled
+def _keep_one(i0: int, y0: int, pairs: Array, squared: Array, found: Array) -> None:
+    """The nearest point of the blocks of each query; the lowest row among equally near ones."""
+    keys, best, previous = squared.view(np.int64), INFINITY, -1
+    for p in range(len(pairs)):
+        if pairs[p, 0] != previous:
+            best, previous = INFINITY, pairs[p, 0]
+        least = keys[p, 0]
+        for j in range(BLOCK):
+            least = keys[p, j] if keys[p, j] < least else least
+        if least < best:
+            lane = BLOCK
+            for j in range(BLOCK):
+                here = j if keys[p, j] == least else BLOCK
+                lane = here if here < lane else lane
+            best, found[i0 + previous, 0] = least, y0 + pairs[p, 1] * BLOCK + lane
 
 
 @_compiled
@@ -158,6 +201,9 @@ def _look(
     relatively and absolutely, it may exceed the truth."""
     period, inverse, line, single, width = space
     number = -(-(y1 - y0) // BLOCK)
+    if number == 1:
+        low[: len(queries)] = 0.0  # it is measured at once
+        return 0.0, 0.0
     if queries.shape[1] > len(width):
         if line:
             _lows_many(queries, y, y0, y1, low)
@@ -173,8 +219,7 @@ def _look(
 
 @_fused
 def _lows_line(queries: Array, blocks: Array, number: int, width: Width, low: Array) -> None:
-    """The fast sweep. Floats >= 0 are ordered as their bits are; the least of integers is found by
-    vector instructions, the least of floats would not be, for fear of NaN."""
+    """The fast sweep."""
     for i in range(len(queries)):
         q = to_fixed_tuple(queries[i], len(width))
         for c in range(number):
@@ -201,7 +246,7 @@ def _lows_circle(
         q = to_fixed_tuple(queries[i], len(width))
         for c in range(number):
             block = blocks[c]
-            least = np.int64(0x7FF0000000000000)
+            least = INFINITY
             for j in range(BLOCK):
                 total = 0.0
                 for a in range(len(width)):
@@ -282,6 +327,7 @@ def _exact_many(
 ) -> None:  # fmt: skip
     for p in range(len(pairs)):
         row = y0 + pairs[p, 1] * BLOCK
+        squared[p] = np.inf
         for j in range(min(BLOCK, y1 - row)):
             total = 0.0
             for a in range(queries.shape[1]):
