@@ -28,7 +28,7 @@ import numba
 import numpy as np
 
 from pcgen.ops.ground import row
-from pcgen.ops.pool import Workspace
+from pcgen.ops.workspace import Workspace
 
 CANDIDATES = 10
 FALL = 6.0

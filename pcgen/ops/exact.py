@@ -1,5 +1,7 @@
 r"""Exact transport on the CPU: network simplex (POT) and, for equal masses, assignment (SciPy).
 
+The loops around both are compiled by Numba at first use and kept on disk.
+
 References:
     Bonneel et al., Displacement interpolation using Lagrangian mass transport, 2011 (the simplex).
     Crouse, On implementing 2D rectangular assignment algorithms, 2016 (the assignment).
@@ -16,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pcgen.errors import PcgenError
 from pcgen.ops.ground import row
-from pcgen.ops.pool import Workspace
+from pcgen.ops.workspace import Workspace
 
 # Enough for any problem that fits in memory; the solver stops at its optimum long before.
 ITERATIONS = 10**9

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import pool
+from pcgen.ops import workspace
 from pcgen.ops.auction import auction
 from pcgen.ops.exact import assignment, simplex
 from pcgen.ops.pairs import sum_by
@@ -106,10 +106,10 @@ def _aim(name: str, tolerance: float | None) -> float:
 def _exact(problems: Problems) -> Solution:
     alike = is_assignment(problems).tolist()
 
-    def method(space: pool.Workspace, b: int) -> None:
+    def method(space: workspace.Workspace, b: int) -> None:
         (assignment if alike[b] else simplex)(space, b)
 
-    return pool.solve(problems, method)
+    return workspace.solve(problems, method)
 
 
 def _auction(problems: Problems, tolerance: float) -> Solution:
@@ -117,7 +117,7 @@ def _auction(problems: Problems, tolerance: float) -> Solution:
         from pcgen.ops import auction_triton
 
         return auction_triton.auction(problems, tolerance)
-    return pool.solve(problems, partial(auction, tolerance=tolerance))
+    return workspace.solve(problems, partial(auction, tolerance=tolerance))
 
 
 def rounding(problems: Problems, solution: Solution) -> Tensor:

@@ -18,13 +18,17 @@ import torch
 from numpy.typing import NDArray
 
 SMALL = 300_000
-"""Work that is done before another thread has been woken up."""
+"""Work that is done before another thread has been woken up: pairs of points looked at."""
+SHARES = 4
+"""Ranges for each thread: they even out work that was foretold wrongly."""
 
 
 def run(kernel: Callable[[int, int], None], work: NDArray[Any]) -> None:
     """Call ``kernel(first, last)`` on consecutive ranges of items that cover all of them.
 
-    There are as many ranges as torch has threads (``torch.set_num_threads``), of equal work.
+    The ranges are of equal work. The caller and as many helpers as make up torch's number of
+    threads (``torch.set_num_threads``) take one after the other, so that a helper who comes late,
+    on a busy machine, is not waited for.
 
     Args:
         kernel: Releases the GIL; its ranges are independent of each other.
@@ -37,13 +41,20 @@ def run(kernel: Callable[[int, int], None], work: NDArray[Any]) -> None:
     if workers == 1:
         kernel(0, len(work))
         return
-    shares = until[-1] * np.arange(1, workers) / workers
+    shares = until[-1] * np.arange(1, SHARES * workers) / (SHARES * workers)
     bounds = [0, *np.searchsorted(until, shares).tolist(), len(work)]
+    ranges = iter(list(pairwise(bounds)))
+
+    def take() -> None:
+        for first, last in ranges:  # each of them goes to one thread
+            kernel(first, last)
+
     pool = _pool(os.getpid(), workers - 1)
-    others = [pool.submit(kernel, first, last) for first, last in pairwise(bounds[1:])]
-    kernel(bounds[0], bounds[1])
-    for other in others:
-        other.result()
+    helpers = [pool.submit(take) for _ in range(workers - 1)]
+    take()
+    for helper in helpers:
+        if not helper.cancel():  # it has begun
+            helper.result()
 
 
 @lru_cache(maxsize=8)

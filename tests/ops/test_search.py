@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -160,6 +161,18 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
 
     with pytest.raises(ZeroDivisionError):
         threads_module.run(kernel, np.ones(4))
+
+
+def test_a_helper_who_comes_late_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(threads_module, "SMALL", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    busy, seen = threading.Event(), []
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(busy.wait)
+        monkeypatch.setattr(threads_module, "_pool", lambda *_: pool)
+        threads_module.run(lambda first, last: seen.extend(range(first, last)), np.ones(9))
+        busy.set()
+    assert seen == list(range(9))
 
 
 def test_a_forked_process_can_search():

@@ -1,4 +1,4 @@
-"""Runs a compiled solver over a ragged batch of transport problems, in a pool of threads.
+"""A ragged batch of transport problems as arrays, and a compiled solver run over it by threads.
 
 A method solves problem b of a :class:`Workspace` and writes the result into it. Its loops are
 compiled and run outside Python's lock, so threads help and small problems cost little extra.
@@ -6,17 +6,17 @@ compiled and run outside Python's lock, so threads help and small problems cost 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from pcgen.ops import threads
 from pcgen.ops.problem import Flow, Problems, Solution
+
+LOOKS = 64
+"""How often a solver looks at each pair of points, about."""
 
 
 class Workspace(NamedTuple):
@@ -53,34 +53,14 @@ Method = Callable[[Workspace, int], None]
 def solve(problems: Problems, method: Method) -> Solution:
     """Every problem by ``method``, on as many threads as torch uses."""
     space = _allocate(problems)
-    number = problems.number
-    work = (np.diff(space.ptr_x) + 1) * (np.diff(space.ptr_y) + 1)
-    workers = min(torch.get_num_threads(), number, 1 + int(work.sum()) // 4096)
-    if workers <= 1:
-        _solve_range(space, method, 0, number)
-    else:
-        # Several shares per thread, of equal work, even out what the solver makes of it.
-        share = np.linspace(0, work.sum(), 4 * workers + 1)[1:-1]
-        edges = [0, *np.searchsorted(work.cumsum(), share).tolist(), number]
-        pool = _pool(workers)
-        jobs = [pool.submit(_solve_range, space, method, *edge) for edge in pairwise(edges)]
-        for job in jobs:
-            job.result()
+    pairs = (np.diff(space.ptr_x) + 1) * (np.diff(space.ptr_y) + 1)
+
+    def solve_range(first: int, last: int) -> None:
+        for b in range(first, last):
+            method(space, b)
+
+    threads.run(solve_range, LOOKS * pairs)
     return _collect(problems, space)
-
-
-def _solve_range(space: Workspace, method: Method, first: int, last: int) -> None:
-    for b in range(first, last):
-        method(space, b)
-
-
-@lru_cache(maxsize=2)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="pcgen-transport")
-
-
-# Threads do not survive a fork (data-loader workers): the child starts its own.
-os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _allocate(problems: Problems) -> Workspace:
