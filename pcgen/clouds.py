@@ -30,6 +30,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.ops.segments import owners
 
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
@@ -108,7 +109,7 @@ def _assemble(values: dict[str, Tensor], sizes: Tensor) -> Batch:
     clouds = Batch(_base_cls=Data)
     for name, value in values.items():
         clouds[name] = value.long() if name in _INTEGER else value
-    clouds.batch = _owners(ptr)
+    clouds.batch = owners(ptr, int(ptr[-1]))
     clouds.ptr = ptr
     # What Batch.from_data_list would have recorded; separate() reads it.
     clouds._num_graphs = number
@@ -211,14 +212,8 @@ def arange_ragged(start: Tensor, length: Tensor) -> Tensor:
     [5, 6, 0, 1, 2]
     """
     end = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-    owner = _owners(end)
+    owner = owners(end, int(end[-1]))
     return torch.arange(len(owner), device=length.device) + (start - end[:-1])[owner]
-
-
-def _owners(ptr: Tensor) -> Tensor:
-    """Cloud of each row [N], by binary search (repeat_interleave stalls on a busy CPU)."""
-    rows = torch.arange(int(ptr[-1]), device=ptr.device)
-    return torch.searchsorted(ptr[1:], rows, right=True)
 
 
 def to_dense(value: Tensor, ptr: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
+from pcgen.ops.segments import owners
 
 # Rounding of a distance, in units of the precision and the size of the coordinates.
 ROUNDING = 32.0
@@ -134,7 +135,7 @@ def _quantiles(line: Tensor, share: Tensor, ptr: Tensor, cells: int) -> Tensor:
         cells: Equal cells of [0, 1].
     """
     number = len(ptr) - 1
-    owner = torch.repeat_interleave(torch.arange(number, device=ptr.device), ptr.diff())
+    owner = owners(ptr, len(line))
     order = line.argsort()
     order = order[owner[order].argsort(stable=True)]
     line, share = line[order], share[order]
