@@ -1,6 +1,7 @@
 """Distances between sets of clouds, and the scores built of them."""
 
 from pcgen.metrics.bounds import earth_mover_bound
+from pcgen.metrics.classifier import ClassifierTest, classifier_test
 from pcgen.metrics.comparison import Comparison, Measure, permutation_p_values
 from pcgen.metrics.coverage import (
     coverage,
@@ -9,6 +10,7 @@ from pcgen.metrics.coverage import (
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
 from pcgen.metrics.marginals import Marginals
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.neighbourhood import Neighbourhood
@@ -18,6 +20,8 @@ from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
+    "BoostedTrees",
+    "ClassifierTest",
     "Comparison",
     "Evaluation",
     "Marginals",
@@ -27,9 +31,12 @@ __all__ = [
     "NeighbourScores",
     "Neighbourhood",
     "Part",
+    "Perceptron",
     "Protocol",
     "Score",
+    "calochallenge_classifier",
     "chamfer_distance",
+    "classifier_test",
     "coverage",
     "earth_mover_bound",
     "earth_mover_distance",

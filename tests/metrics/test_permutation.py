@@ -1,0 +1,215 @@
+"""Permutation tests: p-values are exact; vectorised scores agree with one call after another."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest, wasserstein_distance
+from scipy.stats import permutation_test as scipy_permutation_test
+
+from pcgen.errors import ArgumentError, DataError
+from pcgen.metrics import (
+    coverage,
+    minimum_matching_distance,
+    nearest_neighbour_accuracy,
+    wasserstein1,
+)
+from pcgen.metrics.permutation import against_null, permutation_test, permuted_labels
+from pcgen.metrics.relabelling import (
+    relabelled_mmd,
+    relabelled_moments,
+    relabelled_neighbours,
+    relabelled_wasserstein,
+)
+
+sizes = st.tuples(st.integers(2, 9), st.integers(2, 9))
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def labels_of(n, m, permutations=5):
+    return permuted_labels(n, m, permutations=permutations, generator=seeded())
+
+
+def difference_of_means(x, a, b):
+    return abs(x[a].mean() - x[b].mean()).item()
+
+
+@given(sizes, st.integers(1, 30))
+def test_labels_keep_the_sizes(sizes, permutations):
+    n, m = sizes
+    labels = permuted_labels(n, m, permutations=permutations, generator=seeded())
+    assert labels.shape == (permutations + 1, n + m)
+    assert labels.sum(1).tolist() == [n] * (permutations + 1)
+    assert labels[0].tolist() == [True] * n + [False] * m
+
+
+def test_labels_are_drawn_evenly():
+    """All 6 labellings of 2 + 2 events come equally often."""
+    labels = labels_of(2, 2, 6000)[1:]
+    _, counts = (labels.long() * torch.tensor([8, 4, 2, 1])).sum(1).unique(return_counts=True)
+    assert len(counts) == 6
+    assert (counts - 1000).abs().max() < 5 * 29
+
+
+def test_the_p_value_is_that_of_all_labellings():
+    x = torch.tensor([0.3, -1.0, 0.2, 2.0, 1.5, 0.9, 2.2]).double()
+    statistic = partial(difference_of_means, x)
+    result = permutation_test(statistic, 3, 4, permutations=20000, generator=seeded())
+    exact = scipy_permutation_test(
+        (x[:3].numpy(), x[3:].numpy()), lambda a, b: abs(a.mean() - b.mean())
+    )
+    assert exact.null_distribution.size == 35
+    # scipy doubles nothing for a one-sided view: count the null at or above the value.
+    expected = (exact.null_distribution >= exact.statistic - 1e-12).mean()
+    sigma = (expected * (1 - expected) / 20000) ** 0.5
+    assert abs(result.p - expected) < 4 * sigma
+    assert result.value == pytest.approx(exact.statistic)
+
+
+@pytest.mark.parametrize("values", [2, 10**9])
+def test_p_values_are_uniform_under_the_null(values):
+    """With values = 2 nearly every labelling ties: conservative p, and exact random p."""
+    p, p_random = [], []
+    for seed in range(300):
+        generator = seeded(seed)
+        x = torch.randint(values, (20,), generator=generator).double()
+        labels = permuted_labels(8, 12, permutations=39, generator=generator)
+        test = against_null(relabelled_wasserstein(x, labels)[:, 0], generator=generator)
+        p.append(test.p)
+        p_random.append(test.p_random)
+    for level in (0.05, 0.1, 0.25, 0.5, 0.9):
+        below = sum(value <= level + 1e-9 for value in p)
+        assert below < 300 * level + 4 * (300 * level * (1 - level)) ** 0.5
+    # p_random is uniform on k/40: spread it over the step below to compare with the continuum.
+    spread = torch.tensor(p_random) - torch.rand(300) / 40
+    assert kstest(spread.numpy(), "uniform").pvalue > 0.01
+    assert (p == p_random) == (values > 2)
+
+
+def test_a_difference_is_found_with_the_least_p_value():
+    x = torch.cat([torch.zeros(30), torch.ones(30)])
+    result = permutation_test(partial(difference_of_means, x), 30, 30, generator=seeded())
+    assert result.value == 1.0
+    assert result.p == result.p_random == 1 / 201
+    assert result.permutations == 200
+    assert result.quantiles[-1][1] < 1.0
+    assert result.mean < 0.3
+
+
+def test_same_seed_same_result():
+    x = torch.randn(40)
+    runs = [
+        permutation_test(partial(difference_of_means, x), 20, 20, generator=seeded(3))
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+
+
+@given(sizes, st.integers(1, 3), st.sampled_from([3, 1000]))
+def test_wasserstein_against_one_after_another(sizes, columns, distinct):
+    n, m = sizes
+    x = torch.randint(distinct, (n + m, columns)).double() - 1e3
+    labels = labels_of(n, m)
+    found = relabelled_wasserstein(x, labels)
+    for row, real in zip(found, labels, strict=True):
+        for k in range(columns):
+            scipy = wasserstein_distance(x[real, k].numpy(), x[~real, k].numpy())
+            assert row[k].item() == pytest.approx(scipy, abs=1e-9)
+            assert row[k].item() == pytest.approx(
+                wasserstein1(x[real, k], x[~real, k]).item(), abs=1e-9
+            )
+
+
+def test_wasserstein_of_points_whose_events_are_relabelled():
+    owner = torch.tensor([0, 0, 1, 2, 2, 2, 3])
+    x, labels = torch.randn(7, 2).double(), labels_of(2, 3)  # event 4 has no point
+    found = relabelled_wasserstein(x, labels, owner)
+    for row, real in zip(found, labels, strict=True):
+        of_real = real[owner]
+        for k in range(2):
+            if of_real.all() or not of_real.any():
+                assert row[k].isnan()
+            else:
+                expected = wasserstein1(x[of_real, k], x[~of_real, k])
+                torch.testing.assert_close(row[k], expected)
+
+
+def test_wasserstein_in_chunks(monkeypatch):
+    x, labels = torch.randn(50, 2), labels_of(20, 30, 40)
+    whole = relabelled_wasserstein(x, labels)
+    monkeypatch.setattr("pcgen.metrics.relabelling.CHUNK", 120)
+    torch.testing.assert_close(relabelled_wasserstein(x, labels), whole, rtol=1e-14, atol=0)
+
+
+@given(sizes, st.booleans())
+def test_neighbours_against_one_after_another(sizes, ties):
+    n, m = sizes
+    x = torch.randint(2, (n + m,)).double() if ties else torch.randn(n + m).double()
+    distances, labels = (x[:, None] - x).abs(), labels_of(n, m)
+    found = relabelled_neighbours(distances, labels)
+    for k, real in enumerate(labels):
+        between = distances[real][:, ~real]
+        assert found.coverage[k].item() == coverage(between)
+        assert found.mmd[k].item() == pytest.approx(minimum_matching_distance(between))
+        if k and ties:
+            continue  # the order of the union decides, and it is another one here
+        accuracy = nearest_neighbour_accuracy(
+            distances[real][:, real], distances[~real][:, ~real], between
+        )
+        assert found.accuracy[k].item() == accuracy
+
+
+@given(sizes)
+def test_kernel_distance_against_its_sums(sizes):
+    n, m = sizes
+    x = torch.randn(n + m, 3).double()
+    gram, labels = (x @ x.T / 3 + 1) ** 4, labels_of(n, m)
+    found = relabelled_mmd(gram, labels)
+    for k, label in enumerate(labels):
+        real, fake = label.nonzero().flatten().tolist(), (~label).nonzero().flatten().tolist()
+        expected = (
+            sum(gram[i, j] for i, j in itertools.permutations(real, 2)) / (n * (n - 1))
+            + sum(gram[i, j] for i, j in itertools.permutations(fake, 2)) / (m * (m - 1))
+            - 2 * sum(gram[i, j] for i in real for j in fake) / (n * m)
+        )
+        torch.testing.assert_close(found[k], expected)
+
+
+@given(sizes, st.sampled_from([0.0, 1e6]))
+def test_moments_are_those_of_each_side(sizes, offset):
+    n, m = sizes
+    x = torch.randn(n + m, 3).double() * torch.tensor([1.0, 1e-3, 0.0]) + offset
+    labels, seen = labels_of(n, m), []
+
+    def record(*moments):
+        seen.append(moments)
+        return moments[0][0] - moments[2][0]
+
+    found = relabelled_moments(x, labels, record)
+    for k, real in enumerate(labels):
+        for side, (mean, covariance) in ((real, seen[k][:2]), (~real, seen[k][2:])):
+            torch.testing.assert_close(mean, x[side].mean(0))
+            # A column of 1e6 ± 1e-3 has lost 1e-7 of its spread before it comes here.
+            torch.testing.assert_close(covariance, x[side].T.cov(), rtol=1e-6, atol=1e-12)
+        torch.testing.assert_close(found[k], x[real].mean(0)[0] - x[~real].mean(0)[0])
+
+
+def test_what_cannot_be_tested_is_refused():
+    with pytest.raises(ArgumentError, match="n, m, permutations: got 0, 3, 5"):
+        permuted_labels(0, 3, permutations=5, generator=seeded())
+    with pytest.raises(ArgumentError, match="with 1 NaN"):
+        against_null(torch.tensor([1.0, torch.nan]), generator=seeded())
+    with pytest.raises(ArgumentError, match=r"labels: got torch.bool \(1, 2\)"):
+        relabelled_mmd(torch.zeros(2, 2), torch.tensor([[True, False]]))
+    with pytest.raises(ArgumentError, match=r"distances: got shape \(2, 3\)"):
+        relabelled_neighbours(torch.zeros(2, 3), torch.tensor([[True, False]]))
+    with pytest.raises(DataError, match="in 1 of 2 events"):
+        relabelled_wasserstein(torch.tensor([0.0, torch.nan]), torch.tensor([[True, False]]))
