@@ -16,7 +16,15 @@ from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neigh
 from pcgen.metrics.neighbourhood import Neighbourhood
 from pcgen.metrics.observables import observables, point_features
 from pcgen.metrics.pairwise import pairwise
+from pcgen.metrics.permutation import (
+    PermutationTest,
+    against_null,
+    permutation_test,
+    permuted_labels,
+)
 from pcgen.metrics.protocols import Part, Protocol
+from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
+from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
@@ -32,8 +40,12 @@ __all__ = [
     "Neighbourhood",
     "Part",
     "Perceptron",
+    "PermutationTest",
     "Protocol",
+    "RankTest",
     "Score",
+    "against_null",
+    "auc_interval",
     "calochallenge_classifier",
     "chamfer_distance",
     "classifier_test",
@@ -41,12 +53,17 @@ __all__ = [
     "earth_mover_bound",
     "earth_mover_distance",
     "evaluate",
+    "mann_whitney",
     "minimum_matching_distance",
     "nearest_neighbour_accuracy",
     "neighbour_scores",
     "observables",
     "pairwise",
     "permutation_p_values",
+    "permutation_test",
+    "permuted_labels",
     "point_features",
+    "relabelled_mmd",
+    "relabelled_moments",
     "wasserstein1",
 ]

@@ -5,13 +5,13 @@ one more draw beside those of P random relabellings of the pooled events, and
 
     p = (1 + #{null ≥ value}) / (1 + P)
 
-satisfies P(p ≤ α) ≤ α exactly, for any statistic and any P (Phipson and Smyth, SAGMB 9 (2010)
-39; Lehmann and Romano, Testing Statistical Hypotheses, theorem 15.2.1). Ties make this p too large;
+satisfies P(p ≤ α) ≤ α exactly, for any statistic and any P (Phipson and Smyth, arXiv 1603.05766;
+Lehmann and Romano, Testing Statistical Hypotheses, theorem 15.2.1). Ties make this p too large;
 ``p_random`` draws the rank of the value among its ties, and is exactly uniform on
 {1, ..., 1 + P} / (1 + P).
 
-The first rows of every array here are the value itself, then the null: labels [1 + P, E] hold true
-where an event counts as real, and what is vectorised over labels returns [1 + P] or [1 + P, K].
+The first row of every array here is the two sets themselves, then comes the null: labels [1 + P, E]
+hold true where an event counts as real, and what is vectorised over labels returns [1 + P].
 """
 
 from __future__ import annotations
