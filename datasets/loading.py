@@ -186,7 +186,7 @@ class CloudDataset(Dataset[Data]):
         clouds = self._open()[number].read(first, stop)
         if stop - first > len(local):
             clouds = convention.select(clouds, local - first)
-        return clouds if self._max_points is None else heaviest(clouds, self._max_points)
+        return clouds if self._max_points is None else convention.heaviest(clouds, self._max_points)
 
     def _open(self) -> list[CloudSource]:
         if self._process != os.getpid():  # an open HDF5 file must not be shared with a fork
@@ -196,25 +196,6 @@ class CloudDataset(Dataset[Data]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_everything": None}
-
-
-def heaviest(clouds: Batch, number: int) -> Batch:
-    """The ``number`` points of largest weight of each cloud, in their order; ties: the first.
-
-    Raises:
-        ArgumentError: the clouds have no weights.
-
-    >>> clouds = convention.make(torch.zeros(3, 1), [3], weight=torch.tensor([1.0, 3.0, 2.0]))
-    >>> heaviest(clouds, 2).weight.tolist()
-    [3.0, 2.0]
-    """
-    if clouds.get("weight") is None:
-        raise ArgumentError("max_points: got clouds without weights, expected weights to rank by")
-    order = clouds.weight.argsort(descending=True, stable=True)
-    order = order[clouds.batch[order].argsort(stable=True)]
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=order.device) - clouds.ptr[:-1][clouds.batch]
-    return convention.select_points(clouds, rank < number)
 
 
 def _common_schema(files: Sequence[CloudSource]) -> Schema:

@@ -189,6 +189,25 @@ def select_points(clouds: Batch, keep: Tensor) -> Batch:
     return _assemble({n: v[keep] if n in POINT_ATTRIBUTES else v for n, v in values.items()}, left)
 
 
+def heaviest(clouds: Batch, number: int) -> Batch:
+    """The ``number`` points of largest weight of each cloud, in their order; ties: the first.
+
+    Raises:
+        ArgumentError: the clouds have no weights.
+
+    >>> clouds = make(torch.zeros(3, 1), [3], weight=torch.tensor([1.0, 3.0, 2.0]))
+    >>> heaviest(clouds, 2).weight.tolist()
+    [3.0, 2.0]
+    """
+    if clouds.get("weight") is None:
+        raise ArgumentError("max_points: got clouds without weights, expected weights to rank by")
+    order = clouds.weight.argsort(descending=True, stable=True)
+    order = order[clouds.batch[order].argsort(stable=True)]
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - clouds.ptr[:-1][clouds.batch]
+    return select_points(clouds, rank < number)
+
+
 def concat(batches: Iterable[Batch]) -> Batch:
     """Clouds of several batches, one after the other; all must have the same attributes.
 

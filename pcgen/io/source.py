@@ -55,8 +55,13 @@ class Source(ABC, Generic[Block]):
         """Give the file back to the system; nothing can be read afterwards."""
         return
 
-    def read(self, start: int = 0, stop: int | None = None) -> Block:
+    def read(self, start: int = 0, stop: int | None = None, *, check: bool = True) -> Block:
         """The events ``start`` to ``stop`` (exclusive; None: to the end), one contiguous read.
+
+        Args:
+            start: First event.
+            stop: The event after the last.
+            check: Refuse values that must not be; False leaves that to the caller.
 
         Raises:
             ArgumentError: the range is not within the file.
@@ -69,7 +74,8 @@ class Source(ABC, Generic[Block]):
                 f"{self.path}: got the range {start} to {stop}, "
                 f"expected one within 0 to {len(self)}"
             )
-        return self._check(self._read(start, stop), start)
+        block = self._read(start, stop)
+        return self._check(block, start) if check else block
 
     def blocks(self, block: int = 1024) -> Iterator[Block]:
         """All events in order, ``block`` at a time: a file larger than memory is read this way.

@@ -40,6 +40,18 @@ def earth_mover_distance(periods: Periods | None = None) -> Distance:
     return partial(_earth_mover, periods)
 
 
+def energy_movers_distance(periods: Periods | None = None, *, radius: float = 1.0) -> Distance:
+    """EnergyFlow's energy mover's distance: work over the radius, plus the difference of totals.
+
+    Weights count as they are; the distance is in their unit.
+
+    Args:
+        periods: Period of each axis, None where it is not periodic.
+        radius: Distance over which moving costs as much as making.
+    """
+    return partial(_energy_movers, periods, radius)
+
+
 def _chamfer(periods: Periods | None, a: Batch, b: Batch) -> Tensor:
     weight_a, weight_b = pc.weights(a), pc.weights(b)
     return chamfer(a.pos, b.pos, a.ptr, b.ptr, weight_x=weight_a, weight_y=weight_b, period=periods)
@@ -55,5 +67,19 @@ def _earth_mover(periods: Periods | None, a: Batch, b: Batch) -> Tensor:
         weight_x=fractions[0],
         weight_y=fractions[1],
         period=periods,
+        tolerance=0.0,
+    ).cost
+
+
+def _energy_movers(periods: Periods | None, radius: float, a: Batch, b: Batch) -> Tensor:
+    return earth_mover(
+        a.pos,
+        b.pos,
+        a.ptr,
+        b.ptr,
+        weight_x=pc.weights(a),
+        weight_y=pc.weights(b),
+        period=periods,
+        unbalanced=radius,
         tolerance=0.0,
     ).cost

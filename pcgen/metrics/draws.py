@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import DataError
+from pcgen.metrics.protocols.protocol import Drawing
 
 
 class Batches(NamedTuple):
@@ -49,23 +50,41 @@ class Draws:
                 "can be compared, expected at least 4 and 2"
             )
 
-    def halvings(self, events: int, batches: int) -> Batches:
-        """Each batch cuts the real events anew, and draws every event at most once."""
+    def batches(self, how: Drawing, events: int | None, number: int) -> Batches:
+        """Draw batches as :class:`~pcgen.metrics.protocols.Part` says.
+
+        Args:
+            how: Halvings, disjoint or resampled.
+            events: Events on each side of a batch; None, or more than there are of an event each:
+                as many as there are.
+            number: Batches.
+        """
+        if how == "resampled":
+            return self._resampled(self.largest if events is None else events, number)
+        fakes = self._shuffled(self._generated)
+        largest = self.largest
+        if how == "disjoint":
+            largest = min(largest, len(fakes) // number)
+        size = largest if events is None else min(events, largest)
         rows = []
-        for _ in range(batches):
+        for k in range(number):
             order = self._shuffled(self._real)
-            chosen = self._shuffled(self._generated)[:events]
-            rows.append((order[:events], order[events : 2 * events], chosen))
+            if how == "halvings":
+                chosen = self._shuffled(fakes)[:size]
+            else:
+                chosen = fakes[k * size : (k + 1) * size]
+            rows.append((order[:size], order[size : 2 * size], chosen))
         return _stacked(rows)
 
-    def resampled(self, events: int, batches: int) -> Batches:
-        """One cut of the real events; each batch draws from the three sets with replacement."""
+    def _resampled(self, events: int, number: int) -> Batches:
         order = self._shuffled(self._real)
         half = len(order) // 2
         sides = (order[:half], order[half:], self._generated)
-        return _stacked(
-            [tuple(self._with_replacement(side, events) for side in sides) for _ in range(batches)]
-        )
+        rows = []
+        for _ in range(number):
+            picks = (torch.randint(len(s), (events,), generator=self._generator) for s in sides)
+            rows.append(tuple(side[pick] for side, pick in zip(sides, picks, strict=True)))
+        return _stacked(rows)
 
     def pair(self, events: int) -> tuple[Tensor, Tensor]:
         """Real and generated events [n] each, every one once."""
@@ -73,9 +92,6 @@ class Draws:
 
     def _shuffled(self, events: Tensor) -> Tensor:
         return events[torch.randperm(len(events), generator=self._generator)]
-
-    def _with_replacement(self, events: Tensor, number: int) -> Tensor:
-        return events[torch.randint(len(events), (number,), generator=self._generator)]
 
 
 def _stacked(rows: Sequence[tuple[Tensor, ...]]) -> Batches:

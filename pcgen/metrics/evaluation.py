@@ -170,11 +170,7 @@ def _scores(
 ) -> list[Score]:
     """The scores of one part of a protocol."""
     draws = Draws(comparison.usable, real, generator)
-    size = draws.largest if part.events is None else part.events
-    if part.replace:
-        batches = draws.resampled(size, part.batches)
-    else:
-        batches = draws.halvings(min(size, draws.largest), part.batches)
+    batches = draws.batches(part.draw, part.events, part.batches)
     # Score and floor of a batch stand side by side: they share the events of A.
     first = torch.stack([batches.a, batches.a], 1).flatten(0, 1)
     second = torch.stack([batches.generated, batches.b], 1).flatten(0, 1)

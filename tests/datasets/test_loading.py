@@ -19,7 +19,7 @@ from torch_geometric.loader import DataLoader
 
 from pcgen import clouds as convention
 from pcgen.datasets import loading
-from pcgen.datasets.loading import CloudDataset, heaviest, open_clouds
+from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.splits import split_index
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io import JETS, CloudFile, CloudWriter
@@ -213,7 +213,7 @@ def test_the_heaviest_points_are_kept_in_order(
     values = data.draw(st.lists(st.integers(0, 3), min_size=total, max_size=total))
     weight = torch.tensor(values, dtype=torch.float32)
     clouds = convention.make(torch.arange(float(total))[:, None], sizes, weight=weight)
-    kept = heaviest(clouds, number)
+    kept = convention.heaviest(clouds, number)
     for b, size in enumerate(sizes):
         start = int(clouds.ptr[b])
         ranked = sorted(range(start, start + size), key=lambda i: -values[i])  # stable
@@ -223,7 +223,7 @@ def test_the_heaviest_points_are_kept_in_order(
 def test_max_points_cuts_sizes_and_clouds(two_files: tuple[list[Path], Batch]) -> None:
     paths, everything = two_files
     dataset = open_clouds(paths, "all", max_points=2)
-    assert same(dataset.load(), heaviest(everything, 2))
+    assert same(dataset.load(), convention.heaviest(everything, 2))
     assert torch.equal(dataset.sizes(), convention.sizes(everything).clamp(max=2))
 
 
@@ -333,4 +333,4 @@ def test_ranges_and_weights_are_checked(two_files: tuple[list[Path], Batch]) -> 
     with pytest.raises(ArgumentError, match="range: got 5 to 1101, expected one within 0 to 1100"):
         dataset.read(5, 1101)
     with pytest.raises(ArgumentError, match="clouds without weights"):
-        heaviest(convention.make(torch.zeros(2, 1), [2]), 1)
+        convention.heaviest(convention.make(torch.zeros(2, 1), [2]), 1)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import DataError
 from pcgen.metrics.comparison import Comparison
-from pcgen.metrics.marginals import marginals
-from pcgen.metrics.neighbourhood import chamfer_neighbourhood, earth_mover_neighbourhood
 from pcgen.schema import Schema
+
+Drawing = Literal["halvings", "disjoint", "resampled"]
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,16 @@ class Part:
         build: Makes the comparison from the pool of all events.
         events: Events on each side of a batch; None means as many as there are.
         batches: Batches, for mean and standard deviation.
-        replace: Whether a batch is drawn with replacement from one cut of the real events and from
-            the generated ones; otherwise each batch cuts the real events anew.
+        draw: ``"halvings"``: each batch cuts the real events anew and draws generated ones, each
+            event once; ``"disjoint"``: no generated event is in two batches, either;
+            ``"resampled"``: one cut of the real events, draws with replacement.
         tested: Events on each side of the permutation test, at most.
     """
 
     build: Callable[[Batch, Schema], Comparison]
     events: int | None = None
     batches: int = 10
-    replace: bool = False
+    draw: Drawing = "halvings"
     tested: int = 1000
 
 
@@ -73,26 +75,3 @@ class Protocol:
                 f"{2 * self.need} and {self.need} for protocol {self.name} (the floor compares "
                 "two disjoint sets of real events)"
             )
-
-
-def pcgen(*, repeats: int = 10, subset: int = 100) -> Protocol:
-    """pcgen's own: all that the events' schema gives a meaning to, at the size of the sets.
-
-    Args:
-        repeats: Random halvings of the real events.
-        subset: Events on each side of the scores over all pairs; 0 leaves those out.
-
-    Raises:
-        ArgumentError: fewer than 2 repeats, or a negative subset.
-    """
-    if repeats < 2 or subset < 0:
-        raise ArgumentError(
-            f"repeats, subset: got {repeats} and {subset}, expected at least 2 (for an "
-            "uncertainty) and at least 0"
-        )
-    parts = [Part(marginals, batches=repeats)]
-    if subset:
-        halves = max(repeats // 2, 2)
-        pairs = (chamfer_neighbourhood, earth_mover_neighbourhood)
-        parts += [Part(b, events=subset, batches=halves, tested=subset) for b in pairs]
-    return Protocol("pcgen", tuple(parts))

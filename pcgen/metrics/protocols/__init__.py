@@ -1,0 +1,6 @@
+"""What fixes a table of scores: published protocols under their names, and pcgen's own."""
+
+from pcgen.metrics.protocols.own import pcgen
+from pcgen.metrics.protocols.protocol import Drawing, Part, Protocol
+
+__all__ = ["Drawing", "Part", "Protocol", "pcgen"]
