@@ -2,7 +2,9 @@
 
 from pcgen.metrics.bounds import earth_mover_bound
 from pcgen.metrics.classifier import ClassifierTest, classifier_test
-from pcgen.metrics.comparison import Comparison, Measure, permutation_p_values
+from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
+from pcgen.metrics.comparisons.marginals import Marginals
+from pcgen.metrics.comparisons.neighbourhood import Neighbourhood
 from pcgen.metrics.coverage import (
     coverage,
     minimum_matching_distance,
@@ -11,9 +13,7 @@ from pcgen.metrics.coverage import (
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
-from pcgen.metrics.marginals import Marginals
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
-from pcgen.metrics.neighbourhood import Neighbourhood
 from pcgen.metrics.observables import observables, point_features
 from pcgen.metrics.pairwise import pairwise
 from pcgen.metrics.permutation import (

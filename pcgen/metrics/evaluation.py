@@ -18,7 +18,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.metrics.comparison import Comparison
+from pcgen.metrics.comparisons.comparison import Comparison
 from pcgen.metrics.draws import Draws
 from pcgen.metrics.protocols import Part, Protocol, pcgen
 from pcgen.schema import Schema

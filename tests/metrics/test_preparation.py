@@ -32,7 +32,7 @@ def test_relative_weights_are_over_the_pt_of_the_whole_jet():
 
 
 def test_relative_weights_need_jets_with_a_pt():
-    with pytest.raises(DataError, match="jet_pt of event 2: got 0.0, expected a number > 0"):
+    with pytest.raises(DataError, match=r"jet_pt of event 2: got 0\.0, expected a number > 0"):
         relative(jets(torch.tensor([[1.0], [1.0], [0.0]], dtype=torch.double)), JETS)
     with pytest.raises(DataError, match="got axes x, y, expected jets"):
         relative(jets(), Schema((Quantity("x"), Quantity("y")), Quantity("e")))

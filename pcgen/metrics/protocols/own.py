@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pcgen.errors import ArgumentError
-from pcgen.metrics.marginals import marginals
-from pcgen.metrics.neighbourhood import chamfer_neighbourhood, earth_mover_neighbourhood
+from pcgen.metrics.comparisons.marginals import marginals
+from pcgen.metrics.comparisons.neighbourhood import chamfer_neighbourhood, earth_mover_neighbourhood
 from pcgen.metrics.protocols.protocol import Part, Protocol
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from torch_geometric.data import Batch
 
 from pcgen.errors import DataError
-from pcgen.metrics.comparison import Comparison
+from pcgen.metrics.comparisons.comparison import Comparison
 from pcgen.schema import Schema
 
 Drawing = Literal["halvings", "disjoint", "resampled"]

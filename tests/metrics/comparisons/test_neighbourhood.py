@@ -12,9 +12,9 @@ from pcgen.metrics import (
     earth_mover_distance,
     minimum_matching_distance,
     nearest_neighbour_accuracy,
-    neighbourhood,
     pairwise,
 )
+from pcgen.metrics.comparisons import neighbourhood
 from pcgen.schema import Quantity, Schema
 
 PLANE = Schema((Quantity("x"), Quantity("y")), weight=Quantity("e"))

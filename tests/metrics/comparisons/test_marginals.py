@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from pcgen import clouds as pc
-from pcgen.metrics import Measure, marginals
-from pcgen.metrics.marginals import Column, Marginals
+from pcgen.metrics.comparisons import Column, Marginals, Measure, marginals
 from pcgen.schema import Quantity, Schema
 
 JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
@@ -42,7 +41,7 @@ def test_columns_of_one_measure_are_averaged():
 
 def test_a_sample_without_points_has_no_distance():
     clouds = pc.make(torch.zeros(2, 2), [2, 0], weight=torch.ones(2))
-    comparison = marginals.marginals(clouds, JETS)
+    comparison = marginals(clouds, JETS)
     values = comparison.compare(torch.tensor([[0]]), torch.tensor([[1]]))
     found = dict(zip([m.name for m in comparison.measures], values[:, 0].tolist(), strict=True))
     assert found["W1 multiplicity"] == 2.0

@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.metrics.bounds import earth_mover_bound
-from pcgen.metrics.comparison import Measure, permutation_p_values
+from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.nearest import NearestClouds, table_scores
 from pcgen.metrics.pairwise import Distance, pairwise

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pcgen.metrics.comparison import Measure, permutation_p_values
+from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
 from pcgen.metrics.observables import observables, point_features
 from pcgen.schema import Quantity, Schema
 

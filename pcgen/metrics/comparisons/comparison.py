@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError
+from pcgen.metrics.permutation import against_null, permuted_labels
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,15 @@ def permutation_p_values(
 ) -> Tensor:
     """Permutation test of every score of a comparison [K]: (1 + #{as bad or worse}) / (1 + P).
 
-    Under the null hypothesis the events of a and b are exchangeable, so that the p-value is uniform
-    on its steps; where scores tie it is too large, never too small.
-
-    References:
-        Phipson and Smyth, Permutation p-values should never be zero, 2010, arXiv:1603.05766, eq. 2.
-
-    Raises:
-        ArgumentError: ``permutations`` is not positive.
+    Where scores tie it is too large, never too small (:mod:`pcgen.metrics.permutation`).
     """
-    if permutations < 1:
-        raise ArgumentError(f"permutations: got {permutations}, expected a positive number")
     union, first = torch.cat([a, b]), len(a)
-    cuts = [torch.arange(len(union))]
-    cuts += [torch.randperm(len(union), generator=generator) for _ in range(permutations)]
-    rows = union[torch.stack(cuts)]
-    values = comparison.compare(rows[:, :first], rows[:, first:])
-    sign = values.new_tensor([1.0 if m.worse == "higher" else -1.0 for m in comparison.measures])
-    values = sign[:, None] * values
-    p = (values >= values[:, :1]).double().mean(1)
-    return torch.where(values.isfinite().all(1), p, torch.nan)
+    labels = permuted_labels(first, len(b), permutations=permutations, generator=generator)
+    sides = [torch.stack([union[row] for row in side]) for side in (labels, ~labels)]
+    values = comparison.compare(*sides)
+    p = []
+    for measure, row in zip(comparison.measures, values, strict=True):
+        sign = 1.0 if measure.worse == "higher" else -1.0
+        known = bool(row.isfinite().all())
+        p.append(against_null(sign * row, generator=generator).p if known else torch.nan)
+    return torch.tensor(p, dtype=torch.double)

@@ -1,0 +1,31 @@
+"""Scores of samples of one pool of events: what an evaluation is made of."""
+
+from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
+from pcgen.metrics.comparisons.marginals import (
+    Column,
+    Marginals,
+    event_columns,
+    marginals,
+    point_columns,
+)
+from pcgen.metrics.comparisons.neighbourhood import (
+    Neighbourhood,
+    chamfer_neighbourhood,
+    earth_mover_neighbourhood,
+)
+from pcgen.metrics.comparisons.two_sample import TwoSample
+
+__all__ = [
+    "Column",
+    "Comparison",
+    "Marginals",
+    "Measure",
+    "Neighbourhood",
+    "TwoSample",
+    "chamfer_neighbourhood",
+    "earth_mover_neighbourhood",
+    "event_columns",
+    "marginals",
+    "permutation_p_values",
+    "point_columns",
+]
