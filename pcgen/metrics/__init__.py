@@ -25,6 +25,15 @@ from pcgen.metrics.permutation import (
 from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
 from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
+from pcgen.metrics.shapes import (
+    Occupancy,
+    approxmatch_distance,
+    jensen_shannon,
+    normalize_boxes,
+    normalize_globally,
+    occupancy_jsd,
+    shape_scores,
+)
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
@@ -38,6 +47,7 @@ __all__ = [
     "NearestClouds",
     "NeighbourScores",
     "Neighbourhood",
+    "Occupancy",
     "Part",
     "Perceptron",
     "PermutationTest",
@@ -45,6 +55,7 @@ __all__ = [
     "RankTest",
     "Score",
     "against_null",
+    "approxmatch_distance",
     "auc_interval",
     "calochallenge_classifier",
     "chamfer_distance",
@@ -53,11 +64,15 @@ __all__ = [
     "earth_mover_bound",
     "earth_mover_distance",
     "evaluate",
+    "jensen_shannon",
     "mann_whitney",
     "minimum_matching_distance",
     "nearest_neighbour_accuracy",
     "neighbour_scores",
+    "normalize_boxes",
+    "normalize_globally",
     "observables",
+    "occupancy_jsd",
     "pairwise",
     "permutation_p_values",
     "permutation_test",
@@ -65,5 +80,6 @@ __all__ = [
     "point_features",
     "relabelled_mmd",
     "relabelled_moments",
+    "shape_scores",
     "wasserstein1",
 ]
