@@ -28,7 +28,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.bounds import earth_mover_bound
-from pcgen.metrics.comparison import Measure, permutation_p_values
+from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
 from pcgen.metrics.coverage import (
     coverage,
     minimum_matching_distance,
