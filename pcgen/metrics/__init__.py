@@ -1,6 +1,7 @@
 """Distances between sets of clouds, and the scores built of them."""
 
 from pcgen.metrics.bounds import earth_mover_bound
+from pcgen.metrics.calochallenge import CALOCHALLENGE, ChallengeData
 from pcgen.metrics.classifier import ClassifierTest, classifier_test
 from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
 from pcgen.metrics.comparisons.marginals import Marginals
@@ -22,9 +23,12 @@ from pcgen.metrics.permutation import (
     permutation_test,
     permuted_labels,
 )
+from pcgen.metrics.prdc import PRDC, prdc
+from pcgen.metrics.profiles import Profile, longitudinal_profile, per_energy, radial_profile
 from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
 from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
+from pcgen.metrics.separation import separation_power, shower_separation
 from pcgen.metrics.shapes import (
     Occupancy,
     approxmatch_distance,
@@ -34,10 +38,23 @@ from pcgen.metrics.shapes import (
     occupancy_jsd,
     shape_scores,
 )
+from pcgen.metrics.showers import (
+    ShowerFeatures,
+    Showers,
+    high_level_features,
+    high_level_names,
+    log_voxels,
+    low_level_features,
+    shower_features,
+    showers_of,
+)
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
+    "CALOCHALLENGE",
+    "PRDC",
     "BoostedTrees",
+    "ChallengeData",
     "ClassifierTest",
     "Comparison",
     "Evaluation",
@@ -51,9 +68,12 @@ __all__ = [
     "Part",
     "Perceptron",
     "PermutationTest",
+    "Profile",
     "Protocol",
     "RankTest",
     "Score",
+    "ShowerFeatures",
+    "Showers",
     "against_null",
     "approxmatch_distance",
     "auc_interval",
@@ -64,7 +84,12 @@ __all__ = [
     "earth_mover_bound",
     "earth_mover_distance",
     "evaluate",
+    "high_level_features",
+    "high_level_names",
     "jensen_shannon",
+    "log_voxels",
+    "longitudinal_profile",
+    "low_level_features",
     "mann_whitney",
     "minimum_matching_distance",
     "nearest_neighbour_accuracy",
@@ -74,12 +99,19 @@ __all__ = [
     "observables",
     "occupancy_jsd",
     "pairwise",
+    "per_energy",
     "permutation_p_values",
     "permutation_test",
     "permuted_labels",
     "point_features",
+    "prdc",
+    "radial_profile",
     "relabelled_mmd",
     "relabelled_moments",
+    "separation_power",
     "shape_scores",
+    "shower_features",
+    "shower_separation",
+    "showers_of",
     "wasserstein1",
 ]
