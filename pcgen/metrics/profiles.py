@@ -125,14 +125,13 @@ def _profile(
     check_showers(voxels, calorimeter)
     if not len(voxels):
         raise ArgumentError("voxels: got no shower, expected at least one")
-    energy = voxels.new_zeros(len(voxels), len(edges) - 1, dtype=torch.double)
-    first = calorimeter.boundaries
-    for start, stop in pairwise(first):
-        here = bins[start:stop] >= 0
-        part = voxels[:, start:stop][:, here].double()
-        energy.index_add_(1, bins[start:stop][here], part)
+    number = torch.arange(len(edges) - 1, device=voxels.device)
+    within, energy = (bins[:, None] == number).double(), torch.zeros((), dtype=torch.double)
+    for start, stop in pairwise(calorimeter.boundaries):
+        energy = energy + voxels[:, start:stop].double() @ within[start:stop]
     if len(energy) < 2:
         error = torch.full_like(energy[0], math.inf)
     else:
         error = energy.std(0) / math.sqrt(len(energy))
-    return Profile(torch.tensor(edges, dtype=torch.double), energy.mean(0), error)
+    borders = torch.tensor(edges, dtype=torch.double, device=voxels.device)
+    return Profile(borders, energy.mean(0), error)

@@ -153,10 +153,13 @@ def _counts(name: str, values: Tensor, edges: Sequence[float], tails: bool) -> T
     counts = flat.new_zeros(bins + 2, dtype=torch.double)
     for start in range(0, len(flat), _BLOCK):
         part = flat[start : start + _BLOCK].double()
+        below, above = part < edges[0], part > edges[-1]
+        # Most voxels are empty: what lies outside is not searched for its bin. NaN stays.
+        part = part[~(below | above)]
         if bool(part.isnan().any()):
-            index = start + int(part.isnan().nonzero()[0])
+            index = int(flat.isnan().nonzero()[0])
             raise DataError(f"{name}[{index}]: got nan, expected a number")
-        place = bin_of(part, edges)
-        place = torch.where((place < 0) & (part >= edges[-1]), bins, place)
-        counts += torch.bincount(place + 1, minlength=bins + 2)
+        counts[0] += below.sum()
+        counts[1:-1] += torch.bincount(bin_of(part, edges), minlength=bins)
+        counts[-1] += above.sum()
     return counts if tails else counts[1:-1]
