@@ -6,6 +6,7 @@ from pcgen.metrics.classifier import ClassifierTest, classifier_test
 from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
 from pcgen.metrics.comparisons.marginals import Marginals
 from pcgen.metrics.comparisons.neighbourhood import Neighbourhood
+from pcgen.metrics.comparisons.occupancy import Occupancy, jensen_shannon
 from pcgen.metrics.coverage import (
     coverage,
     minimum_matching_distance,
@@ -30,9 +31,7 @@ from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
 from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
 from pcgen.metrics.separation import separation_power, shower_separation
 from pcgen.metrics.shapes import (
-    Occupancy,
     approxmatch_distance,
-    jensen_shannon,
     normalize_boxes,
     normalize_globally,
     occupancy_jsd,

@@ -13,6 +13,12 @@ from pcgen.metrics.comparisons.neighbourhood import (
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
 )
+from pcgen.metrics.comparisons.occupancy import (
+    Occupancy,
+    grid_nodes,
+    jensen_shannon,
+    occupancy,
+)
 from pcgen.metrics.comparisons.two_sample import TwoSample
 
 __all__ = [
@@ -21,11 +27,15 @@ __all__ = [
     "Marginals",
     "Measure",
     "Neighbourhood",
+    "Occupancy",
     "TwoSample",
     "chamfer_neighbourhood",
     "earth_mover_neighbourhood",
     "event_columns",
+    "grid_nodes",
+    "jensen_shannon",
     "marginals",
+    "occupancy",
     "permutation_p_values",
     "point_columns",
 ]
