@@ -25,7 +25,13 @@ from pcgen.metrics.permutation import (
     permuted_labels,
 )
 from pcgen.metrics.prdc import PRDC, prdc
-from pcgen.metrics.profiles import Profile, longitudinal_profile, per_energy, radial_profile
+from pcgen.metrics.profiles import (
+    Profile,
+    longitudinal_profile,
+    per_energy,
+    radial_profile,
+    voxel_spectrum,
+)
 from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
 from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
@@ -112,5 +118,6 @@ __all__ = [
     "shower_features",
     "shower_separation",
     "showers_of",
+    "voxel_spectrum",
     "wasserstein1",
 ]

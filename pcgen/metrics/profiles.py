@@ -1,4 +1,6 @@
-"""Mean energy of showers along the depth and away from the axis, and any score by incident energy.
+"""Means over showers: energy along the depth and away from the axis, voxels of each energy.
+
+And any score in bins of incident energy.
 
 A bin [e_k, e_{k+1}) holds its lower edge, the last one both, as in ``numpy.histogram``.
 """
@@ -22,11 +24,11 @@ T = TypeVar("T")
 
 
 class Profile(NamedTuple):
-    """Mean energy of K bins, float64.
+    """What a shower has in each of K bins on average, float64.
 
     Attributes:
-        edges: Between the bins [K+1], in mm, or layers where the calorimeter knows no depth.
-        mean: Mean energy of a shower in each bin [K], in MeV.
+        edges: Between the bins [K+1].
+        mean: Mean over the showers [K].
         error: Its standard error [K]; infinite for fewer than two showers.
     """
 
@@ -36,7 +38,7 @@ class Profile(NamedTuple):
 
 
 def longitudinal_profile(voxels: Tensor, calorimeter: Calorimeter) -> Profile:
-    """Mean energy in each layer.
+    """Mean energy in each layer, in MeV, against depth in mm (or layers, where it is not known).
 
     Args:
         voxels: Energies [B, V], B ≥ 1.
@@ -48,13 +50,13 @@ def longitudinal_profile(voxels: Tensor, calorimeter: Calorimeter) -> Profile:
     """
     depth = calorimeter.depth or range(len(calorimeter.layers) + 1)
     bins = calorimeter.geometry(voxels.device).layer
-    return _profile(voxels, calorimeter, bins, tuple(map(float, depth)))
+    return _profile(voxels, calorimeter, bins, depth)
 
 
 def radial_profile(
     voxels: Tensor, calorimeter: Calorimeter, edges: Sequence[float] | None = None
 ) -> Profile:
-    """Mean energy at the radii between ``edges``, all layers together.
+    """Mean energy in MeV at the radii between ``edges``, all layers together.
 
     A voxel counts where its centre is; what is beyond the edges is left out.
 
@@ -73,7 +75,32 @@ def radial_profile(
             raise ArgumentError("edges: got none, expected some: the layers have no common rings")
         (edges,) = rings
     radius = calorimeter.geometry(voxels.device).r
-    return _profile(voxels, calorimeter, bin_of(radius, edges), tuple(map(float, edges)))
+    return _profile(voxels, calorimeter, bin_of(radius, edges), edges)
+
+
+def voxel_spectrum(voxels: Tensor, calorimeter: Calorimeter, edges: Sequence[float]) -> Profile:
+    """Mean number of voxels whose energy lies in each bin; others are left out.
+
+    Args:
+        voxels: Energies [B, V], B ≥ 1.
+        calorimeter: The V voxels.
+        edges: Rising energies in MeV.
+
+    Raises:
+        ArgumentError: shapes do not fit, or there is no shower.
+        DataError: an energy is negative or not finite; names the event.
+
+    >>> cells = Calorimeter.planar([(0, 1)], [(0, 1, 2, 3)])
+    >>> voxel_spectrum(torch.tensor([[0.0, 3.0, 5.0]]), cells, [1, 4, 6, 9]).mean.tolist()
+    [1.0, 1.0, 0.0]
+    """
+    _check(voxels, calorimeter)
+    number = voxels.new_zeros(len(voxels), len(edges) - 1, dtype=torch.double)
+    for start, stop in pairwise(calorimeter.boundaries):
+        place = bin_of(voxels[:, start:stop], edges)
+        event, _ = (place >= 0).nonzero(as_tuple=True)
+        number.index_put_((event, place[place >= 0]), number.new_ones(()), accumulate=True)
+    return _averaged(number, edges)
 
 
 def per_energy(score: Callable[..., T], edges: Sequence[float], *sets: Showers) -> list[T | None]:
@@ -120,18 +147,27 @@ def bin_of(values: Tensor, edges: Sequence[float]) -> Tensor:
 
 
 def _profile(
-    voxels: Tensor, calorimeter: Calorimeter, bins: Tensor, edges: tuple[float, ...]
+    voxels: Tensor, calorimeter: Calorimeter, bins: Tensor, edges: Sequence[float]
 ) -> Profile:
+    """Mean energy of the voxels [V] in each of their ``bins`` [V]."""
+    _check(voxels, calorimeter)
+    number = torch.arange(len(edges) - 1, device=voxels.device)
+    within = (bins[:, None] == number).double()
+    energy = voxels.new_zeros(len(voxels), len(edges) - 1, dtype=torch.double)
+    for start, stop in pairwise(calorimeter.boundaries):
+        energy += voxels[:, start:stop].double() @ within[start:stop]
+    return _averaged(energy, edges)
+
+
+def _check(voxels: Tensor, calorimeter: Calorimeter) -> None:
     check_showers(voxels, calorimeter)
     if not len(voxels):
         raise ArgumentError("voxels: got no shower, expected at least one")
-    number = torch.arange(len(edges) - 1, device=voxels.device)
-    within, energy = (bins[:, None] == number).double(), torch.zeros((), dtype=torch.double)
-    for start, stop in pairwise(calorimeter.boundaries):
-        energy = energy + voxels[:, start:stop].double() @ within[start:stop]
-    if len(energy) < 2:
-        error = torch.full_like(energy[0], math.inf)
-    else:
-        error = energy.std(0) / math.sqrt(len(energy))
-    borders = torch.tensor(edges, dtype=torch.double, device=voxels.device)
-    return Profile(borders, energy.mean(0), error)
+
+
+def _averaged(value: Tensor, edges: Sequence[float]) -> Profile:
+    """Mean and standard error over the showers of [B, K]."""
+    number = len(value)
+    error = value.std(0) / math.sqrt(number) if number > 1 else torch.full_like(value[0], math.inf)
+    borders = torch.tensor(edges, dtype=torch.double, device=value.device)
+    return Profile(borders, value.mean(0), error)

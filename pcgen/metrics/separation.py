@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -96,6 +97,7 @@ def shower_separation(
     ratio = [each.energy.sum(1) / showers.incident for each, showers in sides]
     voxels = [showers.voxels for showers in pair]
     scores = {"total energy / incident energy": _score(ratio, _even(0.5, 1.5, 101))}
+    scores |= _responses(ratio, [showers.incident for showers in pair], data)
     for layer, number in enumerate(calorimeter.numbers):
         energy = [each.energy[:, layer] for each in features]
         edges = _logarithmic(data.threshold, energy[0], 40)
@@ -106,6 +108,21 @@ def shower_separation(
         occupancy = [1 - each.sparsity[:, layer] for each in features]
         scores[f"sparsity, layer {number}"] = _score(occupancy, _even(0, 1, 20))
     scores["voxels"] = _score(voxels, _logarithmic(data.threshold, voxels[0], 50))
+    return scores
+
+
+def _responses(
+    ratio: list[Tensor], incident: list[Tensor], data: ChallengeData
+) -> dict[str, float]:
+    """Separation of total over incident energy at each energy that showers have."""
+    scores = {}
+    bins = list(pairwise(data.energies)) if data.responses else []
+    for (least, most), (low, high) in zip(bins, data.responses, strict=True):
+        rows = [(energy >= least) & (energy < most) for energy in incident]
+        if any(bool(row.any()) for row in rows):
+            here = [value[row] for value, row in zip(ratio, rows, strict=True)]
+            name = f"total energy / incident energy, {least:g} MeV"
+            scores[name] = _score(here, _even(low, high, 21))
     return scores
 
 

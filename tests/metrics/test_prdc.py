@@ -107,3 +107,10 @@ def test_what_cannot_be_used_is_refused():
     points[3, 1] = torch.inf
     with pytest.raises(DataError, match="real: row 3 holds a value that is not finite"):
         prdc(points, torch.zeros(6, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_same_on_a_gpu():
+    real, generated = torch.randn(50, 4), torch.randn(40, 4)
+    assert prdc(real.cuda(), generated.cuda()) == pytest.approx(prdc(real, generated))

@@ -17,6 +17,7 @@ from pcgen.metrics import (
     per_energy,
     radial_profile,
     shower_features,
+    voxel_spectrum,
 )
 
 both = pytest.mark.parametrize("calorimeter", [RINGS, CELLS], ids=["rings", "cells"])
@@ -51,6 +52,15 @@ def test_profiles_conserve_energy(calorimeter):
     torch.testing.assert_close(
         radial_profile(showers.voxels, calorimeter, [0, 50]).mean.sum(), total
     )
+
+
+@both
+def test_the_voxel_spectrum_is_the_mean_of_histograms(calorimeter):
+    showers, edges = fabricated_showers(calorimeter, 9, seed=3), [1, 10, 100, 1000]
+    spectrum = voxel_spectrum(showers.voxels, calorimeter, edges)
+    rows = np.array([np.histogram(row, edges)[0] for row in showers.voxels.numpy()])
+    np.testing.assert_allclose(spectrum.mean, rows.mean(0))
+    np.testing.assert_allclose(spectrum.error, rows.std(0, ddof=1) / 3)
 
 
 def test_common_rings_are_the_bins_of_the_radial_profile():
@@ -103,3 +113,14 @@ def test_what_cannot_be_used_is_refused():
     voxels[1, 4] = -1
     with pytest.raises(DataError, match="of event 1: got -1"):
         longitudinal_profile(voxels, RINGS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@both
+def test_the_same_on_a_gpu(calorimeter):
+    voxels, edges = fabricated_showers(calorimeter, 9, seed=8).voxels, [0, 5, 10, 50]
+    for function in (radial_profile, voxel_spectrum):
+        expected = function(voxels, calorimeter, edges)
+        for one, other in zip(function(voxels.cuda(), calorimeter, edges), expected, strict=True):
+            torch.testing.assert_close(one.cpu(), other)

@@ -218,3 +218,16 @@ def test_bad_showers_are_refused_by_event():
         high_level_features(Showers(showers.voxels, showers.incident[:3]), RINGS)
     with pytest.raises(ArgumentError, match="clouds: got no y"):
         showers_of(shower_to_cloud(showers.voxels, RINGS), RINGS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@both
+def test_the_same_on_a_gpu(calorimeter):
+    showers = fabricated_showers(calorimeter, 20, seed=7)
+    moved = Showers(showers.voxels.cuda(), showers.incident.cuda())
+    clouds = shower_to_cloud(moved.voxels, calorimeter, y=moved.incident[:, None])
+    for function in (high_level_features, low_level_features):
+        expected = function(showers, calorimeter)
+        for side in (moved, showers_of(clouds, calorimeter)):
+            torch.testing.assert_close(function(side, calorimeter).cpu(), expected)
