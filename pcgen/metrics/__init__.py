@@ -13,7 +13,7 @@ from pcgen.metrics.coverage import (
     nearest_neighbour_accuracy,
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
-from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.observables import observables, point_features
@@ -120,4 +120,5 @@ __all__ = [
     "showers_of",
     "voxel_spectrum",
     "wasserstein1",
+    "whole_events",
 ]

@@ -115,7 +115,7 @@ def evaluate(
     """
     protocol = pcgen() if protocol is None else protocol
     broken = tuple(_broken(side) for side in (real, generated))
-    whole = [pc.select(s, ~bad) for s, bad in zip((real, generated), broken, strict=True)]
+    whole = [whole_events(side) for side in (real, generated)]
     for side in whole:
         pc.check(side, len(schema.axes))
     counts = (whole[0].num_graphs, whole[1].num_graphs)
@@ -142,6 +142,11 @@ def evaluate(
         weightless=(empty[0], empty[1]),
         undefined=tuple(undefined),
     )
+
+
+def whole_events(clouds: Batch) -> Batch:
+    """The clouds all of whose values are finite."""
+    return pc.select(clouds, ~_broken(clouds))
 
 
 def _broken(clouds: Batch) -> Tensor:

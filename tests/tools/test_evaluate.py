@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import h5py
 import pytest
 import torch
 
@@ -72,3 +73,29 @@ def test_a_missing_file_and_a_bad_folder_are_one_line(files, tmp_path, capsys):
     assert len(lines) == 2
     assert "nothing.h5" in lines[0]
     assert "cannot make the folder" in lines[1]
+
+
+def test_broken_events_of_the_generated_file_are_reported_by_number(files, tmp_path, capsys):
+    jets = sample_jets("all").read(0, 40)
+    path = tmp_path / "broken.h5"
+    write_clouds(path, jets, JETS)
+    with h5py.File(path, "r+") as file:
+        file["weight"][int(jets.ptr[7])] = math.nan
+    assert (
+        cli.main(["evaluate", str(files / "real.h5"), str(path), "--split", "all", "--subset", "0"])
+        == 0
+    )
+    assert "1 generated events hold NaN or infinite values, left out: 7" in capsys.readouterr().out
+    stored = json.loads((tmp_path / "broken-evaluation" / "evaluation.json").read_text())["broken"]
+    assert stored["broken"] == [[], [7]]
+    assert stored["events"] == [200, 39]
+    assert "NaN" not in (tmp_path / "broken-evaluation" / "evaluation.json").read_text()
+
+
+def test_only_the_chosen_classes_are_compared(files, tmp_path):
+    out = tmp_path / "gluons"
+    assert evaluate(files, "other.h5", "--output", str(out), "--classes", "[g]") == 0
+    jets = sample_jets("all").read(0, 300)
+    number = int((jets.label[:200] == 0).sum()), int((jets.label[200:] == 0).sum())
+    stored = json.loads((out / "evaluation.json").read_text())["other"]
+    assert tuple(stored["events"]) == number

@@ -1,6 +1,7 @@
 """Scores of samples of one pool of events: what an evaluation is made of."""
 
 from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
+from pcgen.metrics.comparisons.features import FeatureDistance
 from pcgen.metrics.comparisons.marginals import (
     Column,
     Marginals,
@@ -24,6 +25,7 @@ from pcgen.metrics.comparisons.two_sample import TwoSample
 __all__ = [
     "Column",
     "Comparison",
+    "FeatureDistance",
     "Marginals",
     "Measure",
     "Neighbourhood",

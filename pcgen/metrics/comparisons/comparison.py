@@ -8,6 +8,7 @@ the pool cut at random.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -74,9 +75,16 @@ def permutation_p_values(
     union, first = torch.cat([a, b]), len(a)
     labels = permuted_labels(first, len(b), permutations=permutations, generator=generator)
     sides = [torch.stack([union[row] for row in side]) for side in (labels, ~labels)]
-    values = comparison.compare(*sides)
+    return p_of_values(comparison.measures, comparison.compare(*sides), generator)
+
+
+def p_of_values(measures: Sequence[Measure], values: Tensor, generator: torch.Generator) -> Tensor:
+    """P-values [K] from the scores [K, 1 + P] of the samples themselves, then of random cuts.
+
+    NaN where a cut has no score.
+    """
     p = []
-    for measure, row in zip(comparison.measures, values, strict=True):
+    for measure, row in zip(measures, values, strict=True):
         sign = 1.0 if measure.worse == "higher" else -1.0
         known = bool(row.isfinite().all())
         p.append(against_null(sign * row, generator=generator).p if known else torch.nan)

@@ -2,5 +2,6 @@
 
 from pcgen.metrics.protocols.own import pcgen
 from pcgen.metrics.protocols.protocol import Drawing, Part, Protocol
+from pcgen.metrics.protocols.shapes import pointflow
 
-__all__ = ["Drawing", "Part", "Protocol", "pcgen"]
+__all__ = ["Drawing", "Part", "Protocol", "pcgen", "pointflow"]
