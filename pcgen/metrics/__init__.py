@@ -14,6 +14,8 @@ from pcgen.metrics.coverage import (
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
+from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
+from pcgen.metrics.evaluation import Evaluation, Score, evaluate
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.observables import observables, point_features
@@ -88,6 +90,8 @@ __all__ = [
     "coverage",
     "earth_mover_bound",
     "earth_mover_distance",
+    "efp_graphs",
+    "energy_flow_polynomials",
     "evaluate",
     "high_level_features",
     "high_level_names",
@@ -119,6 +123,7 @@ __all__ = [
     "shower_separation",
     "showers_of",
     "voxel_spectrum",
+    "w1efp_graphs",
     "wasserstein1",
     "whole_events",
 ]

@@ -57,6 +57,25 @@ def run(kernel: Callable[[int, int], None], work: NDArray[Any]) -> None:
             helper.result()
 
 
+def run_torch(kernel: Callable[[int, int], None], work: NDArray[Any]) -> None:
+    """:func:`run` for a kernel of many small torch calls, each of which then has one thread.
+
+    torch's own threads meet after every call, which on a busy machine costs more than the call.
+    Gradients are not recorded.
+    """
+
+    def alone(first: int, last: int) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                kernel(first, last)
+        finally:
+            torch.set_num_threads(threads)
+
+    run(alone, work)
+
+
 @lru_cache(maxsize=8)
 def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     """One pool per process: a forked one inherits the object but not the threads."""
