@@ -13,10 +13,11 @@ from pcgen.metrics.coverage import (
     nearest_neighbour_accuracy,
 )
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
-from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
-from pcgen.metrics.evaluation import Evaluation, Score, evaluate
+from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
+from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
+from pcgen.metrics.modes import ModeCount, mode_count, ring, square_grid
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.observables import observables, point_features
 from pcgen.metrics.pairwise import pairwise
@@ -67,6 +68,8 @@ __all__ = [
     "Evaluation",
     "Marginals",
     "Measure",
+    "Memorisation",
+    "ModeCount",
     "Nearest",
     "NearestClouds",
     "NeighbourScores",
@@ -100,7 +103,9 @@ __all__ = [
     "longitudinal_profile",
     "low_level_features",
     "mann_whitney",
+    "memorisation_of_features",
     "minimum_matching_distance",
+    "mode_count",
     "nearest_neighbour_accuracy",
     "neighbour_scores",
     "normalize_boxes",
@@ -117,11 +122,13 @@ __all__ = [
     "radial_profile",
     "relabelled_mmd",
     "relabelled_moments",
+    "ring",
     "separation_power",
     "shape_scores",
     "shower_features",
     "shower_separation",
     "showers_of",
+    "square_grid",
     "voxel_spectrum",
     "w1efp_graphs",
     "wasserstein1",
