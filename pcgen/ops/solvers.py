@@ -33,7 +33,9 @@ class ToleranceWarning(UserWarning):
     """A result is certified, but not to the tolerance that was asked for."""
 
 
-def solve(problems: Problems, solver: Solver, tolerance: float | None) -> tuple[Solution, Tensor]:
+def solve(
+    problems: Problems, solver: Solver, tolerance: float | None
+) -> tuple[Solution, Tensor, Tensor]:
     """Solve every problem to the tolerance.
 
     Args:
@@ -45,14 +47,15 @@ def solve(problems: Problems, solver: Solver, tolerance: float | None) -> tuple[
             0.01 for the auction, 0.03 for Sinkhorn.
 
     Returns:
-        The solution, and the problems [B] that the exact solver had to solve because the chosen one
-        left them above the tolerance.
+        The solution; the problems [B] that the exact solver had to solve because the chosen one
+        left them above the tolerance; and the tolerance of each [B], infinite where none was named.
 
     Raises:
         ArgumentError: ``solver`` is unknown, or cannot solve one of the problems.
     """
     choice = _choose(problems, solver, tolerance)
     again = torch.zeros_like(choice, dtype=torch.bool)
+    aims = torch.full_like(problems.slack_x, torch.inf if tolerance is None else tolerance)
     small = problems.ptr_x.diff() * problems.ptr_y.diff() <= EXACT_UP_TO
     parts = []
     for name, approximate in ((AUCTION, _auction), (SINKHORN, sinkhorn)):
@@ -62,13 +65,16 @@ def solve(problems: Problems, solver: Solver, tolerance: float | None) -> tuple[
             found = approximate(chosen, aim)
             parts.append((index, found))
             cost, error = primal(chosen, found.flow), rounding(chosen, found)
-            again[index] = ~reached(cost, found.bound, aim, error) & small[index]
+            aims[index] = aim
+            missed = ~reached(cost, found.bound, aims[index], error)
+            # Where there is no plan at all, memory must do.
+            again[index] = missed & (small[index] | found.bound.isinf())
     if not parts:
-        return _exact(problems), again
+        return _exact(problems), again, aims
     index = (again | (choice == EXACT)).nonzero().flatten()
     if len(index):
         parts.append((index, _exact(select(problems, index))))
-    return merge(problems, parts), again
+    return merge(problems, parts), again, aims
 
 
 EXACT, AUCTION, SINKHORN = range(3)
@@ -127,19 +133,22 @@ def rounding(problems: Problems, solution: Solution) -> Tensor:
     return 1e-12 * terms
 
 
-def reached(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor) -> Tensor:
-    """Which costs [B] are proven to be at most 1 + ``tolerance`` times the optimum."""
-    return cost - bound <= tolerance * bound.clamp(min=0.0) + rounding
+def reached(cost: Tensor, bound: Tensor, tolerance: Tensor, rounding: Tensor) -> Tensor:
+    """Which costs [B] are proven to be at most 1 + ``tolerance`` [B] times the optimum."""
+    unasked = tolerance.isinf()
+    return unasked | (cost - bound <= tolerance * bound.clamp(min=0.0) + rounding)
 
 
-def warn_unless(cost: Tensor, bound: Tensor, tolerance: float, rounding: Tensor) -> None:
+def warn_unless(cost: Tensor, bound: Tensor, tolerance: Tensor, rounding: Tensor) -> None:
     """Say how many results missed the tolerance, and by how much."""
     missed = ~reached(cost, bound, tolerance, rounding)
     if bool(missed.any()):
-        worst = float((cost / bound.clamp(min=1e-300))[missed].max()) - 1.0
+        excess = torch.where(missed, cost / bound.clamp(min=1e-300) - 1.0, -1.0)
+        worst = int(excess.argmax())
         warnings.warn(
             f"earth_mover: {int(missed.sum())} of {len(missed)} results miss the tolerance "
-            f"{tolerance:g}; the worst is proven to {worst:.3g} only (see gap)",
+            f"{float(tolerance[worst]):g}; the worst is proven to {float(excess[worst]):.3g} only "
+            "(see gap)",
             ToleranceWarning,
             stacklevel=4,
         )

@@ -85,7 +85,9 @@ def earth_mover(
 
     Gradients follow the envelope theorem: the plan found is held fixed for the positions, and the
     dual prices are the derivative by the weights. Balanced prices are defined up to a constant
-    that moves between the sides; here both sides carry half of the cost, :math:`u a = v a'`.
+    that moves between the sides; here both sides carry half of the cost, :math:`u a = v a'`. Second
+    derivatives hold the plan and the prices: they are right by the positions (almost everywhere),
+    but not mixed with the weights.
 
     Args:
         x, y: Points of all clouds [N, D], [M, D].
@@ -141,12 +143,11 @@ def _earth_mover(
         solution = soft(problems, penalty.penalty, aim)
         optimum = soft_primal(problems, solution.flow, penalty.penalty)
         refined = torch.zeros_like(solution.bound, dtype=torch.bool)
-        warn_unless(optimum, solution.bound, aim, torch.zeros_like(optimum))
+        warn_unless(optimum, solution.bound, torch.full_like(optimum, aim), 0.0 * optimum)
     else:
-        solution, refined = solve(problems, solver, tolerance)
+        solution, refined, aims = solve(problems, solver, tolerance)
         optimum = primal(problems, solution.flow)
-        if tolerance is not None:
-            warn_unless(optimum, solution.bound, tolerance, rounding(problems, solution))
+        warn_unless(optimum, solution.bound, aims, rounding(problems, solution))
     gap = (optimum - solution.bound).clamp(min=0.0)
     cost = _value(given, problems, solution, optimum, penalty)
     if penalty is None:

@@ -178,6 +178,20 @@ def test_compiles_without_graph_breaks():
         torch.testing.assert_close(got, expected)
 
 
+@pytest.mark.parametrize("n", [1000, 10_000])
+def test_memory_is_linear_in_the_points(n):
+    """What is kept for the backward pass: some numbers a point, no matrix."""
+    case, kept = problem([n], [n]), []
+
+    def keep(value: Tensor) -> Tensor:
+        kept.append(value.numel())
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        chamfer(case.x.requires_grad_(), *case[1:]).sum().backward()
+    assert sum(kept) < 40 * n
+
+
 def test_presets_are_the_formulas_of_their_packages():
     """Transcribed: means of squared (Open3D: of plain) distances over both sides."""
     case = problem([20, 7], [13, 30])

@@ -8,11 +8,12 @@ import ot
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
-from transport_problems import Problem, adversarial, known
+from transport_problems import Problem, adversarial, known, permutations, seeds
 
 from pcgen.errors import ArgumentError, DataError, PcgenError
-from pcgen.ops import exact
+from pcgen.ops import exact, solvers
 from pcgen.ops.transport import (
     EnergyDifference,
     KullbackLeibler,
@@ -49,6 +50,28 @@ def test_exact_solver_knows_the_known_answers(problem: Problem) -> None:
         result = earth_mover(**problem.arguments(), p=p, solver="exact")
         assert result.cost.item() == pytest.approx(cost, rel=1e-7, abs=0)
         assert result.gap.item() <= 1e-9 * cost
+
+
+@given(permutations(), st.sampled_from(["exact", "sinkhorn"]))
+def test_another_order_of_the_points_costs_nothing(problem: Problem, solver: str) -> None:
+    for p in problem.cost:
+        result = earth_mover(**problem.arguments(), p=p, solver=solver, tolerance=0.01)
+        size = float(problem.weight_x.sum() * problem.x.abs().max() ** p)
+        assert 0.0 <= result.cost.item() <= 1e-12 * size
+        assert result.gap.item() <= 1e-12 * size
+
+
+@given(seeds, st.sampled_from([1, 2]), st.sampled_from([1e-3, 7.0]))
+def test_turned_moved_and_scaled_clouds(seed: int, p: int, scale: float) -> None:
+    """A rigid motion changes nothing; lengths count to the power p, weights once."""
+    torch.manual_seed(seed)
+    x, ptr_x, a = clouds([6, 2], 3)
+    y, ptr_y, b = clouds([5, 4], 3)
+    turn, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
+    moved = (scale * (z @ turn + torch.tensor([1.0, -2.0, 3.0])) for z in (x, y))
+    expected = 5.0 * scale**p * earth_mover(x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, p=p).cost
+    got = earth_mover(*moved, ptr_x, ptr_y, weight_x=5 * a, weight_y=5 * b, p=p).cost
+    torch.testing.assert_close(got, expected, rtol=1e-9, atol=0)
 
 
 @given(adversarial())
@@ -181,6 +204,19 @@ def test_gradients_are_those_of_the_optimum(p: int, unbalanced: Penalty | None) 
 
     leaves = [value.clone().requires_grad_() for value in (x, y, a, b)]
     assert torch.autograd.gradcheck(cost, leaves, eps=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_second_derivatives_by_the_positions(p: int) -> None:
+    """The optimal plan is constant around almost all positions."""
+    x, ptr_x, a = clouds([5, 3])
+    y, ptr_y, b = clouds([4, 3])
+
+    def cost(x: Tensor, y: Tensor) -> Tensor:
+        options = {"weight_x": a, "weight_y": b, "period": (None, 9.0)}
+        return earth_mover(x, y + 0.3, ptr_x, ptr_y, p=p, **options).cost
+
+    assert torch.autograd.gradgradcheck(cost, (x.requires_grad_(), y.requires_grad_()))
 
 
 def test_soft_gradients_are_those_of_the_optimum() -> None:
@@ -365,6 +401,30 @@ def test_a_tolerance_out_of_reach_warns_with_the_gap_reached() -> None:
             x, y, ptr_x, ptr_y, weight_x=a, weight_y=b, unbalanced=KullbackLeibler(1.0),
             tolerance=1e-9,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-9])
+def test_clouds_too_large_for_the_exact_solver_warn_with_the_gap_reached(
+    tolerance: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, ptr, _ = clouds([9, 9])
+    y, _, _ = clouds([9, 9])
+    monkeypatch.setattr(solvers, "EXACT_UP_TO", 0)
+    monkeypatch.setitem(solvers.TOLERANCE, "sinkhorn", 1e-8)
+    with pytest.warns(ToleranceWarning, match="1 of 2 results miss the tolerance 1e-0") as caught:
+        result = earth_mover(x, y, ptr, ptr, solver="sinkhorn", tolerance=tolerance)
+    told = float(str(caught[0].message).split("proven to ")[1].split()[0])
+    proven = (result.cost / (result.cost - result.gap)).max().item() - 1
+    assert told == pytest.approx(proven, rel=0.01)
+    assert not result.refined.any()
+
+
+def test_an_auction_that_gave_up_is_never_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, ptr, _ = clouds([9])
+    monkeypatch.setattr(solvers, "EXACT_UP_TO", 0)
+    result = earth_mover(x, x.flip(0), ptr, ptr, solver="auction")  # gives up on equal clouds
+    assert result.refined.all()
+    assert result.gap.item() == 0.0
 
 
 @pytest.mark.parametrize(

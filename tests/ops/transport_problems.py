@@ -96,7 +96,44 @@ def lines(draw: st.DrawFn) -> Problem:
     return Problem(s[:, None] * direction, t[:, None] * direction, a, b, cost)
 
 
-known = st.one_of(diracs(), translations(), convex_gradients(), lines())
+@st.composite
+def gaussians(draw: st.DrawFn) -> Problem:
+    """The optimal map between two Gaussians on any cloud: the bound of Gelbrich is attained.
+
+    For the moments of both sides, W2^2 = |m - m'|^2 + tr(S + S' - 2 (S^1/2 S' S^1/2)^1/2).
+    """
+    seed, d, scale = draw(seeds), draw(st.integers(1, 3)), draw(scales)
+    x = _points(draw(st.integers(3 * d, 12)), d, seed)
+    weight = _weights(len(x), seed)
+    root = _points(d, d, seed + 3)
+    y = x @ (root @ root.T + 0.1 * torch.eye(d)) + _points(1, d, seed + 2)
+    means, spreads = [], []
+    for points in (x, y):
+        means.append(weight @ points)
+        spreads.append((points - means[-1]).T @ (weight[:, None] * (points - means[-1])))
+    half = _square_root(spreads[0])
+    cross = _square_root(half @ spreads[1] @ half)
+    cost = float((means[0] - means[1]).square().sum() + (sum(spreads) - 2 * cross).trace())
+    return Problem(scale * x, scale * y, weight, weight, {2: scale**2 * cost})
+
+
+def _square_root(matrix: Tensor) -> Tensor:
+    """Of a symmetric matrix that is not negative."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ (values.clamp(min=0).sqrt()[:, None] * vectors.T)
+
+
+known = st.one_of(diracs(), translations(), convex_gradients(), gaussians(), lines())
+
+
+@st.composite
+def permutations(draw: st.DrawFn) -> Problem:
+    """The same points in another order: nothing moves."""
+    seed, scale = draw(seeds), draw(scales)
+    x = scale * _points(draw(sizes), draw(dimension), seed)
+    weight = _weights(len(x), seed) if draw(st.booleans()) else torch.ones(len(x)).double()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    return Problem(x, x[order], weight, weight[order], {1: 0.0, 2: 0.0})
 
 
 @st.composite

@@ -148,9 +148,7 @@ def _jetnet(share: float) -> Callable[[Pairs], Run]:
         if given.x.shape[1] > 30:
             raise ValueError("its dense constraints take gigabytes")
         part = given.first(max(1, round(share * len(given.x))))
-        loss = import_module("jetnet.losses").EMDLoss(
-            method="cvxpy", num_particles=part.x.shape[1], device="cpu"
-        )
+        loss = import_module("jetnet.losses").EMDLoss(num_particles=part.x.shape[1], device="cpu")
 
         def forward() -> Tensor:
             sides = ((part.x, part.weight_x), (part.y, part.weight_y))
