@@ -43,18 +43,13 @@ def read_binning(path: str | Path, particle: str | None = None) -> list[Rings]:
             the attribute, its value and what was expected. Document types, and with them entities,
             are refused.
     """
-    reader = _Reader(Path(path))
-    parser = expat.ParserCreate()
-    reader.parser = parser
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.StartDoctypeDeclHandler = reader.refuse
     try:
-        parser.Parse(Path(path).read_bytes(), True)
+        data = Path(path).read_bytes()
     except OSError as error:
-        if isinstance(error, FileError):
-            raise
         raise FileError(f"{path}: cannot be read ({error.strerror})") from error
+    reader = _Reader(Path(path))
+    try:
+        reader.parser.Parse(data, True)
     except expat.ExpatError as error:
         raise FileError(f"{path}: is no XML ({error}), expected <Bins> of the layers") from error
     return _chosen(reader.bins, particle, path)
@@ -63,11 +58,13 @@ def read_binning(path: str | Path, particle: str | None = None) -> list[Rings]:
 class _Reader:
     """Collects the layers of each particle, element after element."""
 
-    parser: expat.XMLParserType
-
     def __init__(self, path: Path) -> None:
         self.path, self.open = path, 0
         self.bins: list[tuple[str, list[Rings]]] = []
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.StartDoctypeDeclHandler = self.refuse
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         expected = ("Bins", "Bin", "Layer")[min(self.open, 2)]

@@ -121,11 +121,7 @@ def per_energy(score: Callable[..., T], edges: Sequence[float], *sets: Showers) 
     bins = [bin_of(each.incident, edges) for each in sets]
     results: list[T | None] = []
     for number in range(len(edges) - 1):
-        rows = [place == number for place in bins]
-        parts = [
-            Showers(each.voxels[row], each.incident[row])
-            for each, row in zip(sets, rows, strict=True)
-        ]
+        parts = [each.select(place == number) for each, place in zip(sets, bins, strict=True)]
         empty = any(not len(part.incident) for part in parts)
         results.append(None if empty else score(*parts))
     return results

@@ -43,8 +43,22 @@ class Showers(NamedTuple):
     incident: Tensor
 
     def above(self, threshold: float) -> Showers:
-        """The same showers, with the voxels of less than ``threshold`` emptied."""
-        return Showers(self.voxels * (self.voxels >= threshold), self.incident)
+        """The same showers, with the voxels of less than ``threshold`` emptied.
+
+        Negative energies and NaN stay, so that they are refused and not forgotten.
+        """
+        dead = (self.voxels >= 0) & (self.voxels < threshold)
+        return Showers(self.voxels.masked_fill(dead, 0), self.incident)
+
+    def select(self, index: Tensor) -> Showers:
+        """The showers at ``index``, integers or a boolean mask."""
+        return Showers(self.voxels[index], self.incident[index])
+
+    @property
+    def usable(self) -> Tensor:
+        """Whether a shower is finite, without negative voxels, and of a particle with energy [B]."""
+        good = ((self.voxels >= 0) & (self.voxels < torch.inf)).all(1)
+        return good & (self.incident > 0) & (self.incident < torch.inf)
 
 
 class ShowerFeatures(NamedTuple):

@@ -200,6 +200,17 @@ def test_emptying_below_the_threshold_keeps_what_is_on_it():
     assert showers.above(1.0).voxels.tolist() == [[0.0, 1.0, 1.5]]
 
 
+@pytest.mark.parametrize("bad", [-0.5, torch.nan, torch.inf])
+def test_bad_energies_survive_a_threshold_and_are_not_usable(bad):
+    voxels = torch.full((4, RINGS.voxels), 2.0)
+    voxels[2, 3] = bad
+    showers = Showers(voxels, torch.tensor([1.0, torch.nan, 1.0, 0.0])).above(1.0)
+    assert showers.usable.tolist() == [True, False, False, False]
+    with pytest.raises(DataError, match="of event 2: got"):
+        shower_features(showers, RINGS)
+    assert shower_features(showers.select(showers.usable), RINGS).energy.shape == (1, 4)
+
+
 @both
 def test_no_events_have_no_features(calorimeter):
     none = Showers(torch.zeros(0, calorimeter.voxels), torch.zeros(0))
