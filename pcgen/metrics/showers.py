@@ -56,7 +56,7 @@ class Showers(NamedTuple):
 
     @property
     def usable(self) -> Tensor:
-        """Whether a shower is finite, without negative voxels, and of a particle with energy [B]."""
+        """Which showers are finite, without negative voxels, of a particle with energy [B]."""
         good = ((self.voxels >= 0) & (self.voxels < torch.inf)).all(1)
         return good & (self.incident > 0) & (self.incident < torch.inf)
 
