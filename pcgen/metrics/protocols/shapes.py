@@ -7,11 +7,11 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.metrics.comparisons import (
     Comparison,
+    Occupancy,
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
 )
 from pcgen.metrics.protocols.protocol import Part, Protocol
-from pcgen.metrics.shapes import Occupancy
 from pcgen.schema import Schema
 
 
