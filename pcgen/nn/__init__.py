@@ -5,6 +5,8 @@ conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clou
 ``features(clouds) -> [N, F']``; one column of it makes a critic. A decoder maps
 ``forward(code [B, Z], sizes [B], y, generator)`` to clouds. No net looks across clouds, so what a
 cloud is mapped to does not depend on the batch it comes in.
+
+Clouds on a lattice can also be seen as sparse images: :class:`SparseImage` and the layers on it.
 """
 
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
@@ -13,6 +15,14 @@ from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
+from pcgen.nn.sparse_conv import (
+    SparseConv,
+    SparseInverseConv,
+    SparseTransposedConv,
+    SubmanifoldConv,
+)
+from pcgen.nn.sparse_image import Rowwise, SparseImage
+from pcgen.nn.sparse_pool import GlobalPool, SiteNorm, SparsePool
 
 __all__ = [
     "DGCNN",
@@ -20,9 +30,18 @@ __all__ = [
     "MLP",
     "EPiCEncoder",
     "EPiCLayer",
+    "GlobalPool",
     "MLPDecoder",
     "PointNet",
+    "Rowwise",
     "SetDecoder",
+    "SiteNorm",
+    "SparseConv",
+    "SparseImage",
+    "SparseInverseConv",
+    "SparsePool",
+    "SparseTransposedConv",
+    "SubmanifoldConv",
     "TransformNet",
     "orthogonality",
     "pool",
