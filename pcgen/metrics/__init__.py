@@ -12,6 +12,7 @@ from pcgen.metrics.coverage import (
     minimum_matching_distance,
     nearest_neighbour_accuracy,
 )
+from pcgen.metrics.dimension import jacobian_dimension, local_dimension
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
@@ -20,6 +21,7 @@ from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
 from pcgen.metrics.modes import ModeCount, mode_count, ring, square_grid
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
 from pcgen.metrics.observables import observables, point_features
+from pcgen.metrics.outliers import OutlierReport, mahalanobis, outlier_report
 from pcgen.metrics.pairwise import pairwise
 from pcgen.metrics.permutation import (
     PermutationTest,
@@ -75,6 +77,7 @@ __all__ = [
     "NeighbourScores",
     "Neighbourhood",
     "Occupancy",
+    "OutlierReport",
     "Part",
     "Perceptron",
     "PermutationTest",
@@ -98,10 +101,13 @@ __all__ = [
     "evaluate",
     "high_level_features",
     "high_level_names",
+    "jacobian_dimension",
     "jensen_shannon",
+    "local_dimension",
     "log_voxels",
     "longitudinal_profile",
     "low_level_features",
+    "mahalanobis",
     "mann_whitney",
     "memorisation_of_features",
     "minimum_matching_distance",
@@ -112,6 +118,7 @@ __all__ = [
     "normalize_globally",
     "observables",
     "occupancy_jsd",
+    "outlier_report",
     "pairwise",
     "per_energy",
     "permutation_p_values",
