@@ -15,7 +15,10 @@ from pcgen.metrics.coverage import (
 from pcgen.metrics.dimension import jacobian_dimension, local_dimension
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
+from pcgen.metrics.estimate import Estimate
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
+from pcgen.metrics.frechet import frechet_distance, frechet_of_samples, frechet_physics_distance
+from pcgen.metrics.kernel import kernel_distance, kernel_of_samples, kernel_physics_distance
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
 from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
 from pcgen.metrics.modes import ModeCount, mode_count, ring, square_grid
@@ -67,6 +70,7 @@ __all__ = [
     "ChallengeData",
     "ClassifierTest",
     "Comparison",
+    "Estimate",
     "Evaluation",
     "Marginals",
     "Measure",
@@ -99,10 +103,16 @@ __all__ = [
     "efp_graphs",
     "energy_flow_polynomials",
     "evaluate",
+    "frechet_distance",
+    "frechet_of_samples",
+    "frechet_physics_distance",
     "high_level_features",
     "high_level_names",
     "jacobian_dimension",
     "jensen_shannon",
+    "kernel_distance",
+    "kernel_of_samples",
+    "kernel_physics_distance",
     "local_dimension",
     "log_voxels",
     "longitudinal_profile",
