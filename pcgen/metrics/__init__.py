@@ -12,6 +12,13 @@ from pcgen.metrics.coverage import (
     minimum_matching_distance,
     nearest_neighbour_accuracy,
 )
+from pcgen.metrics.diagnostics import (
+    Diagnosis,
+    density_misspecification,
+    diagnose,
+    dimensional_misspecification,
+    overfitting,
+)
 from pcgen.metrics.dimension import jacobian_dimension, local_dimension
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
@@ -70,6 +77,7 @@ __all__ = [
     "ChallengeData",
     "ClassifierTest",
     "Comparison",
+    "Diagnosis",
     "Estimate",
     "Evaluation",
     "Marginals",
@@ -98,6 +106,9 @@ __all__ = [
     "chamfer_distance",
     "classifier_test",
     "coverage",
+    "density_misspecification",
+    "diagnose",
+    "dimensional_misspecification",
     "earth_mover_bound",
     "earth_mover_distance",
     "efp_graphs",
@@ -129,6 +140,7 @@ __all__ = [
     "observables",
     "occupancy_jsd",
     "outlier_report",
+    "overfitting",
     "pairwise",
     "per_energy",
     "permutation_p_values",

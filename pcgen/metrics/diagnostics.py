@@ -1,0 +1,196 @@
+r"""How a generator failed: it overfits, has the density wrong, or the dimension.
+
+The failure modes of adversarial training that Roth et al. name (arXiv 1705.09367), each with a
+number that has a known value where that failure is absent:
+
+============ =============================================== ==================================
+overfitting  how often the real event nearest to a generated n / (n + m) for n training and m
+             one is a training event                         test events
+density      AUC of a classifier, on events that it has not  1/2
+             seen
+dimension    mean local dimension of the generated events    that of as many real ones
+============ =============================================== ==================================
+
+Given generated events that the training events did not shape, training and test events are
+exchangeable, whatever the generator's density: relabelling them is an exact test of overfitting,
+where comparing nearest training distances with those of test events (:mod:`.memorisation`) mistakes
+a preference for dense regions for copying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError
+from pcgen.metrics.checks import check_rows
+from pcgen.metrics.classifier import classifier_test
+from pcgen.metrics.dimension import local_dimension
+from pcgen.metrics.learners import Learner
+from pcgen.metrics.memorisation import standardised
+from pcgen.metrics.permutation import against_null, permutation_test, permuted_labels
+from pcgen.ops.neighbors import nearest
+
+# A p-value below this is called a failure.
+LEVEL = 0.01
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One failure mode, looked for.
+
+    Attributes:
+        failure: ``"overfitting"``, ``"density misspecification"`` or ``"dimensional
+            misspecification"``.
+        value: The number that shows it.
+        reference: Its value where there is no such failure.
+        p: P-value against the reference.
+        found: Whether p is below 0.01.
+        verdict: One sentence.
+    """
+
+    failure: str
+    value: float
+    reference: float
+    p: float
+    found: bool
+    verdict: str
+
+
+def overfitting(
+    training: Tensor,
+    test: Tensor,
+    generated: Tensor,
+    *,
+    permutations: int = 999,
+    generator: torch.Generator,
+) -> Diagnosis:
+    """Are generated events nearer to the training events than to real events never seen?
+
+    Args:
+        training: Features of the events that the generator was trained on [N, F].
+        test: Features of real events that it has not seen [M, F].
+        generated: Features of generated events [G, F].
+        permutations: Random relabellings of the N + M real events.
+        generator: Source of the relabellings, and of the choice among equal distances.
+    """
+    training, test, generated = check_rows(training=training, test=test, generated=generated)
+    n, m = len(training), len(test)
+    union, generated = standardised(training, torch.cat([training, test]), generated)
+    # In random order: ties go to the lowest row, which must not be the training events'.
+    order = torch.randperm(n + m, generator=generator, device=generator.device).to(union.device)
+    ends = [torch.tensor([0, len(rows)], device=union.device) for rows in (generated, union)]
+    owner = order[nearest(generated, union[order], *ends).row]
+    often = torch.bincount(owner, minlength=n + m).double()
+    labels = permuted_labels(n, m, permutations=permutations, generator=generator)
+    result = against_null(
+        labels.to(often.device).double() @ often / len(generated), generator=generator
+    )
+    words = (
+        f"next to a training event in {result.value:.1%} of the cases, {n / (n + m):.1%} if fresh"
+    )
+    return _diagnosis("overfitting", result.value, n / (n + m), result.p, words)
+
+
+def density_misspecification(
+    real: Tensor, generated: Tensor, *, learner: Learner | None = None, seed: int = 0
+) -> Diagnosis:
+    """Can a classifier tell generated events from real ones?
+
+    Args:
+        real: Features of real events that the generator has not seen [N, F].
+        generated: Features of generated events [M, F].
+        learner: The classifier; boosted trees by default.
+        seed: Seed of its split.
+    """
+    result = classifier_test(real, generated, learner=learner, seed=seed)
+    words = (
+        f"a classifier reaches an AUC of {result.auc:.3f} ({result.low:.3f} to {result.high:.3f})"
+    )
+    return _diagnosis("density misspecification", result.auc, 0.5, result.p, words)
+
+
+def dimensional_misspecification(
+    real: Tensor,
+    generated: Tensor,
+    *,
+    neighbours: int = 12,
+    events: int = 400,
+    permutations: int = 199,
+    generator: torch.Generator,
+) -> Diagnosis:
+    """Do generated events vary in more or in fewer directions locally than real ones?
+
+    Both sets are cut to the same number, on which a local dimension depends; the p-value is that of
+    relabelling their union. For the directions that a generator itself can move an event in, see
+    :func:`~pcgen.metrics.dimension.jacobian_dimension`.
+
+    Args:
+        real: Features of real events that the generator has not seen [N, F].
+        generated: Features of generated events [M, F].
+        neighbours: See :func:`~pcgen.metrics.dimension.local_dimension`.
+        events: Events of each set at most, drawn at random.
+        permutations: Random relabellings.
+        generator: Source of the draw and of the relabellings.
+    """
+    real, generated = check_rows(real=real, generated=generated)
+    number = min(len(real), len(generated), events)
+    if number <= neighbours:
+        raise ArgumentError(
+            f"real, generated: got {len(real)} and {len(generated)} events, expected more than "
+            f"{neighbours} of each"
+        )
+    real, generated = (_draw(side, number, generator) for side in (real, generated))
+    real, generated = standardised(real, real, generated)
+    union = torch.cat([real, generated])
+
+    def dimension(index: Tensor) -> float:
+        chosen = union[index.to(union.device)]
+        return local_dimension(chosen, neighbours=neighbours).mean().item()
+
+    def difference(a: Tensor, b: Tensor) -> float:
+        return abs(dimension(a) - dimension(b))
+
+    result = permutation_test(
+        difference, number, number, permutations=permutations, generator=generator
+    )
+    reference, value = (dimension(torch.arange(number) + start) for start in (0, number))
+    words = f"locally {value:.2f} dimensions where the real events have {reference:.2f}"
+    return _diagnosis("dimensional misspecification", value, reference, result.p, words)
+
+
+def diagnose(
+    training: Tensor, test: Tensor, generated: Tensor, *, seed: int = 0
+) -> tuple[Diagnosis, Diagnosis, Diagnosis]:
+    """All three, with their default settings: overfitting, density and dimension.
+
+    Args:
+        training: Features of the events that the generator was trained on [N, F].
+        test: Features of real events that it has not seen [M, F].
+        generated: Features of generated events [G, F].
+        seed: Seed of all random choices.
+
+    Raises:
+        ArgumentError: too few events (12 are needed on each side), or different widths.
+        DataError: features that are not finite, naming the events.
+    """
+    source = torch.Generator().manual_seed(seed)
+    return (
+        overfitting(training, test, generated, generator=source),
+        density_misspecification(test, generated, seed=seed),
+        dimensional_misspecification(test, generated, generator=source),
+    )
+
+
+def _draw(rows: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    """So many of the rows, at random."""
+    order = torch.randperm(len(rows), generator=generator, device=generator.device)
+    return rows[order[:number].to(rows.device)]
+
+
+def _diagnosis(failure: str, value: float, reference: float, p: float, words: str) -> Diagnosis:
+    found = p < LEVEL
+    verdict = f"{'Signs' if found else 'No sign'} of {failure}: {words} (p = {p:.2g})."
+    return Diagnosis(failure, value, reference, p, found, verdict)
