@@ -39,7 +39,7 @@ from pcgen.metrics.permutation import (
     permutation_test,
     permuted_labels,
 )
-from pcgen.metrics.prdc import PRDC, prdc
+from pcgen.metrics.prdc import PRDC, prdc, prdc_of_distances
 from pcgen.metrics.profiles import (
     Profile,
     longitudinal_profile,
@@ -148,6 +148,7 @@ __all__ = [
     "permuted_labels",
     "point_features",
     "prdc",
+    "prdc_of_distances",
     "radial_profile",
     "relabelled_mmd",
     "relabelled_moments",

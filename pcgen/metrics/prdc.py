@@ -87,6 +87,26 @@ def prdc(real: Tensor, generated: Tensor, *, k: int = 5) -> PRDC:
     )
 
 
+def prdc_of_distances(real: Tensor, generated: Tensor, between: Tensor, *, k: int = 5) -> PRDC:
+    """The same from distances that are known.
+
+    Args:
+        real: [N, N] among the real points, N > k.
+        generated: [M, M] among the generated points, M > k.
+        between: [N, M].
+        k: Which neighbour a ball reaches to.
+    """
+    # The nearest of a point's own row is itself, at 0.
+    reach = [each.kthvalue(k + 1, dim=1).values for each in (real, generated)]
+    within = between < reach[0][:, None]
+    return PRDC(
+        precision=within.any(0).double().mean().item(),
+        recall=(between < reach[1]).any(1).double().mean().item(),
+        density=within.double().sum(0).mean().item() / k,
+        coverage=within.any(1).double().mean().item(),
+    )
+
+
 def _reach(points: Tensor, k: int) -> Tensor:
     """Distance of each point to its k-th nearest other point [N]."""
     reach = torch.empty_like(points[:, 0])

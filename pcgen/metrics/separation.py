@@ -14,9 +14,9 @@ of voxels, 20 of occupancies. What lies outside is dropped before a histogram is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
 from pcgen.metrics.calochallenge import ChallengeData
 from pcgen.metrics.profiles import bin_of
-from pcgen.metrics.showers import ShowerFeatures, Showers, angular_layers, shower_features
+from pcgen.metrics.showers import Showers, angular_layers, shower_features
 
 _BLOCK = 1 << 22  # values histogrammed at once
 
@@ -64,12 +64,21 @@ def separation_power(
         _counts(name, values, edges, outside == "count")
         for name, values in (("real", real), ("generated", generated))
     ]
-    filled = [bool(count.sum() > 0) for count in counts]
-    if not all(filled):
-        return float(any(filled))
-    p, q = (count / count.sum() for count in counts)
-    both = p + q
-    return 0.5 * ((p - q).square()[both > 0] / both[both > 0]).sum().item()
+    return separation_of_counts(*counts).item()
+
+
+def separation_of_counts(real: Tensor, generated: Tensor) -> Tensor:
+    """Separation power of histograms [..., K]: 1 where one of the two is empty, 0 where both are.
+
+    >>> separation_of_counts(torch.tensor([3.0, 0.0]), torch.tensor([0.0, 5.0])).item()
+    1.0
+    """
+    sums = [counts.sum(-1, keepdim=True).double() for counts in (real, generated)]
+    p, q = (c / n.clamp(min=1) for c, n in zip((real, generated), sums, strict=True))
+    # The smallest number keeps empty bins, whose numerator is 0, from dividing by it.
+    power = 0.5 * ((p - q).square() / (p + q).clamp(min=torch.finfo(torch.double).tiny)).sum(-1)
+    alone = (sums[0] > 0) ^ (sums[1] > 0)
+    return power.masked_fill(alone.squeeze(-1), 1.0)
 
 
 def shower_separation(
@@ -91,62 +100,76 @@ def shower_separation(
         ArgumentError: shapes do not fit.
         DataError: an energy is negative or not finite; names the event.
     """
-    pair = [showers.above(data.threshold) for showers in (real, generated)]
-    features = [shower_features(showers, calorimeter) for showers in pair]
-    sides = list(zip(features, pair, strict=True))
-    ratio = [each.energy.sum(1) / showers.incident for each, showers in sides]
-    voxels = [showers.voxels for showers in pair]
-    scores = {"total energy / incident energy": _score(ratio, _even(0.5, 1.5, 101))}
-    scores |= _responses(ratio, [showers.incident for showers in pair], data)
+    histograms = challenge_histograms([real, generated], calorimeter, data)
+    return {name: separation_power(a, b, edges) for name, (a, b), edges in histograms}
+
+
+class Histogram(NamedTuple):
+    """One histogram of the CaloChallenge, before values are counted.
+
+    Attributes:
+        name: What and where: ``"centre eta, layer 3"``.
+        values: Of each set of showers: [B], or all voxels [B, V].
+        edges: Of the bins; what lies outside is dropped.
+    """
+
+    name: str
+    values: list[Tensor]
+    edges: list[float]
+
+
+def challenge_histograms(
+    sets: Sequence[Showers], calorimeter: Calorimeter, data: ChallengeData
+) -> Iterator[Histogram]:
+    """The histograms of some sets of showers, one after the other.
+
+    Args:
+        sets: The first gives the upper ends of the logarithmic bins.
+        calorimeter: Its layers are named by their numbers.
+        data: Threshold and limits.
+
+    Raises:
+        ArgumentError: shapes do not fit.
+        DataError: an energy is negative or not finite; names the event.
+    """
+    sides = [showers.above(data.threshold) for showers in sets]
+    features = [shower_features(showers, calorimeter) for showers in sides]
+    incident = [showers.incident for showers in sides]
+    response = [f.energy.sum(1) / energy for f, energy in zip(features, incident, strict=True)]
+    yield Histogram("total energy", response, _even(0.5, 1.5, 101))
+    yield from _responses(response, incident, data)
     for layer, number in enumerate(calorimeter.numbers):
         energy = [each.energy[:, layer] for each in features]
         edges = _logarithmic(data.threshold, energy[0], 40)
-        scores[f"energy, layer {number}"] = _score(energy, edges)
+        yield Histogram(f"energy, layer {number}", energy, edges)
+        filled = [1 - each.sparsity[:, layer] for each in features]
+        yield Histogram(f"sparsity, layer {number}", filled, _even(0, 1, 20))
     for layer in angular_layers(calorimeter):
-        scores |= _plane(features, layer, calorimeter.numbers[layer], data)
-    for layer, number in enumerate(calorimeter.numbers):
-        occupancy = [1 - each.sparsity[:, layer] for each in features]
-        scores[f"sparsity, layer {number}"] = _score(occupancy, _even(0, 1, 20))
-    scores["voxels"] = _score(voxels, _logarithmic(data.threshold, voxels[0], 50))
-    return scores
+        number = calorimeter.numbers[layer]
+        centre, width = data.centre_limit(number), data.width_limit(number)
+        for name, attribute, low, high in (
+            ("centre eta", "centre_x", -centre, centre),
+            ("centre phi", "centre_y", -centre, centre),
+            ("width eta", "width_x", 0.0, width),
+            ("width phi", "width_y", 0.0, width),
+        ):
+            values = [getattr(each, attribute)[:, layer] for each in features]
+            yield Histogram(f"{name}, layer {number}", values, _even(low, high, 101))
+    voxels = [showers.voxels for showers in sides]
+    yield Histogram("voxels", voxels, _logarithmic(data.threshold, voxels[0], 50))
 
 
 def _responses(
-    ratio: list[Tensor], incident: list[Tensor], data: ChallengeData
-) -> dict[str, float]:
-    """Separation of total over incident energy at each energy that showers have."""
-    scores = {}
+    response: list[Tensor], incident: list[Tensor], data: ChallengeData
+) -> Iterator[Histogram]:
+    """Total over incident energy at each energy that showers have."""
     bins = list(pairwise(data.energies)) if data.responses else []
     for (least, most), (low, high) in zip(bins, data.responses, strict=True):
         rows = [(energy >= least) & (energy < most) for energy in incident]
         if any(bool(row.any()) for row in rows):
-            here = [value[row] for value, row in zip(ratio, rows, strict=True)]
-            name = f"total energy / incident energy, {least:g} MeV"
-            scores[name] = _score(here, _even(low, high, 21))
-    return scores
-
-
-def _plane(
-    features: list[ShowerFeatures], layer: int, number: int, data: ChallengeData
-) -> dict[str, float]:
-    """Separation of the centres and widths in η and φ of one layer."""
-    centre, width = data.centre_limit(number), data.width_limit(number)
-    kinds = {
-        "centre eta": ("centre_x", -centre, centre),
-        "centre phi": ("centre_y", -centre, centre),
-        "width eta": ("width_x", 0.0, width),
-        "width phi": ("width_y", 0.0, width),
-    }
-    return {
-        f"{kind}, layer {number}": _score(
-            [getattr(each, name)[:, layer] for each in features], _even(low, high, 101)
-        )
-        for kind, (name, low, high) in kinds.items()
-    }
-
-
-def _score(pair: list[Tensor], edges: list[float]) -> float:
-    return separation_power(pair[0], pair[1], edges)
+            # What is of another energy lies outside the histogram.
+            values = [v.where(row, -math.inf) for v, row in zip(response, rows, strict=True)]
+            yield Histogram(f"energy response, {least:g} MeV", values, _even(low, high, 21))
 
 
 def _even(low: float, high: float, number: int) -> list[float]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics import PRDC, prdc
+from pcgen.metrics import PRDC, prdc, prdc_of_distances
 
 
 def brute_force(real, generated, k):
@@ -37,7 +37,10 @@ def test_equals_brute_force(k, rows, columns, dimensions, seed):
     real = rng.normal(size=(rows + k + 1, dimensions))
     generated = rng.normal(size=(columns + k + 1, dimensions)) + rng.normal()
     found = prdc(torch.from_numpy(real), torch.from_numpy(generated), k=k)
-    assert found == pytest.approx(brute_force(real, generated, k))
+    expected = pytest.approx(brute_force(real, generated, k))
+    assert found == expected
+    pairs = ((real, real), (generated, generated), (real, generated))
+    assert prdc_of_distances(*(torch.from_numpy(cdist(*pair)) for pair in pairs), k=k) == expected
 
 
 def test_equals_brute_force_where_blocks_end(monkeypatch):

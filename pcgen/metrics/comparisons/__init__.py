@@ -2,6 +2,7 @@
 
 from pcgen.metrics.comparisons.comparison import Comparison, Measure, permutation_p_values
 from pcgen.metrics.comparisons.features import FeatureDistance
+from pcgen.metrics.comparisons.fidelity import Fidelity
 from pcgen.metrics.comparisons.marginals import (
     Column,
     Marginals,
@@ -20,16 +21,19 @@ from pcgen.metrics.comparisons.occupancy import (
     jensen_shannon,
     occupancy,
 )
+from pcgen.metrics.comparisons.separation import ShowerSeparation
 from pcgen.metrics.comparisons.two_sample import TwoSample
 
 __all__ = [
     "Column",
     "Comparison",
     "FeatureDistance",
+    "Fidelity",
     "Marginals",
     "Measure",
     "Neighbourhood",
     "Occupancy",
+    "ShowerSeparation",
     "TwoSample",
     "chamfer_neighbourhood",
     "earth_mover_neighbourhood",
