@@ -36,11 +36,17 @@ FALL = 6.0
 PATIENCE = 400
 
 
-def auction(space: Workspace, b: int, tolerance: float) -> None:
-    """Plan and bound of problem b, whose sides have equally many points of one mass each.
+def auction(space: Workspace, first: int, last: int, tolerance: float) -> None:
+    """Plans and bounds of problems first, ..., last - 1.
 
-    The gap is at most ``tolerance`` times the bound, or the bound is -inf: the auction gave up.
+    The sides of each have equally many points of one mass. The gap is at most ``tolerance`` times
+    the bound, or the bound is -inf: the auction gave up.
     """
+    for b in range(first, last):
+        _auction(space, b, tolerance)
+
+
+def _auction(space: Workspace, b: int, tolerance: float) -> None:
     rows_x = slice(space.ptr_x[b], space.ptr_x[b + 1])
     rows_y = slice(space.ptr_y[b], space.ptr_y[b + 1])
     columns_x, columns_y = space.x[rows_x].T.copy(), space.y[rows_y].T.copy()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -22,39 +23,95 @@ from pcgen.ops.workspace import Workspace
 
 # Enough for any problem that fits in memory; the solver stops at its optimum long before.
 ITERATIONS = 10**9
+# Costs that are prepared at once: about as many as the cache of a core holds.
+ROOM = 2**16
 
 _Simplex = Callable[
     [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, bool]
 ]
 
 
-def simplex(space: Workspace, b: int) -> None:
-    """The optimum of problem b by the network simplex, to the accuracy of float64.
+class _Tables(NamedTuple):
+    """Some problems in normal form, one after the other, slack particles last.
+
+    Problem k has the masses ``mass_x[at_x[k] : at_x[k + 1]]``, likewise of y, the costs and the
+    plan ``[at[k] : at[k + 1]]``, or the assignment ``target``, and prices beside the masses. Its
+    costs are in units of ``scale[k]``, -1 where there is nothing to solve.
+    """
+
+    at_x: np.ndarray
+    at_y: np.ndarray
+    at: np.ndarray
+    mass_x: np.ndarray
+    mass_y: np.ndarray
+    cost: np.ndarray
+    scale: np.ndarray
+    plan: np.ndarray
+    target: np.ndarray
+    price_x: np.ndarray
+    price_y: np.ndarray
+
+
+def optimal(space: Workspace, first: int, last: int, alike: np.ndarray) -> None:
+    """The optima of problems first, ..., last - 1, to the accuracy of float64.
+
+    Compiled loops prepare and finish many problems in one call: only the solvers themselves take
+    and release Python's lock, for which threads on a busy machine wait long.
+
+    Args:
+        space: The problems.
+        first: First of them.
+        last: One behind the last.
+        alike: Which problems [B] have equally many points of one mass on both sides: they go to
+            the assignment solver, others to the network simplex.
 
     Raises:
-        PcgenError: the solver gave up.
+        PcgenError: a solver gave up.
     """
-    mass_x, mass_y, cost, scale = assemble(space, b)
-    if scale < 0.0:
-        return
-    plan, price_x, price_y, optimal = _network_simplex()(mass_x, mass_y, cost)
-    if not (optimal and store_plan(space, b, plan)):
+    rows = np.diff(space.ptr_x) + (space.slack_x > 0.0)
+    columns = np.diff(space.ptr_y) + (space.slack_y > 0.0)
+    until = (rows * columns).cumsum()
+    while first < last:
+        room = ROOM + (until[first - 1] if first else 0)
+        stop = min(max(int(np.searchsorted(until, room, side="right")), first + 1), last)
+        _solve(space, first, stop, rows[first:stop], columns[first:stop], alike)
+        first = stop
+
+
+def _solve(
+    space: Workspace,
+    first: int,
+    last: int,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    alike: np.ndarray,
+) -> None:
+    at_x, at_y, at = (np.concatenate([[0], n.cumsum()]) for n in (rows, columns, rows * columns))
+    one, other, all_pairs = int(at_x[-1]), int(at_y[-1]), int(at[-1])
+    tables = _Tables(
+        at_x, at_y, at, np.empty(one), np.empty(other), np.empty(all_pairs), np.empty(len(rows)),
+        np.empty(all_pairs), np.empty(one, np.int64), np.empty(one), np.empty(other),
+    )  # fmt: skip
+    assemble_all(space, first, tables)
+    simplex = _network_simplex()
+    for k, scale in enumerate(tables.scale.tolist()):
+        x, y, pairs = (slice(p[k], p[k + 1]) for p in (at_x, at_y, at))
+        cost = tables.cost[pairs].reshape(rows[k], columns[k])
+        if scale < 0.0:
+            continue
+        if alike[first + k]:
+            tables.target[x] = linear_sum_assignment(cost)[1]
+            continue
+        plan, price_x, price_y, sound = simplex(tables.mass_x[x], tables.mass_y[y], cost)
+        tables.plan[pairs] = plan.ravel() if sound else 1.0  # no plan: refused below
+        tables.price_x[x], tables.price_y[y] = price_x, price_y
+    failed = finish_all(space, first, alike, tables)
+    if failed >= 0:
         raise PcgenError(
-            f"exact: the network simplex failed on cloud {b} ({mass_x.size} x {mass_y.size} "
-            "points); expected weights and distances of a range that float64 resolves"
+            f"exact: the network simplex failed on cloud {first + failed} ({rows[failed]} x "
+            f"{columns[failed]} points); expected weights and distances of a range that float64 "
+            "resolves"
         )
-    certify(space, b, mass_x, mass_y, cost, scale, price_x, price_y)
-
-
-def assignment(space: Workspace, b: int) -> None:
-    """The optimum of problem b, whose sides have equally many points of one mass each."""
-    mass_x, mass_y, cost, scale = assemble(space, b)
-    if scale < 0.0:
-        return
-    _, target = linear_sum_assignment(cost)
-    store_assignment(space, b, target)
-    price_x, price_y = assignment_prices(cost, target)
-    certify(space, b, mass_x, mass_y, cost, scale, price_x, price_y)
 
 
 @lru_cache(maxsize=1)
@@ -109,6 +166,36 @@ def _assemble(space: Workspace, b: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     if scale > 0.0:
         cost /= scale
     return mass_x / mass_x.sum(), mass_y / mass_y.sum(), cost, scale
+
+
+def _assemble_all(space: Workspace, first: int, tables: _Tables) -> None:
+    """Fill masses, costs and scales of problems first, first + 1, ..."""
+    t = tables
+    for k in range(len(t.scale)):
+        mass_x, mass_y, cost, t.scale[k] = assemble(space, first + k)
+        t.mass_x[t.at_x[k] : t.at_x[k + 1]] = mass_x
+        t.mass_y[t.at_y[k] : t.at_y[k + 1]] = mass_y
+        t.cost[t.at[k] : t.at[k + 1]] = cost.ravel()
+
+
+def _finish_all(space: Workspace, first: int, alike: np.ndarray, tables: _Tables) -> int:
+    """Store plans, prices and bounds; return which problem has no sound plan, -1 for none."""
+    t = tables
+    for k in range(len(t.scale)):
+        if t.scale[k] < 0.0:
+            continue
+        x, y = slice(t.at_x[k], t.at_x[k + 1]), slice(t.at_y[k], t.at_y[k + 1])
+        mass_x, mass_y, b = t.mass_x[x], t.mass_y[y], first + k
+        shape, pairs = (len(mass_x), len(mass_y)), slice(t.at[k], t.at[k + 1])
+        cost = t.cost[pairs].reshape(shape)
+        price_x, price_y = t.price_x[x], t.price_y[y]
+        if alike[b]:
+            store_assignment(space, b, t.target[x])
+            price_x[:], price_y[:] = assignment_prices(cost, t.target[x])
+        elif not store_plan(space, b, t.plan[pairs].reshape(shape)):
+            return k
+        certify(space, b, mass_x, mass_y, cost, t.scale[k], price_x, price_y)
+    return -1
 
 
 def _total(space: Workspace, b: int) -> float:
@@ -199,3 +286,5 @@ store_plan = numba.njit(cache=True, nogil=True)(_store_plan)
 store_assignment = numba.njit(cache=True, nogil=True)(_store_assignment)
 assignment_prices = numba.njit(cache=True, nogil=True)(_assignment_prices)
 certify = numba.njit(cache=True, nogil=True)(_certify)
+assemble_all = numba.njit(cache=True, nogil=True)(_assemble_all)
+finish_all = numba.njit(cache=True, nogil=True)(_finish_all)

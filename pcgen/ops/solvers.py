@@ -13,7 +13,7 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.ops import workspace
 from pcgen.ops.auction import auction
-from pcgen.ops.exact import assignment, simplex
+from pcgen.ops.exact import optimal
 from pcgen.ops.pairs import sum_by
 from pcgen.ops.problem import Problems, Solution, is_assignment, merge, primal, select
 from pcgen.ops.sinkhorn import sinkhorn
@@ -110,12 +110,8 @@ def _aim(name: str, tolerance: float | None) -> float:
 
 
 def _exact(problems: Problems) -> Solution:
-    alike = is_assignment(problems).tolist()
-
-    def method(space: workspace.Workspace, b: int) -> None:
-        (assignment if alike[b] else simplex)(space, b)
-
-    return workspace.solve(problems, method)
+    alike = is_assignment(problems).cpu().numpy()
+    return workspace.solve(problems, partial(optimal, alike=alike))
 
 
 def _auction(problems: Problems, tolerance: float) -> Solution:

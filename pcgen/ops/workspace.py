@@ -1,12 +1,13 @@
 """A ragged batch of transport problems as arrays, and a compiled solver run over it by threads.
 
-A method solves problem b of a :class:`Workspace` and writes the result into it. Its loops are
-compiled and run outside Python's lock, so threads help and small problems cost little extra.
+A method solves problems first, ..., last - 1 of a :class:`Workspace` and writes the results into
+it. Its loops are compiled and run outside Python's lock, so that threads help.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,19 +48,14 @@ class Workspace(NamedTuple):
     bound: np.ndarray
 
 
-Method = Callable[[Workspace, int], None]
+Method = Callable[[Workspace, int, int], None]
 
 
 def solve(problems: Problems, method: Method) -> Solution:
     """Every problem by ``method``, on as many threads as torch uses."""
     space = _allocate(problems)
     pairs = (np.diff(space.ptr_x) + 1) * (np.diff(space.ptr_y) + 1)
-
-    def solve_range(first: int, last: int) -> None:
-        for b in range(first, last):
-            method(space, b)
-
-    threads.run(solve_range, LOOKS * pairs)
+    threads.run(partial(method, space), LOOKS * pairs)
     return _collect(problems, space)
 
 

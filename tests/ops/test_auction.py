@@ -33,7 +33,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for module, names in (
         (ground, ["row"]),
         (exact, ["total", "assemble", "store_plan", "store_assignment"]),
-        (exact, ["assignment_prices", "certify"]),
+        (exact, ["assignment_prices", "certify", "assemble_all", "finish_all"]),
         (auction, ["look", "remembered", "assign", "offers", "largest", "bid"]),
     ):
         for name in names:

@@ -147,6 +147,8 @@ def _jetnet(share: float) -> Callable[[Pairs], Run]:
     def prepare(given: Pairs) -> Run:
         if given.x.shape[1] > 30:
             raise ValueError("its dense constraints take gigabytes")
+        if len(given.x) > 32:
+            raise ValueError("seconds a jet, as at B=32")
         part = given.first(max(1, round(share * len(given.x))))
         loss = import_module("jetnet.losses").EMDLoss(num_particles=part.x.shape[1], device="cpu")
 
