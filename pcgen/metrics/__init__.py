@@ -25,12 +25,13 @@ from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_
 from pcgen.metrics.estimate import Estimate
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
 from pcgen.metrics.frechet import frechet_distance, frechet_of_samples, frechet_physics_distance
+from pcgen.metrics.jetnet import w1efp, w1m, w1p
 from pcgen.metrics.kernel import kernel_distance, kernel_of_samples, kernel_physics_distance
 from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_classifier
 from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
 from pcgen.metrics.modes import ModeCount, mode_count, ring, square_grid
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
-from pcgen.metrics.observables import observables, point_features
+from pcgen.metrics.observables import mass, observables, point_features
 from pcgen.metrics.outliers import OutlierReport, mahalanobis, outlier_report
 from pcgen.metrics.pairwise import pairwise
 from pcgen.metrics.permutation import (
@@ -130,6 +131,7 @@ __all__ = [
     "low_level_features",
     "mahalanobis",
     "mann_whitney",
+    "mass",
     "memorisation_of_features",
     "minimum_matching_distance",
     "mode_count",
@@ -160,7 +162,10 @@ __all__ = [
     "showers_of",
     "square_grid",
     "voxel_spectrum",
+    "w1efp",
     "w1efp_graphs",
+    "w1m",
+    "w1p",
     "wasserstein1",
     "whole_events",
 ]
