@@ -462,6 +462,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeWindow:
     import open3d
 
     drawer = FakeWindow()
+    monkeypatch.setattr(windows, "has_display", lambda: True)
     monkeypatch.setattr(
         open3d.visualization, "VisualizerWithKeyCallback", lambda: drawer, raising=True
     )
@@ -500,6 +501,16 @@ def test_a_window_that_cannot_be_opened(fake: FakeWindow, monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "open3d", None)
     with pytest.raises(MissingExtraError, match="open3d is needed for a window"):
         windows.window({"real": jets()}, JET)
+
+
+def test_without_a_display_no_window_is_tried(
+    fake: FakeWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "has_display", lambda: False)
+    with pytest.raises(PcgenError, match=r"window: got no display .* viewing\.picture") as caught:
+        windows.window({"real": jets()}, JET)
+    assert "\n" not in str(caught.value)
+    assert not fake.ran
 
 
 def test_a_real_window_out_of_sight(context: None) -> None:

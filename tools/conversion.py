@@ -85,6 +85,7 @@ def write_clouds(
             clouds = filling(part, grid)
             sink.append(clouds)
             points += len(clouds.pos)
+        _check_filled(points, reading)
     return Converted(len(reading.events), points, 0, 0.0)
 
 
@@ -98,6 +99,7 @@ def write_images(reading: Reading, sink: io.ImageSink, grid: Grid, outside: Outs
                 out, lost = out + number, lost + weight
             sink.append(part)
             points += int((part.image > 0).sum())
+        _check_filled(points, reading)
     return Converted(len(reading.events), points, out, lost)
 
 
@@ -108,6 +110,16 @@ def largest(reading: Reading, filling: Filling, grid: Grid | None) -> int:
         return max([1, *chosen.tolist()])
     plain = dataclasses.replace(filling, jitter=False)
     return max([1, *(int(sizes(plain(p, grid)).max()) for _, p in reading.blocks("count"))])
+
+
+def _check_filled(points: int, reading: Reading) -> None:
+    """Refuse a target without a single point: such a file serves nobody and hides a mistake."""
+    if points == 0:
+        number = len(reading.events)
+        raise DataError(
+            f"{reading.source.path}: got {number} event{'s' * (number != 1)} without a filled cell "
+            "or a point (above the threshold, inside the grid), expected at least one"
+        )
 
 
 def _fill(

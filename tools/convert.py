@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pcgen import io
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images import Outside
 from pcgen.schema import Quantity, Schema
@@ -41,25 +41,25 @@ def convert(
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
     The endings decide: .h5 are pcgen's clouds, .hdf5 are jets in JetNet's layout, .ply, .pcd and
-    .xyz are point files of one event each, .npy and .npz are images, .png is a greyscale picture to
-    read (its grey values, unscaled, are the energies) and a drawing with axes and units to write.
-    HDF5 files are read as what they hold. Large files pass through in blocks; the target appears
-    when it is complete, or not at all.
+    .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
+    pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
+    back (pcgen view draws figures with axes). HDF5 files are read as what they hold. Large files
+    pass through in blocks; the target appears when it is complete, or not at all.
 
     A cell of an image that holds more than the threshold becomes a point at its centre that carries
-    its energy; the other way round, the points in a cell add up to its energy.
+    its energy; the other way round, the points in a cell add up to its energy. Empty events are
+    kept; a source of no events, or of empty ones only, is refused.
 
     Args:
         source: File to read; for point files and pictures also a folder of them, or a numbered name
             such as event_%05d.ply.
-        target: File to write. Point files hold one event each: for many give a numbered name such
-            as event_%05d.ply, or a folder and the format. A single .png shows the mean of all
-            events, a numbered one each event.
+        target: File to write. Point files and pictures hold one event each: for many give a
+            numbered name such as event_%05d.ply, or a folder and the format.
         grid: Cells of the image, axes separated by commas, each name:low:high:cells or
             name:edge/edge/edge, then optionally :unit:period, for instance
-            eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25. Layers come first, in the order of the image's
-            first axis: layers=ECAL/HCAL,eta:-1:1:20. Files made by pcgen know their grid; one that
-            is given here replaces it.
+            eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
+            image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files made by pcgen know their grid;
+            one that is given here replaces it.
         threshold: Only cells with more than this become points, in the unit of the image.
         jitter: Put each point at random within its cell instead of at the centre.
         seed: Seed of that randomness.
@@ -80,7 +80,7 @@ def convert(
 
     Raises:
         ArgumentError: an ending, a format, the grid or another option does not fit.
-        DataError: an event is negative, not finite or outside the grid.
+        DataError: an event is negative, not finite or outside the grid, or none has a point.
         FileError: a file cannot be read or written.
     """
     if Path(source).resolve() == Path(target).resolve():
@@ -96,10 +96,7 @@ def convert(
         cells = _grid(opened, grid) if drawn or filled else None
         schema = _schema(opened, cells, weight)
         if cells is not None and drawn:
-            place = reading.events
-            images = io.image_writer(
-                target, len(place), cells, schema, format=chosen, first=place.start
-            )
+            images = io.image_writer(target, len(reading.events), cells, schema, format=chosen)
             done = write_images(reading, images, cells, outside)
         else:
             filling = Filling(threshold, jitter, torch.Generator().manual_seed(seed))
@@ -124,7 +121,7 @@ def _grid(source: _Source, text: str | None) -> Grid:
     if text is None:
         raise ArgumentError(
             f"grid: got none and {source.path} does not know its cells, expected for instance "
-            f"--grid eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25"
+            f"--grid eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi"
         )
     grid = Grid.parse(text, schema.axes)
     if isinstance(source, io.ImageSource):
@@ -168,6 +165,8 @@ def _quantity(text: str) -> Quantity:
 def _span(source: _Source, event: int | None, block: int) -> range:
     if block < 1:
         raise ArgumentError(f"block: got {block}, expected a positive number of events")
+    if not len(source):
+        raise DataError(f"{source.path}: holds no events, expected at least one")
     if event is None:
         return range(len(source))
     if not 0 <= event < len(source):
@@ -202,6 +201,4 @@ def _tell(done: Converted, target: str, outside: Outside) -> None:
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
         told += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"
-    if done.events and not done.points:
-        told += "; all events are empty"
     Console().print(told, markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ jetnet      .hdf5         JetNet's layout of jets
 ply pcd xyz of that name  clouds as point files, one event each
 images      (.h5)         images in HDF5
 npy npz     of that name  images
-png         .png          greyscale pictures (read), drawings (written)
+png         .png          images as greyscale pictures, one event each
 =========== ============= =====================================================
 
 The ending decides; HDF5 files are read as what their content says.
@@ -32,7 +32,7 @@ from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.jetnet import JetNetFile, is_jetnet
 from pcgen.io.jetnet_writer import JetNetWriter
 from pcgen.io.npy import NpyFile, NpyWriter, NpzFile, NpzWriter
-from pcgen.io.png import PngFiles
+from pcgen.io.png import PngFiles, PngWriter
 from pcgen.io.point_files import PointFiles, PointWriter
 from pcgen.io.points import PCD, PLY, XYZ
 from pcgen.io.source import CloudSink, CloudSource
@@ -183,7 +183,6 @@ def image_writer(
     schema: Schema,
     *,
     format: str | None = None,
-    first: int = 0,
 ) -> ImageSink:
     """A writer of images for a ``with`` statement.
 
@@ -193,7 +192,6 @@ def image_writer(
         grid: The cells.
         schema: Of the clouds that the images stand for.
         format: ``"images"``, ``"npy"``, ``"npz"`` or ``"png"``; None: by the ending.
-        first: Number of the first event, for the titles of pictures.
 
     Raises:
         ArgumentError: the ending or the format is unknown, or holds no images.
@@ -206,10 +204,7 @@ def image_writer(
     if chosen == "images":
         return ImageWriter(path, grid, schema)
     if chosen == "png":
-        # Matplotlib is slow to import, and everybody who reads a file would wait for it.
-        from pcgen.io.pictures import PictureWriter
-
-        return PictureWriter(path, grid, schema, first=first)
+        return PngWriter(path, grid, schema)
     raise ArgumentError(
         f"{path}: got the format {chosen!r}, expected one of {', '.join(get_args(ImageFormat))}"
     )

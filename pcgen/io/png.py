@@ -1,29 +1,44 @@
-"""Greyscale PNG pictures, read as images.
+"""Greyscale PNG pictures of 16 bits, one event each: images to look at and to read back.
 
-The grey value, 0 to 255 (8 bits) or 0 to 65535 (16 bits), is the energy of the cell as it stands:
-nothing is scaled. The picture is seen as a plot: the first axis of the image runs to the right, the
-second one upwards, image[i, j] = value[H - 1 - j, i].
+The picture is seen as a plot: the last axis of the image runs upwards and the first one to the
+right, with layers (and further axes) side by side; for two axes image[i, j] = value[H - 1 - j, i].
+
+Grey values are whole numbers g ≤ 65535, so an energy is g times the scale of its picture. Where all
+energies are such numbers the scale is 1 and nothing is lost; otherwise it is the largest energy
+over 65535, and energies come back within one scale. A filled cell stays filled. The text ``pcgen``
+of the picture (JSON) states scale, grid, schema, condition and class; in pictures of others, of 8
+or 16 bits, the grey value is the energy and the cells are pixels.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
-from pcgen.errors import FileError
+from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
-from pcgen.io.image_source import Array, Images, ImageSource, schema_of
-from pcgen.io.numbered import files_of
-from pcgen.schema import Quantity
+from pcgen.io.image_source import Array, Images, ImageSink, ImageSource, schema_of
+from pcgen.io.numbered import files_of, writing
+from pcgen.schema import Quantity, Schema
 
+FORMAT = "pcgen-png"
+VERSION = 1
 _GREY = ("1", "L", "I", "I;16", "I;16B")
+_WHITE = 65535
 
 
 class PngFiles(ImageSource):
-    """Greyscale PNG pictures of 8 or 16 bits, one event each, on a grid of pixels.
+    """Greyscale PNG pictures, one event each: those of pcgen on their grid, others on pixels.
 
     Args:
         path: One file; a folder of them; or a numbered name such as ``event_%05d.png``.
@@ -35,36 +50,149 @@ class PngFiles(ImageSource):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._files = files_of(self.path, ".png")
-        self.shape = _pixels(self._files[0]).shape
-        width, height = self.shape
-        self.grid = Grid.regular(
-            {Quantity("x", "px"): (0, width, width), Quantity("y", "px"): (0, height, height)}
-        )
-        self.schema = schema_of(self.grid, Quantity("grey_value"))
+        first = _read(self._files[0])
+        self.grid, self.schema = first.grid, first.schema
+        self.shape = self.grid.shape
 
     def __len__(self) -> int:
         return len(self._files)
 
     def _read(self, start: int, stop: int) -> Images:
-        image = np.zeros((stop - start, *self.shape), dtype=np.float32)
-        for place, file in enumerate(self._files[start:stop]):
-            pixels = _pixels(file)
-            if pixels.shape != self.shape:
+        pictures = [_read(file) for file in self._files[start:stop]]
+        for file, picture in zip(self._files[start:stop], pictures, strict=True):
+            if picture.grid != self.grid:
                 raise FileError(
-                    f"{file}: picture has {pixels.shape} pixels, expected {self.shape} as the first"
+                    f"{file}: picture has {picture.grid.shape} cells, expected {self.shape} "
+                    "on the same grid as the first"
                 )
-            image[place] = pixels
-        return Images(torch.from_numpy(image))
+        image = np.stack([p.image for p in pictures]) if pictures else np.zeros((0, *self.shape))
+        return Images(
+            torch.from_numpy(image.astype(np.float32)),
+            _together([picture.y for picture in pictures], torch.float32),
+            _together([picture.label for picture in pictures], torch.int64),
+        )
 
 
-def _pixels(path: Path) -> Array:
-    """Grey values [W, H], first axis to the right, second one upwards."""
+class PngWriter(ImageSink):
+    """Writes images as PNG pictures, one file each; use it in a ``with`` statement.
+
+    Args:
+        path: A numbered name such as ``event_%05d.png``, or a folder; one file for one event.
+        grid: The cells.
+        schema: Of the clouds that the images stand for.
+    """
+
+    def __init__(self, path: str | Path, grid: Grid, schema: Schema) -> None:
+        self.path = Path(path)
+        self._unit = schema.weight.label if schema.weight else "weight"
+        self._facts = {
+            "format": FORMAT,
+            "version": VERSION,
+            "grid": grid.to_dict(),
+            "schema": schema.to_dict(),
+        }
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with writing(self.path, ".png") as self._name:
+            yield
+            if self.written == 0:
+                raise DataError(f"{self.path}: got no event, expected at least one")
+
+    def _append(self, block: Images) -> int:
+        for place, image in enumerate(block.image.detach().cpu().double().numpy()):
+            grey, scale = quantised(image)
+            own = {
+                "scale": scale,
+                "y": None if block.y is None else block.y[place].tolist(),
+                "label": None if block.label is None else int(block.label[place]),
+            }
+            text = PngInfo()
+            text.add_text("Description", f"{self._unit} = grey value x {scale!r}")
+            text.add_text("pcgen", json.dumps({**self._facts, **own}))
+            picture = Image.fromarray(_seen(grey))
+            picture.save(self._name(self.written + place), format="PNG", pnginfo=text)
+        return len(block.image)
+
+
+class _Picture(NamedTuple):
+    """One event: energies [*grid.shape], and what the file says of them."""
+
+    image: Array
+    grid: Grid
+    schema: Schema
+    y: list[float] | None
+    label: int | None
+
+
+def quantised(image: Array) -> tuple[Array, float]:
+    """Whole numbers to 65535 of the shape of ``image``, and the energy that 1 stands for.
+
+    >>> quantised(np.array([0.0, 3.0, 7.0]))[1]
+    1.0
+    >>> grey, scale = quantised(np.array([0.0, 1e-9, 0.25, 0.5]))
+    >>> grey.tolist(), scale == 0.5 / 65535
+    ([0, 1, 32768, 65535], True)
+    """
+    largest = float(image.max(initial=0.0))
+    whole = largest <= _WHITE and bool((image == np.round(image)).all())
+    scale = 1.0 if whole else largest / _WHITE
+    # A cell that is filled stays so: that it is tells more than the last digit of its energy.
+    grey = np.maximum(np.round(image / scale), image > 0).clip(max=_WHITE)
+    return grey.astype(np.uint16), scale
+
+
+def _seen(image: Array) -> Array:
+    """Rows of pixels from above: the last axis upwards, all others to the right."""
+    flat = image.reshape(-1, image.shape[-1] if image.ndim > 1 else 1)
+    return np.ascontiguousarray(flat.T[::-1])
+
+
+def _read(path: Path) -> _Picture:
     try:
         with Image.open(path, formats=("PNG",)) as picture:
-            mode = picture.mode
+            mode, text = picture.mode, picture.info.get("pcgen")
             values = np.array(picture) if mode in _GREY else None
     except (OSError, SyntaxError, ValueError) as error:
         raise FileError(f"{path}: truncated, damaged or not a PNG picture ({error})") from error
     if values is None:
-        raise FileError(f"{path}: got a picture of mode {mode}, expected greyscale of 8 or 16 bits")
-    return values[::-1].T
+        raise FileError(
+            f"{path}: got a picture of mode {mode}, expected greyscale of 8 or 16 bits as pcgen "
+            "convert writes; colours do not tell energies"
+        )
+    energy = values[::-1].T.astype(np.float64)
+    return _of_others(energy) if text is None else _of_pcgen(energy, text, path)
+
+
+def _of_others(energy: Array) -> _Picture:
+    width, height = energy.shape
+    grid = Grid.regular(
+        {Quantity("x", "px"): (0, width, width), Quantity("y", "px"): (0, height, height)}
+    )
+    return _Picture(energy, grid, schema_of(grid, Quantity("grey_value")), None, None)
+
+
+def _of_pcgen(energy: Array, text: Any, path: Path) -> _Picture:
+    try:
+        facts = json.loads(text)
+        if (facts["format"], facts["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{facts['format']!r} of version {facts['version']!r}")
+        grid, schema = Grid.from_dict(facts["grid"]), Schema.from_dict(facts["schema"])
+        scale = float(facts["scale"])
+        if energy.size != math.prod(grid.shape) or not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"{energy.size} pixels of scale {scale} on {grid}")
+        return _Picture(
+            scale * energy.reshape(grid.shape), grid, schema, facts["y"], facts["label"]
+        )
+    except (KeyError, TypeError, ValueError, PcgenError) as error:
+        raise FileError(
+            f"{path}: its text 'pcgen' cannot be used ({error!r}), expected that of a picture by "
+            f"pcgen convert ({FORMAT}, version {VERSION})"
+        ) from error
+
+
+def _together(values: list[Any], kind: torch.dtype) -> Tensor | None:
+    """One tensor of what all events have; None where one has none."""
+    if not values or any(value is None for value in values):
+        return None
+    return torch.tensor(values, dtype=kind)

@@ -64,10 +64,13 @@ class Loop:
         self.means: dict[str, list[float]] = {}
         self.started = time.monotonic()
 
-    def run(self, folder: RunFolder) -> None:
-        """Go through the steps that are left."""
+    def start(self) -> None:
+        """Prepare what a new run begins with: data that cannot be used are refused here."""
         if self.step == 0:
             self._turn()
+
+    def run(self, folder: RunFolder) -> None:
+        """Go through the steps that are left."""
         first = self.fabric.global_rank == 0
         bar = progress_bar(
             self.options.steps, self.step, show=first and self.options.reports.progress

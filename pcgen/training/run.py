@@ -33,6 +33,7 @@ from pcgen.training.checkpoint import Checkpoint
 
 # What may change when a run is taken up again: none of it changes what a step learns.
 _FREE = ("steps", "reports")
+_LONG = 60  # characters of a change that an error still tells in full
 _PACKAGES = ("pcgen", "torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
 
 
@@ -54,6 +55,8 @@ class RunFolder:
     def check(self, config: Mapping[str, Any]) -> None:
         """Refuse to go on with another configuration than the run was started with.
 
+        A run that has no checkpoint yet has nothing to lose and may be started anew, with any.
+
         Raises:
             ArgumentError: naming what differs.
             FileError: the path is a file, or a folder that holds something else.
@@ -70,12 +73,17 @@ class RunFolder:
             stored = json.loads(file.read_text())
         except ValueError as error:
             raise FileError(f"{file}: is not JSON ({error}), expected a run's config") from error
+        if not self.last.exists():
+            return
         now = json.loads(json.dumps(config))
-        different = [k for k in {**stored, **now} if stored.get(k) != now.get(k) and k not in _FREE]
-        if different:
-            changes = ", ".join(f"{k} {stored.get(k)!r} -> {now.get(k)!r}" for k in different)
+        changes = [
+            _change(key, stored.get(key), now.get(key))
+            for key in dict.fromkeys([*stored, *now])
+            if key not in _FREE and stored.get(key) != now.get(key)
+        ]
+        if changes:
             raise ArgumentError(
-                f"{self.path}: was started with another configuration ({changes}), "
+                f"{self.path}: was started with another configuration ({', '.join(changes)}), "
                 "expected the same, or another folder"
             )
 
@@ -115,6 +123,15 @@ class RunFolder:
         numbered = sorted(self.checkpoints.glob("step-*.ckpt"))
         for old in numbered[: max(len(numbered) - keep, 0)]:
             old.unlink()
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    """What differs, by the names of the options; their values where they are short."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
+        return ", ".join(_change(f"{name}.{k}", before.get(k), after.get(k)) for k in keys)
+    told = f"{name} {before!r} -> {after!r}"
+    return told if len(told) <= _LONG else name
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -135,6 +135,8 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
         loop = Loop(fabric, model, batches, options)
         if state is not None:
             loop.load_state(run.last, state)
+        # Nothing is written before data and options have been accepted.
+        loop.start()
         if fabric.global_rank == 0:
             run.create(options.resolved(), fabric.device)
         loop.run(run)

@@ -65,8 +65,14 @@ def window(samples: Mapping[str, Batch], schema: Schema, *, event: int = 0) -> N
     Raises:
         ArgumentError: a sample has no such event, or has not the axes of the schema.
         MissingExtraError: Open3D cannot be imported.
-        PcgenError: no window can be opened.
+        PcgenError: there is no display, or no window can be opened on it.
     """
+    if not has_display():
+        # Open3D would open a window that nobody sees and nothing closes.
+        raise PcgenError(
+            "window: got no display (DISPLAY is not set), expected one; viewing.picture makes a "
+            "picture and viewing.page a page without it"
+        )
     viewer = Viewer(samples, schema, event)
     viewer.open()
     print(HELP)

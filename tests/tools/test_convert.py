@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -174,7 +176,7 @@ def test_three_dimensions_are_projected_on_the_axes_of_the_grid(here):
         assert [axis.unit for axis in source.grid.axes] == ["mm", "mm"]
 
 
-def test_pictures_in_and_out(here, image):
+def test_pictures_become_clouds_and_are_made_of_them(here, jets):
     grey = np.zeros((4, 5), dtype=np.uint16)
     grey[0, 3] = 40_000
     Image.fromarray(grey).save("grey.png")
@@ -183,13 +185,30 @@ def test_pictures_in_and_out(here, image):
     assert read.pos.tolist() == [[3.5, 3.5]]  # fourth column, uppermost row
     assert read.weight.tolist() == [40_000]
     assert schema.axes[0].unit == "px"
-    convert("image.npy", "mean.png", grid=TEXT)
-    convert("image.npy", "event.png", grid=TEXT, event=3)
-    for name in ("mean.png", "event.png"):
-        with Image.open(name) as picture:
-            assert picture.format == "PNG"
-    with pytest.raises(FileError, match=r"mean\.png: got a picture of mode RGBA"):
-        convert("mean.png", "b.h5")
+    convert("jets.h5", "e_%03d.png", grid=TEXT)
+    convert("e_%03d.png", "back.h5")
+    back, schema = io.read_clouds("back.h5")
+    assert schema == io.JETS
+    assert torch.equal(back.label, jets.label)
+    torch.testing.assert_close(clouds.total(back), clouds.total(jets), rtol=1e-4, atol=0)
+    Image.fromarray(np.zeros((4, 5, 4), dtype=np.uint8)).save("figure.png")
+    with pytest.raises(FileError, match=r"figure\.png: got a picture of mode RGBA"):
+        convert("figure.png", "b.h5")
+
+
+def test_the_grid_of_the_readme_is_that_of_jets(here):
+    """What the README and the error say makes clouds that mean the same as the shipped jets."""
+    np.save("many.npy", np.ones((2, 25, 25)))
+    with pytest.raises(ArgumentError) as caught:
+        convert("many.npy", "a.h5")
+    text = str(caught.value).split("--grid ")[1]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert readme.count(text) == 2
+    assert text in (convert.__doc__ or "")
+    convert("many.npy", "a.h5", grid=text, weight="pt [GeV]")
+    schema = io.read_clouds("a.h5")[1]
+    meaning = [(q.name, q.unit, q.period) for q in (*io.JETS.axes, io.JETS.weight)]
+    assert [(q.name, q.unit, q.period) for q in (*schema.axes, schema.weight)] == meaning
 
 
 def test_one_event(here, image, jets):
@@ -228,21 +247,26 @@ def test_class_of_a_jetnet_file(here, jets):
     assert io.read_clouds("b.h5")[0].label.tolist() == [4] * 5
 
 
-def test_empty_events_are_legal_and_told(here, image, capsys):
-    done = convert("image.npy", "a.h5", grid=TEXT, threshold=1e6)
-    assert done.points == 0
-    assert "7 events, 0 points; all events are empty" in capsys.readouterr().out
-    convert("a.h5", "a.npz")
-    convert("a.h5", "mean.png")
-    with io.open_file("a.npz") as source:
-        assert source.read().image.sum() == 0
+@pytest.mark.parametrize("target", ["a.h5", "a.npz", "a_%d.png", "a_%d.ply", "a.hdf5"])
+def test_no_events_or_empty_ones_only_are_refused(here, image, target):
+    """One of seven images is empty and kept (see above); none but empty ones are a mistake."""
     np.save("none.npy", np.zeros((0, 5, 4)))
-    assert convert("none.npy", "none.h5", grid=TEXT) == (0, 0, 0, 0.0)
-    assert len(io.read_clouds("none.h5")[0].ptr) == 1
-    convert("none.h5", "none.npz")
-    with pytest.raises(DataError, match="got no event"):
-        convert("none.h5", "none.ply")
-    assert "none.ply" not in files(here)
+    np.save("dark.npy", np.zeros((3, 5, 4)))
+    far = clouds.make(torch.full((2, 2), 9.0), [1, 1], weight=torch.ones(2))
+    io.write_clouds("far.h5", far, io.JETS)
+    before = files(here)
+    with pytest.raises(DataError, match=r"none\.npy: holds no events"):
+        convert("none.npy", target, grid=TEXT)
+    named = {"grid": f"{TEXT}:rad:2pi", "weight": "pt [GeV]"}
+    with pytest.raises(DataError, match=r"dark\.npy: got 3 events without a filled cell"):
+        convert("dark.npy", target, **named)
+    if target in ("a.npz", "a_%d.png"):
+        with pytest.raises(DataError, match=r"far\.h5: got 2 events without"):
+            convert("far.h5", target, grid=TEXT, outside="drop")
+    if target in ("a.h5", "a_%d.ply"):
+        with pytest.raises(DataError, match=r"image\.npy: got 7 events without"):
+            convert("image.npy", target, grid=TEXT, threshold=1e6)
+    assert files(here) == before
 
 
 def _nan(image):
@@ -258,7 +282,7 @@ def _negative(image):
 
 
 @pytest.mark.parametrize("spoil", [_nan, _inf, _negative])
-@pytest.mark.parametrize("target", ["a.h5", "a.npz", "a.ply", "a_%d.ply", "a.png", "a.hdf5"])
+@pytest.mark.parametrize("target", ["a.h5", "a.npz", "a.ply", "a_%d.ply", "a_%d.png", "a.hdf5"])
 def test_bad_images_name_the_event_and_leave_nothing(here, image, spoil, target):
     values = image.numpy().copy()
     spoil(values)
@@ -266,7 +290,7 @@ def test_bad_images_name_the_event_and_leave_nothing(here, image, spoil, target)
     before = files(here)
     with pytest.raises(PcgenError) as caught:
         convert("bad.npy", target, grid=TEXT, block=2)
-    if target in ("a.h5", "a.npz", "a.png", "a_%d.ply"):
+    if target in ("a.h5", "a.npz", "a_%d.png", "a_%d.ply"):
         assert "bad.npy: image of event 4 at (1, 2)" in str(caught.value)
     assert files(here) == before
 

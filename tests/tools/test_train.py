@@ -125,8 +125,32 @@ def test_the_same_command_goes_on(tmp_path, few, capsys):
 def test_another_option_needs_another_folder(run):
     with pytest.raises(ArgumentError, match=r"another configuration \(batch_size 16 -> 8\)"):
         train("tiny", {"latent_dim": 3}, output=str(run), **{**FAST, "batch_size": 8})
-    with pytest.raises(ArgumentError, match=r"arguments \{'latent_dim': 3\} -> \{'latent_dim': 2"):
+    with pytest.raises(ArgumentError, match=r"\(arguments\.latent_dim 3 -> 2\)"):
         train("tiny", {"latent_dim": 2}, output=str(run), **FAST)
+
+
+def test_only_what_differs_is_named_and_long_values_are_not_told(run, few):
+    with pytest.raises(ArgumentError) as caught:
+        train("tiny", {"latent_dim": 3}, data=[few], output=str(run), **{**FAST, "lr": 1e-4})
+    found = re.search(r"configuration \((.*)\), expected", str(caught.value))
+    assert found is not None
+    assert set(found[1].split(", ")) == {"data", "events 6312 -> 140",
+                                     "optimiser.lr 0.005 -> 0.0001"}  # fmt: skip
+
+
+def test_a_refused_training_leaves_nothing_and_the_corrected_one_runs(tmp_path, few):
+    empty, output = tmp_path / "empty.h5", tmp_path / "run"
+    jets = pc.select(sample_jets("all", max_points=8).read(0, 50), torch.arange(50))
+    write_clouds(empty, pc.make(torch.zeros(0, 2), [0] * 50, weight=torch.zeros(0),
+                                y=jets.y, label=jets.label), JETS)  # fmt: skip
+    with pytest.raises(DataError, match="without a point"):
+        train("tiny", data=[str(empty)], output=str(output), **FAST)
+    assert not output.exists()
+    # A run that was killed before its first checkpoint may be started with other options.
+    (output / "checkpoints").mkdir(parents=True)
+    (output / "config.json").write_text(json.dumps({"batch_size": 1}))
+    train("tiny", data=[few], output=str(output), **FAST)
+    assert json.loads((output / "config.json").read_text())["batch_size"] == 16
 
 
 def test_phases_have_options_of_their_own(tmp_path, few):
