@@ -12,6 +12,12 @@ from pcgen.metrics.coverage import (
     minimum_matching_distance,
     nearest_neighbour_accuracy,
 )
+from pcgen.metrics.declustering import (
+    Declusterings,
+    lund_declusterings,
+    lund_density,
+    n_subjettiness,
+)
 from pcgen.metrics.diagnostics import (
     Diagnosis,
     density_misspecification,
@@ -69,6 +75,7 @@ from pcgen.metrics.showers import (
     shower_features,
     showers_of,
 )
+from pcgen.metrics.substructure import c2, d2, energy_correlations, substructure
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
@@ -78,6 +85,7 @@ __all__ = [
     "ChallengeData",
     "ClassifierTest",
     "Comparison",
+    "Declusterings",
     "Diagnosis",
     "Estimate",
     "Evaluation",
@@ -103,16 +111,19 @@ __all__ = [
     "against_null",
     "approxmatch_distance",
     "auc_interval",
+    "c2",
     "calochallenge_classifier",
     "chamfer_distance",
     "classifier_test",
     "coverage",
+    "d2",
     "density_misspecification",
     "diagnose",
     "dimensional_misspecification",
     "earth_mover_bound",
     "earth_mover_distance",
     "efp_graphs",
+    "energy_correlations",
     "energy_flow_polynomials",
     "evaluate",
     "frechet_distance",
@@ -129,12 +140,15 @@ __all__ = [
     "log_voxels",
     "longitudinal_profile",
     "low_level_features",
+    "lund_declusterings",
+    "lund_density",
     "mahalanobis",
     "mann_whitney",
     "mass",
     "memorisation_of_features",
     "minimum_matching_distance",
     "mode_count",
+    "n_subjettiness",
     "nearest_neighbour_accuracy",
     "neighbour_scores",
     "normalize_boxes",
@@ -161,6 +175,7 @@ __all__ = [
     "shower_separation",
     "showers_of",
     "square_grid",
+    "substructure",
     "voxel_spectrum",
     "w1efp",
     "w1efp_graphs",

@@ -7,10 +7,10 @@ For a multigraph G on vertices 1, ..., n, a jet with weights z and distances θ 
 
 the measure that energyflow calls ``hadr`` with ``normed=None``. Komiske, Metodiev and Thaler,
 "Energy flow polynomials: a complete linear basis for jet substructure", JHEP 04 (2018) 013, arXiv
-1712.07124, equations 1.1 and 2.4.
+1712.07124, equation 1.1.
 
 The sum over n particles is never taken as such. The vertices of a connected graph are summed one
-after the other, those of fewest neighbours first (arXiv 1712.07124, section 5.1): a leaf gives a
+after the other, those of fewest neighbours first (variable elimination): a leaf gives a
 matrix times a vector, a vertex of two neighbours a product of two matrices, and what several graphs
 share is computed once. All graphs of up to five edges cost one matrix product or a few. The EFP of
 a graph of several parts is the product of theirs.

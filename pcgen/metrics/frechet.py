@@ -9,7 +9,7 @@ singular covariances, those of features that depend on each other, do no harm.
 
 The distance of two finite sets is biased up, by b/N to first order. FPD draws sets of several sizes
 N and extrapolates to N = ∞: Kansal et al., "Evaluating generative models in high energy physics",
-PRD 107 (2023) 076017, arXiv 2211.10295, section IV; the intercept after Chong and Forsyth,
+PRD 107 (2023) 076017, arXiv 2211.10295; the intercept after Chong and Forsyth,
 "Effectively unbiased FID and Inception Score", CVPR 2020.
 
 A set drawn from N events needs no copy of their features: with c_i the number of times that event

@@ -6,7 +6,7 @@ vertices and four edges (W1EFP), and this is repeated. The result is the mean ov
 the error is their standard deviation, divided by the number and not by one less.
 
 Kansal et al., "Particle cloud generation with message passing generative adversarial networks",
-NeurIPS 2021, arXiv 2106.11535, section 4, who draw 10,000 jets; jetnet 0.2.5 draws 50,000. The
+NeurIPS 2021, arXiv 2106.11535, who draw 10,000 jets; jetnet 0.2.5 draws 50,000. The
 draws are those of jetnet for a generator seeded alike (jetnet's own is not). The papers report the
 mean of the three numbers of W1P and of the five of W1EFP. None is 0 for two sets of one
 distribution: a score means something beside that of two real sets of the same size.

@@ -4,7 +4,7 @@ r"""Maximum mean discrepancy with a polynomial kernel, and the kernel physics di
     k(x, y) = (x·y / F + 1)⁴,
 
 the unbiased estimator of Gretton et al., JMLR 13 (2012) 723, lemma 6, for F features. KPD is its
-median over batches: Kansal et al., PRD 107 (2023) 076017, arXiv 2211.10295, section IV. Being
+median over batches: Kansal et al., PRD 107 (2023) 076017, arXiv 2211.10295. Being
 unbiased it may be negative.
 """
 

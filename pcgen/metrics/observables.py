@@ -65,10 +65,23 @@ def girth(clouds: Batch) -> Tensor:
     g = Σ p_T,i sqrt(η_i² + φ_i²) / Σ p_T,i, for coordinates relative to the axis; an empty or
     weightless cloud has girth 0.
     """
+    return _weighted_mean(clouds, clouds.pos.double()[:, :2].norm(dim=1))
+
+
+def width(clouds: Batch) -> Tensor:
+    """p_T-weighted mean squared distance from the axis (0, 0) of each jet [B]; 0 where empty.
+
+    Σ p_T,i (η_i² + φ_i²) / Σ p_T,i, for coordinates relative to the axis.
+    """
+    return _weighted_mean(clouds, clouds.pos.double()[:, :2].square().sum(1))
+
+
+def ptd(clouds: Batch) -> Tensor:
+    """p_T dispersion √(Σ p_T,i²) / Σ p_T,i of each jet [B]: 1 for one particle, 0 where empty."""
     weight = pc.weights(clouds).double()
-    radius = clouds.pos.double()[:, :2].norm(dim=1)
     total = segment_sum(weight, clouds.ptr)
-    return segment_sum(weight * radius, clouds.ptr) / total.clamp(min=torch.finfo(total.dtype).tiny)
+    spread = segment_sum(weight**2, clouds.ptr).sqrt()
+    return spread / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
 def leading_fraction(clouds: Batch) -> Tensor:
@@ -76,6 +89,13 @@ def leading_fraction(clouds: Batch) -> Tensor:
     weight = pc.weights(clouds).double()
     total = segment_sum(weight, clouds.ptr)
     return segment_max(weight, clouds.ptr) / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _weighted_mean(clouds: Batch, value: Tensor) -> Tensor:
+    """Mean of numbers of the points [N] by their weights [B]; 0 for a weightless cloud."""
+    weight = pc.weights(clouds).double()
+    total = segment_sum(weight, clouds.ptr).clamp(min=torch.finfo(torch.double).tiny)
+    return segment_sum(weight * value, clouds.ptr) / total
 
 
 def _moments(clouds: Batch) -> tuple[Tensor, Tensor]:
@@ -109,18 +129,20 @@ def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
         values[Quantity("mass", unit, symbol="jet mass")] = mass(clouds)
         values[Quantity("pt", unit, symbol="jet $p_T$")] = transverse_momentum(clouds)
         values[Quantity("girth", symbol="girth")] = girth(clouds)
+        values[Quantity("width", symbol="jet width")] = width(clouds)
+        values[Quantity("ptd", symbol="$p_T^D$")] = ptd(clouds)
     elif schema.weight is not None:
         name = f"total_{schema.weight.name}"
         values[Quantity(name, unit, symbol=f"total {schema.weight.name}")] = pc.total(
             clouds
         ).double()
-        mean, width = _moments(clouds)
+        mean, widths = _moments(clouds)
         for d, axis in enumerate(schema.axes):
             text = axis.symbol or axis.name
             centre = Quantity(f"centre_{axis.name}", axis.unit, symbol=f"centre in {text}")
             values[centre] = mean[:, d]
             spread = Quantity(f"width_{axis.name}", axis.unit, symbol=f"width in {text}")
-            values[spread] = width[:, d]
+            values[spread] = widths[:, d]
     if schema.weight is not None:
         values[Quantity("leading", symbol="leading fraction")] = leading_fraction(clouds)
     return values

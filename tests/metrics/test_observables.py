@@ -94,6 +94,8 @@ def test_every_observable_states_its_unit():
         "mass": "GeV",
         "pt": "GeV",
         "girth": "",
+        "width": "",
+        "ptd": "",
         "leading": "",
     }
     hits = observables(random_jets([3, 0, 1], 3), HITS)
