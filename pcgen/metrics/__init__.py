@@ -24,6 +24,7 @@ from pcgen.metrics.diagnostics import (
     diagnose,
     dimensional_misspecification,
     overfitting,
+    overfitting_of_neighbours,
 )
 from pcgen.metrics.dimension import jacobian_dimension, local_dimension
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
@@ -157,6 +158,7 @@ __all__ = [
     "occupancy_jsd",
     "outlier_report",
     "overfitting",
+    "overfitting_of_neighbours",
     "pairwise",
     "per_energy",
     "permutation_p_values",

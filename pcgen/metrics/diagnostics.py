@@ -31,7 +31,7 @@ from pcgen.metrics.dimension import local_dimension
 from pcgen.metrics.learners import Learner
 from pcgen.metrics.memorisation import standardised
 from pcgen.metrics.permutation import against_null, permutation_test, permuted_labels
-from pcgen.ops.neighbors import nearest
+from pcgen.ops import neighbors
 
 # A p-value below this is called a failure.
 LEVEL = 0.01
@@ -82,16 +82,37 @@ def overfitting(
     # In random order: ties go to the lowest row, which must not be the training events'.
     order = torch.randperm(n + m, generator=generator, device=generator.device).to(union.device)
     ends = [torch.tensor([0, len(rows)], device=union.device) for rows in (generated, union)]
-    owner = order[nearest(generated, union[order], *ends).row]
-    often = torch.bincount(owner, minlength=n + m).double()
+    owner = order[neighbors.nearest(generated, union[order], *ends).row]
+    return overfitting_of_neighbours(owner, n, m, permutations=permutations, generator=generator)
+
+
+def overfitting_of_neighbours(
+    nearest: Tensor, n: int, m: int, *, permutations: int = 999, generator: torch.Generator
+) -> Diagnosis:
+    """The same under any distance: from the real event nearest to each generated one.
+
+    Args:
+        nearest: Number of the nearest real event of each generated one [G], int64: 0 to n - 1 for
+            training events, then n to n + m - 1 for test events; ties broken at random.
+        n: Training events.
+        m: Test events.
+        permutations: Random relabellings of the n + m real events.
+        generator: Source of the relabellings.
+
+    Raises:
+        ArgumentError: no generated events, or a number that is none of a real event.
+    """
+    known = (nearest >= 0) & (nearest < n + m)
+    if nearest.dim() != 1 or not len(nearest) or not bool(known.all()):
+        raise ArgumentError(
+            f"nearest: got shape {tuple(nearest.shape)}, expected [G] numbers from 0 to {n + m - 1}"
+        )
+    often = torch.bincount(nearest, minlength=n + m).double()
     labels = permuted_labels(n, m, permutations=permutations, generator=generator)
-    result = against_null(
-        labels.to(often.device).double() @ often / len(generated), generator=generator
-    )
-    words = (
-        f"next to a training event in {result.value:.1%} of the cases, {n / (n + m):.1%} if fresh"
-    )
-    return _diagnosis("overfitting", result.value, n / (n + m), result.p, words)
+    values = labels.to(often.device).double() @ often / len(nearest)
+    result, fresh = against_null(values, generator=generator), n / (n + m)
+    words = f"{result.value:.1%} of the events are next to a training event, {fresh:.1%} if fresh"
+    return _diagnosis("overfitting", result.value, fresh, result.p, words)
 
 
 def density_misspecification(

@@ -16,6 +16,7 @@ from pcgen.metrics.diagnostics import (
     diagnose,
     dimensional_misspecification,
     overfitting,
+    overfitting_of_neighbours,
 )
 from pcgen.metrics.memorisation import memorisation_of_features
 
@@ -133,6 +134,26 @@ def test_equal_distances_accuse_nobody():
         for s in range(60)
     ]
     assert sum(value <= 0.2 for value in p) < 60 * 0.2 + 4 * (60 * 0.16) ** 0.5
+
+
+def test_neighbours_under_another_distance():
+    """The largest difference of any feature, from the matrix of all distances."""
+    training, test, generated = normal(60), normal(40), normal(50)
+    generated[:10] = training[:10] + 0.01
+    distance = (generated[:, None] - torch.cat([training, test])[None]).abs().amax(2)
+    found = overfitting_of_neighbours(distance.argmin(1), 60, 40, generator=seeded())
+    assert found.value == (distance.argmin(1) < 60).double().mean().item()
+    assert found.reference == 0.6
+    # The labels drawn at random, one by one.
+    often = torch.bincount(distance.argmin(1), minlength=100).double()
+    null = torch.stack([often[torch.randperm(100)[:60]].sum() / 50 for _ in range(4000)])
+    expected = (null >= found.value - 1e-9).double().mean().item()
+    # Both are counted: of 999 and of 4,000 draws; p counts the labels themselves too.
+    spread = (expected * (1 - expected) * (1 / 999 + 1 / 4000)) ** 0.5
+    assert abs(found.p - expected) < 5 * spread + 0.001
+    assert 0.01 < expected < 0.5
+    with pytest.raises(ArgumentError, match=r"expected \[G\] numbers from 0 to 99"):
+        overfitting_of_neighbours(torch.tensor([100]), 60, 40, generator=seeded())
 
 
 def test_same_seed_same_diagnosis():
