@@ -86,6 +86,62 @@ def test_a_killed_and_resumed_gan_equals_the_uninterrupted_one(tmp_path):
     assert_same_run(whole, pieces)
 
 
+class Pressed(Numbers):
+    """Ctrl-C while batch ``at`` is drawn."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def __call__(self, step: int, rank: int, world: int):
+        if step == self.at:
+            signal.raise_signal(signal.SIGINT)
+        return super().__call__(step, rank, world)
+
+
+def test_an_interrupted_run_is_saved_and_goes_on_exactly(tmp_path, capsys):
+    options = {"optimiser": Optimiser(lr=0.1, schedule="cosine"), "seed": 3}
+    whole = fit(Toy(), tmp_path / "whole", 10, **options)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="interrupted at step 7 of 10; the same command"):
+        fit(Toy(), tmp_path / "pieces", 10, batches=Pressed(6), **options)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert last(tmp_path / "pieces").step == 7
+    capsys.readouterr()
+    pieces = fit(Toy(), tmp_path / "pieces", 10, **options)
+    assert capsys.readouterr().err == f"{tmp_path / 'pieces'}: resuming at step 7 of 10 steps\n"
+    assert list(differences(whole.state_dict(), pieces.state_dict())) == []
+    states = [dataclasses.asdict(last(tmp_path / name)) for name in ("whole", "pieces")]
+    assert list(differences(*states)) == ["/seconds"]
+    # In the last step there is nothing to go on with, and nothing is lost.
+    fit(Toy(), tmp_path / "end", 10, batches=Pressed(9), **options)
+    assert last(tmp_path / "end").step == 10
+
+
+def test_a_second_interruption_does_not_wait(tmp_path):
+    class Twice(Pressed):
+        def __call__(self, step: int, rank: int, world: int):
+            batch = super().__call__(step, rank, world)
+            return super().__call__(step, rank, world) if step == self.at else batch
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit(Toy(), tmp_path, 10, batches=Twice(6))
+    assert not caught.value.args
+    assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize(("schedule", "lines"), [("constant", 1), ("cosine", 2)])
+def test_what_a_longer_run_changes_is_said(tmp_path, capsys, schedule, lines):
+    optimiser = Optimiser(lr=0.1, schedule=schedule)
+    fit(Toy(), tmp_path, 4, optimiser=optimiser)
+    fit(Toy(), tmp_path, 4, optimiser=optimiser)
+    assert capsys.readouterr().err == f"{tmp_path}: nothing is left of 4 steps\n"
+    fit(Toy(), tmp_path, 6, optimiser=optimiser)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == lines
+    assert ("was planned for 4 steps" in told[-1]) == (schedule == "cosine")
+
+
 @pytest.mark.slow
 def test_resuming_is_exact_in_two_processes(tmp_path):
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"

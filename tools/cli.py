@@ -1,7 +1,8 @@
 """The command ``pcgen``: options and help come from the signatures of the tools' functions.
 
 A command is one function with typed arguments and a docstring; a recipe of ``pcgen train`` adds its
-own arguments. Errors of pcgen are one line on stderr and exit status 1, never a traceback.
+own arguments. Errors of pcgen are one line on stderr and exit status 1, never a traceback; words
+that no command understands are a line, a second one that says where help is, and exit status 2.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -35,6 +36,24 @@ SHORT = {"from": "from_format", "to": "to_format"}
 """Options whose name is a word of Python's own."""
 
 
+class Parser(ArgumentParser):
+    """jsonargparse's, with a short usage and errors that are one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong and where help is, and exit with status 2."""
+        raise SystemExit(_misused(f"{self.prog}: {_plain(message)}", self.prog)) from ex
+
+    def spell(self) -> None:
+        """Show options in help as they are written on the command line: ``--latent-dim``."""
+        short = {name: word for word, name in SHORT.items()}
+        for action in self._actions:
+            if action.option_strings and action.dest not in ("help", "print_config"):
+                name = short.get(action.dest, action.dest).replace("_", "-")
+                action.option_strings = [f"--{name}"]
+                if action.dest in short:
+                    action.metavar = "FORMAT"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
@@ -43,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcgenError as error:
         print(f"pcgen: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("pcgen: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"pcgen: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of a pipe has gone; keep the interpreter from flushing into it at exit.
@@ -58,24 +77,53 @@ def _dispatch(argv: list[str]) -> int:
         return 0
     name = next((n for n in COMMANDS if argv[: len(n.split())] == n.split()), None)
     if name is None:
-        asked = not argv or argv[0] in ("-h", "--help")
-        print(_overview(argv), file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
+        return _guide(argv)
     rest = argv[len(name.split()) :]
     function = _load(COMMANDS[name][0])
     return _train(function, rest) if name == "train" else _run(name, function, rest)
 
 
-def _overview(argv: list[str]) -> str:
-    lines = ["usage: pcgen COMMAND [OPTIONS]", ""]
-    lines += [f"  {name:15s} {summary}" for name, (_, summary) in COMMANDS.items()]
-    lines += ["", "pcgen COMMAND --help tells the options of a command; every command takes"]
-    lines += ["--config FILE, and --print_config to write such a file."]
-    if argv and argv[0] not in ("-h", "--help"):
-        first = [name for name in COMMANDS if name.split()[0] == argv[0]]
-        wanted = " or ".join(first) if first else "one of the commands above"
-        lines += ["", f"pcgen: unknown command {' '.join(argv[:2])!r}, expected {wanted}"]
-    return "\n".join(lines)
+def _guide(argv: list[str]) -> int:
+    """What there is to be asked for, where it was not named in full."""
+    several = {n: s for n, (_, s) in COMMANDS.items() if argv and n.split()[0] == argv[0]}
+    asked = argv[1:] if several else argv
+    known = several or {name: summary for name, (_, summary) in COMMANDS.items()}
+    if asked[:1] in (["-h"], ["--help"]) or not argv:
+        note = (
+            "pcgen COMMAND --help tells the options of a command; every command takes\n"
+            "--config FILE, and --print_config to write such a file."
+        )
+        return _list("pcgen COMMAND [OPTIONS]", known, note)
+    place = f"pcgen {argv[0]}" if several else "pcgen"
+    got = " ".join(argv[:2] if several else argv[:1])
+    return _misused(f"pcgen: unknown command {got!r}, expected {' or '.join(known)}", place)
+
+
+def _list(usage: str, known: Mapping[str, str], note: str) -> int:
+    width = max(map(len, known)) + 2
+    lines = [f"  {name:{width}s}{summary}" for name, summary in known.items()]
+    print("\n".join([f"usage: {usage}", "", *lines, "", note]))
+    return 0
+
+
+def _misused(error: str, place: str) -> int:
+    print(f"{error}\nsee {place} --help", file=sys.stderr)
+    return 2
+
+
+def _plain(message: str) -> str:
+    """One line of what jsonargparse says: option, value, and what was expected."""
+    told = re.match(r'Parser key "(.+?)":\s*(.*)', message, re.DOTALL)
+    if told is None:
+        return " ".join(message.split())
+    key, body = told.groups()
+    word = next((word for word, name in SHORT.items() if name == key), key).replace("_", "-")
+    got = re.search(r"Given value: (.*)", body) or re.search(r"Got value: (.*)", body)
+    want = re.search(r"Subtypes: \[(.*)\]", body) or re.search(r"Expected an? (.*?)\. Got", body)
+    if got is None or want is None:
+        return f"--{word}: {' '.join(body.split())}"
+    kinds = re.sub(r"<class '(.*?)'>", r"\1", want[1]).replace("typing.", "")
+    return f"--{word}: got {got[1]}, expected {kinds.replace(', NoneType', ' or null')}"
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -117,15 +165,18 @@ def _leading(
     return words, argv[number:]
 
 
-def _parser(name: str, summary: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"pcgen {name}", description=summary)
+def _parser(name: str, summary: str, words: str = "") -> Parser:
+    """A parser of options; ``words`` are the arguments that come without."""
+    usage = " ".join(each for each in (f"pcgen {name}", words, "[OPTIONS]") if each)
+    parser = Parser(prog=f"pcgen {name}", description=summary, usage=usage)
     parser.add_argument("--config", action="config", help="YAML file with options")
     return parser
 
 
 def _run(name: str, function: Callable[..., Any], argv: list[str]) -> int:
-    parser = _parser(name, _summary(function))
+    parser = _parser(name, _summary(function), _words(function))
     parser.add_function_arguments(function, as_group=False, as_positional=True)
+    parser.spell()
     options = parser.parse_args(_spelt(argv, function)).as_dict()
     options.pop("config", None)
     function(**options)
@@ -136,28 +187,41 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     """``pcgen train RECIPE``: the recipe's own arguments beside those of the run."""
     from pcgen.recipes import RECIPES
 
+    if argv[:1] in (["-h"], ["--help"]):
+        known = {name: _summary(recipe) for name, recipe in RECIPES.items()}
+        note = (
+            "pcgen train RECIPE --help tells the options of a recipe. The same command on the\n"
+            "same folder goes on with an interrupted run (Ctrl-C), exactly where it stopped."
+        )
+        return _list("pcgen train RECIPE [OPTIONS]", known, note)
     if not argv or argv[0] not in RECIPES:
-        asked = bool(argv) and argv[0] in ("-h", "--help")
-        lines = ["usage: pcgen train RECIPE [OPTIONS]", ""]
-        lines += [f"  {name:22s} {_summary(recipe)}" for name, recipe in RECIPES.items()]
-        lines += ["", "pcgen train RECIPE --help tells the options of a recipe."]
-        if argv and not asked:
-            lines += ["", f"pcgen: unknown recipe {argv[0]!r}, expected {', '.join(RECIPES)}"]
-        print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
+        got = f"unknown recipe {argv[0]!r}" if argv else "got no recipe"
+        return _misused(f"pcgen train: {got}, expected {', '.join(RECIPES)}", "pcgen train")
     name, recipe = argv[0], RECIPES[argv[0]]
-    parser = _parser(f"train {name}", _summary(recipe))
+    again = "The same command on the same folder goes on with an interrupted run."
+    parser = _parser(f"train {name}", f"{_summary(recipe)} {again}")
     own = set(inspect.signature(recipe).parameters)
     parser.add_function_arguments(recipe, as_group=False)
     parser.add_function_arguments(
         function, as_group=False, skip={"recipe", "recipe_arguments"}, as_positional=False
     )
+    parser.spell()
     words = _spelt(argv[1:], recipe, function)
     options = parser.parse_args(words).as_dict()
     options.pop("config", None)
     arguments = {key: options.pop(key) for key in list(options) if key in own}
     function(name, arguments, **options)
     return 0
+
+
+def _words(function: Callable[..., Any]) -> str:
+    """Arguments that need no option, those with a default in brackets: ``path [second]``."""
+    plain = inspect.signature(function).parameters.values()
+    return " ".join(
+        p.name if p.default is p.empty else f"[{p.name}]"
+        for p in plain
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    )
 
 
 def _summary(function: Callable[..., Any]) -> str:

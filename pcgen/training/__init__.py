@@ -4,6 +4,7 @@
 :mod:`.start`         :func:`train`: where a run starts, or goes on
 :mod:`.loop`          the phases in turn, exact resume
 :mod:`.options`       how parameters move, on what machine, what is reported and how often
+:mod:`.interrupt`     Ctrl-C between two steps
 :mod:`.learner`       a phase at work: optimiser, schedule, running average
 :mod:`.ranks`         what several processes must agree on: gradients, buffers, random states
 :mod:`.checkpoint`    one atomic, versioned file that loads without running foreign code

@@ -78,6 +78,11 @@ class Log:
             writer.writerows(rows)
 
 
+def say(text: str) -> None:
+    """One line about the run on stderr, beside the bar."""
+    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
 @contextmanager
 def progress_bar(steps: int, done: int, *, show: bool) -> Iterator[Progress]:
     """A progress bar on stderr with one task; silent where there is no terminal."""

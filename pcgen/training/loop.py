@@ -29,6 +29,7 @@ from pcgen.errors import ArgumentError, CheckpointError, TrainingError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
+from pcgen.training.interrupt import Interrupt
 from pcgen.training.learner import Learner, adopt, averaged, learners_of
 from pcgen.training.log import Log, progress_bar
 from pcgen.training.options import Batches, Options
@@ -70,18 +71,31 @@ class Loop:
             self._turn()
 
     def run(self, folder: RunFolder) -> None:
-        """Go through the steps that are left."""
+        """Go through the steps that are left.
+
+        Raises:
+            KeyboardInterrupt: once the step that was under way is saved (one process only).
+        """
         first = self.fabric.global_rank == 0
         bar = progress_bar(
             self.options.steps, self.step, show=first and self.options.reports.progress
         )
-        with bar as progress, Log(folder.path, self.step) if first else nullcontext() as log:
+        # Several processes would hear of it in different steps.
+        interrupt = Interrupt(listen=self.fabric.world_size == 1)
+        log_file = Log(folder.path, self.step) if first else nullcontext()
+        with bar as progress, log_file as log, interrupt:
             while self.step < self.options.steps:
                 self._learn()
                 self.step += 1
                 self._turn()
                 self._report(folder, log)
                 progress.update(progress.task_ids[0], completed=self.step)
+                if interrupt.asked and self.step < self.options.steps:
+                    folder.save(self.state(), best=False, keep=self.options.reports.keep)
+                    raise KeyboardInterrupt(
+                        f"interrupted at step {self.step} of {self.options.steps}; "
+                        "the same command goes on"
+                    )
 
     def _turn(self) -> None:
         """Between two steps: phases that are over are settled, phases that begin are prepared."""

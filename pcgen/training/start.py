@@ -18,6 +18,7 @@ from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
 from pcgen.training.learner import load_average
+from pcgen.training.log import say
 from pcgen.training.loop import Loop
 from pcgen.training.options import Batches, Machine, Optimiser, Options, Reports, Validate
 from pcgen.training.run import RunFolder
@@ -135,6 +136,8 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
         loop = Loop(fabric, model, batches, options)
         if state is not None:
             loop.load_state(run.last, state)
+            if fabric.global_rank == 0:
+                _tell(loop, state)
         # Nothing is written before data and options have been accepted.
         loop.start()
         if fabric.global_rank == 0:
@@ -145,3 +148,20 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
             parameter.requires_grad_(flag)
         ranks.set_random_state(outside, fabric.device)
     fabric.barrier()
+
+
+def _tell(loop: Loop, state: Checkpoint) -> None:
+    """Where the run goes on, and what another length changes."""
+    steps, planned = loop.options.steps, state.config.get("steps")
+    done = "nothing is left of" if state.step >= steps else f"resuming at step {state.step} of"
+    say(f"{loop.options.folder}: {done} {steps} steps")
+    moved = any(
+        learner.options.schedule != "constant" or learner.phase.begin > 0 or learner.phase.end < 1
+        for learner in loop.learners
+    )
+    if steps != planned and state.step < steps and moved:
+        say(
+            f"{loop.options.folder}: was planned for {planned} steps; from here on learning rates "
+            f"and phases are those of {steps}, so it ends otherwise than a run of {steps} from "
+            "the start"
+        )

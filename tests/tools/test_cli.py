@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Literal
@@ -18,6 +19,8 @@ def command(
     threshold: float = 0.0,
     mode: Literal["a", "b"] = "a",
     raw: bool = False,
+    how_many: int = 1,
+    count: dict[str, int] | None = None,
 ):
     """Do something with a file.
 
@@ -27,6 +30,8 @@ def command(
         threshold: Energy [GeV] below which a cell is empty.
         mode: How.
         raw: As it is.
+        how_many: Times.
+        count: Of each.
     """
     if source == "bad":
         raise DataError("bad: got NaN, expected numbers")
@@ -91,13 +96,73 @@ def test_a_wrong_value_is_refused_with_the_choices(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["do", "it", "file", "--mode", "c"])
     assert stop.value.code == 2
-    assert "['a', 'b']" in capsys.readouterr().err
+    error = "pcgen do it: --mode: got c, expected Literal['a', 'b']\nsee pcgen do it --help\n"
+    assert capsys.readouterr().err == error
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("do it", "the following arguments are required: source"),
+        ("do it file --nothing", "unrecognized arguments: --nothing"),
+        ("do it file --threshold low", "--threshold: got low, expected float"),
+        (
+            "do it file --count {g: many}",
+            "--count: got {'g': 'many'}, expected dict[str, int] or null",
+        ),
+        ("do it file other more", "unrecognized arguments: more"),
+        ("do it file --config none.yaml", "--config: File does not exist"),
+    ],
+)
+def test_misuse_is_one_line_and_a_pointer_to_help(words, error, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(re.findall(r"\{.*\}|\S+", words))
+    assert stop.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"pcgen do it: {error}")
+    assert lines[1] == "see pcgen do it --help"
+
+
+def test_help_shows_options_as_they_are_written(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["do", "it", "--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: pcgen do it source [second] [OPTIONS]\n")
+    assert "--how-many" in text
+    assert "how_many" not in text
+    with pytest.raises(SystemExit):
+        cli.main(["convert", "--help"])
+    text = capsys.readouterr().out
+    assert "--from" in text
+    assert "--to" in text
+    assert "_format" not in text.lower()
+    assert cli.main(["do", "it", "file", "--how-many", "3", "--how_many=4"]) == 0
 
 
 @pytest.mark.parametrize("words", [["nothing"], ["simulate"], ["train", "no-such-recipe"]])
 def test_an_unknown_command_lists_the_known_ones(words, capsys):
     assert cli.main(words) == 2
-    assert "expected" in capsys.readouterr().err
+    error, pointer = capsys.readouterr().err.splitlines()
+    assert "expected" in error
+    assert re.fullmatch(r"see pcgen( simulate| train)? --help", pointer)
+
+
+@pytest.mark.parametrize("words", [["simulate", "--help"], ["train", "-h"], ["--help"]])
+def test_help_of_a_group_lists_what_is_in_it(words, capsys):
+    assert cli.main(words) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: pcgen")
+    assert {"simulate": "simulate jets", "train": "jets-vae", "--help": "view"}[words[0]] in text
+
+
+def test_an_interruption_may_say_what_was_saved(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt("interrupted at step 3")
+
+    monkeypatch.setattr(cli, "_dispatch", interrupted)
+    assert cli.main(["train"]) == 130
+    assert capsys.readouterr().err == "pcgen: interrupted at step 3\n"
 
 
 def test_help_lists_every_command(capsys):
