@@ -72,6 +72,9 @@ def _choose(
     queries: int, low: Array, limit: float, best: Array, slack: tuple[float, float], pairs: Array
 ) -> int:
     """Pairs (query, block) where the block may hold a neighbour; their number."""
+    if low.shape[1] == 1:  # it is measured at once
+        pairs[:queries, 0], pairs[:queries, 1] = np.arange(queries), 0
+        return queries
     found = 0
     for i in range(queries):
         bound = limit
@@ -202,7 +205,6 @@ def _look(
     period, inverse, line, single, width = space
     number = -(-(y1 - y0) // BLOCK)
     if number == 1:
-        low[: len(queries)] = 0.0  # it is measured at once
         return 0.0, 0.0
     if queries.shape[1] > len(width):
         if line:
@@ -292,14 +294,13 @@ def _measure(
 @_compiled
 def _exact_line(queries: Array, blocks: Array, width: Width, pairs: Array, squared: Array) -> None:
     for p in range(len(pairs)):
-        q = to_fixed_tuple(queries[pairs[p, 0]], len(width))
-        block, row = blocks[pairs[p, 1]], squared[p]
+        q, c = to_fixed_tuple(queries[pairs[p, 0]], len(width)), pairs[p, 1]
         for j in range(BLOCK):
             total = 0.0
             for a in range(len(width)):
-                step = q[a] - np.float64(block[a, j])
+                step = q[a] - np.float64(blocks[c, a, j])
                 total += step * step
-            row[j] = total
+            squared[p, j] = total
 
 
 @_compiled

@@ -42,10 +42,9 @@ class Clouds(NamedTuple):
 def cases(device: str, quick: bool) -> list[Case[Clouds]]:
     """Normal clouds of equal size in space for all B and n, and jets of the shipped sample."""
     batches, points = ((4,), (30, 64)) if quick else (BATCHES, POINTS)
+    sizes = [(b, n) for b in batches for n in points] + [(4, 2048)] * (not quick)
     found = [
-        Case(f"B={b}, n={n}", 2.0 * b * n * n, partial(normal, b, n, device))
-        for b in batches
-        for n in points
+        Case(f"B={b}, n={n}", 2.0 * b * n * n, partial(normal, b, n, device)) for b, n in sizes
     ]
     return [
         *found,
