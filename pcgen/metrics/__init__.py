@@ -31,6 +31,12 @@ from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
 from pcgen.metrics.estimate import Estimate
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
+from pcgen.metrics.fpnd import (
+    frechet_particlenet_distance,
+    load_particlenet,
+    load_statistics,
+    particlenet_activations,
+)
 from pcgen.metrics.frechet import frechet_distance, frechet_of_samples, frechet_physics_distance
 from pcgen.metrics.jetnet import w1efp, w1m, w1p
 from pcgen.metrics.kernel import kernel_distance, kernel_of_samples, kernel_physics_distance
@@ -129,6 +135,7 @@ __all__ = [
     "evaluate",
     "frechet_distance",
     "frechet_of_samples",
+    "frechet_particlenet_distance",
     "frechet_physics_distance",
     "high_level_features",
     "high_level_names",
@@ -137,6 +144,8 @@ __all__ = [
     "kernel_distance",
     "kernel_of_samples",
     "kernel_physics_distance",
+    "load_particlenet",
+    "load_statistics",
     "local_dimension",
     "log_voxels",
     "longitudinal_profile",
@@ -160,6 +169,7 @@ __all__ = [
     "overfitting",
     "overfitting_of_neighbours",
     "pairwise",
+    "particlenet_activations",
     "per_energy",
     "permutation_p_values",
     "permutation_test",

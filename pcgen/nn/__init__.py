@@ -13,6 +13,7 @@ from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
+from pcgen.nn.particlenet import ParticleNet
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
 from pcgen.nn.sparse_conv import (
@@ -32,6 +33,7 @@ __all__ = [
     "EPiCLayer",
     "GlobalPool",
     "MLPDecoder",
+    "ParticleNet",
     "PointNet",
     "Rowwise",
     "SetDecoder",
