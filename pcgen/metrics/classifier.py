@@ -9,7 +9,7 @@ The Jensen-Shannon divergence in bits is bounded from below by what the classifi
     JSD ≥ 1 + ½ E_real[log₂ (1 - c)] + ½ E_generated[log₂ c],
 
 with equality for the exact odds c; c is the classifier's output after isotonic calibration on the
-validation part (the CaloChallenge's procedure, arXiv 2410.21611, section 5).
+validation part (the CaloChallenge's procedure, arXiv 2410.21611).
 """
 
 from __future__ import annotations

@@ -171,8 +171,9 @@ def calochallenge_classifier(device: str | torch.device = "cpu") -> Perceptron:
     An input layer and ``cls_n_layer`` = 2 further ones of 2,048, so three hidden layers; leaky
     ReLU of slope 0.01, no dropout, Adam at 2e-4, batches of 1,000, 50 epochs, double precision,
     features as they come, best epoch by accuracy on one fifth of the events. That code calls this
-    fifth the test part and reports its scores on the other, as :func:`classifier_test` does; it
-    differs in that its split has no seed.
+    fifth the test part and reports its scores on the other, as
+    :func:`~pcgen.metrics.classifier_test` does; it differs in that its split has no seed. The AUC
+    that it prints last is the calibrated one, and its divergence that of ``margin=1e-6``.
     """
     return Perceptron(
         hidden=(2048, 2048, 2048),

@@ -1,7 +1,7 @@
 r"""Memorisation: do generated events lie nearer to the training events than fresh real ones do?
 
 With d the distance to the nearest training event, the three-sample test of Meehan, Chaudhuri and
-Dasgupta (arXiv 2004.05675, section 4) ranks generated among test events by d,
+Dasgupta (arXiv 2004.05675) ranks generated among test events by d,
 
     C_T = Σ_π P(π) Z(π) / Σ_π P(π),
 

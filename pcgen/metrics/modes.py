@@ -1,13 +1,13 @@
 r"""Modes of a known mixture: how many of them samples reach, and how evenly.
 
 A sample is of *high quality* if it lies within three standard deviations of the nearest mode, and a
-mode is *covered* if it is nearest to at least one such sample (VEEGAN, arXiv 1705.07761, section
-4.1, which counts so on 2,500 samples). The evenness is the reverse Kullback-Leibler divergence
+mode is *covered* if it is nearest to at least one such sample (VEEGAN, arXiv 1705.07761,
+which counts so on 2,500 samples). The evenness is the reverse Kullback-Leibler divergence
 
     KL(Q ‖ P) = Σ_k q_k log(q_k / p_k)
 
 of the fractions q_k of all samples nearest to each mode from the modes' weights p_k (PacGAN, arXiv
-1712.04086, section 4.1), in nats.
+1712.04086), in nats.
 """
 
 from __future__ import annotations

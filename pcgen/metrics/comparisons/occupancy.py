@@ -1,7 +1,7 @@
 r"""Where points are at all: Jensen-Shannon divergence of the occupancies of two sets of clouds.
 
 How often each node of a grid is the nearest one to a point, over all clouds of a set, is compared
-(Achlioptas et al., arXiv 1707.02392, section 4):
+(Achlioptas et al., arXiv 1707.02392):
 
     JSD(P, Q) = H((P + Q) / 2) - (H(P) + H(Q)) / 2,    H in bits,
 
