@@ -95,7 +95,7 @@ def _judge(
     particles: Batch, real: Batch, fakes: Mapping[str, Batch], schema: Schema, seed: int
 ) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
     """Evaluations of the generators, and those whose floors the table shows."""
-    protocol = protocols.pcgen(subset=60)
+    protocol = protocols.pcgen(schema, subset=60)
     evaluations = {
         name: metrics.evaluate(real, fake, schema, protocol=protocol, seed=seed)
         for name, fake in fakes.items()

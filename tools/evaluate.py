@@ -19,11 +19,22 @@ from pcgen import clouds as pc
 from pcgen import metrics, plotting, report
 from pcgen.datasets import open_clouds
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io import atomic, open_cloud_file
+from pcgen.grids import Calorimeter
+from pcgen.images import shower_to_cloud
+from pcgen.io import atomic, open_cloud_file, read_showers
 from pcgen.metrics import protocols
 from pcgen.schema import Quantity, Schema
 
-Protocols = Literal["pcgen", "pointflow"]
+ProtocolName = Literal[
+    "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
+]
+FIXED = {
+    "mpgan2021": protocols.mpgan2021,
+    "jetnet-0.2.5": protocols.jetnet,
+    "fpcd": protocols.fpcd,
+    "epic": protocols.epic,
+    "pointflow": protocols.pointflow,
+}
 
 
 def evaluate(
@@ -31,12 +42,14 @@ def evaluate(
     generated: str,
     *,
     output: str | None = None,
-    protocol: Protocols = "pcgen",
+    protocol: ProtocolName = "pcgen",
     split: str = "test",
     classes: list[str] | None = None,
     repeats: int | None = None,
     subset: int | None = None,
     permutations: int = 200,
+    geometry: str | None = None,
+    data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
     seed: int = 0,
 ) -> None:
     """Compare generated events with real ones, beside the real-against-real floor.
@@ -57,20 +70,28 @@ def evaluate(
         subset: Events on each side of coverage, MMD and 1-NN accuracy; 0 leaves them out (pcgen's
             own protocol: 100).
         permutations: Random cuts of the permutation tests; 0 leaves them out.
+        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol.
+        data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
     """
-    chosen = _protocol(protocol, repeats, subset)
-    truth = open_clouds(real, split, classes=classes)
-    fake = _generated(generated, truth.schema, classes)
+    if protocol == "calochallenge":
+        calorimeter, facts = _calorimeter(geometry, data_set)
+        events, fake = (_showers(path, calorimeter) for path in (real, generated))
+        schema = calorimeter.schema
+        chosen = protocols.calochallenge(calorimeter, facts)
+    else:
+        truth = open_clouds(real, split, classes=classes)
+        events, schema = truth.load(), truth.schema
+        fake = _generated(generated, schema, classes)
+        chosen = _protocol(protocol, schema, repeats, subset)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
-    events = truth.load()
     with Progress(transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         result = metrics.evaluate(
             events,
             fake,
-            truth.schema,
+            schema,
             protocol=chosen,
             permutations=permutations,
             seed=seed,
@@ -83,19 +104,38 @@ def evaluate(
         print(line)
     store(folder, {path.stem: result}, table)
     whole = metrics.whole_events(fake)
-    values = [quantities(side, truth.schema) for side in (events, whole)]
+    values = [quantities(side, schema) for side in (events, whole)]
     plotting.save(plotting.histograms(values[0], {path.stem: values[1]}), folder / "histograms.png")
     print(f"written: {folder}")
 
 
-def _protocol(name: str, repeats: int | None, subset: int | None) -> metrics.Protocol:
+def _protocol(
+    name: str, schema: Schema, repeats: int | None, subset: int | None
+) -> metrics.Protocol:
     asked = {"repeats": repeats, "subset": subset}
     given = {key: value for key, value in asked.items() if value is not None}
     if name == "pcgen":
-        return protocols.pcgen(**given)
+        return protocols.pcgen(schema, **given)
     for key, value in given.items():
         raise ArgumentError(f"{key}: got {value}, but protocol {name} fixes it; expected none")
-    return protocols.pointflow()
+    return FIXED[name]()
+
+
+def _calorimeter(
+    geometry: str | None, data_set: str | None
+) -> tuple[Calorimeter, metrics.ChallengeData]:
+    if geometry is None or data_set is None:
+        raise ArgumentError(
+            f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
+            f"binning and one of {', '.join(metrics.CALOCHALLENGE)} for protocol calochallenge"
+        )
+    facts = metrics.CALOCHALLENGE[data_set]
+    return Calorimeter.from_xml(geometry, facts.particle), facts
+
+
+def _showers(path: str, calorimeter: Calorimeter) -> Batch:
+    showers = read_showers(path, calorimeter)
+    return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
 def _generated(path: str, real: Schema, classes: list[str] | None) -> Batch:

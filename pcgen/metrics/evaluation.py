@@ -113,7 +113,7 @@ def evaluate(
         ArgumentError: attributes do not fit the schema.
         DataError: fewer events than the protocol needs, or negative weights.
     """
-    protocol = pcgen() if protocol is None else protocol
+    protocol = pcgen(schema) if protocol is None else protocol
     broken = tuple(_broken(side) for side in (real, generated))
     whole = [whole_events(side) for side in (real, generated)]
     for side in whole:

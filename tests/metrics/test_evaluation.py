@@ -24,7 +24,10 @@ def jets(number, width=0.1, seed=0, mean_size=8):
 
 def test_the_same_distribution_scores_its_floor():
     result = evaluate(
-        jets(800, seed=1), jets(400, seed=2), JETS, protocol=protocols.pcgen(repeats=6, subset=60)
+        jets(800, seed=1),
+        jets(400, seed=2),
+        JETS,
+        protocol=protocols.pcgen(JETS, repeats=6, subset=60),
     )
     for score in result.scores:
         assert abs(score.z) < 5, score
@@ -39,7 +42,7 @@ def test_a_wrong_generator_is_seen_by_the_scores_it_concerns():
         jets(800, seed=1),
         jets(400, width=0.2, seed=2),
         JETS,
-        protocol=protocols.pcgen(repeats=6, subset=60),
+        protocol=protocols.pcgen(JETS, repeats=6, subset=60),
     )
     z = {score.name: score.z for score in result.scores}
     assert z["W1 mass"] > 5
@@ -50,19 +53,21 @@ def test_a_wrong_generator_is_seen_by_the_scores_it_concerns():
 
 def test_is_reproducible_and_writes_plain_values():
     real, fake = jets(60, seed=1), jets(30, seed=2)
-    first = evaluate(real, fake, JETS, protocol=protocols.pcgen(repeats=2, subset=10), seed=3)
+    first = evaluate(real, fake, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=10), seed=3)
     assert first == evaluate(
-        real, fake, JETS, protocol=protocols.pcgen(repeats=2, subset=10), seed=3
+        real, fake, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=10), seed=3
     )
     assert first != evaluate(
-        real, fake, JETS, protocol=protocols.pcgen(repeats=2, subset=10), seed=4
+        real, fake, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=10), seed=4
     )
     assert json.loads(json.dumps(first.to_dict()))["events"] == [60, 30]
 
 
 def test_empty_events_are_counted_and_left_out_of_pairs():
     real = pc.concat([jets(40, seed=1), pc.make(torch.zeros(0, 2), [0], weight=torch.zeros(0))])
-    result = evaluate(real, jets(20, seed=2), JETS, protocol=protocols.pcgen(repeats=2, subset=5))
+    result = evaluate(
+        real, jets(20, seed=2), JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5)
+    )
     assert result.weightless[0] >= 1
     assert {s.events for s in result.scores} == {20, 5}
 
@@ -73,7 +78,7 @@ def test_progress_reaches_one():
         jets(40),
         jets(20, seed=1),
         JETS,
-        protocol=protocols.pcgen(repeats=2, subset=4),
+        protocol=protocols.pcgen(JETS, repeats=2, subset=4),
         progress=seen.append,
     )
     assert seen == sorted(seen)
@@ -83,8 +88,8 @@ def test_progress_reaches_one():
 def test_bad_input_is_named():
     real = jets(20)
     with pytest.raises(ArgumentError, match="repeats, subset: got 1"):
-        protocols.pcgen(repeats=1)
-    with pytest.raises(DataError, match="got 1 real and 20 generated, expected at least 4 and 2"):
+        protocols.pcgen(JETS, repeats=1)
+    with pytest.raises(DataError, match="got 1 real and 20 generated, expected at least 20 and 10"):
         evaluate(pc.select(real, [0]), real, JETS)
     broken = pc.replace(real, weight=real.weight.clone().index_fill(0, torch.tensor([3]), -1.0))
     with pytest.raises(DataError, match="weight of event 0: got a negative value"):
@@ -97,7 +102,7 @@ def test_broken_events_are_named_and_not_scored():
     weight[fake.ptr[4]] = torch.nan
     pos = fake.pos.clone()
     pos[fake.ptr[9], 1] = torch.inf
-    protocol = protocols.pcgen(repeats=2, subset=0)
+    protocol = protocols.pcgen(JETS, repeats=2, subset=0)
     broken = evaluate(real, pc.replace(fake, weight=weight, pos=pos), JETS, protocol=protocol)
     assert broken.broken == ((), (4, 9))
     left = pc.select(fake, [k for k in range(30) if k not in (4, 9)])
@@ -106,8 +111,8 @@ def test_broken_events_are_named_and_not_scored():
 
 def test_scores_without_points_are_named_as_undefined():
     nothing = pc.make(torch.zeros(0, 2), [0] * 30, weight=torch.zeros(0))
-    result = evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(repeats=2, subset=0))
+    result = evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=0))
     assert set(result.undefined) == {"W1 point eta_rel", "W1 point phi_rel", "W1 point pt"}
     assert "W1 multiplicity" in {score.name for score in result.scores}
     with pytest.raises(DataError, match="got 60 real and 0 generated that can be compared"):
-        evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(repeats=2, subset=5))
+        evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5))

@@ -21,7 +21,9 @@ from pcgen.metrics.comparisons.occupancy import (
     jensen_shannon,
     occupancy,
 )
+from pcgen.metrics.comparisons.physics import frechet_physics, kernel_physics
 from pcgen.metrics.comparisons.separation import ShowerSeparation
+from pcgen.metrics.comparisons.together import Together
 from pcgen.metrics.comparisons.two_sample import TwoSample
 
 __all__ = [
@@ -34,12 +36,15 @@ __all__ = [
     "Neighbourhood",
     "Occupancy",
     "ShowerSeparation",
+    "Together",
     "TwoSample",
     "chamfer_neighbourhood",
     "earth_mover_neighbourhood",
     "event_columns",
+    "frechet_physics",
     "grid_nodes",
     "jensen_shannon",
+    "kernel_physics",
     "marginals",
     "occupancy",
     "permutation_p_values",

@@ -72,10 +72,20 @@ def permutation_p_values(
 
     Where scores tie it is too large, never too small (:mod:`pcgen.metrics.permutation`).
     """
-    union, first = torch.cat([a, b]), len(a)
-    labels = permuted_labels(first, len(b), permutations=permutations, generator=generator)
-    sides = [torch.stack([union[row] for row in side]) for side in (labels, ~labels)]
-    return p_of_values(comparison.measures, comparison.compare(*sides), generator)
+    union = torch.cat([a, b])
+    first, second = permuted_samples(len(a), len(b), permutations, generator)
+    return p_of_values(
+        comparison.measures, comparison.compare(union[first], union[second]), generator
+    )
+
+
+def permuted_samples(
+    n: int, m: int, permutations: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Numbers of n + m events, [1 + P, n] and [1 + P, m]: as they are, then cut at random."""
+    labels = permuted_labels(n, m, permutations=permutations, generator=generator)
+    first, second = (side.nonzero()[:, 1].view(len(labels), -1) for side in (labels, ~labels))
+    return first, second
 
 
 def p_of_values(measures: Sequence[Measure], values: Tensor, generator: torch.Generator) -> Tensor:

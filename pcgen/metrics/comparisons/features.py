@@ -7,8 +7,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pcgen.metrics.comparisons.comparison import Measure, p_of_values, permutation_p_values
-from pcgen.metrics.permutation import permuted_labels
+from pcgen.metrics.comparisons.comparison import (
+    Measure,
+    p_of_values,
+    permutation_p_values,
+    permuted_samples,
+)
+
+OfSamples = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Distances [P] of P pairs of samples, from the features of a pool and the samples' events."""
 
 
 class FeatureDistance:
@@ -21,8 +28,8 @@ class FeatureDistance:
         measures: What the K numbers are.
         distance: Takes features [n, F] of the first and [m, F] of the second sample and returns one
             number, or K.
-        relabelled: A quicker way to the same or a kindred statistic for permutation tests: takes
-            pooled features [E, F] and labels [L, E], true for the first sample, and returns [L].
+        of_samples: A quicker way to the same or a kindred distance, for permutation tests: takes
+            the features of a pool and samples [P, n] and [P, m] of it, and returns [P].
     """
 
     def __init__(
@@ -31,9 +38,9 @@ class FeatureDistance:
         measures: Sequence[Measure],
         distance: Callable[[Tensor, Tensor], float | Sequence[float]],
         *,
-        relabelled: Callable[[Tensor, Tensor], Tensor] | None = None,
+        of_samples: OfSamples | None = None,
     ) -> None:
-        self._features, self._distance, self._relabelled = features, distance, relabelled
+        self._features, self._distance, self._of_samples = features, distance, of_samples
         self.measures = tuple(measures)
         self.usable = torch.isfinite(features).all(1).cpu()
 
@@ -50,9 +57,9 @@ class FeatureDistance:
         self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
     ) -> Tensor:
         """Permutation test of each score [K]."""
-        if self._relabelled is None:
+        if self._of_samples is None:
             return permutation_p_values(self, a, b, permutations, generator)
-        labels = permuted_labels(len(a), len(b), permutations=permutations, generator=generator)
         pooled = self._features[torch.cat([a, b]).to(self._features.device)]
-        values = self._relabelled(pooled, labels).cpu()[None]
-        return p_of_values(self.measures, values, generator)
+        sides = permuted_samples(len(a), len(b), permutations, generator)
+        values = self._of_samples(pooled, *(side.to(pooled.device) for side in sides))
+        return p_of_values(self.measures, values.cpu()[None], generator)

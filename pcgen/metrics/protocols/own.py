@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import torch
+from torch_geometric.data import Batch
+
 from pcgen.errors import ArgumentError
-from pcgen.metrics.comparisons.marginals import marginals
-from pcgen.metrics.comparisons.neighbourhood import chamfer_neighbourhood, earth_mover_neighbourhood
+from pcgen.metrics.comparisons import (
+    Comparison,
+    Together,
+    TwoSample,
+    chamfer_neighbourhood,
+    earth_mover_neighbourhood,
+    frechet_physics,
+    kernel_physics,
+    marginals,
+)
+from pcgen.metrics.energyflow import energy_flow_polynomials
+from pcgen.metrics.observables import is_jet, observables
+from pcgen.metrics.preparation import relative
 from pcgen.metrics.protocols.protocol import Part, Protocol
+from pcgen.schema import Schema
 
 
-def pcgen(*, repeats: int = 10, subset: int = 100) -> Protocol:
-    """pcgen's own: all that the events' schema gives a meaning to, at the size of the sets.
+def pcgen(schema: Schema, *, repeats: int = 10, subset: int = 100) -> Protocol:
+    """W1 of all observables and features, a classifier, COV, MMD and 1-NNA; of jets FPD and KPD.
 
     Args:
+        schema: What the numbers of the events mean.
         repeats: Random halvings of the real events.
         subset: Events on each side of the scores over all pairs; 0 leaves those out.
 
@@ -23,9 +39,23 @@ def pcgen(*, repeats: int = 10, subset: int = 100) -> Protocol:
             f"repeats, subset: got {repeats} and {subset}, expected at least 2 (for an "
             "uncertainty) and at least 0"
         )
+    half = max(repeats // 2, 2)
     parts = [Part(marginals, batches=repeats)]
+    if is_jet(schema):
+        parts.append(Part(physics, batches=repeats))
+    parts.append(Part(classifier, batches=half))
     if subset:
-        halves = max(repeats // 2, 2)
         pairs = (chamfer_neighbourhood, earth_mover_neighbourhood)
-        parts += [Part(b, events=subset, batches=halves, tested=subset) for b in pairs]
-    return Protocol("pcgen", tuple(parts))
+        parts += [Part(b, events=subset, batches=half, tested=subset) for b in pairs]
+    return Protocol("pcgen", tuple(parts), need=10)
+
+
+def physics(clouds: Batch, schema: Schema) -> Comparison:
+    """FPD and KPD of the 36 energy-flow polynomials of relative transverse momenta."""
+    features = energy_flow_polynomials(relative(clouds, schema))
+    return Together([frechet_physics(features), kernel_physics(features)])
+
+
+def classifier(clouds: Batch, schema: Schema) -> TwoSample:
+    """A classifier that sees the observables of the events."""
+    return TwoSample(torch.stack(list(observables(clouds, schema).values()), 1))

@@ -6,10 +6,9 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.metrics.comparisons import (
-    Comparison,
-    Occupancy,
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
+    occupancy,
 )
 from pcgen.metrics.protocols.protocol import Part, Protocol
 from pcgen.schema import Schema
@@ -28,13 +27,9 @@ def pointflow(*, batches: int = 2) -> Protocol:
     References:
         Yang et al., PointFlow, ICCV 2019, arXiv:1906.12320, section 5.1.
     """
-    builds = (_occupancy, chamfer_neighbourhood, earth_mover_neighbourhood)
+    builds = (occupancy, chamfer_neighbourhood, earth_mover_neighbourhood)
     parts = tuple(Part(build, batches=batches, tested=100) for build in builds)
     return Protocol("pointflow", parts, prepare=_positions, need=10, source="arXiv:1906.12320")
-
-
-def _occupancy(clouds: Batch, schema: Schema) -> Comparison:
-    return Occupancy(clouds)
 
 
 def _positions(clouds: Batch, schema: Schema) -> Batch:

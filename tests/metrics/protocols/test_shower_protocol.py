@@ -1,0 +1,49 @@
+"""The CaloChallenge's protocol, cut down to a few fabricated showers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from fabricated_showers import CELLS, fabricated_showers
+
+from pcgen.errors import DataError
+from pcgen.images import shower_to_cloud
+from pcgen.metrics import CALOCHALLENGE, evaluate, protocols
+from pcgen.metrics.learners import BoostedTrees
+from pcgen.metrics.protocols import showers as shower_protocols
+
+FACTS = CALOCHALLENGE["2"]
+
+
+def clouds(number, seed, **settings):
+    showers = fabricated_showers(CELLS, number, seed=seed, **settings)
+    return shower_to_cloud(showers.voxels, CELLS, y=showers.incident[:, None])
+
+
+@pytest.fixture
+def protocol(monkeypatch):
+    """Small sets, and trees in the place of two layers of 2048."""
+    monkeypatch.setattr(shower_protocols, "calochallenge_classifier", lambda device: BoostedTrees())
+    whole = protocols.calochallenge(CELLS, FACTS)
+    return dataclasses.replace(whole, need=50)
+
+
+def test_small_sets_are_refused_naming_the_need():
+    events, protocol = clouds(20, 0), protocols.calochallenge(CELLS, FACTS)
+    with pytest.raises(DataError, match="expected at least 100000 and 50000 for protocol calo"):
+        evaluate(events, events, CELLS.schema, protocol=protocol)
+
+
+def test_wider_showers_are_told_from_real_ones_and_equal_ones_are_not(protocol):
+    real = clouds(400, 0)
+    results = [
+        evaluate(real, clouds(200, 1, **settings), CELLS.schema, protocol=protocol, permutations=99)
+        for settings in ({}, {"radius": 9.0})
+    ]
+    same, wide = ({s.name: s for s in result.scores} for result in results)
+    assert same.keys() == wide.keys()
+    assert {"FPD", "KPD", "AUC high", "AUC low", "precision", "coverage"} <= same.keys()
+    assert min(s.p for s in same.values() if s.p is not None) > 0.01 / len(same)
+    for name in ("FPD", "KPD", "AUC high", "AUC low"):
+        assert wide[name].p <= 0.01, name
