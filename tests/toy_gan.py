@@ -44,8 +44,8 @@ class ToyGAN(GenerativeModel):
             Phase("generator", (self.generator,), self._generator_loss),
         ]
 
-    def sample(self, sizes=None, y=None, label=None, *, number=None, generator=None) -> Batch:
-        counts = [3] * number if sizes is None else sizes
+    def generate(self, asked, generator=None) -> Batch:
+        counts = [3] * asked.number if asked.sizes is None else asked.sizes.tolist()
         noise = torch.randn(int(sum(counts)), 4, generator=generator)
         return cl.make(self.generator(noise) + self.centre, counts)
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from torch import Tensor
+from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.io import cloud_writer
 from pcgen.loading import find, load
 from pcgen.metrics.observables import is_jet
+from pcgen.models.request import beyond, by_name, in_turn
 from pcgen.schema import Schema
+
+_FIRST = 32
+"""Events that are drawn before the clock starts."""
 
 
 def sample(
@@ -36,90 +40,66 @@ def sample(
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).
         output: File to write; its ending says the format (.h5, .hdf5, .ply, .pcd, .xyz).
-        number: Events to generate.
+        number: Events to generate, at least one.
         batch_size: Events generated at a time.
         seed: Of all randomness.
         device: Where to compute: auto, cpu, cuda.
         classes: Only these classes in turn, [g, t] say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
-            1000 GeV.
+            1000 GeV. Outside the range of the training data events are extrapolated.
         points: Number of points of each event.
     """
-    if number < 0 or batch_size < 1:
+    if number < 1 or batch_size < 1:
         raise ArgumentError(
-            f"number, batch_size: got {number}, {batch_size}, expected number >= 0 and batches of "
-            "at least one event"
+            f"number, batch_size: got {number}, {batch_size}, expected at least one event and "
+            "batches of at least one"
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = find(run)
     model = load(checkpoint, device=device)
-    label = _labels(model.schema, classes, number)
-    y = _conditions(model.schema, condition)
+    label = None if classes is None else in_turn(model.schema, classes, number)
+    y = None if condition is None else by_name(model.schema, condition)
+    console = Console(soft_wrap=True, highlight=False)
+
+    def draw(start: int, size: int, generator: torch.Generator) -> tuple[Batch, float]:
+        began = time.perf_counter()
+        clouds = model.sample(
+            sizes=points,
+            y=y,
+            label=None if label is None else label[start : start + size],
+            number=size,
+            generator=generator,
+        ).to("cpu")
+        return clouds, time.perf_counter() - began
+
+    # The first events wait for kernels to be loaded and threads to start: they are not counted.
+    _, start_up = draw(0, min(_FIRST, number), torch.Generator())
+    if warning := beyond(model.schema, y, model.condition_range):
+        console.print(warning, markup=False)
     generator = torch.Generator().manual_seed(seed)
     facts = {"model": str(checkpoint), "seed": seed, "batch_size": batch_size}
     seconds = 0.0
     with cloud_writer(output, model.schema, attrs=facts) as file:
         for start in range(0, number, batch_size):
-            size = min(batch_size, number - start)
-            began = time.perf_counter()
-            clouds = model.sample(
-                sizes=None if points is None else torch.full((size,), points),
-                y=None if y is None else y.expand(size, -1),
-                label=None if label is None else label[start : start + size],
-                number=size,
-                generator=generator,
-            ).to("cpu")
-            seconds += time.perf_counter() - began
+            clouds, spent = draw(start, min(batch_size, number - start), generator)
+            seconds += spent
             file.append(clouds)
-    _tell(model.schema, output, number, seconds, batch_size, device)
-
-
-def _tell(
-    schema: Schema, output: str, number: int, seconds: float, batch_size: int, device: str
-) -> None:
-    """The line on throughput; writing and loading do not count."""
-    word = "jets" if is_jet(schema) else "events"
-    rate = number / max(seconds, 1e-9)
-    where = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-    if device == "cpu":
-        where = f"cpu, {torch.get_num_threads()} threads"
-    Console(soft_wrap=True, highlight=False).print(
-        f"{Path(output)}: {number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second "
-        f"(batch size {batch_size}, {where})"
+    rate = _rate(model.schema, number, seconds)
+    console.print(
+        f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}; "
+        f"start-up {start_up:.2f} s is not counted)"
     )
 
 
-def _labels(schema: Schema, classes: list[str] | None, number: int) -> Tensor | None:
-    """Classes in turn [number], or None.
-
-    Raises:
-        ArgumentError: a class is unknown.
-    """
-    if classes is None:
-        return None
-    unknown = [name for name in classes if name not in schema.labels]
-    if unknown or not classes:
-        known = ", ".join(schema.labels) or "none (this model has no classes)"
-        raise ArgumentError(
-            f"classes: got {', '.join(unknown) or 'none'}, expected some of {known}"
-        )
-    numbers = torch.tensor([schema.labels.index(name) for name in classes])
-    return numbers[torch.arange(number) % len(numbers)]
+def _rate(schema: Schema, number: int, seconds: float) -> str:
+    """The throughput; writing and loading do not count."""
+    word = "jets" if is_jet(schema) else "events"
+    rate = number / max(seconds, 1e-9)
+    return f"{number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second"
 
 
-def _conditions(schema: Schema, condition: dict[str, float] | None) -> Tensor | None:
-    """Values in the order of the schema [1, C], or None.
-
-    Raises:
-        ArgumentError: a condition is missing or unknown.
-    """
-    if condition is None:
-        return None
-    names = [quantity.name for quantity in schema.condition]
-    if sorted(condition) != sorted(names):
-        known = ", ".join(f"{q.name} [{q.unit or '1'}]" for q in schema.condition) or "none"
-        raise ArgumentError(
-            f"condition: got {', '.join(condition) or 'none'}, expected a value for each of {known}"
-        )
-    return torch.tensor([[float(condition[name]) for name in names]])
+def _where(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads" if device == "cpu" else device

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Cardinality, Drawn, describe
 from pcgen.models.drawing import normal
-from pcgen.models.request import resolve
+from pcgen.models.request import Request
 from pcgen.objectives.latent import kl_normal
 from pcgen.standardize import Standardize
 
@@ -185,18 +185,14 @@ class Autoencoder(GenerativeModel):
         drawn = describe(clouds, self.schema)
         return self.decode(self.encode(clouds)[0], drawn, generator)
 
+    @property
+    def condition_range(self) -> tuple[Tensor, Tensor] | None:
+        """See :attr:`GenerativeModel.condition_range`."""
+        return self.cardinality.condition_range
+
     @torch.no_grad()
-    def sample(
-        self,
-        sizes: Tensor | Sequence[int] | int | None = None,
-        y: Tensor | Sequence[Any] | float | None = None,
-        label: Tensor | Sequence[Any] | int | str | None = None,
-        *,
-        number: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """See :meth:`GenerativeModel.sample`; codes come from the latent's prior."""
-        asked = resolve(self.schema, sizes, y, label, number, self.cardinality.total.device)
+    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+        """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
         code = self.latent.sample(asked.number, generator)
         return self.decode(code, self.cardinality.draw(asked, generator), generator)
 

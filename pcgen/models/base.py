@@ -8,7 +8,7 @@ turn and differentiates each with respect to its own modules only. A VAE has one
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
+from pcgen.models.request import Request, by_name, check_positive, in_turn, resolve
 from pcgen.schema import Schema
 
 Loss = Callable[[Batch], dict[str, Tensor]]
@@ -78,32 +79,61 @@ class GenerativeModel(nn.Module, ABC):
 
     schema: Schema
 
+    @property
+    def condition_range(self) -> tuple[Tensor, Tensor] | None:
+        """Smallest and largest value of each condition in the training split [C], if known."""
+        return None
+
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """Who learns, on which loss, how often; run in this order."""
 
     @abstractmethod
+    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+        """Draw the clouds that are asked for, in physical units.
+
+        Args:
+            asked: Tensors on the device of the model.
+            generator: Source of all randomness.
+
+        Raises:
+            ArgumentError: a class was not in the training split, or the model was not trained.
+        """
+
+    @torch.no_grad()
     def sample(
         self,
         sizes: Tensor | Sequence[int] | int | None = None,
         y: Tensor | Sequence[Any] | float | None = None,
         label: Tensor | Sequence[Any] | int | str | None = None,
         *,
+        classes: Sequence[str] | None = None,
+        condition: Mapping[str, float] | None = None,
         number: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Draw clouds in physical units, with ``y`` and ``label`` where the schema has them.
 
-        A single value holds for all clouds: ``sample(label="t", y=1000.0, number=100)``.
+        A single value holds for all clouds: ``sample(label="t", y=1000.0, number=100)``, or, as
+        ``pcgen sample`` says it, ``sample(classes=["t"], condition={"jet_pt": 1000}, number=100)``.
 
         Args:
             sizes: Points of each cloud [B]; None: drawn from p(n | y, label).
             y: Continuous condition [B, C]; None: drawn as in the training split.
             label: Class [B], by number or name; None: drawn as in the training split.
+            classes: Names of classes that are taken in turn, instead of ``label``.
+            condition: Value of each condition by its name, instead of ``y``.
             number: How many clouds, where none of the above says it.
             generator: Source of all randomness.
 
         Raises:
             ArgumentError: nothing says how many clouds, arguments do not fit together, a class was
-                not in the training split, or the model was not trained.
+                not in the training split, a condition is not positive although all of the training
+                split are, or the model was not trained.
         """
+        y = y if condition is None else by_name(self.schema, condition, y)
+        label = label if classes is None else in_turn(self.schema, classes, number, label)
+        device = next(self.parameters()).device
+        asked = resolve(self.schema, sizes, y, label, number, device)
+        check_positive(self.schema, asked.y, self.condition_range)
+        return self.generate(asked, generator)

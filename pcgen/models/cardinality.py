@@ -131,6 +131,14 @@ class Cardinality(nn.Module):
         self._fit_response()
         return self
 
+    @property
+    def condition_range(self) -> tuple[Tensor, Tensor] | None:
+        """Smallest and largest y of the stored clouds [C]; None before they are fitted."""
+        if not self.stored or not self.schema.condition:
+            return None
+        low, high = self.y[: int(self.stored)].aminmax(dim=0)
+        return low, high
+
     def draw(self, asked: Request, generator: torch.Generator | None = None) -> Drawn:
         """Draw what is not given, given what is.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.codes import CodeBook, Codes, Encoded
-from pcgen.models.request import resolve
+from pcgen.models.request import Request
 from pcgen.models.whitening import Whitening
 
 
@@ -104,19 +103,15 @@ class LatentModel(GenerativeModel):
         label = condition[:, start : start + classes].argmax(1) if classes else None
         return Encoded(self.whitening(code, condition), condition, label)
 
+    @property
+    def condition_range(self) -> tuple[Tensor, Tensor] | None:
+        """See :attr:`GenerativeModel.condition_range`."""
+        return self.autoencoder.condition_range
+
     @torch.no_grad()
-    def sample(
-        self,
-        sizes: Tensor | Sequence[int] | int | None = None,
-        y: Tensor | Sequence[Any] | float | None = None,
-        label: Tensor | Sequence[Any] | int | str | None = None,
-        *,
-        number: int | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """See :meth:`GenerativeModel.sample`; codes come from the prior."""
+    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+        """See :meth:`GenerativeModel.generate`; codes come from the prior."""
         model = self.autoencoder
-        asked = resolve(self.schema, sizes, y, label, number, model.cardinality.total.device)
         drawn = model.cardinality.draw(asked, generator)
         condition = model.condition(drawn)
         code = self.prior.sample(condition, drawn.label, generator)

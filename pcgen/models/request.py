@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -75,8 +75,96 @@ def resolve(
     return Request(count, spread["sizes"], spread["y"], spread["label"])
 
 
+def in_turn(
+    schema: Schema, classes: Sequence[str], number: int | None, label: object = None
+) -> Tensor:
+    """Numbers [B] of classes that are named and taken in turn; ``label`` must not be given too.
+
+    >>> in_turn(Schema((), labels=("g", "q", "t")), ["t", "g"], 3).tolist()
+    [2, 0, 2]
+    """
+    if label is not None or isinstance(classes, str):
+        got = f"{classes!r} beside label" if label is not None else repr(classes)
+        raise ArgumentError(f"classes: got {got}, expected a list of names and no label")
+    unknown = [name for name in classes if name not in schema.labels]
+    if unknown or not classes:
+        known = ", ".join(schema.labels) or "none (this model has no classes)"
+        raise ArgumentError(
+            f"classes: got {', '.join(unknown) or 'none'}, expected some of {known}"
+        )
+    numbers = torch.tensor([schema.labels.index(name) for name in classes])
+    if number is None:
+        return numbers
+    return numbers[torch.arange(max(number, 0)) % len(numbers)]
+
+
+def by_name(schema: Schema, condition: Mapping[str, float], y: object = None) -> Tensor:
+    """Values [1, C] in the order of the schema; ``y`` must not be given too.
+
+    >>> from pcgen.schema import Quantity
+    >>> schema = Schema((), condition=(Quantity("E"), Quantity("eta")))
+    >>> by_name(schema, {"eta": 2, "E": 5}).tolist()
+    [[5.0, 2.0]]
+    """
+    if y is not None:
+        raise ArgumentError("condition: got both condition and y, expected one of them")
+    names = [quantity.name for quantity in schema.condition]
+    if sorted(condition) != sorted(names):
+        known = ", ".join(f"{q.name} [{q.unit or '1'}]" for q in schema.condition) or "none"
+        raise ArgumentError(
+            f"condition: got {', '.join(condition) or 'none'}, expected a value for each of {known}"
+        )
+    return _condition(schema, [[float(condition[name]) for name in names]], "condition")
+
+
+def check_positive(schema: Schema, y: Tensor | None, seen: tuple[Tensor, Tensor] | None) -> None:
+    """Refuse a condition [B, C] of 0 or less where the training split has positive ones only.
+
+    Momenta and energies are such conditions, angles are not.
+    """
+    if y is None or seen is None or not len(y):
+        return
+    wrong = (seen[0] > 0) & (y.amin(0) <= 0)
+    if bool(wrong.any()):
+        column = int(wrong.nonzero()[0])
+        q = schema.condition[column]
+        raise ArgumentError(
+            f"{q.name}: got {float(y[:, column].min()):g} {q.unit}, expected a positive number as "
+            f"in training ({_span(seen, column)} {q.unit})"
+        )
+
+
+def beyond(schema: Schema, y: Tensor | None, seen: tuple[Tensor, Tensor] | None) -> str:
+    """One line on a condition [B, C] that training did not see; empty where it saw all.
+
+    >>> from pcgen.schema import Quantity
+    >>> pt = Schema((), condition=(Quantity("pt", "GeV"),))
+    >>> beyond(pt, torch.tensor([[9e3]]), (torch.tensor([800.0]), torch.tensor([1600.0])))
+    'pt: 9000 GeV is outside the 800 to 1600 GeV of the training split, events are extrapolated'
+    """
+    if y is None or seen is None or not len(y):
+        return ""
+    for column, q in enumerate(schema.condition):
+        for value in y[:, column].aminmax():
+            if not seen[0][column] <= value <= seen[1][column]:
+                return (
+                    f"{q.name}: {float(value):g} {q.unit} is outside the {_span(seen, column)} "
+                    f"{q.unit} of the training split, events are extrapolated"
+                )
+    return ""
+
+
+def _span(seen: tuple[Tensor, Tensor], column: int) -> str:
+    return " to ".join(f"{float(end[column]):.4g}" for end in seen)
+
+
 def _number(lengths: dict[str, int], number: int | None) -> int:
     """B, from arguments of length B or 1."""
+    if number is None and not lengths:
+        raise ArgumentError(
+            "sample: got nothing that says how many clouds, expected number=1000 say, or sizes, y "
+            "or label for each of them"
+        )
     given = lengths if number is None else {**lengths, "number": number}
     several = {length for name, length in given.items() if length != 1 or name == "number"}
     if not given or len(several) > 1 or min(given.values()) < 0:
@@ -98,22 +186,22 @@ def _integers(name: str, value: Any) -> Tensor:
     return number.long().reshape(-1)
 
 
-def _condition(schema: Schema, value: Any) -> Tensor:
+def _condition(schema: Schema, value: Any, name: str = "y") -> Tensor:
     """[B, C] or [1, C]."""
     columns = len(schema.condition)
     try:
         y = torch.as_tensor(value).to(torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentError(f"y: got {value!r}, expected numbers [B, {columns}]") from error
+        raise ArgumentError(f"{name}: got {value!r}, expected numbers [B, {columns}]") from error
     if columns == 1 and y.dim() <= 1:
         y = y.reshape(-1, 1)
     elif y.dim() == 1:
         y = y[None]
     if y.dim() != 2 or y.shape[1] != columns:
         names = ", ".join(quantity.name for quantity in schema.condition)
-        raise ArgumentError(f"y: got {tuple(y.shape)}, expected [B, {columns}] ({names})")
+        raise ArgumentError(f"{name}: got {tuple(y.shape)}, expected [B, {columns}] ({names})")
     if not bool(y.isfinite().all()):
-        raise ArgumentError("y: got a value that is not finite, expected finite numbers")
+        raise ArgumentError(f"{name}: got a value that is not finite, expected finite numbers")
     return y
 
 

@@ -38,6 +38,6 @@ def test_phases_that_make_no_sense_are_refused(options: dict[str, Any], message:
         Phase("a", (), **{"loss": loss, **options})
 
 
-def test_a_model_must_say_its_phases_and_sample() -> None:
+def test_a_model_must_say_its_phases_and_generate() -> None:
     with pytest.raises(TypeError, match="abstract"):
         type("Half", (GenerativeModel,), {})()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.request import Request, resolve
+from pcgen.models.request import Request, beyond, by_name, check_positive, in_turn, resolve
 from pcgen.schema import Quantity, Schema
 
 AXES = (Quantity("x", "mm"),)
@@ -71,7 +71,7 @@ def test_integers_are_good_conditions_and_no_clouds_a_good_number() -> None:
 @pytest.mark.parametrize(
     ("schema", "given", "message"),
     [
-        (SCHEMA, {}, "got no number, expected one number"),
+        (SCHEMA, {}, "nothing that says how many clouds, expected number=1000"),
         (SCHEMA, {"number": -1}, "got -1 by number"),
         (SCHEMA, {"sizes": [1, 2], "y": [1.0, 2.0, 3.0]}, "got 2 by sizes, 3 by y"),
         (SCHEMA, {"sizes": [1, 2], "number": 1}, "got 2 by sizes, 1 by number"),
@@ -92,3 +92,34 @@ def test_what_cannot_be_asked_is_refused(
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         ask(schema, **given)
+
+
+def test_words_of_the_command_mean_what_tensors_do() -> None:
+    assert in_turn(SCHEMA, ["t", "g"], 5).tolist() == [2, 0, 2, 0, 2]
+    assert in_turn(SCHEMA, ["t", "g"], None).tolist() == [2, 0]
+    assert by_name(TWO, {"angle": 0.5, "E": 3}).tolist() == [[3.0, 0.5]]
+    for bad, message in (
+        (lambda: in_turn(SCHEMA, ["b"], 3), "classes: got b, expected some of g, q, t"),
+        (lambda: in_turn(SCHEMA, "gq", 3), "classes: got 'gq', expected a list"),
+        (lambda: in_turn(SCHEMA, ["g"], 3, label="t"), r"classes: got \['g'\] beside label"),
+        (lambda: in_turn(BARE, ["g"], 3), "this model has no classes"),
+        (lambda: by_name(TWO, {"E": 3}), r"condition: got E, expected .* E \[GeV\], angle \[rad\]"),
+        (lambda: by_name(SCHEMA, {"pt": float("nan")}), "condition: got a value that is not fin"),
+        (lambda: by_name(SCHEMA, {"pt": 1.0}, y=2.0), "got both condition and y"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            bad()
+
+
+def test_conditions_are_held_against_the_training_split() -> None:
+    """Energies were positive in training and must be; angles had both signs and may be anything."""
+    seen = torch.tensor([10.0, -1.0]), torch.tensor([20.0, 1.0])
+    for energy in (0.0, -5.0):
+        with pytest.raises(ArgumentError, match=f"E: got {energy:g} GeV, expected a positive"):
+            check_positive(TWO, torch.tensor([[15.0, 0.0], [energy, 0.0]]), seen)
+    check_positive(TWO, torch.tensor([[1e9, -3.0]]), seen)
+    check_positive(TWO, torch.zeros(0, 2), seen)
+    check_positive(TWO, torch.zeros(1, 2), None)
+    assert beyond(TWO, torch.tensor([[10.0, -1.0], [20.0, 1.0]]), seen) == ""
+    assert beyond(TWO, None, seen) == ""
+    assert "angle: 3 rad is outside the -1 to 1 rad" in beyond(TWO, torch.tensor([[15.0, 3]]), seen)
