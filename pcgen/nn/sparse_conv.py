@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from pcgen.errors import ArgumentError
 from pcgen.nn.sparse_image import SparseImage
 from pcgen.ops.lattice import Sites
-from pcgen.ops.rulebooks import Rulebook, Window, strided, submanifold, transposed
+from pcgen.ops.rulebooks import Window, strided, submanifold, transposed
+from pcgen.ops.rules import Rulebook
 from pcgen.ops.sparse_conv import convolve
 
 

@@ -21,111 +21,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
+from operator import mul
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops import threads
 from pcgen.ops.lattice import Sites, check_size, sites_of_keys
-from pcgen.ops.segments import owners
+from pcgen.ops.rules import Rulebook
 
 Window = int | Sequence[int]
 """One number for all axes, or one for each."""
-
-
-RULES = 8192
-"""Rules of a block on the CPU: what is gathered and multiplied for them stays in its cache."""
-
-
-class Block(NamedTuple):
-    """The r rules to consecutive output sites, tap after tap.
-
-    Attributes:
-        first: First output site.
-        last: The one after the last.
-        source: Input site of each rule [r].
-        target: Output site of each rule [r].
-        counts: Number of rules of each tap [K].
-        order: The rules by output site, then by tap [r].
-        ptr: First of each output site in this order, and r [last - first + 1].
-    """
-
-    first: int
-    last: int
-    source: Tensor
-    target: Tensor
-    counts: list[int]
-    order: Tensor
-    ptr: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Rulebook:
-    """R rules, tap after tap.
-
-    Attributes:
-        source: Input site of each rule [R].
-        target: Output site of each rule [R].
-        counts: Number of rules of each tap [K].
-        inputs: Number of input sites N.
-        outputs: Number of output sites M.
-        centre: The tap through which every site speaks to itself, which has no rules; None where
-            there is none.
-    """
-
-    source: Tensor
-    target: Tensor
-    counts: tuple[int, ...]
-    inputs: int
-    outputs: int
-    centre: int | None = None
-
-    @cached_property
-    def reverse(self) -> Rulebook:
-        """The same rules from the output sites to the input sites."""
-        return Rulebook(
-            self.target, self.source, self.counts, self.outputs, self.inputs, self.centre
-        )
-
-    @cached_property
-    def ptr(self) -> Tensor:
-        """First rule of each output site in the order of the output sites, and R [M+1]."""
-        number = torch.bincount(self.target, minlength=self.outputs)
-        return torch.nn.functional.pad(number.cumsum(0), (1, 0))
-
-    @cached_property
-    def members(self) -> Tensor:
-        """Input site of each rule, the rules in the order of the output sites, then taps [R]."""
-        return self.source[self.target.argsort(stable=True)]
-
-    @cached_property
-    def blocks(self) -> list[Block]:
-        """All rules, in as many blocks as the caches of a CPU ask for; in one on other devices."""
-        number = len(self.source) // RULES + 1 if self.source.device.type == "cpu" else 1
-        size, taps = -(-self.outputs // number), len(self.counts)
-        if number == 1:
-            order = self.target.argsort(stable=True)
-            block = (self.source, self.target, list(self.counts), order, self.ptr)
-            return [Block(0, self.outputs, *block)]
-        of_tap = self.source.new_tensor([0, *self.counts]).cumsum(0)
-        place = self.target // size * taps + owners(of_tap, len(self.source))
-        counts = torch.bincount(place, minlength=number * taps).view(number, taps).tolist()
-        place = place.argsort(stable=True)
-        source, target = self.source[place], self.target[place]
-        order = target.argsort(stable=True)
-        blocks, begin = [], 0
-        for each in range(number):
-            first, last = (min(e * size, self.outputs) for e in (each, each + 1))
-            end = begin + sum(counts[each])
-            part, ptr = slice(begin, end), self.ptr[first : last + 1] - begin
-            rules = (source[part], target[part], counts[each], order[part] - begin, ptr)
-            blocks.append(Block(first, last, *rules))
-            begin = end
-        return blocks
 
 
 class Step(NamedTuple):
@@ -231,43 +141,53 @@ def _shape(shape: list[int], kernel: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _submanifold(sites: Sites, kernel: tuple[int, ...]) -> Rulebook:
-    r"""Search once per row of the kernel: the keys of its taps are consecutive.
-
-    i speaks to o through tap k if, and only if, o speaks to i through the mirrored tap, so one half
-    of the taps is searched.
-    """
-    reach = [(size - 1) // 2 for size in kernel]
-    number, width, taps = len(sites), kernel[-1], math.prod(kernel)
-    key = sites.keys(reach)
-    known = torch.cat((key, key.new_full((1,), torch.iinfo(torch.long).max)))
-    row = torch.arange(number, device=key.device)
-    # Input site of each tap and output site; what is in the last column is nobody's.
-    table = key.new_full((taps, number + 1), -1)
-    middle = taps // width // 2
-    for line, shift in enumerate(product(*(range(-r, r + 1) for r in reach[:-1]))):
-        if line < middle:
-            continue
-        first = reach[-1] + 1 if line == middle else 0
-        wanted = key + (_shift(sites, reach, shift) + first - reach[-1])
-        at = row + 1 if line == middle else torch.searchsorted(known, wanted)
-        for tap in range(line * width + first, (line + 1) * width):
-            hit = known.index_select(0, at) == wanted
-            table[tap, :number] = torch.where(hit, at, -1)
-            table[taps - 1 - tap].scatter_(0, torch.where(hit, at, number), row)
-            at, wanted = at + hit, wanted + 1
-    table[:, number] = -1
-    rules = (table >= 0).view(-1).nonzero()[:, 0]
-    counts = (table >= 0).sum(1).tolist()
-    source, target = table.view(-1).index_select(0, rules), rules % (number + 1)
-    return Rulebook(source, target, tuple(counts), number, number, taps // 2)
+    """i speaks to o through tap k if, and only if, o speaks to i through the mirrored tap."""
+    reach = [size // 2 for size in kernel]
+    sizes = [s + r for s, r in zip(sites.shape, reach, strict=True)]
+    strides = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
+    steps = product(*(range(-r, r + 1) for r in reach))
+    shifts = [sum(map(mul, step, strides)) for step in steps]
+    centre, number = len(shifts) // 2, len(sites)
+    found = _find(sites.keys(reach), shifts[centre + 1 :])
+    counts = (found >= 0).sum(1).tolist()
+    mirrored, later = (_hits(table) for table in (found.flip(0), found))
+    return Rulebook(
+        torch.cat((mirrored[0], later[1])),
+        torch.cat((mirrored[1], later[0])),
+        (*counts[::-1], 0, *counts),
+        number,
+        number,
+        centre,
+    )
 
 
-def _shift(sites: Sites, reach: Sequence[int], shift: Sequence[int]) -> int:
-    """Difference of keys along all axes but the last."""
-    total = 0
-    for size, gap, step in zip(sites.shape, reach, (*shift, 0), strict=True):
-        total = total * (size + gap) + step
-    return total
+def _find(key: Tensor, shifts: Sequence[int]) -> Tensor:
+    """Rows of the keys shifted by each number among the ascending keys; -1 where not [H, N]."""
+    shift = key.new_tensor(shifts)
+    if key.device.type == "cpu":
+        from pcgen.ops.rulebooks_compiled import find
+
+        found = torch.empty(len(shifts), len(key), dtype=torch.long)
+        arrays = key.numpy(), shift.numpy()
+        work = np.full(len(key), len(shifts))
+        threads.run(lambda first, last: find(*arrays, first, last, found.numpy()), work)
+        return found
+    return search(key, shift)
+
+
+def search(key: Tensor, shift: Tensor) -> Tensor:
+    """What the compiled loop finds, by torch on any device [H, N]."""
+    wanted = key + shift[:, None]
+    at = torch.searchsorted(key, wanted)
+    hit = torch.cat((key, key[-1:])).take(at) == wanted
+    return torch.where(hit, at, -1)
+
+
+def _hits(found: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns and values of a table [H, N] where it is not negative, row after row."""
+    flat = found.reshape(-1)
+    place = (flat >= 0).nonzero()[:, 0]
+    return place % max(found.shape[1], 1), flat.index_select(0, place)
 
 
 Reach = Callable[[int, Tensor], tuple[Tensor, Tensor]]

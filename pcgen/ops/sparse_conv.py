@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops.rulebooks import Rulebook
+from pcgen.ops.rules import Block, Rulebook
 
 
 def convolve(x: Tensor, weight: Tensor, rules: Rulebook) -> Tensor:
@@ -53,7 +53,7 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), rules, needed = ctx.saved_tensors, ctx.rules, ctx.needs_input_grad
         (g,) = gradients
-        of_x = _Convolve.apply(g, weight.transpose(1, 2), rules.reverse) if needed[0] else None
+        of_x = _Convolve.apply(g, *_back(weight, rules)) if needed[0] else None
         of_weight = _Correlate.apply(x, g, rules) if needed[1] else None
         return of_x, of_weight, None
 
@@ -71,43 +71,73 @@ class _Correlate(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (x, g), rules, needed = ctx.saved_tensors, ctx.rules, ctx.needs_input_grad
         (weight,) = gradients
-        of_x = _Convolve.apply(g, weight.transpose(1, 2), rules.reverse) if needed[0] else None
+        of_x = _Convolve.apply(g, *_back(weight, rules)) if needed[0] else None
         of_g = _Convolve.apply(x, weight, rules) if needed[1] else None
         return of_x, of_g, None
+
+
+def _back(weight: Tensor, rules: Rulebook) -> tuple[Tensor, Rulebook]:
+    """The matrices and rules of the adjoint."""
+    if rules.centre is None:
+        return weight.transpose(1, 2), rules.reverse
+    return weight.flip(0).transpose(1, 2), rules
 
 
 def _multiply(x: Tensor, weight: Tensor, rules: Rulebook) -> Tensor:
     y = x.new_empty(rules.outputs, weight.shape[2])
     most = max(len(block.source) for block in rules.blocks)
     gathered, products = x.new_empty(most, x.shape[1]), x.new_empty(most, y.shape[1])
-    for first, last, source, _, counts, order, ptr in rules.blocks:
-        if len(source):
-            rows, product = gathered[: len(source)], products[: len(source)]
-            torch.index_select(x, 0, source, out=rows)
-            taps = zip(rows.split(counts), weight, product.split(counts), strict=True)
-            for row, matrix, out in taps:
-                torch.mm(row, matrix, out=out)
-            total = torch.embedding_bag(product, order, ptr, mode=0, include_last_offset=True)[0]
+    for block in rules.blocks:
+        number, part = len(block.source), slice(block.first, block.last)
+        if number:
+            rows, product = gathered[:number], products[:number]
+            torch.index_select(x, 0, block.source, out=rows)
+            _multiply_taps(rows, weight, product, block)
+            # Rows of the same output site are added, in the order of their taps.
+            total = torch.embedding_bag(
+                product, block.order, block.ptr, mode=0, include_last_offset=True
+            )[0]
         else:
-            total = y.new_zeros(last - first, y.shape[1])
+            total = y.new_zeros(block.last - block.first, y.shape[1])
         if rules.centre is None:
-            y[first:last] = total
+            y[part] = total
         else:
-            torch.addmm(total, x[first:last], weight[rules.centre], out=y[first:last])
+            torch.addmm(total, x[part], weight[rules.centre], out=y[part])
     return y
+
+
+def _multiply_taps(rows: Tensor, weight: Tensor, product: Tensor, block: Block) -> None:
+    if block.even:
+        shape = (len(weight), block.counts[0], -1)
+        torch.bmm(rows.view(shape), weight, out=product.view(shape))
+        return
+    taps = zip(rows.split(block.counts), weight, product.split(block.counts), strict=True)
+    for row, matrix, out in taps:
+        torch.mm(row, matrix, out=out)
 
 
 def _correlate(x: Tensor, g: Tensor, rules: Rulebook) -> Tensor:
     weight = x.new_zeros(len(rules.counts), x.shape[1], g.shape[1])
     most = max(len(block.source) for block in rules.blocks)
     sources, targets = x.new_empty(most, x.shape[1]), g.new_empty(most, g.shape[1])
-    for first, last, source, target, counts, _, _ in rules.blocks:
-        rows, others = sources[: len(source)], targets[: len(source)]
-        torch.index_select(x, 0, source, out=rows)
-        torch.index_select(g, 0, target, out=others)
-        taps = zip(rows.split(counts), others.split(counts), weight, strict=True)
-        for row, other, total in taps:
-            total.addmm_(row.t(), other)
+    for block in rules.blocks:
+        number, part = len(block.source), slice(block.first, block.last)
+        if number:
+            rows, others = sources[:number], targets[:number]
+            torch.index_select(x, 0, block.source, out=rows)
+            torch.index_select(g, 0, block.target, out=others)
+            others.index_fill_(0, block.spare, 0)
+            _correlate_taps(rows, others, weight, block)
         if rules.centre is not None:
-            weight[rules.centre].addmm_(x[first:last].t(), g[first:last])
+            weight[rules.centre].addmm_(x[part].t(), g[part])
     return weight
+
+
+def _correlate_taps(rows: Tensor, others: Tensor, weight: Tensor, block: Block) -> None:
+    if block.even:
+        shape = (len(weight), block.counts[0], -1)
+        weight.baddbmm_(rows.view(shape).transpose(1, 2), others.view(shape))
+        return
+    taps = zip(rows.split(block.counts), others.split(block.counts), weight, strict=True)
+    for row, other, total in taps:
+        total.addmm_(row.t(), other)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops.rulebooks import Rulebook
+from pcgen.ops.rules import Rulebook
 from pcgen.ops.segments import segment_max, segment_mean, segment_sum
 
 Reduce = Literal["max", "mean", "sum"]

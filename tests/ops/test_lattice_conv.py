@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import rulebooks
+from pcgen.ops import rules as rules_module
 from pcgen.ops.lattice import active_sites
 from pcgen.ops.rulebooks import strided, submanifold, transposed
 from pcgen.ops.sparse_conv import convolve
@@ -164,8 +164,8 @@ def test_rules_are_built_once_and_shared():
     assert len(case.sites.rulebooks) == 4
 
 
-@given(lattices(dimensions=(1, 3)), st.integers(1, 40))
-def test_blocks_do_not_change_the_result(case, size):
+@given(lattices(dimensions=(1, 3)), st.integers(1, 40), st.sampled_from([0, 1, 100]))
+def test_blocks_and_spare_rows_do_not_change_the_result(case, size, spare):
     x, taps = rows(case), torch.randn(3 ** len(case.sites.shape), 3, 2, dtype=torch.float64)
 
     def results() -> list[Tensor]:
@@ -176,7 +176,8 @@ def test_blocks_do_not_change_the_result(case, size):
 
     whole = results()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rulebooks, "RULES", size)
+        patch.setattr(rules_module, "RULES", size)
+        patch.setattr(rules_module, "SPARE", spare)
         parts = results()
         number = len(submanifold(case.sites, 3).source)
         assert len(submanifold(case.sites, 3).blocks) == number // size + 1
