@@ -8,9 +8,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -32,7 +34,9 @@ def run(
     processes = min(processes, len(arguments))
     if processes <= 1:
         for number, given in enumerate(arguments):
-            yield number, function(*given)
+            with _silent():
+                result = function(*given)
+            yield number, result
         return
     # Spawned, not forked: a fork would copy torch's threads in whatever state they are.
     spawn = multiprocessing.get_context("spawn")
@@ -45,9 +49,28 @@ def run(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _silent() -> Generator[None, None, None]:
+    """Inside, what is written to the standard output is lost: libraries in C++ print banners."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    _mute()
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _mute() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries in C++ print banners there
+    _mute()
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

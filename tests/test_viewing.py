@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -424,9 +425,10 @@ class FakeWindow:
     def __init__(self, opens: bool = True) -> None:
         self.keys: dict[int, Any] = {}
         self.shown: list[Any] = []
-        self.opens, self.ran = opens, False
+        self.opens, self.ran, self.says = opens, False, b""
 
     def create_window(self, *_: Any, **__: Any) -> bool:
+        os.write(2, self.says)
         return self.opens
 
     def register_key_callback(self, key: int, function: Any) -> None:
@@ -498,6 +500,10 @@ def test_a_window_that_cannot_be_opened(fake: FakeWindow, monkeypatch: pytest.Mo
     fake.opens = False
     with pytest.raises(PcgenError, match="window: Open3D cannot open one here"):
         windows.window({"real": jets()}, JET)
+    fake.opens, fake.says = True, b"[Open3D INFO] No display, falling back to EGL offscreen\n"
+    with pytest.raises(PcgenError, match="window: Open3D cannot open one here"):
+        windows.window({"real": jets()}, JET)
+    assert not fake.ran
     monkeypatch.setitem(__import__("sys").modules, "open3d", None)
     with pytest.raises(MissingExtraError, match="open3d is needed for a window"):
         windows.window({"real": jets()}, JET)

@@ -60,26 +60,28 @@ def view(
         viewing.page(samples, schema, first=event, number=number).save(output)
     elif output is None and viewing.in_notebook():
         return viewing.page(samples, schema, first=event, number=number)
-    elif output is not None or not _window(samples, schema, event):
-        output = output or f"{files[0].stem}-{event}.png"
+    elif output is not None:
+        plotting.save(viewing.picture(samples, schema, event=event), output)
+    elif reason := _no_window(samples, schema, event):
+        output = f"./{files[0].stem}-{event}.png"
+        print(f"{reason}: a picture instead")
         plotting.save(viewing.picture(samples, schema, event=event), output)
     if output is not None:
         print(f"written: {output}")
     return None
 
 
-def _window(samples: dict[str, Batch], schema: Schema, event: int) -> bool:
-    """Whether a window could be shown."""
+def _no_window(samples: dict[str, Batch], schema: Schema, event: int) -> str:
+    """Why no window could be shown; empty where one was."""
     if not viewing.has_display():
-        return False
+        return "no display"
     try:
         viewing.window(samples, schema, event=event)
     except ArgumentError:
         raise
     except PcgenError as error:
-        print(f"no window ({error}): a picture instead")
-        return False
-    return True
+        return f"no window ({error})"
+    return ""
 
 
 def _file(path: Path) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -105,9 +107,12 @@ class Viewer:
         """
         title = "pcgen: " + " | ".join(self.samples)
         size = (min(700 * len(self.samples), 1600), 800)
-        made = self.drawer.create_window(title, *size, visible=visible)
-        options = self.drawer.get_render_option()
-        if not made or options is None:
+        with _overheard() as told:
+            made = self.drawer.create_window(title, *size, visible=visible)
+            options = self.drawer.get_render_option()
+        # Where Open3D finds no display it draws unseen instead, and only says so.
+        unseen = visible and any("offscreen" in line for line in told)
+        if not made or options is None or unseen:
             raise PcgenError("window: Open3D cannot open one here, expected a display with OpenGL")
         options.light_on, options.line_width = False, 1.0
         options.background_color = np.ones(3)
@@ -162,6 +167,26 @@ class Viewer:
             parts.append(letters(label.text, label.point, side=side))
         above = frame.size * [0.5, 0.5, 1.0] + [0.0, 0.0, 0.33]
         return balls(scene), together([*parts, letters(scene.title, above, height=0.055)])
+
+
+@contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """Inside, what libraries in C++ print is kept; its lines are in the list afterwards."""
+    lines: list[str] = []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with tempfile.TemporaryFile() as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield lines
+        finally:
+            for number, old in zip((1, 2), kept, strict=True):
+                os.dup2(old, number)
+                os.close(old)
+            file.seek(0)
+            lines += file.read().decode(errors="replace").splitlines()
 
 
 def _open3d() -> Any:

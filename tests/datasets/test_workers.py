@@ -26,6 +26,15 @@ def test_the_work_is_done_elsewhere_unless_one_process_is_asked_for() -> None:
     assert os.getpid() not in there
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_libraries_print_is_not_heard(
+    processes: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert dict(run(os.write, [(1, b"banner"), (1, b"banner")], processes)) == {0: 6, 1: 6}
+    os.write(1, b"heard")
+    assert capfd.readouterr().out == "heard"
+
+
 def test_nothing_to_do_starts_nothing() -> None:
     assert list(run(math.sqrt, [], 4)) == []
 

@@ -315,7 +315,9 @@ def test_conditions_that_training_did_not_see(run, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
     sample(str(run), output, number=2, condition={"jet_pt": 9000.0})
     told = capsys.readouterr().out.splitlines()
-    assert re.match(r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", told[0])
+    assert re.match(
+        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", told[0]
+    )
     sample(str(run), output, number=2, condition={"jet_pt": 1000.0})
     assert len(capsys.readouterr().out.splitlines()) == 1
 

@@ -63,7 +63,7 @@ def test_without_a_display_a_picture_is_written(
     assert view("real.h5", "fake.h5", event=1) is None
     assert drawn == [{"real": [2, 4, 6], "fake": [2, 4, 6]}]
     assert (folder / "real-1.png").read_bytes().startswith(b"\x89PNG")
-    assert capsys.readouterr().out == "written: real-1.png\n"
+    assert capsys.readouterr().out == "no display: a picture instead\nwritten: ./real-1.png\n"
 
 
 def test_the_ending_of_the_output_decides(folder: Path, drawn: list[dict[str, Any]]) -> None:
