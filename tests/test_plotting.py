@@ -208,11 +208,33 @@ def test_learning_curves_read_a_log_with_gaps(tmp_path: Path) -> None:
     file.write_text("\n".join(["step,critic/loss,generator/loss,seconds", *rows]))
     figure = learning_curves(file, title="run")
     panel = drawn(figure)
-    assert [axes.get_ylabel() for axes in figure.axes] == ["critic", "generator", "value"]
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "loss of critic",
+        "loss of generator",
+        "time [s]",
+    ]
     assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", "linear"]
     np.testing.assert_allclose(panel.lines[0].get_ydata(), -np.arange(10.0))
     np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), [0, 2, 4, 6, 8])
     assert panel.get_xlabel() == "step"
+
+
+def test_scores_have_panels_and_units_of_their_own_and_no_legend_hides_a_line(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "metrics.csv"
+    columns = (
+        "step,critic/w,critic/gp,gradient/critic,lr/critic,validation/score,validation/w1_mass"
+    )
+    file.write_text("\n".join([columns, *(f"{k},1,2,3,4,5,{k}" for k in range(9))]))
+    figure = learning_curves(file, labels={"validation/w1_mass": "$W_1$ of mass [GeV]"})
+    names = ["loss of critic", "gradient norm", "learning rate", "validation: score"]
+    assert [axes.get_ylabel() for axes in figure.axes] == [*names, "$W_1$ of mass [GeV]", ""]
+    figure.canvas.draw()
+    for axes in figure.axes[:5]:
+        legend = axes.get_legend()
+        assert legend is not None
+        assert legend.get_window_extent().y0 >= axes.get_window_extent().y1 - 1
 
 
 def test_the_running_mean_of_a_constant_is_that_constant(tmp_path: Path) -> None:

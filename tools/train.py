@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import torch
 from rich.console import Console
@@ -61,7 +61,7 @@ def train(
     keep: int = 2,
     samples: int = 1000,
     progress: bool = True,
-) -> None:
+) -> Path:
     """Train a generative model on clouds, or go on where the run was stopped.
 
     A run is a folder of plain files: configuration, log, checkpoints, samples, figures. The same
@@ -101,35 +101,70 @@ def train(
         keep: Numbered checkpoints that stay, besides the last and the best.
         samples: Events to generate once trained, into the run's folder; 0 for none.
         progress: Draw a progress bar.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        ArgumentError: an option cannot be used, or is not what the run was started with.
+        DataError: the clouds cannot be trained on.
+        FileError: a file cannot be read, or the folder is not a run or cannot be written.
+        TrainingError: a loss or a gradient is not finite.
     """
     folder = Path(output or f"runs/{recipe}")
-    known(recipe)
-    files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
     chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
-    clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
-    model, arguments = build(recipe, dict(recipe_arguments or {}), clouds.schema, seed)
-    check_schema(model, clouds.schema, files)
-    console = Console(soft_wrap=True)
+    parts = _assemble(recipe, recipe_arguments, data, chosen, seed)
+    validation = Validation(spread(parts.held_out, validate_events))
+    console, number = Console(soft_wrap=True), len(parts.clouds)
     if training.first_process():
-        console.print(f"{recipe}: {len(clouds)} events, {steps} steps of {batch_size}, in {folder}")
+        console.print(f"{recipe}: {number} events, {steps} steps of {batch_size}, in {folder}")
     training.train(
-        model,
-        clouds.batches(batch_size, seed),
+        parts.model,
+        parts.clouds.batches(batch_size, seed),
         folder=folder,
         steps=steps,
         seed=seed,
         optimiser=Optimiser(lr, betas, weight_decay, schedule, warmup, clip),
-        phases=_adversarial(model) if phases is None else phases,
+        phases=_adversarial(parts.model) if phases is None else phases,
         ema=ema,
         machine=Machine(accelerator, devices, nodes, strategy, precision),
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
-        validate=Validation(spread(held_out, validate_events)),
+        validate=validation,
         recipe=recipe,
-        arguments=arguments,
-        config={"data": files, "events": len(clouds), **chosen, "batch_size": batch_size},
+        arguments=parts.arguments,
+        config={"data": parts.files, "events": number, **chosen, "batch_size": batch_size},
     )
     if training.first_process():
-        _finish(folder, model, samples, seed, console)
+        _draw_curves(folder, validation.labels(parts.model.schema))
+        _tell(folder, console)
+        if samples and not is_plain_autoencoder(parts.model):
+            sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
+    return folder
+
+
+class _Parts(NamedTuple):
+    """What a training needs, checked: data that are there, and a model that is made for them."""
+
+    files: list[str]
+    clouds: CloudDataset
+    held_out: CloudDataset
+    model: GenerativeModel
+    arguments: dict[str, Any]
+
+
+def _assemble(
+    recipe: str,
+    arguments: dict[str, Any] | None,
+    data: list[str] | None,
+    chosen: dict[str, Any],
+    seed: int,
+) -> _Parts:
+    known(recipe)
+    files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
+    clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
+    model, resolved = build(recipe, dict(arguments or {}), clouds.schema, seed)
+    check_schema(model, clouds.schema, files)
+    return _Parts(files, clouds, held_out, model, resolved)
 
 
 def spread(clouds: CloudDataset, number: int) -> Batch:
@@ -228,6 +263,13 @@ class Validation:
             relative.append(distance / max(values.std().item(), 1e-12))
         return {"score": sum(relative) / len(relative), **scores}
 
+    def labels(self, schema: Schema) -> dict[str, str]:
+        """What the columns of the log mean, with units, for plots."""
+        labels = {"validation/score": "score: mean $W_1$ [$\\sigma$]"}
+        for quantity in observables(self.real, schema):
+            labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {quantity.label}"
+        return labels
+
     def _made(self, model: GenerativeModel) -> Batch:
         device = next(model.parameters()).device
         generator = torch.Generator().manual_seed(0)
@@ -248,19 +290,18 @@ def is_plain_autoencoder(model: GenerativeModel) -> TypeGuard[Autoencoder]:
     return isinstance(model, Autoencoder) and isinstance(model.latent, Deterministic)
 
 
-def _finish(
-    folder: Path, model: GenerativeModel, samples: int, seed: int, console: Console
-) -> None:
-    """Figures and samples of a run."""
-    run = RunFolder(folder)
-    curves = plotting.learning_curves(folder / "metrics.csv", title=folder.name)
+def _draw_curves(folder: Path, labels: dict[str, str]) -> None:
+    curves = plotting.learning_curves(folder / "metrics.csv", title=folder.name, labels=labels)
     plotting.save(curves, folder / "figures" / "learning-curves.png")
+
+
+def _tell(folder: Path, console: Console) -> None:
+    """The checkpoint that samples are drawn from."""
+    run = RunFolder(folder)
     chosen = run.best if run.best.exists() else run.last
     state = training.checkpoint.read(chosen)
     score = "" if state.best is None else f", validation score {state.best:.4g}"
     console.print(f"trained: {chosen} (step {state.step}{score})")
-    if samples and not is_plain_autoencoder(model):
-        sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
 
 
 def _told(value: Any) -> str:

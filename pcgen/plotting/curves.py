@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,31 @@ from pcgen.plotting.figures import COLOURS, new, tidy
 Floats = NDArray[np.float64]
 
 
-def learning_curves(path: str | Path, *, step: str = "step", title: str = "") -> Figure:
+_KNOWN = {"seconds": "time [s]", "gradient": "gradient norm", "lr": "learning rate"}
+"""What the log of a run has besides losses and scores, by column or group."""
+_ALONE = "validation"
+"""The group whose columns have units of their own."""
+
+
+def learning_curves(
+    path: str | Path,
+    *,
+    step: str = "step",
+    title: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
     """Every column of a CSV log over the training step.
 
-    Columns named ``group/term`` share the panel of their group; faint lines are the logged values,
-    full ones their running mean over a fiftieth of the log. Losses that are positive throughout and
-    span decades have a logarithmic axis.
+    Columns named ``group/term`` share the panel of their group, but for scores on the validation
+    split, which have one each; faint lines are the logged values, full ones their running mean over
+    a fiftieth of the log. Losses that are positive throughout and span decades have a logarithmic
+    axis.
 
     Args:
         path: File with a header and one row per logged step; empty fields are left out.
         step: Name of the column that counts the steps.
         title: Title of the picture.
+        labels: Name and unit of columns, by their full name.
 
     Raises:
         FileError: the file is missing, or is not such a log.
@@ -37,7 +51,8 @@ def learning_curves(path: str | Path, *, step: str = "step", title: str = "") ->
     steps = table.pop(step)
     groups: dict[str, list[str]] = {}
     for name in table:
-        groups.setdefault(name.rpartition("/")[0], []).append(name)
+        group = name.rpartition("/")[0]
+        groups.setdefault(name if group in ("", _ALONE) else group, []).append(name)
     columns = min(len(groups), 3)
     rows = math.ceil(len(groups) / columns)
     figure = new(4.4 * columns, 3.0 * rows)
@@ -47,10 +62,16 @@ def learning_curves(path: str | Path, *, step: str = "step", title: str = "") ->
     for panel, (group, names) in zip(panels, groups.items(), strict=False):
         _panel(panel, steps, {name.rpartition("/")[2]: table[name] for name in names})
         panel.set_xlabel(step)
-        panel.set_ylabel(group or "value")
+        panel.set_ylabel((labels or {}).get(group) or _label(group, names))
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _label(group: str, names: Sequence[str]) -> str:
+    """What a panel shows: ``critic/loss`` is a loss of the critic, ``validation/x`` is x."""
+    alone = names == [group]
+    return _KNOWN.get(group) or (group.replace("/", ": ") if alone else f"loss of {group}")
 
 
 def _panel(panel: Axes, steps: Floats, curves: Mapping[str, Floats]) -> None:
@@ -61,7 +82,10 @@ def _panel(panel: Axes, steps: Floats, curves: Mapping[str, Floats]) -> None:
         panel.plot(x, _smooth(y), color=colour, label=name)
     if _spans_decades(np.concatenate(list(curves.values()))):
         panel.set_yscale("log")
-    panel.legend(frameon=False, fontsize=8)
+    # Above the panel, where no line is.
+    panel.legend(
+        frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0
+    )
     tidy(panel)
 
 

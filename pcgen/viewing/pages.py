@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch_geometric.data import Batch
 
 from pcgen.io import atomic
 from pcgen.schema import Schema
-from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, plain, scene_of
+from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
 
 _HEIGHT = 640
 _LONG = 270
@@ -90,6 +92,36 @@ def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number
     return Page(figure.to_html(include_plotlyjs=True, full_html=True))
 
 
+def hypertext(label: str) -> str:
+    """A label with simple formulae as browsers write it.
+
+    >>> hypertext(r"$\\eta^\\mathrm{rel}$ [rad]")
+    'η<sup>rel</sup> [rad]'
+    >>> hypertext(r"$\\log_{10}$($p_T$/GeV)")
+    'log<sub>10</sub>(p<sub>T</sub>/GeV)'
+    """
+    parts = label.split("$")
+    parts[1::2] = map(_formula, parts[1::2])
+    return "".join(parts)
+
+
+def _formula(text: str) -> str:
+    text = re.sub(r"\\(?:mathrm|text)\{([^{}]*)\}", r"{\1}", text)
+    text = re.sub(r"\\([A-Za-z]+) ?", lambda match: _letter(match[1]), text)
+    for mark, tag in (("^", "sup"), ("_", "sub")):
+        text = re.sub(rf"\{mark}(?:\{{([^{{}}]*)\}}|(.))", rf"<{tag}>\1\2</{tag}>", text)
+    return text.replace("{", "").replace("}", "")
+
+
+def _letter(name: str) -> str:
+    """A Greek letter by its name; other names stay as they are (log)."""
+    case = "SMALL" if name.islower() else "CAPITAL"
+    try:
+        return unicodedata.lookup(f"GREEK {case} LETTER {name.upper()}")
+    except KeyError:
+        return name
+
+
 def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
     from plotly import graph_objects
 
@@ -147,7 +179,7 @@ def _scene(frame: Frame) -> dict[str, Any]:
     }
     for k, axis in enumerate(frame.axes):
         scene[f"{'xyz'[k]}axis"] = {
-            "title": {"text": "" if axis.name == "nothing" else plain(axis)},
+            "title": {"text": "" if axis.name == "nothing" else hypertext(axis.label)},
             "range": [float(frame.low[k]), float(frame.high[k])],
             "tickvals": [place for place, _ in frame.ticks[k]],
             "ticktext": [text for _, text in frame.ticks[k]],
@@ -159,7 +191,7 @@ def _scene(frame: Frame) -> dict[str, Any]:
 
 def _colours(frame: Frame) -> dict[str, Any]:
     low, high = frame.scale.vmin or 0.0, frame.scale.vmax or 1.0
-    bar: dict[str, Any] = {"title": {"text": plain(frame.shade)}, "len": 0.7}
+    bar: dict[str, Any] = {"title": {"text": hypertext(frame.shade.label)}, "len": 0.7}
     if frame.weight:
         low, high = float(np.log10(low)), float(np.log10(high))
         # 1 and 3 of each decade; 3 is where half a decade ends.

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
@@ -31,6 +32,8 @@ _WIDTH, _HEIGHT = 1000, 800
 _FINER = 2
 """Pictures are rendered so many times finer and averaged, which smooths the edges."""
 _PATIENCE = 180.0
+_PANEL, _TITLE = 5.6, 13
+"""Width of a panel in inches, and size of the names of its axes in points."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -51,8 +54,8 @@ def picture(
     """
     frame = frame_of(samples, schema, [event])
     scenes = [scene_of(name, batch, schema, frame, event) for name, batch in samples.items()]
-    figure, panels, bar = _layout(len(scenes))
     camera = Camera.towards(frame, _WIDTH, _HEIGHT)
+    figure, panels, bar = _layout(len(scenes), _overhang(frame, camera))
     pixels = render(scenes, frame, camera) if open3d else None
     for number, scene in enumerate(scenes):
         if pixels is None:
@@ -65,21 +68,32 @@ def picture(
     return figure
 
 
-def _layout(number: int) -> tuple[Figure, list[SubplotSpec], Axes]:
+def _overhang(frame: Frame, camera: Camera) -> float:
+    """Inches by which the names of axes reach beyond the left side of a panel."""
+    reach = [0.0]
+    for label in labels(frame):
+        if label.title and label.side == "right" and not label.upright:
+            place = float(camera.project(label.point[None])[0, 0]) / camera.width * _PANEL
+            length = float(TextPath((0, 0), label.text, size=_TITLE).get_extents().width) / 72
+            reach.append(length - place + 0.15)
+    return max(reach)
+
+
+def _layout(number: int, overhang: float) -> tuple[Figure, list[SubplotSpec], Axes]:
     """A figure with places for ``number`` panels, at most three in a row, and for a colour bar."""
     columns = number if number <= 3 else math.ceil(math.sqrt(number))
     rows, side = math.ceil(number / columns), 1.4
-    width, height = 5.6 * columns + side, 5.1 * rows + 0.3
+    width, height = (_PANEL + overhang) * columns + side, 5.1 * rows + 0.3
     figure = Figure(figsize=(width, height), facecolor="white")
     right = 1 - side / width
     panels = figure.add_gridspec(
         rows,
         columns,
-        left=0.0,
+        left=overhang / width,
         right=right,
         bottom=0.27 / height,
         top=1 - 0.54 / height,
-        wspace=0.02,
+        wspace=0.02 + overhang / _PANEL,
         hspace=0.12,
     )
     bar = figure.add_axes((right + 0.25 / width, 0.5 - 1.9 / height, 0.2 / width, 3.5 / height))
@@ -149,7 +163,7 @@ def _show(
     written = labels(frame)
     places = camera.project(np.stack([label.point for label in written]))
     for (right, down), label in zip(places, written, strict=True):
-        style: dict[str, Any] = {"fontsize": 13} if label.title else {"color": "0.25"}
+        style: dict[str, Any] = {"fontsize": _TITLE} if label.title else {"color": "0.25"}
         turn = 90 if label.upright else 0
         axes.text(right, down, label.text, ha=label.side, va="center", rotation=turn, **style)
 

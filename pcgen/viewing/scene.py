@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,11 +153,6 @@ def scene_of(name: str, batch: Batch, schema: Schema, frame: Frame, event: int) 
         radii=np.maximum(frame.largest * np.maximum(np.sqrt(share), _SMALLEST[1]), _SMALLEST[0]),
         colours=np.asarray(colours)[:, :3],
     )
-
-
-def plain(quantity: Quantity) -> str:
-    """Name and unit without formulae, for what cannot draw them."""
-    return dataclasses.replace(quantity, symbol="").label
 
 
 def _select(name: str, batch: Batch, schema: Schema, events: Sequence[int]) -> Batch:

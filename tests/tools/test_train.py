@@ -59,7 +59,7 @@ def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "tiny", tiny)
-        train("tiny", {"latent_dim": 3}, output=str(folder), **FAST)
+        assert train("tiny", {"latent_dim": 3}, output=str(folder), **FAST) == folder
     return folder
 
 
