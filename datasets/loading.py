@@ -238,7 +238,7 @@ def _class_numbers(schema: Schema, classes: Sequence[str]) -> Tensor:
 
 
 def _labels(file: CloudSource) -> Tensor:
-    parts = [block.get("label") for block in file.blocks()]
-    if any(part is None for part in parts):
+    labels = file.labels()
+    if labels is None:
         raise DataError(f"{file.path}: got clouds without label, expected one to choose classes by")
-    return torch.cat([torch.zeros(0, dtype=torch.long), *parts])
+    return labels

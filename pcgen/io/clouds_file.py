@@ -79,6 +79,13 @@ class CloudFile(CloudSource):
         """Number of points of each cloud [B], int64; nothing is read."""
         return torch.from_numpy(np.diff(self._ptr))
 
+    def labels(self) -> Tensor | None:
+        """Class of each cloud [B], None where they have none; the points are not read."""
+        if "label" not in self._names:
+            return None
+        with reading(self.path):
+            return torch.from_numpy(self._file["label"][:]).long()
+
     def close(self) -> None:
         self._file.close()
 

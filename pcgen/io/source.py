@@ -115,6 +115,13 @@ class CloudSource(Source[Batch]):
     def sizes(self) -> Tensor:
         """Number of points of each cloud [B], without reading the points."""
 
+    def labels(self) -> Tensor | None:
+        """Class of each cloud [B], None where they have none."""
+        parts = [block.get("label") for block in self.blocks()]
+        if any(part is None for part in parts):
+            return None
+        return torch.cat([torch.zeros(0, dtype=torch.long), *parts])
+
     def _check(self, block: Batch, first: int) -> Batch:
         return check_clouds(block, self.schema, first=first, where=self.path)
 

@@ -190,6 +190,11 @@ class Autoencoder(GenerativeModel):
         """See :attr:`GenerativeModel.condition_range`."""
         return self.cardinality.condition_range
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See :attr:`GenerativeModel.classes`."""
+        return self.cardinality.classes
+
     @torch.no_grad()
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""

@@ -84,6 +84,11 @@ class GenerativeModel(nn.Module, ABC):
         """Smallest and largest value of each condition in the training split [C], if known."""
         return None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes that the training split had, all of the schema where that is not known."""
+        return self.schema.labels
+
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """Who learns, on which loss, how often; run in this order."""

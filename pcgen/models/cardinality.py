@@ -139,6 +139,13 @@ class Cardinality(nn.Module):
         low, high = self.y[: int(self.stored)].aminmax(dim=0)
         return low, high
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of the stored clouds."""
+        if not self.schema.labels:
+            return ()
+        return tuple(self.schema.labels[int(k)] for k in self.label[: int(self.stored)].unique())
+
     def draw(self, asked: Request, generator: torch.Generator | None = None) -> Drawn:
         """Draw what is not given, given what is.
 
@@ -205,10 +212,10 @@ class Cardinality(nn.Module):
         unknown = label[~torch.isin(label, seen)]
         if len(unknown):
             names, kind = self.schema.labels, int(unknown[0])
-            known = ", ".join(names[int(k)] for k in seen)
             name = repr(names[kind]) if 0 <= kind < len(names) else str(kind)
             raise ArgumentError(
-                f"label: got {name}, expected a class of the training split: {known}"
+                f"label: got {name}, expected a class of the training split: "
+                f"{', '.join(self.classes)}"
             )
 
     def _pick(self, asked: Request, generator: torch.Generator | None) -> Tensor:

@@ -108,6 +108,11 @@ class LatentModel(GenerativeModel):
         """See :attr:`GenerativeModel.condition_range`."""
         return self.autoencoder.condition_range
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See :attr:`GenerativeModel.classes`."""
+        return self.autoencoder.classes
+
     @torch.no_grad()
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the prior."""

@@ -61,6 +61,8 @@ def learning_curves(
         panel.set_visible(False)
     for panel, (group, names) in zip(panels, groups.items(), strict=False):
         _panel(panel, steps, {name.rpartition("/")[2]: table[name] for name in names})
+        if names != [group]:
+            _legend(panel)
         panel.set_xlabel(step)
         panel.set_ylabel((labels or {}).get(group) or _label(group, names))
     if title:
@@ -82,11 +84,14 @@ def _panel(panel: Axes, steps: Floats, curves: Mapping[str, Floats]) -> None:
         panel.plot(x, _smooth(y), color=colour, label=name)
     if _spans_decades(np.concatenate(list(curves.values()))):
         panel.set_yscale("log")
-    # Above the panel, where no line is.
+    tidy(panel)
+
+
+def _legend(panel: Axes) -> None:
+    """Above the panel, where no line is."""
     panel.legend(
         frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0
     )
-    tidy(panel)
 
 
 def _read(path: Path, step: str) -> dict[str, Floats]:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import torch
 
 from pcgen import clouds as pc
 from pcgen.io import JETS, write_clouds
 from pcgen.tools import cli
+from pcgen.tools.convert import convert
 
 
 def test_a_file_of_clouds_tells_sizes_units_and_classes(tmp_path, capsys):
@@ -21,7 +25,43 @@ def test_a_file_of_clouds_tells_sizes_units_and_classes(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "0 to 3, mean 1.3" in text
     assert "phi_rel [rad, period 6.283]" in text
-    assert "g, q, t, w, z" in text
+    assert "g: 1, q: 1, t: 1" in text
+    assert "w" not in re.findall(r"classes.*", text)[0].split(":")
+
+
+def test_lattice_clouds_and_images_tell_their_grid(tmp_path, capsys):
+    text = "x:0.0:2.0:2:mm,y:0.0:3.0:3"
+    np.save(tmp_path / "a.npy", np.ones((4, 2, 3)))
+    for name in ("a.h5", "a.npz", "e_%d.png"):
+        convert(str(tmp_path / "a.npy"), str(tmp_path / name), grid=text)
+        assert cli.main(["info", str(tmp_path / name)]) == 0
+        assert text in capsys.readouterr().out, name
+    assert cli.main(["info", str(tmp_path / "a.npy")]) == 0
+    told = capsys.readouterr().out
+    assert "2 x 3" in told
+    assert "not known" in told
+
+
+def test_a_run_tells_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
+    words = "train jets-vae --latent-dim 2 --hidden 8 --layers 1 --classes [g,t] --max-points 5"
+    words += " --steps 2 --batch-size 8 --validate-events 20 --samples 0 --output"
+    run = str(tmp_path / "run")
+    assert cli.main([*words.split(), run]) == 0
+    capsys.readouterr()
+    assert cli.main(["info", run]) == 0
+    text = capsys.readouterr().out
+    for row in (r"steps +│ 2 of 2", r"best validation score +│ \d", r"data +│ .*jets\.h5",
+                r"classes in training +│ g, t ", r"jet_pt in training +│ 8\d\d.* to 1\d+ GeV",
+                r"latent_dim +│ 2 "):  # fmt: skip
+        assert re.search(row, text), row
+
+
+def test_a_folder_that_is_no_run(tmp_path, capsys):
+    assert cli.main(["info", str(tmp_path)]) == 1
+    assert "no run here" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text("{}")
+    assert cli.main(["info", str(tmp_path)]) == 1
+    assert "without a checkpoint yet" in capsys.readouterr().err
 
 
 def test_what_is_not_there_is_one_line(tmp_path, capsys):
