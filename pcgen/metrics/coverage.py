@@ -28,7 +28,7 @@ def coverage(between: Tensor) -> float:
 def minimum_matching_distance(between: Tensor) -> float:
     """Mean over the real clouds of the distance to the nearest generated cloud.
 
-    Blind to dropped modes, and it falls as the sets grow: compare equal sizes only.
+    Blind to bad clouds beside good ones, and it falls as the sets grow: compare equal sizes only.
     """
     _check(between)
     return between.min(1).values.mean().item()

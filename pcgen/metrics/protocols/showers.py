@@ -38,8 +38,8 @@ def calochallenge(
     """The CaloChallenge's scores of one of its data sets.
 
     Separation powers are means over the layers. The two classifiers are those of the challenge
-    (two layers of 2048), but their epoch is chosen on validation events and their figures are of
-    events that they have never seen.
+    (three hidden layers of 2048): their epoch is chosen on one part of the events and their figures
+    are of another that they have never seen, which the challenge calls test and val.
 
     Args:
         calorimeter: Where the showers are.

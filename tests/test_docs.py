@@ -1,0 +1,56 @@
+"""The page of the metrics: its snippets run, its names exist, its table is the protocols'."""
+
+from __future__ import annotations
+
+import re
+from operator import attrgetter
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import pcgen
+from pcgen import clouds as pc
+from pcgen.datasets.loading import CloudDataset
+from pcgen.grids import Calorimeter
+from pcgen.io import JETS
+from pcgen.metrics import CALOCHALLENGE, protocols
+from pcgen.tools.evaluate import FIXED, ProtocolName
+
+PAGE = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_snippets_run_one_after_the_other(monkeypatch, capsys):
+    # On a few particles of a few jets: what is tried are the names and the arguments.
+    monkeypatch.setattr(CloudDataset, "load", lambda self: pc.heaviest(self.read(0, 50), 8))
+    namespace = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
+        exec(snippet, namespace)
+    printed = capsys.readouterr().out
+    assert re.search(r"^\| W1 mass \[GeV\] \| .* ± .* \| .*σ, p = .*\|$", printed, re.MULTILINE)
+    assert re.search(r"^AUC \d\.\d+ \(\d\.\d+ to \d\.\d+\), p = ", printed, re.MULTILINE)
+
+
+def test_every_function_named_is_there():
+    names = set(re.findall(r"`(metrics\.[\w.]+)`", PAGE))
+    assert len(names) > 50
+    for name in names:
+        assert callable(attrgetter(name)(pcgen)) or name == "metrics.CALOCHALLENGE", name
+
+
+@pytest.mark.parametrize("name", get_args(ProtocolName))
+def test_every_protocol_has_its_row_with_its_needs(name):
+    cell = Calorimeter.cylindrical([(0, 2, 4)], [1])
+    made = {
+        **FIXED,
+        "pcgen": lambda: protocols.pcgen(JETS),
+        "calochallenge": lambda: protocols.calochallenge(cell, CALOCHALLENGE["2"]),
+    }
+    protocol = made[name]()
+    (row,) = re.findall(rf"^\| `{re.escape(name)}` \|.*$", PAGE, re.MULTILINE)
+    *_, scores, _, needs, _ = (cell.strip() for cell in row.split("|"))
+    assert needs == f"{2 * protocol.need:,} + {protocol.need:,}"
+    for part in protocol.parts:
+        size = f"{part.events:,} " if part.events else ""
+        assert f"{size}× {part.batches}" in scores
+    assert protocol.source in row
