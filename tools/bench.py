@@ -19,7 +19,7 @@ NOTES = "<!-- Notes: what is below this line is kept when the tables are made ag
 def bench(
     output: str = "benchmarks.md",
     *,
-    which: Literal["all", "chamfer", "transport", "neighbours"] = "all",
+    which: Literal["all", "chamfer", "transport", "neighbours", "lattice"] = "all",
     quick: bool = False,
     repeats: int = 3,
     budget: float = 600.0,

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError, FileError
+from pcgen.ops.lattice import active_sites
+from pcgen.ops.rulebooks import submanifold
 from pcgen.tools import bench
-from pcgen.tools.benchmarks import chamfer, machine, markdown, measure, scores, transport
+from pcgen.tools.benchmarks import chamfer, lattice, machine, markdown, measure, scores, transport
 from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run, compare
 
 
@@ -203,3 +205,36 @@ def test_numbers_are_short():
         "99.9",
         "12346",
     ]
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_active_sites_shows_where_dense_layers_win(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="lattice", quick=True, repeats=1, budget=60)
+    lines = path.read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| 16 x 16, jets | ")]
+    assert len(rows) >= 5
+    assert all(len(row.split("|")) >= 8 for row in rows)
+    assert any("took no part: not installed" in line for line in lines) or "spconv" in str(lines)
+
+
+def test_active_sites_are_as_many_as_asked_and_jets_cluster():
+    problems = [lattice.draw((32, 32), jets, "cpu") for jets in (False, True)]
+    close = []
+    for problem in problems:
+        cell, ptr = problem.sites[0.03]
+        assert ptr.diff().tolist() == [round(0.03 * 32 * 32)] * lattice.EVENTS
+        close.append(len(submanifold(active_sites(cell, ptr, (32, 32)), 3).source))
+    assert close[1] > 3 * close[0]
+
+
+def test_crossover_is_where_the_times_are_equal():
+    def table(power):
+        row = {name: measure.Result(total=2.0) for name in lattice.DENSE}
+        times = {o: 20.0 * o**power for o in lattice.OCCUPANCIES}
+        row |= {lattice.named("pcgen", o): measure.Result(total=t) for o, t in times.items()}
+        return {"case": row}
+
+    assert lattice.crossover(table(1), "case") == pytest.approx(0.1)
+    assert lattice.crossover(table(3), "case") is None
+    assert lattice.crossover(table(0), "case") == 0.005
