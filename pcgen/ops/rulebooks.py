@@ -147,40 +147,30 @@ def _submanifold(sites: Sites, kernel: tuple[int, ...]) -> Rulebook:
     strides = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
     steps = product(*(range(-r, r + 1) for r in reach))
     shifts = [sum(map(mul, step, strides)) for step in steps]
-    centre, number = len(shifts) // 2, len(sites)
-    found = _find(sites.keys(reach), shifts[centre + 1 :])
-    counts = (found >= 0).sum(1).tolist()
-    mirrored, later = (_hits(table) for table in (found.flip(0), found))
-    return Rulebook(
-        torch.cat((mirrored[0], later[1])),
-        torch.cat((mirrored[1], later[0])),
-        (*counts[::-1], 0, *counts),
-        number,
-        number,
-        centre,
-    )
+    centre, number, key = len(shifts) // 2, len(sites), sites.keys(reach)
+    search = _search_compiled if key.device.type == "cpu" else search_mirrored
+    source, target, counts = search(key, key.new_tensor(shifts[centre + 1 :]))
+    return Rulebook(source, target, (*counts[::-1], 0, *counts), number, number, centre)
 
 
-def _find(key: Tensor, shifts: Sequence[int]) -> Tensor:
-    """Rows of the keys shifted by each number among the ascending keys; -1 where not [H, N]."""
-    shift = key.new_tensor(shifts)
-    if key.device.type == "cpu":
-        from pcgen.ops.rulebooks_compiled import find
+def search_mirrored(key: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Rules of the taps behind the centre, and of those before it, which mirror them.
 
-        found = torch.empty(len(shifts), len(key), dtype=torch.long)
-        arrays = key.numpy(), shift.numpy()
-        work = np.full(len(key), len(shifts))
-        threads.run(lambda first, last: find(*arrays, first, last, found.numpy()), work)
-        return found
-    return search(key, shift)
+    Args:
+        key: Ascending keys of the sites [N].
+        shift: What each tap behind the centre adds to a key [H].
 
-
-def search(key: Tensor, shift: Tensor) -> Tensor:
-    """What the compiled loop finds, by torch on any device [H, N]."""
+    Returns:
+        Sources and targets [2 R] of the rules of all taps, and the number of each tap behind the
+        centre.
+    """
     wanted = key + shift[:, None]
     at = torch.searchsorted(key, wanted)
     hit = torch.cat((key, key[-1:])).take(at) == wanted
-    return torch.where(hit, at, -1)
+    found = torch.where(hit, at, -1)
+    behind, before = (_hits(table) for table in (found, found.flip(0)))
+    source, target = torch.cat((before[0], behind[1])), torch.cat((before[1], behind[0]))
+    return source, target, hit.sum(1).tolist()
 
 
 def _hits(found: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,6 +178,19 @@ def _hits(found: Tensor) -> tuple[Tensor, Tensor]:
     flat = found.reshape(-1)
     place = (flat >= 0).nonzero()[:, 0]
     return place % max(found.shape[1], 1), flat.index_select(0, place)
+
+
+def _search_compiled(key: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    from pcgen.ops.rulebooks_compiled import collect, find
+
+    found = np.empty((len(shift), len(key)), dtype=np.int64)
+    keys, shifts = key.numpy(), shift.numpy()
+    work = np.full(len(key), len(shift))
+    threads.run(lambda first, last: find(keys, shifts, first, last, found), work)
+    counts = np.count_nonzero(found >= 0, axis=1)
+    source, target = (np.empty(2 * int(counts.sum()), dtype=np.int64) for _ in range(2))
+    collect(found, source, target)
+    return torch.from_numpy(source), torch.from_numpy(target), counts.tolist()
 
 
 Reach = Callable[[int, Tensor], tuple[Tensor, Tensor]]

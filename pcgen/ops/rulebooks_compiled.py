@@ -1,4 +1,4 @@
-"""The compiled loop behind :mod:`pcgen.ops.rulebooks`."""
+"""The compiled loops behind :mod:`pcgen.ops.rulebooks` and :mod:`pcgen.ops.rules`."""
 
 from __future__ import annotations
 
@@ -34,3 +34,45 @@ def find(key: Array, shift: Array, first: int, last: int, found: Array) -> None:
             while at < len(key) and key[at] < wanted:
                 at += 1
             found[h, i] = at if at < len(key) and key[at] == wanted else -1
+
+
+@_compiled
+def collect(found: Array, source: Array, target: Array) -> None:
+    """The R rules of a table of :func:`find` [H, N] and, before them, their mirror images [2 R]."""
+    middle = len(source) // 2
+    early, late = 0, middle
+    for h in range(len(found)):
+        for i in range(found.shape[1]):
+            if found[h, i] >= 0:
+                source[late], target[late] = found[h, i], i
+                late += 1
+    for h in range(len(found) - 1, -1, -1):
+        for i in range(found.shape[1]):
+            if found[h, i] >= 0:
+                source[early], target[early] = i, found[h, i]
+                early += 1
+
+
+@_compiled
+def lay_out(
+    source: Array, target: Array, counts: Array, begins: Array, first: int,
+    rows: Array, others: Array, spare: Array, order: Array, ptr: Array,
+) -> None:  # fmt: skip
+    """What :func:`pcgen.ops.rules.lay_out` returns, into the last five arrays."""
+    ptr[:] = 0
+    for rule in range(len(target)):
+        ptr[target[rule] - first + 1] += 1
+    for site in range(1, len(ptr)):
+        ptr[site] += ptr[site - 1]
+    following = ptr[:-1].copy()
+    rule = unused = 0
+    for tap in range(len(counts)):
+        for row in range(begins[tap], begins[tap] + counts[tap]):
+            rows[row], others[row] = source[rule], target[rule]
+            site = target[rule] - first
+            order[following[site]] = row
+            following[site] += 1
+            rule += 1
+        for row in range(begins[tap] + counts[tap], begins[tap + 1]):
+            rows[row], others[row], spare[unused] = 0, first, row
+            unused += 1

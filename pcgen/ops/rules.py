@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -91,8 +92,7 @@ class Rulebook:
         """All rules, in as many blocks as the caches of a CPU ask for; in one on other devices."""
         number = len(self.source) // RULES + 1 if self.source.device.type == "cpu" else 1
         if number == 1:
-            rules = (self.source, self.target, list(self.counts), self.ptr)
-            return [_block(0, self.outputs, *rules)]
+            return [_block(0, self.outputs, self.source, self.target, list(self.counts))]
         size, taps = -(-self.outputs // number), len(self.counts)
         place = self.target // size * taps + _taps(self.counts, self.source)
         counts = torch.bincount(place, minlength=number * taps).view(number, taps).tolist()
@@ -102,28 +102,53 @@ class Rulebook:
         for each in range(number):
             first, last = (min(e * size, self.outputs) for e in (each, each + 1))
             end = begin + sum(counts[each])
-            ptr = self.ptr[first : last + 1] - begin
-            rules = (source[begin:end], target[begin:end], counts[each], ptr)
-            blocks.append(_block(first, last, *rules))
+            blocks.append(_block(first, last, source[begin:end], target[begin:end], counts[each]))
             begin = end
         return blocks
 
 
-def _block(
-    first: int, last: int, source: Tensor, target: Tensor, counts: list[int], ptr: Tensor
-) -> Block:
+def _block(first: int, last: int, source: Tensor, target: Tensor, counts: list[int]) -> Block:
     """A block of these rules, its taps filled up to the longest where that costs little."""
-    taps, width = len(counts), max(counts)
-    order, row = target.argsort(stable=True), torch.arange(taps * width, device=source.device)
-    if taps * width - len(source) > SPARE * taps:
-        return Block(first, last, source, target, counts, False, row[:0], order, ptr)
-    begins = list(accumulate(counts, initial=0))
-    shift = source.new_tensor([tap * width - begins[tap] for tap in range(taps)])
-    place = row[: len(source)] + shift[_taps(counts, source)]
-    rows = torch.zeros_like(row).index_copy(0, place, source)
-    others = torch.full_like(row, first).index_copy(0, place, target)
-    spare = torch.ones_like(row, dtype=torch.bool).index_fill(0, place, False).nonzero()[:, 0]
-    return Block(first, last, rows, others, [width] * taps, True, spare, place[order], ptr)
+    even = len(counts) * max(counts) - len(source) <= SPARE * len(counts)
+    rows = [max(counts)] * len(counts) if even else counts
+    begins = list(accumulate(rows, initial=0))
+    lay = _lay_out_compiled if source.device.type == "cpu" else lay_out
+    placed = lay(source, target, counts, begins, first, last)
+    return Block(first, last, *placed[:2], rows, even, *placed[2:])
+
+
+Layout = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""``source``, ``target``, ``spare``, ``order`` and ``ptr`` of a block."""
+
+
+def lay_out(
+    source: Tensor, target: Tensor, counts: list[int], begins: list[int], first: int, last: int
+) -> Layout:
+    """Put the rules of tap k into rows from ``begins[k]`` on."""
+    rules, total = len(source), begins[-1]
+    starts = accumulate(counts, initial=0)
+    shift = source.new_tensor([b - s for b, s in zip(begins, starts, strict=True)])
+    place = torch.arange(rules, device=source.device) + shift[_taps(counts, source)]
+    rows = source.new_zeros(total).index_copy(0, place, source)
+    others = source.new_full((total,), first).index_copy(0, place, target)
+    empty = torch.ones_like(rows, dtype=torch.bool).index_fill(0, place, False)
+    number = torch.bincount(target - first, minlength=last - first)
+    ptr = torch.nn.functional.pad(number.cumsum(0), (1, 0))
+    return rows, others, empty.nonzero()[:, 0], place[target.argsort(stable=True)], ptr
+
+
+def _lay_out_compiled(
+    source: Tensor, target: Tensor, counts: list[int], begins: list[int], first: int, last: int
+) -> Layout:
+    from pcgen.ops.rulebooks_compiled import lay_out
+
+    rules, total = len(source), begins[-1]
+    lengths = (total, total, total - rules, rules, last - first + 1)
+    arrays = [np.empty(length, dtype=np.int64) for length in lengths]
+    given = (source.numpy(), target.numpy(), np.array(counts), np.array(begins))
+    lay_out(*given, first, *arrays)
+    rows, others, spare, order, ptr = map(torch.from_numpy, arrays)
+    return rows, others, spare, order, ptr
 
 
 def _taps(counts: Sequence[int], rules: Tensor) -> Tensor:
