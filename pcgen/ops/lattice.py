@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,7 @@ class Sites:
     def keys(self, gap: Sequence[int]) -> Tensor:
         """Ascending integers that name the sites [N], with a gap behind each axis."""
         check_size(self.events, [s + g for s, g in zip(self.shape, gap, strict=True)])
-        return _keys(self.owner, self.cell, self.shape, gap)
+        return torch.as_tensor(_keys(_host(self.owner), _host(self.cell), self.shape, gap))
 
     def sort(self, value: Tensor) -> Tensor:
         """Rows [N, ...] in the order of the cells given -> in the order of the sites."""
@@ -103,12 +104,12 @@ def active_sites(cell: Tensor, ptr: Tensor, shape: Sequence[int]) -> Sites:
         raise ArgumentError(f"ptr: got {ptr.device}, expected {cell.device} like cell")
     check_pointer(ptr, len(cell))
     check_size(len(ptr) - 1, shape)
-    owner = owners(ptr, len(cell))
+    owner = _owners(ptr, len(cell))
     _check_range(cell, owner, shape)
-    key = _keys(owner, cell, shape, [0] * len(shape))
+    numbers = _keys(_host(owner), _host(cell), shape, [0] * len(shape))
     order = None
-    if not bool((key[1:] > key[:-1]).all()):
-        key, order = key.sort()
+    if not bool((numbers[1:] > numbers[:-1]).all()):
+        key, order = torch.as_tensor(numbers).sort()
         _check_twice(key, order, cell, owner)
         cell = cell[order]  # the owners stay: sorting moves no row to another event
     return Sites(cell, ptr, shape, owner, order)
@@ -131,7 +132,19 @@ def check_size(events: int, shape: Sequence[int]) -> None:
         raise ArgumentError(f"shape: got {events} events of {tuple(shape)}, expected < 2^62 cells")
 
 
-def _keys(owner: Tensor, cell: Tensor, shape: Sequence[int], gap: Sequence[int]) -> Tensor:
+def _host(value: Tensor) -> Any:
+    """As an array of NumPy where it can be one: its operations have the smaller overhead."""
+    return value.numpy() if value.device.type == "cpu" else value
+
+
+def _owners(ptr: Tensor, rows: int) -> Tensor:
+    if ptr.device.type != "cpu":
+        return owners(ptr, rows)
+    return torch.from_numpy(np.repeat(np.arange(len(ptr) - 1), np.diff(ptr.numpy())))
+
+
+def _keys(owner: Any, cell: Any, shape: Sequence[int], gap: Sequence[int]) -> Any:
+    """Of arrays or tensors alike."""
     key = owner
     for axis, (size, space) in enumerate(zip(shape, gap, strict=True)):
         key = key * (size + space) + cell[:, axis]
@@ -139,9 +152,10 @@ def _keys(owner: Tensor, cell: Tensor, shape: Sequence[int], gap: Sequence[int])
 
 
 def _check_range(cell: Tensor, owner: Tensor, shape: tuple[int, ...]) -> None:
-    outside = (cell < 0) | (cell >= torch.tensor(shape, device=cell.device))
-    if bool(outside.any()):
-        row = int(outside.any(1).nonzero()[0])
+    limit = torch.tensor(shape, device=cell.device)
+    rows, ends = _host(cell), _host(limit)
+    if bool(((rows < 0) | (rows >= ends)).any()):
+        row = int(((cell < 0) | (cell >= limit)).any(1).nonzero()[0])
         raise DataError(
             f"cell: row {row} (event {int(owner[row])}) is {tuple(cell[row].tolist())}, "
             f"expected coordinates from 0 and below {shape}"
