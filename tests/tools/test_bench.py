@@ -207,7 +207,6 @@ def test_numbers_are_short():
     ]
 
 
-@pytest.mark.slow
 def test_a_quick_run_of_active_sites_shows_where_dense_layers_win(tmp_path):
     path = tmp_path / "benchmarks.md"
     bench.bench(str(path), which="lattice", quick=True, repeats=1, budget=60)
