@@ -7,12 +7,15 @@ conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clou
 cloud is mapped to does not depend on the batch it comes in.
 
 Clouds on a lattice can also be seen as sparse images: :class:`SparseImage` and the layers on it.
+Dense images of which cells were not observed are :class:`ObservedImage`, with layers of their own.
 """
 
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
+from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
+from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
@@ -24,15 +27,27 @@ from pcgen.nn.sparse_conv import (
 )
 from pcgen.nn.sparse_image import Rowwise, SparseImage
 from pcgen.nn.sparse_pool import GlobalPool, SiteNorm, SparsePool
+from pcgen.nn.sparsity_invariant import (
+    NormalizedConv,
+    PartialConv,
+    SparsityInvariantConv,
+    SparsityInvariantTransposedConv,
+)
 
 __all__ = [
     "DGCNN",
     "LEAKY",
     "MLP",
+    "Cellwise",
     "EPiCEncoder",
     "EPiCLayer",
     "GlobalPool",
     "MLPDecoder",
+    "NormalizedConv",
+    "ObservedImage",
+    "ObservedPool",
+    "ObservedUpsample",
+    "PartialConv",
     "ParticleNet",
     "PointNet",
     "Rowwise",
@@ -43,8 +58,11 @@ __all__ = [
     "SparseInverseConv",
     "SparsePool",
     "SparseTransposedConv",
+    "SparsityInvariantConv",
+    "SparsityInvariantTransposedConv",
     "SubmanifoldConv",
     "TransformNet",
+    "concat_channels",
     "orthogonality",
     "pool",
     "scaled_sum",
