@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pcgen.ops.segments import owners
 
-RULES = 8192
+RULES = 4096
 """Rules of a block on the CPU: what is gathered and multiplied for them stays in its cache."""
 
 SPARE = 256

@@ -39,7 +39,7 @@ def convolve(x: Tensor, weight: Tensor, rules: Rulebook) -> Tensor:
             f"expected [{rules.inputs}, C_in] and [{taps}, C_in, C_out]"
         )
     dtype = torch.promote_types(x.dtype, weight.dtype)
-    return _Convolve.apply(x.to(dtype), weight.to(dtype), rules)
+    return _Convolve.apply(x.to(dtype).contiguous(), weight.to(dtype), rules)
 
 
 class _Convolve(torch.autograd.Function):
@@ -52,7 +52,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), rules, needed = ctx.saved_tensors, ctx.rules, ctx.needs_input_grad
-        (g,) = gradients
+        g = gradients[0].contiguous()  # rows are gathered fast where they are memory in a row
         of_x = _Convolve.apply(g, *_back(weight, rules)) if needed[0] else None
         of_weight = _Correlate.apply(x, g, rules) if needed[1] else None
         return of_x, of_weight, None
