@@ -46,7 +46,7 @@ def _events(path: Path) -> dict[str, str]:
     except FileError as error:
         if path.is_dir():
             reason = str(error).removeprefix(f"{path}: ")
-            raise FileError(f"{path}: no run here; it {reason}") from error
+            raise FileError(f"{path}: no run here, and no events ({reason})") from error
         raise
     with file as source:
         return _clouds(source) if isinstance(source, io.CloudSource) else _images(source)
