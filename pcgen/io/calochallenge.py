@@ -20,7 +20,7 @@ import h5py
 
 from pcgen.errors import FileError
 from pcgen.grids import Calorimeter
-from pcgen.io.hdf5 import open_hdf5, reading
+from pcgen.io.hdf5 import opened, reading
 from pcgen.io.image_source import Images, ImageSource, floats
 
 
@@ -38,8 +38,7 @@ class ShowerFile(ImageSource):
     def __init__(self, path: str | Path, calorimeter: Calorimeter) -> None:
         self.path, self.calorimeter = Path(path), calorimeter
         self.shape, self.schema = (calorimeter.voxels,), calorimeter.schema
-        self._file = open_hdf5(path)
-        try:
+        with opened(path) as self._file:
             self._showers = self._data("showers", calorimeter.voxels)
             self._incident = self._data("incident_energies", 1)
             if len(self._incident) != len(self._showers):
@@ -47,9 +46,6 @@ class ShowerFile(ImageSource):
                     f"{self.path}: incident_energies has {len(self._incident)} rows, "
                     f"expected the {len(self._showers)} of showers"
                 )
-        except BaseException:
-            self._file.close()
-            raise
 
     def __reduce__(self) -> tuple[type[ShowerFile], tuple[Path, Calorimeter]]:
         return ShowerFile, (self.path, self.calorimeter)

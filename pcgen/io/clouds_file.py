@@ -33,7 +33,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import Hdf5Output, header, open_hdf5, read_header, reading
+from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, reading
 from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
@@ -54,12 +54,8 @@ class CloudFile(CloudSource):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(path)
-        try:
+        with opened(path) as self._file:
             self._open()
-        except BaseException:
-            self._file.close()
-            raise
 
     def _open(self) -> None:
         self.schema, self.attrs = read_header(self._file, self.path, FORMAT, VERSION)

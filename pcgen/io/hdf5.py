@@ -43,6 +43,21 @@ def open_hdf5(path: str | Path) -> h5py.File:
 
 
 @contextmanager
+def opened(path: str | Path) -> Iterator[h5py.File]:
+    """An HDF5 file that stays open, unless looking at it inside the ``with`` statement fails.
+
+    Raises:
+        FileError: it is missing, truncated or not HDF5.
+    """
+    file = open_hdf5(path)
+    try:
+        yield file
+    except BaseException:
+        file.close()
+        raise
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Damaged blocks of an HDF5 file come up while reading: name the file.
 

@@ -17,7 +17,7 @@ import torch
 from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import Hdf5Output, header, open_hdf5, read_header, reading
+from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, reading
 from pcgen.io.image_source import Images, ImageSink, ImageSource, fitting, floats
 from pcgen.schema import Schema
 
@@ -34,12 +34,8 @@ class ImageFile(ImageSource):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(path)
-        try:
+        with opened(path) as self._file:
             self._open()
-        except BaseException:
-            self._file.close()
-            raise
 
     def _open(self) -> None:
         name = next((name for name in ("image", "images") if name in self._file), None)

@@ -30,7 +30,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.hdf5 import open_hdf5, reading
+from pcgen.io.hdf5 import opened, reading
 from pcgen.io.source import CloudSource
 from pcgen.schema import Quantity, Schema
 
@@ -67,13 +67,10 @@ class JetNetFile(CloudSource):
         self.path, self.schema = Path(path), JETS
         if label is not None and label not in JETS.labels:
             raise ArgumentError(f"label: got {label!r}, expected one of {', '.join(JETS.labels)}")
-        self._file, self._asked = open_hdf5(path), label
-        try:
+        self._asked = label
+        with opened(path) as self._file:
             self._particles, self._jets = _data_sets(self._file, self.path)
             self._class = label or _class(self._file, self.path)
-        except BaseException:
-            self._file.close()
-            raise
         self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
         self._sizes: Tensor | None = None
 

@@ -19,6 +19,7 @@ from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
+from pcgen.nn.ranked import RankedDecoder
 from pcgen.nn.sparse_conv import (
     SparseConv,
     SparseInverseConv,
@@ -50,6 +51,7 @@ __all__ = [
     "PartialConv",
     "ParticleNet",
     "PointNet",
+    "RankedDecoder",
     "Rowwise",
     "SetDecoder",
     "SiteNorm",

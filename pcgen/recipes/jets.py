@@ -2,13 +2,14 @@
 
 The parts are the same in all of them: an EPiC encoder, a decoder of EPiC layers on ranked points,
 and a reconstruction loss of four terms: the earth mover's distance of the energy, Chamfer's of the
-points, and the two of :mod:`pcgen.recipes.terms`. Arguments are plain values, so that they can be
-options of a command and part of a checkpoint.
+points, and the two of :mod:`pcgen.objectives.terms`. Arguments are plain values, so that they can
+be options of a command and part of a checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
@@ -22,11 +23,12 @@ from pcgen.models.latent import LatentModel, Prior
 from pcgen.models.latent_gan import LatentGAN, Penalty
 from pcgen.models.mixture import Mixture
 from pcgen.models.whitening import Whitening
-from pcgen.nn import MLP, EPiCEncoder, SetDecoder
+from pcgen.nn import MLP, EPiCEncoder, RankedDecoder, SetDecoder
+from pcgen.nn.ranked import CHANNELS
+from pcgen.objectives import terms
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
 from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
-from pcgen.recipes import ranked, terms
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
@@ -74,10 +76,7 @@ def jets_vae(
         recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
         schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
     """
-
-    def latent(features: int, codes: int) -> Latent:
-        return Gaussian(features, codes, beta=beta)
-
+    latent = partial(Gaussian, beta=beta)
     return _autoencoder(latent_dim, hidden, layers, recentre, schema, latent)
 
 
@@ -115,7 +114,7 @@ def jets_latent_gan(
     """
     if game not in GAMES:
         raise ArgumentError(f"game: got {game!r}, expected one of {', '.join(GAMES)}")
-    autoencoder = _smooth(latent_dim, hidden, layers, noise, recentre, schema)
+    autoencoder = _autoencoder(latent_dim, hidden, layers, recentre, schema, _smooth(noise))
     conditions = autoencoder.standardize.condition_features
     generator, critic = (
         MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
@@ -153,7 +152,7 @@ def jets_latent_mixture(
         recentre: Move each jet so that its p_T-weighted centre is that of a training jet.
         schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
     """
-    autoencoder = _smooth(latent_dim, hidden, layers, noise, recentre, schema)
+    autoencoder = _autoencoder(latent_dim, hidden, layers, recentre, schema, _smooth(noise))
     meaning, channels = autoencoder.schema, autoencoder.standardize.condition_features
     # Condition: y, one-hot class, log n.
     continuous = [*range(len(meaning.condition)), channels - 1]
@@ -168,20 +167,9 @@ def _latent(autoencoder: Autoencoder, prior: Prior, latent_dim: int, share: floa
     return LatentModel(autoencoder, prior, whitening, book, share=share)
 
 
-def _smooth(
-    latent_dim: int,
-    hidden: int,
-    layers: int,
-    noise: float,
-    recentre: bool,
-    schema: dict[str, Any] | None,
-) -> Autoencoder:
-    """The autoencoder under a prior: nearby codes are nearby jets, because noise is added."""
-
-    def latent(features: int, codes: int) -> Latent:
-        return Gaussian(features, codes, beta=noise) if noise else Deterministic(features, codes)
-
-    return _autoencoder(latent_dim, hidden, layers, recentre, schema, latent)
+def _smooth(noise: float) -> Callable[[int, int], Latent]:
+    """Codes under a prior: those nearby are nearby jets where noise is added."""
+    return partial(Gaussian, beta=noise) if noise else Deterministic
 
 
 def _autoencoder(
@@ -204,7 +192,7 @@ def _autoencoder(
         layers=max(layers - 1, 1),
         condition_channels=conditions,
     )
-    decoder: nn.Module = ranked.RankedDecoder(
+    decoder: nn.Module = RankedDecoder(
         SetDecoder(
             latent_dim,
             axes,
@@ -212,7 +200,7 @@ def _autoencoder(
             condition_channels=conditions,
             hidden=hidden,
             global_channels=_GLOBAL,
-            noise_channels=ranked.CHANNELS,
+            noise_channels=CHANNELS,
             layers=layers,
         )
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen.nn import SetDecoder
+from pcgen.nn.decoders import SetDecoder
 from pcgen.ops.segments import owners
 
 _SCALES = (0.5, 2.0, 8.0, 32.0)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcgen import clouds as cl
-from pcgen.nn import SetDecoder
-from pcgen.recipes.ranked import CHANNELS, RankedDecoder, places
+from pcgen.nn import RankedDecoder, SetDecoder
+from pcgen.nn.ranked import CHANNELS, places
 
 
 def decoder() -> RankedDecoder:

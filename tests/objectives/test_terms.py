@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.metrics.observables import mass, transverse_momentum
-from pcgen.recipes.terms import shape, sliced
+from pcgen.objectives.terms import shape, sliced
 
 
 def clouds(sizes: list[int], seed: int) -> Batch:
