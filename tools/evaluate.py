@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +49,9 @@ def evaluate(
     repeats: int | None = None,
     subset: int | None = None,
     permutations: int = 200,
+    training: str | None = None,
+    particlenet: str | None = None,
+    statistics: str | None = None,
     geometry: str | None = None,
     data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
     seed: int = 0,
@@ -70,6 +74,10 @@ def evaluate(
         subset: Events on each side of coverage, MMD and 1-NN accuracy; 0 leaves them out (pcgen's
             own protocol: 100).
         permutations: Random cuts of the permutation tests; 0 leaves them out.
+        training: File of real events whose training split the generator was trained on: copies,
+            overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
+        particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
+        statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
         geometry: The CaloChallenge's XML file of the calorimeter, for its protocol.
         data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
@@ -83,7 +91,7 @@ def evaluate(
         truth = open_clouds(real, split, classes=classes)
         events, schema = truth.load(), truth.schema
         fake = _generated(generated, schema, classes)
-        chosen = _protocol(protocol, schema, repeats, subset)
+        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:
@@ -103,6 +111,8 @@ def evaluate(
     for line in remarks(result):
         print(line)
     store(folder, {path.stem: result}, table)
+    if training is not None:
+        _look_further(folder, training, events, fake, schema, seed)
     whole = metrics.whole_events(fake)
     values = [quantities(side, schema) for side in (events, whole)]
     plotting.save(plotting.histograms(values[0], {path.stem: values[1]}), folder / "histograms.png")
@@ -110,10 +120,22 @@ def evaluate(
 
 
 def _protocol(
-    name: str, schema: Schema, repeats: int | None, subset: int | None
+    name: str,
+    schema: Schema,
+    repeats: int | None,
+    subset: int | None,
+    particlenet: str | None,
+    statistics: str | None,
 ) -> metrics.Protocol:
     asked = {"repeats": repeats, "subset": subset}
     given = {key: value for key, value in asked.items() if value is not None}
+    if (particlenet is None) != (statistics is None):
+        raise ArgumentError(
+            f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
+        )
+    if name == "mpgan2021" and particlenet is not None and statistics is not None and not given:
+        net, real = metrics.load_particlenet(particlenet), metrics.load_statistics(statistics)
+        return protocols.mpgan2021(net, real)
     if name == "pcgen":
         return protocols.pcgen(schema, **given)
     for key, value in given.items():
@@ -149,6 +171,18 @@ def _generated(path: str, real: Schema, classes: list[str] | None) -> Batch:
         raise DataError(f"{path}: got events without classes, expected some of {classes}")
     wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
     return pc.select(clouds, torch.isin(clouds.label, torch.tensor(wanted)))
+
+
+def _look_further(
+    folder: Path, training: str, test: Batch, generated: Batch, schema: Schema, seed: int
+) -> None:
+    """What scores do not tell: print it, and write trust.json."""
+    known = open_clouds(training, "train").load()
+    found = metrics.trust(known, test, metrics.whole_events(generated), schema, seed=seed)
+    for sentence in found.sentences:
+        print(sentence)
+    with atomic(folder / "trust.json") as temporary:
+        temporary.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
 
 
 def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:

@@ -63,7 +63,6 @@ from pcgen.metrics.profiles import (
 )
 from pcgen.metrics.protocols import Part, Protocol
 from pcgen.metrics.ranks import RankTest, auc_interval, mann_whitney
-from pcgen.metrics.relabelling import relabelled_mmd, relabelled_moments
 from pcgen.metrics.separation import separation_power, shower_separation
 from pcgen.metrics.shapes import (
     approxmatch_distance,
@@ -83,6 +82,7 @@ from pcgen.metrics.showers import (
     showers_of,
 )
 from pcgen.metrics.substructure import c2, d2, energy_correlations, substructure
+from pcgen.metrics.trust import Trust, trust
 from pcgen.metrics.wasserstein import wasserstein1
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "Score",
     "ShowerFeatures",
     "Showers",
+    "Trust",
     "against_null",
     "approxmatch_distance",
     "auc_interval",
@@ -178,8 +179,6 @@ __all__ = [
     "prdc",
     "prdc_of_distances",
     "radial_profile",
-    "relabelled_mmd",
-    "relabelled_moments",
     "ring",
     "separation_power",
     "shape_scores",
@@ -188,6 +187,7 @@ __all__ = [
     "showers_of",
     "square_grid",
     "substructure",
+    "trust",
     "voxel_spectrum",
     "w1efp",
     "w1efp_graphs",

