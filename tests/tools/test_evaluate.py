@@ -35,7 +35,6 @@ def test_scores_are_printed_and_stored_beside_their_floors(files, tmp_path, caps
     assert evaluate(files, "other.h5", "--output", str(tmp_path / "out")) == 0
     printed = capsys.readouterr().out
     assert "W1 mass [GeV]" in printed
-    assert "W1 mass [GeV]" in printed
     stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())["other"]
     scores = {score["name"]: score for score in stored["scores"]}
     assert {"W1 mass", "W1 pt", "W1 girth", "W1 multiplicity", "W1 point pt"} <= scores.keys()
