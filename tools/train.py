@@ -162,6 +162,10 @@ def _assemble(
     known(recipe)
     files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
     clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
+    if not bool(clouds.sizes().any()):
+        raise DataError(
+            f"{', '.join(files)}: got {len(clouds)} events without a point, expected some with one"
+        )
     model, resolved = build(recipe, dict(arguments or {}), clouds.schema, seed)
     check_schema(model, clouds.schema, files)
     return _Parts(files, clouds, held_out, model, resolved)
