@@ -27,7 +27,9 @@ def test_snippets_run_one_after_the_other(monkeypatch, capsys):
     for snippet in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
         exec(snippet, namespace)
     printed = capsys.readouterr().out
-    assert re.search(r"^\| W1 mass \[GeV\] \| .* ± .* \| .*σ, p = .*\|$", printed, re.MULTILINE)
+    assert re.search(
+        r"^\| W1 mass \[GeV\] \| .* ± .* \| .* ± .* \| [+-].* \| .* \|$", printed, re.MULTILINE
+    )
     assert re.search(r"^AUC \d\.\d+ \(\d\.\d+ to \d\.\d+\), p = ", printed, re.MULTILINE)
 
 

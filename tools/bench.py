@@ -19,13 +19,14 @@ NOTES = "<!-- Notes: what is below this line is kept when the tables are made ag
 def bench(
     output: str = "benchmarks.md",
     *,
-    which: Literal["all", "chamfer", "transport", "neighbours", "lattice"] = "all",
+    which: Literal["all", "chamfer", "transport", "neighbours", "evaluation", "lattice"] = "all",
     quick: bool = False,
     repeats: int = 3,
     budget: float = 600.0,
     limit: float = 60.0,
     memory: float = 16.0,
     device: str = "cpu",
+    peers: str = "",
 ) -> None:
     """Time our distances against others that are installed, and write Markdown tables.
 
@@ -42,6 +43,8 @@ def bench(
         limit: Longest run of one contender on one problem [s].
         memory: Most memory that one may take [GiB].
         device: Where to run: cpu, cuda, cuda:1.
+        peers: Python of an environment with jetnet and energyflow, which need older packages than
+            pcgen: its own scores are timed beside ours.
     """
     numbers = {"repeats": repeats, "budget": budget, "limit": limit, "memory": memory}
     for name, value in numbers.items():
@@ -50,7 +53,7 @@ def bench(
     target = Path(output)
     notes = _notes(target)
     command = _command(output, which, quick, device, numbers)
-    limits = Limits(limit, memory * 2**30, time.monotonic() + budget, repeats, device)
+    limits = Limits(limit, memory * 2**30, time.monotonic() + budget, repeats, device, peers)
     before, start = machine.load(), time.monotonic()
     with atomic(target) as temporary:
         parts = [text(limits, quick, _report) for text in _chosen(which)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -85,12 +85,13 @@ def evaluate(
     if protocol == "calochallenge":
         calorimeter, facts = _calorimeter(geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
+        kept = torch.arange(fake.num_graphs)
         schema = calorimeter.schema
         chosen = protocols.calochallenge(calorimeter, facts)
     else:
         truth = open_clouds(real, split, classes=classes)
         events, schema = truth.load(), truth.schema
-        fake = _generated(generated, schema, classes)
+        fake, kept = _generated(generated, schema, classes)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
@@ -105,6 +106,8 @@ def evaluate(
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
         )
+    # Numbers of events are those of the file, whatever classes were asked for.
+    result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
     title = f"{generated} against {real} ({split}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
@@ -160,17 +163,18 @@ def _showers(path: str, calorimeter: Calorimeter) -> Batch:
     return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
-def _generated(path: str, real: Schema, classes: list[str] | None) -> Batch:
-    """The generated events, broken ones among them: the evaluation reports these by number."""
+def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Tensor]:
+    """The generated events and their numbers in the file; broken ones stay, to be reported."""
     with open_cloud_file(path) as source:
         clouds, schema = source.read(check=False), source.schema
     _check_units(real, schema, path)
-    if classes is None:
-        return clouds
-    if clouds.get("label") is None:
-        raise DataError(f"{path}: got events without classes, expected some of {classes}")
-    wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
-    return pc.select(clouds, torch.isin(clouds.label, torch.tensor(wanted)))
+    kept = torch.arange(clouds.num_graphs)
+    if classes is not None:
+        if clouds.get("label") is None:
+            raise DataError(f"{path}: got events without classes, expected some of {classes}")
+        wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
+        kept = kept[torch.isin(clouds.label, torch.tensor(wanted))]
+    return pc.select(clouds, kept), kept
 
 
 def _look_further(
@@ -197,7 +201,7 @@ def remarks(evaluation: metrics.Evaluation) -> list[str]:
         if broken:
             shown = ", ".join(map(str, broken[:10])) + ", ..." * (len(broken) > 10)
             lines.append(
-                f"{len(broken)} {side} events hold NaN or infinite values, left out: {shown}"
+                f"{side} events with NaN or infinite values, left out: {shown} ({len(broken)})"
             )
     for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
         if number:

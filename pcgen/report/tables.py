@@ -14,7 +14,10 @@ from rich.table import Table
 from pcgen.metrics import Evaluation, Score
 
 FAR = 3.0
-"""Standard deviations above the floor from which a score is marked as far."""
+"""Standard deviations from the floor beyond which a score is marked as far."""
+
+CHANCE = 0.05
+"""Unless its p-value is above this: σ from a few batches may be far too small."""
 
 
 def number(value: float, error: float) -> str:
@@ -77,7 +80,7 @@ def _cells(score: Score | None) -> list[tuple[str, bool]]:
     """Score, z and p; what is far is so in the first two."""
     if score is None:
         return [("", False)] * 3
-    far = abs(score.z) > FAR
+    far = abs(score.z) > FAR and (score.p is None or score.p < CHANCE)
     chance = "" if score.p is None else f"{score.p:.2g}"
     return [(number(score.value, score.error), far), (f"{score.z:+.1f}", far), (chance, False)]
 

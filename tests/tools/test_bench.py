@@ -237,3 +237,22 @@ def test_crossover_is_where_the_times_are_equal():
     assert lattice.crossover(table(1), "case") == pytest.approx(0.1)
     assert lattice.crossover(table(3), "case") is None
     assert lattice.crossover(table(0), "case") == 0.005
+
+
+def test_scores_are_timed_and_a_missing_peer_is_said(tmp_path):
+    path = tmp_path / "scores.md"
+    bench.bench(str(path), which="evaluation", quick=True, repeats=1, budget=60)
+    text = path.read_text()
+    assert "| EFP, 36 of both sets |" in text
+    assert "jetnet was not run" in text
+
+
+def test_jetnets_numbers_stand_beside_ours(tmp_path):
+    """A stand-in for its Python, which prints what the script would."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho '{\"W1M\": [12.5, 0.25]}'\n")
+    python.chmod(0o755)
+    path = tmp_path / "scores.md"
+    bench.bench(str(path), which="evaluation", quick=True, repeats=1, peers=str(python))
+    row = next(line for line in path.read_text().splitlines() if line.startswith("| W1M |"))
+    assert row.split("|")[4:6] == [" 12.5 ", " 0.25 "]

@@ -84,7 +84,9 @@ def test_broken_events_of_the_generated_file_are_reported_by_number(files, tmp_p
         cli.main(["evaluate", str(files / "real.h5"), str(path), "--split", "all", "--subset", "0"])
         == 0
     )
-    assert "1 generated events hold NaN or infinite values, left out: 7" in capsys.readouterr().out
+    assert (
+        "generated events with NaN or infinite values, left out: 7 (1)" in capsys.readouterr().out
+    )
     stored = json.loads((tmp_path / "broken-evaluation" / "evaluation.json").read_text())["broken"]
     assert stored["broken"] == [[], [7]]
     assert stored["events"] == [200, 39]

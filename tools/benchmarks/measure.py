@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -116,6 +116,7 @@ class Limits:
         deadline: On the clock of ``time.monotonic``; nothing is begun that would end after it.
         repeats: Runs of which the best counts.
         device: Where.
+        peers: Python of an environment with the peers that pcgen's own cannot have; may be empty.
     """
 
     seconds: float
@@ -123,11 +124,12 @@ class Limits:
     deadline: float
     repeats: int
     device: str
+    peers: str = ""
 
     def until(self, seconds: float) -> Limits:
         """The same, but with at most this much time from now."""
         end = min(self.deadline, time.monotonic() + seconds)
-        return Limits(self.seconds, self.memory, end, self.repeats, self.device)
+        return replace(self, deadline=end)
 
 
 Table = dict[str, dict[str, Result]]

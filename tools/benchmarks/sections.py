@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pcgen.tools.benchmarks import chamfer, lattice_tables, scores, transport
+from pcgen.tools.benchmarks import chamfer, evaluation, lattice_tables, scores, transport
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import Contender, Limits, Result, Table, compare
 
@@ -142,6 +142,7 @@ def _agreement(results: Table, names: Sequence[str]) -> str:
 SECTIONS: dict[str, Section] = {
     "neighbours": neighbours_section,
     "transport": transport_section,
+    "evaluation": evaluation.section,
     "lattice": lattice_tables.section,
     "chamfer": chamfer_section,
 }

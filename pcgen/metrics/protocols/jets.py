@@ -52,7 +52,7 @@ def mpgan2021(particlenet: ParticleNet | None = None, real: Gaussian | None = No
     fpnd = []
     if particlenet is not None and real is not None:
         build = partial(_fpnd, particlenet, real)
-        fpnd = [Part(build, events=50_000, batches=2)]
+        fpnd = [Part(build, events=50_000, batches=5)]
     return Protocol(
         "mpgan2021",
         (*_wasserstein(10_000), *fpnd, _coverage(100)),
@@ -73,7 +73,7 @@ def jetnet() -> Protocol:
         "jetnet-0.2.5",
         (
             *_wasserstein(50_000),
-            Part(_physics, events=50_000, batches=2),
+            Part(_physics, events=50_000, batches=5),
             _coverage(100),
         ),
         prepare=_relative,

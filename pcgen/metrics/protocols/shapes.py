@@ -14,7 +14,7 @@ from pcgen.metrics.protocols.protocol import Part, Protocol
 from pcgen.schema import Schema
 
 
-def pointflow(*, batches: int = 2) -> Protocol:
+def pointflow(*, batches: int = 5) -> Protocol:
     """PointFlow's scores, from the positions alone, with the earth mover's distance solved exactly.
 
     The paper compares all shapes of a test set with as many generated ones; here each batch takes

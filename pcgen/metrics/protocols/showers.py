@@ -52,12 +52,12 @@ def calochallenge(
     build = partial(_comparison, calorimeter, data)
     classify = partial(classifier, learner=calochallenge_classifier(device))
     parts = (
-        Part(build(ShowerSeparation), batches=2, tested=500),
-        Part(build(_frechet), events=50_000, batches=2),
-        Part(build(_kernel), events=50_000, batches=2),
-        Part(build(partial(classify, seen=high_level_features, name="high")), batches=2),
-        Part(build(partial(classify, seen=low_level_features, name="low")), batches=2),
-        Part(build(fidelity), events=10_000, batches=2, tested=500),
+        Part(build(ShowerSeparation), batches=5, tested=500),
+        Part(build(_frechet), events=50_000, batches=5),
+        Part(build(_kernel), events=50_000, batches=5),
+        Part(build(partial(classify, seen=high_level_features, name="high")), batches=5),
+        Part(build(partial(classify, seen=low_level_features, name="low")), batches=5),
+        Part(build(fidelity), events=10_000, batches=5, tested=500),
     )
     return Protocol("calochallenge", parts, need=50_000, source="arXiv:2410.21611")
 

@@ -29,4 +29,4 @@ def test_equal_shapes_score_the_floor_and_smaller_ones_do_not():
     assert all(s.p > 0.01 for s in same.scores)
     assert all(s.p <= 0.01 for s in other.scores)
     accuracy = {s.name: s.value for s in other.scores}
-    assert accuracy["1-NNA-EMD"] == 1.0
+    assert accuracy["1-NNA-EMD"] > 0.95
