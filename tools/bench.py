@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,14 @@ from pcgen.tools.benchmarks import machine, sections
 from pcgen.tools.benchmarks.measure import Limits
 
 NOTES = "<!-- Notes: what is below this line is kept when the tables are made again. -->"
+
+HEAD = """# Benchmarks
+
+Every part says when, where and with which command it was measured. A load well below the number of
+cores is a quiet machine. Times are the best of the repeats, of the whole batch, contenders in turn
+within a repeat. Memory is the peak of the process above what it held before, forward and backward.
+A *peer* is a differentiable form that people use; a *limit* is a raw search or solver without
+gradient. float32 throughout."""
 
 
 def bench(
@@ -35,7 +44,8 @@ def bench(
     largest problems first. Run it on a quiet machine.
 
     Args:
-        output: Markdown file to write; notes below its last line are kept.
+        output: Markdown file to write; parts that are not measured again and notes below the last
+            line are kept.
         which: Part of the study.
         quick: Tiny problems, to see that everything runs; the times say nothing.
         repeats: Runs of which the best counts.
@@ -51,21 +61,30 @@ def bench(
         if not value > 0:
             raise ArgumentError(f"{name}: got {value}, expected a number > 0")
     target = Path(output)
-    notes = _notes(target)
-    command = _command(output, which, quick, device, numbers)
+    kept, notes = _earlier(target)
     limits = Limits(limit, memory * 2**30, time.monotonic() + budget, repeats, device, peers)
-    before, start = machine.load(), time.monotonic()
     with atomic(target) as temporary:
-        parts = [text(limits, quick, _report) for text in _chosen(which)]
-        taken = time.monotonic() - start
-        head = _head(command, device, before, taken)
-        temporary.write_text("\n\n".join([head, *parts, NOTES]) + "\n" + notes, encoding="utf-8")
+        for name, section in sections.SECTIONS.items():
+            if which in ("all", name):
+                command = _command(output, name, quick, device, numbers)
+                kept[name] = _measured(section, limits, quick, command)
+        blocks = [_block(name, kept[name]) for name in sections.SECTIONS if name in kept]
+        text = "\n\n".join([HEAD, *blocks, NOTES]) + "\n" + notes
+        temporary.write_text(text, encoding="utf-8")
     print(f"written: {target}")
 
 
-def _chosen(which: str) -> list[sections.Section]:
-    # The short ones first: what is left of the time goes to the large grid.
-    return [s for name, s in sections.SECTIONS.items() if which in ("all", name)]
+def _measured(section: sections.Section, limits: Limits, quick: bool, command: str) -> str:
+    """A section with a line under its title that says when and how it was made."""
+    before, start = machine.load(), time.monotonic()
+    title, _, body = section(limits, quick, _report).partition("\n")
+    taken = time.monotonic() - start
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    line = (
+        f"Measured on {date} with `{command}`, in {taken:.0f} s, on "
+        f"{machine.describe(limits.device)}; load {before:.1f} before. {machine.versions()}."
+    )
+    return f"{title}\n\n{line}\n\n{body.strip()}"
 
 
 def _report(line: str) -> None:
@@ -78,34 +97,20 @@ def _command(output: str, which: str, quick: bool, device: str, numbers: dict[st
     return " ".join(words + ["--quick"] * quick)
 
 
-def _head(command: str, device: str, load: float, taken: float) -> str:
-    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    return "\n".join(
-        [
-            "# Benchmarks",
-            "",
-            f"Measured on {date} with `{command}`, in {taken:.0f} s:",
-            "",
-            f"- machine: {machine.describe(device)}; load {load:.1f} before the run "
-            "(well below the number of cores is quiet);",
-            f"- versions: {machine.versions()}.",
-            "",
-            "Times are the best of the repeats, of the whole batch, contenders in turn within a "
-            "repeat. Memory is the peak of the process above what it held before, forward and "
-            "backward. A *peer* is a differentiable form that people use; a *limit* is a raw "
-            "search or solver without gradient. float32 throughout.",
-        ]
-    )
+def _block(name: str, text: str) -> str:
+    return f"<!-- {name} -->\n\n{text}\n\n<!-- end of {name} -->"
 
 
-def _notes(path: Path) -> str:
-    """What was written by hand below the tables."""
+def _earlier(path: Path) -> tuple[dict[str, str], str]:
+    """The sections that the file has, by name, and what was written by hand below them."""
     if not path.exists():
-        return ""
+        return {}, ""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: cannot be read ({error}), expected Markdown") from error
     if NOTES not in text:
         raise FileError(f"{path}: exists and is not by pcgen bench; expected a new name")
-    return text.split(NOTES, 1)[1].lstrip("\n")
+    tables, notes = text.split(NOTES, 1)
+    found = re.findall(r"<!-- (\w+) -->\n\n(.*?)\n\n<!-- end of \1 -->", tables, re.DOTALL)
+    return dict(found), notes.lstrip("\n")

@@ -171,7 +171,8 @@ def test_a_quick_run_writes_the_tables_and_keeps_the_notes(tmp_path):
     bench.bench(str(path), which="transport", quick=True, repeats=1, budget=60)
     text = path.read_text()
     assert text.endswith("Read this.\n")
-    assert "## Earth mover" in text
+    assert text.index("## Nearest clouds") < text.index("## Earth mover")
+    assert f"pcgen bench --output {path} --which neighbours" in text
     assert "network simplex" in text
     assert f"pcgen bench --output {path} --which transport" in text
     assert machine.versions() in text
