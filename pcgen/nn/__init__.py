@@ -8,17 +8,21 @@ cloud is mapped to does not depend on the batch it comes in.
 
 Clouds on a lattice can also be seen as sparse images: :class:`SparseImage` and the layers on it.
 Dense images of which cells were not observed are :class:`ObservedImage`, with layers of their own.
+Any backbone, of images or of clouds, is made invariant by :class:`FrameAverage` and its siblings.
 """
 
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
+from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
 from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
+from pcgen.nn.poses import CloudPose, Euclidean, GridGroup, ImagePose
+from pcgen.nn.random_transform import RandomAffine, RandomTransform
 from pcgen.nn.ranked import RankedDecoder
 from pcgen.nn.sparse_conv import (
     SparseConv,
@@ -34,15 +38,35 @@ from pcgen.nn.sparsity_invariant import (
     SparsityInvariantConv,
     SparsityInvariantTransposedConv,
 )
+from pcgen.nn.ti_pooling import TIPool
+from pcgen.nn.transformations import (
+    Affine,
+    GridSymmetry,
+    PeriodicShift,
+    flips,
+    periodic_shifts,
+    quarter_turns,
+    rotation,
+    symmetries,
+    warp,
+)
 
 __all__ = [
     "DGCNN",
     "LEAKY",
     "MLP",
+    "Affine",
+    "Canonical",
     "Cellwise",
+    "CloudPose",
     "EPiCEncoder",
     "EPiCLayer",
+    "Euclidean",
+    "FrameAverage",
     "GlobalPool",
+    "GridGroup",
+    "GridSymmetry",
+    "ImagePose",
     "MLPDecoder",
     "NormalizedConv",
     "ObservedImage",
@@ -50,7 +74,12 @@ __all__ = [
     "ObservedUpsample",
     "PartialConv",
     "ParticleNet",
+    "PeriodicShift",
     "PointNet",
+    "Posed",
+    "RandomAffine",
+    "RandomPose",
+    "RandomTransform",
     "RankedDecoder",
     "Rowwise",
     "SetDecoder",
@@ -63,11 +92,18 @@ __all__ = [
     "SparsityInvariantConv",
     "SparsityInvariantTransposedConv",
     "SubmanifoldConv",
+    "TIPool",
     "TransformNet",
     "concat_channels",
+    "flips",
     "orthogonality",
+    "periodic_shifts",
     "pool",
+    "quarter_turns",
+    "rotation",
     "scaled_sum",
     "spectral_normed",
+    "symmetries",
+    "warp",
     "weight_normed",
 ]
