@@ -38,6 +38,7 @@ def open_clouds(
     seed: int = SEED,
     classes: Sequence[str] | None = None,
     max_points: int | None = None,
+    check: bool = True,
 ) -> CloudDataset:
     """Open one or several files of clouds as one data set.
 
@@ -50,6 +51,7 @@ def open_clouds(
         seed: Seed of the split.
         classes: Names of the classes to keep; None keeps all.
         max_points: Keep that many points of each cloud, the heaviest; None keeps all.
+        check: Refuse values that must not be, as they are read; False leaves that to the caller.
 
     Raises:
         ArgumentError: an unknown split or class, no path, or ``max_points`` is not positive.
@@ -71,7 +73,7 @@ def open_clouds(
             chosen = chosen[torch.isin(_labels(file)[chosen], wanted)]
         index.append(chosen + start)
         start += len(file)
-    dataset = CloudDataset(files, torch.cat(index), schema, max_points=max_points)
+    dataset = CloudDataset(files, torch.cat(index), schema, max_points=max_points, check=check)
     if len(dataset) == 0:
         names = ", ".join(str(path) for path in listed)
         kind = "" if classes is None else f" of class {', '.join(classes)}"
@@ -96,10 +98,11 @@ class CloudDataset(Dataset[Data]):
         schema: Schema,
         *,
         max_points: int | None = None,
+        check: bool = True,
     ) -> None:
         """Events ``index`` [n] of the files, counted through all of them."""
         self.schema = schema
-        self._index, self._max_points = index, max_points
+        self._index, self._max_points, self._check = index, max_points, check
         self._files, self._process = list(files), os.getpid()
         lengths = torch.tensor([len(file) for file in files])
         self._starts = lengths.cumsum(0) - lengths
@@ -183,7 +186,7 @@ class CloudDataset(Dataset[Data]):
         number = int(torch.searchsorted(self._starts, events[0], right=True)) - 1
         local = events - self._starts[number]
         first, stop = int(local[0]), int(local[-1]) + 1
-        clouds = self._open()[number].read(first, stop)
+        clouds = self._open()[number].read(first, stop, check=self._check)
         if stop - first > len(local):
             clouds = convention.select(clouds, local - first)
         return clouds if self._max_points is None else convention.heaviest(clouds, self._max_points)

@@ -89,7 +89,7 @@ def evaluate(
         schema = calorimeter.schema
         chosen = protocols.calochallenge(calorimeter, facts)
     else:
-        truth = open_clouds(real, split, classes=classes)
+        truth = open_clouds(real, split, classes=classes, check=False)
         events, schema = truth.load(), truth.schema
         fake, kept = _generated(generated, schema, classes)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
@@ -116,8 +116,7 @@ def evaluate(
     store(folder, {path.stem: result}, table)
     if training is not None:
         _look_further(folder, training, events, fake, schema, seed)
-    whole = metrics.whole_events(fake)
-    values = [quantities(side, schema) for side in (events, whole)]
+    values = [quantities(metrics.whole_events(side), schema) for side in (events, fake)]
     plotting.save(plotting.histograms(values[0], {path.stem: values[1]}), folder / "histograms.png")
     print(f"written: {folder}")
 
@@ -182,7 +181,8 @@ def _look_further(
 ) -> None:
     """What scores do not tell: print it, and write trust.json."""
     known = open_clouds(training, "train").load()
-    found = metrics.trust(known, test, metrics.whole_events(generated), schema, seed=seed)
+    test, generated = metrics.whole_events(test), metrics.whole_events(generated)
+    found = metrics.trust(known, test, generated, schema, seed=seed)
     for sentence in found.sentences:
         print(sentence)
     with atomic(folder / "trust.json") as temporary:

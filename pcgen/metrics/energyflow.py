@@ -34,7 +34,7 @@ from pcgen.ops import threads
 from pcgen.ops.points import Period, wrap
 
 # Entries [jets, n, n] of one matrix in flight: in reach of the cache on a CPU, 128 MB elsewhere.
-_CPU_ENTRIES, _OTHER_ENTRIES = 1 << 16, 1 << 24
+_CPU_ENTRIES, _OTHER_ENTRIES = 1 << 17, 1 << 24
 
 
 def efp_graphs(degree: int = 4) -> tuple[Graph, ...]:

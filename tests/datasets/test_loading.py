@@ -102,9 +102,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     reads: list[tuple[int, int]] = []
     read = CloudFile.read
 
-    def spy(self: CloudFile, start: int = 0, stop: int | None = None) -> Batch:
+    def spy(
+        self: CloudFile, start: int = 0, stop: int | None = None, *, check: bool = True
+    ) -> Batch:
         reads.append((start, -1 if stop is None else stop))
-        return read(self, start, stop)
+        return read(self, start, stop, check=check)
 
     monkeypatch.setattr(CloudFile, "read", spy)
     return reads

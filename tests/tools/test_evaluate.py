@@ -123,3 +123,14 @@ def test_protocols_refuse_what_they_fix_and_what_is_too_small(files, capsys):
     assert "expected the XML file of the binning" in capsys.readouterr().err
     assert cli.main([*words, "--particlenet", "weights.pt"]) == 1
     assert "got weights.pt and None, expected both or none" in capsys.readouterr().err
+
+
+def test_broken_real_events_are_left_out_and_reported_too(files, tmp_path, capsys):
+    jets = sample_jets("all").read(0, 60)
+    path = tmp_path / "real.h5"
+    write_clouds(path, jets, JETS)
+    with h5py.File(path, "r+") as file:
+        file["pos"][int(jets.ptr[3]), 0] = math.inf
+    words = ["evaluate", str(path), str(files / "other.h5"), "--split", "all", "--subset", "0"]
+    assert cli.main([*words, "--output", str(tmp_path / "out")]) == 0
+    assert "real events with NaN or infinite values, left out: 3 (1)" in capsys.readouterr().out

@@ -36,6 +36,11 @@ from pcgen.metrics.protocols.protocol import Part, Protocol
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.schema import Quantity, Schema
 
+_MORE = (
+    "; the jets that ship with pcgen are a sample, more are made by: pcgen simulate jets OUT.h5 "
+    "--number N"
+)
+
 
 def mpgan2021(particlenet: ParticleNet | None = None, real: Gaussian | None = None) -> Protocol:
     """The table of the MPGAN paper: 5 batches of 10,000 of jets' 30 hardest particles.
@@ -59,6 +64,7 @@ def mpgan2021(particlenet: ParticleNet | None = None, real: Gaussian | None = No
         prepare=partial(_relative, hardest=30),
         need=50_000 if fpnd else 10_000,
         source="arXiv:2106.11535",
+        more=_MORE,
     )
 
 
@@ -79,6 +85,7 @@ def jetnet() -> Protocol:
         prepare=_relative,
         need=50_000,
         source="arXiv:2211.10295",
+        more=_MORE,
     )
 
 
@@ -97,6 +104,7 @@ def fpcd() -> Protocol:
         prepare=_fpcd,
         need=50_000,
         source="arXiv:2304.01266",
+        more=_MORE,
     )
 
 
@@ -121,6 +129,7 @@ def epic() -> Protocol:
         prepare=_recentred,
         need=1000,
         source="arXiv:2301.08128",
+        more=_MORE,
     )
 
 

@@ -55,6 +55,7 @@ class Protocol:
         prepare: Cuts and conversions of each side.
         need: Generated events needed; the real ones are twice as many, for the floor.
         source: Where it was defined.
+        more: How to get more events, for the error where there are too few.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Protocol:
     prepare: Callable[[Batch, Schema], Batch] = unchanged
     need: int = 2
     source: str = ""
+    more: str = ""
 
     def check(self, real: int, generated: int) -> None:
         """Refuse sets that are too small.
@@ -73,5 +75,5 @@ class Protocol:
             raise DataError(
                 f"events: got {real} real and {generated} generated, expected at least "
                 f"{2 * self.need} and {self.need} for protocol {self.name} (the floor compares "
-                "two disjoint sets of real events)"
+                f"two disjoint sets of real events){self.more}"
             )
