@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from pcgen.errors import ArgumentError
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class ObservedImage:
     r"""Dense images and how far each of their values is known.
@@ -82,6 +84,16 @@ class ObservedImage:
         raise ArgumentError(
             f"function: got {x.shape[1]} channels, expected {self.observed.shape[1]} as of observed"
         )
+
+    def moved(self, function: Callable[[Tensor], Tensor]) -> ObservedImage:
+        """Apply a linear map that brings cells to other places, linear interpolation say.
+
+        Values are weighed by their confidence, f(c x) / f(c) with the confidence f(c), so what is
+        unobserved is not smeared over its neighbours, and what enters from outside is unobserved.
+        """
+        observed = function(self.observed)
+        x, known = function(self.known * self.observed), observed > 0
+        return ObservedImage(torch.where(known, x / torch.where(known, observed, 1), 0), observed)
 
 
 def concat_channels(images: Sequence[ObservedImage]) -> ObservedImage:

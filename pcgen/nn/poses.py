@@ -38,7 +38,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn.transformations import GridSymmetry, moved
+from pcgen.nn.observed_image import ObservedImage
+from pcgen.nn.transformations import GridSymmetry, Image, moved
 from pcgen.ops.eigh import eigh
 from pcgen.ops.segments import segment_sum
 
@@ -197,15 +198,17 @@ class ImagePose:
     elements: tuple[GridSymmetry, ...]
     index: Tensor
 
-    def standard(self, image: Tensor) -> Tensor:
+    def standard(self, image: Image) -> Image:
         """The images before."""
         return self._apply(image, [each.inverse for each in self.elements])
 
-    def restore(self, image: Tensor) -> Tensor:
+    def restore(self, image: Image) -> Image:
         """The images after."""
         return self._apply(image, self.elements)
 
-    def _apply(self, image: Tensor, elements: Sequence[GridSymmetry]) -> Tensor:
+    def _apply(self, image: Image, elements: Sequence[GridSymmetry]) -> Image:
+        if isinstance(image, ObservedImage):
+            return image.moved(lambda values: self._apply(values, elements))
         moved = image
         for number, each in enumerate(elements):
             chosen = (self.index == number).view(-1, *[1] * (image.dim() - 1))
@@ -223,13 +226,15 @@ class GridGroup:
 
     elements: tuple[GridSymmetry, ...]
 
-    def frames(self, image: Tensor) -> list[ImagePose]:
+    def frames(self, image: Tensor | ObservedImage) -> list[ImagePose]:
         """One pose for each element."""
+        image = _values(image)
         index = torch.zeros(len(image), dtype=torch.long, device=image.device)
         return [ImagePose(self.elements, index + n) for n in range(len(self.elements))]
 
-    def canonical(self, image: Tensor) -> ImagePose:
+    def canonical(self, image: Tensor | ObservedImage) -> ImagePose:
         """The pose by which odd moments of the upright image add up to most."""
+        image = _values(image)
         axes = [torch.linspace(-1, 1, n).to(image) for n in image.shape[2:]]
         u = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
         template = (u + 2 * u**3) @ (1 / torch.arange(1, len(axes) + 1).to(image))
@@ -238,12 +243,20 @@ class GridGroup:
             score = torch.stack([(each * template).flatten(1).sum(1) for each in upright])
         return ImagePose(self.elements, score.argmax(0))
 
-    def random(self, image: Tensor, generator: torch.Generator | None = None) -> ImagePose:
+    def random(
+        self, image: Tensor | ObservedImage, generator: torch.Generator | None = None
+    ) -> ImagePose:
         """A uniformly random element for each image."""
+        image = _values(image)
         device = image.device if generator is None else generator.device
         shape = (len(image),)
         index = torch.randint(len(self.elements), shape, generator=generator, device=device)
         return ImagePose(self.elements, index.to(image.device))
+
+
+def _values(image: Tensor | ObservedImage) -> Tensor:
+    """The image, 0 where it was not observed."""
+    return image.known if isinstance(image, ObservedImage) else image
 
 
 def _right_handed(axes: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 r"""Rotations, flips and shifts that act on images and on clouds alike.
 
-A transformation is a function of a signal: images [B, C, \*shape] or clouds. With u the coordinates
-(of cells from the centre of the image, in units of cells; of points as they are in ``pos``):
+A transformation is a function of a signal: images [B, C, \*shape] (an :class:`ObservedImage` moves
+with its map) or clouds. With u the coordinates, of cells from the centre of the image in units of
+cells, of points as they are in ``pos``:
 
 ===============  ======================================  =================  ======================
 transformation   coordinates                             on images          on clouds
@@ -32,8 +33,10 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
+from pcgen.nn.observed_image import ObservedImage
 
-Signal = TypeVar("Signal", Tensor, Batch)
+Signal = TypeVar("Signal", Tensor, ObservedImage, Batch)
+Image = TypeVar("Image", Tensor, ObservedImage)
 Transformation = Callable[[Any], Any]
 """A function of images [B, C, *shape] or of clouds, to the same kind."""
 
@@ -52,6 +55,8 @@ class Affine:
 
     def __call__(self, signal: Signal) -> Signal:
         """The signal moved."""
+        if isinstance(signal, ObservedImage):
+            return signal.moved(self)
         if isinstance(signal, Tensor):
             return warp(signal, *self._tensors(signal))
         matrix, shift = self._tensors(signal.pos)
@@ -91,6 +96,8 @@ class GridSymmetry:
 
     def __call__(self, signal: Signal) -> Signal:
         """The signal turned; axes of different length change places on images."""
+        if isinstance(signal, ObservedImage):
+            return signal.moved(self)
         if isinstance(signal, Tensor):
             if signal.dim() != len(self.axes) + 2:
                 raise ArgumentError(
@@ -148,8 +155,10 @@ class PeriodicShift:
 
     cells: tuple[int, ...]
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def __call__(self, image: Image) -> Image:
         """[B, C, *shape] -> the same shape."""
+        if isinstance(image, ObservedImage):
+            return image.moved(self)
         return image.roll(self.cells, tuple(range(2, 2 + len(self.cells))))
 
 

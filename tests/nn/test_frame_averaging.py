@@ -19,11 +19,17 @@ from pcgen.nn import (
     EPiCEncoder,
     Euclidean,
     FrameAverage,
+    GlobalPool,
     GridGroup,
+    ObservedImage,
+    ObservedPool,
     PointNet,
     Posed,
     RandomPose,
     SetDecoder,
+    SparseImage,
+    SparsityInvariantConv,
+    SubmanifoldConv,
     flips,
     quarter_turns,
     rotation,
@@ -298,6 +304,45 @@ def test_images_may_lie_as_they_like(wrapper, elements) -> None:
     for each in elements:
         torch.testing.assert_close(net(each(image)), code, rtol=1e-12, atol=1e-12)
     assert (net.backbone(elements[-1](image)) - net.backbone(image)).abs().max() > 1e-2
+
+
+class Sparse(nn.Module):
+    """Convolutions at active sites."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = SubmanifoldConv(2, 2, 4), GlobalPool()
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.pool(self.conv(SparseImage.from_dense(image)))
+
+
+class Observed(nn.Module):
+    """Convolutions of what is observed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = SparsityInvariantConv(2, 2, 4, 3, density=True)
+        self.pool = ObservedPool(2, "mean")
+
+    def forward(self, image: ObservedImage) -> Tensor:
+        return self.pool(self.conv(image)).x.flatten(1)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("kind", [Sparse, Observed])
+def test_invariance_goes_with_either_kind_of_sparse_network(wrapper, kind) -> None:
+    image = torch.randn(5, 2, 6, 6, dtype=torch.float64)
+    image = image * (torch.rand(5, 1, 6, 6) < 0.3)
+    if kind is Observed:
+        image = ObservedImage.from_dense(image, torch.rand(5, 6, 6) < 0.6)
+    net = wrapper(kind().double(), GridGroup(symmetries(2)))
+    code = net(image)
+    for each in symmetries(2):
+        torch.testing.assert_close(net(each(image)), code, rtol=1e-12, atol=1e-12)
+        back = Posed(nn.Identity(), net.group)(each(image))
+        if kind is Observed:
+            assert torch.equal(back.known, each(image).known)
 
 
 @pytest.mark.parametrize("elements", GRID_GROUPS)

@@ -18,6 +18,7 @@ from pcgen.images import cloud_to_image, image_to_cloud
 from pcgen.nn import (
     Affine,
     GridSymmetry,
+    ObservedImage,
     PeriodicShift,
     PointNet,
     RandomAffine,
@@ -151,6 +152,25 @@ def test_rotating_a_sparse_image_fills_cells_where_rotating_points_fills_none() 
         assert sum(energy) / len(energy) == pytest.approx(1, abs=0.02)
     assert 3.7 < factors["scattered"] < 4
     assert 2 < factors["clustered"] < 3
+
+
+def test_what_is_unobserved_stays_so_when_it_is_moved() -> None:
+    observed = torch.ones(8, 8, dtype=torch.bool)
+    observed[2:4, 5] = False
+    image = torch.where(observed, torch.rand(2, 3, 8, 8, dtype=torch.float64), math.nan)
+    image = ObservedImage.from_dense(image, observed)
+    for each in (*quarter_turns(2), PeriodicShift((1, 3))):
+        turned = each(image)
+        assert torch.equal(turned.known, each(image.known))
+        assert torch.equal(turned.observed, each(image.observed))
+    # Where half a cell is known, its value is that of the half: a constant stays constant.
+    flat = ObservedImage(torch.where(image.observed > 0, 7.0, math.nan), image.observed)
+    turned = rotation(0.4)(flat)
+    known = turned.observed > 0
+    torch.testing.assert_close(turned.x[known], torch.full_like(turned.x[known], 7.0))
+    assert (turned.x[~known] == 0).all()
+    assert 0 < turned.observed[known].min() < 1
+    assert turned.observed.sum() < image.observed.sum()  # corners left, nothing came in
 
 
 class Net(nn.Module):
