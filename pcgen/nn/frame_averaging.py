@@ -11,7 +11,7 @@ Posed           :math:`p f(p^{-1} x)`                                    f(g x) 
 RandomPose      :math:`p f(z)`, p uniformly random                       p(g x) = p(x), a density
 ==============  =======================================================  ===========================
 
-Averaging is as smooth as the frames (Puny et al., arXiv:2110.03336, equation 3); the canonical pose
+Averaging is as smooth as the frames (Puny et al., arXiv:2110.03336); the canonical pose
 costs one pass of the backbone and jumps where the chosen frame changes.
 """
 

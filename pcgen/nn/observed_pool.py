@@ -1,8 +1,8 @@
 r"""Pooling and upsampling of images of which a part was not observed.
 
 The window of a pooled cell is reduced over its observed cells alone, and the cell is observed where
-there is one: the map is pooled by its maximum, as in Uhrig et al., arXiv:1708.06500, section 3.1.
-Upsampling repeats values and map alike (Liu et al., arXiv:1804.07723, section 3.2).
+there is one: the map is pooled by its maximum, as in Uhrig et al., arXiv:1708.06500.
+Upsampling repeats values and map alike (Liu et al., arXiv:1804.07723).
 """
 
 from __future__ import annotations

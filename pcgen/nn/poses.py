@@ -4,7 +4,7 @@ A group G of rotations, reflections and translations offers three things to any 
 
 ``frames(x)``
     a few elements of G that turn with the signal, F(g x) = g F(x). Puny et al., "Frame averaging
-    for invariant and equivariant network design", arXiv:2110.03336, section 3.1: with the weighted
+    for invariant and equivariant network design", arXiv:2110.03336: with the weighted
     mean :math:`t = \sum_i w_i x_i`, and R = [±v_1, ..., ±v_D] of the eigenvectors of
     :math:`\sum_i w_i (x_i - t)(x_i - t)^T`, the frames of x are all the 2^D (R, t), of rotations
     alone the 2^(D-1) with det R = 1

@@ -1,7 +1,7 @@
 """Transformation-invariant networks by random transformations of feature maps (TICNN).
 
-Shen, Tian, He and Jiang, "Transform-invariant convolutional neural networks for image
-classification and search", ACM Multimedia 2016, arXiv:1911.12682: while training, the maps in front
+Shen, Tian, He, Sun and Tao, "Transform-invariant convolutional neural networks for image
+classification and search", ACM Multimedia 2016, arXiv:1912.01447: while training, the maps in front
 of a layer are moved by a random affine transformation, one for all of a pass; otherwise they are
 left alone. It has no parameters. The network becomes less sensitive, not invariant: measure it.
 """

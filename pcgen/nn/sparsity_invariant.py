@@ -12,8 +12,8 @@ PartialConv            :math:`b + K \sum w o x / n`                         0   
 NormalizedConv         :math:`b + \sum \gamma c x / \sum \gamma c`          b          see below
 =====================  ===================================================  =========  ============
 
-Sparsity-invariant: Uhrig et al., "Sparsity invariant CNNs", arXiv:1708.06500, equations 3 and 4;
-the next map is the maximum of the window. Partial: Liu et al., arXiv:1804.07723, equations 1 and 2.
+Sparsity-invariant: Uhrig et al., "Sparsity invariant CNNs", arXiv:1708.06500;
+the next map is the maximum of the window. Partial: Liu et al., arXiv:1804.07723.
 Normalised: Knutsson and Westin, CVPR 1993, with Eldesokey et al., arXiv:1811.01791: weights
 :math:`\gamma = \mathrm{softplus}(w) > 0`, confidences c in place of o, and the next confidence
 :math:`\sum \gamma c / \sum \gamma`. Where those add a small number to the divisor, 0 / 0 is 0 here.

@@ -1,7 +1,7 @@
 """TI-pooling: the same network on transformed copies of a signal, then the maximum.
 
 Laptev, Savinov, Buhmann and Pollefeys, "TI-pooling: transformation-invariant pooling for feature
-learning in convolutional neural networks", CVPR 2016, arXiv:1604.06318, equation 1:
+learning in convolutional neural networks", CVPR 2016, arXiv:1604.06318:
 
     g_k(x) = max_{φ ∈ Φ} f_k(φ(x))
 

@@ -1,4 +1,4 @@
-"""Shen et al., "Transform-invariant convolutional neural networks", arXiv:1911.12682.
+"""Shen et al., "Transform-invariant convolutional neural networks", arXiv:1912.01447.
 
 The claim: random transformations of feature maps while training make a network less sensitive to
 them, not invariant. Measured on three kinds of upright figures in 16 x 16 cells, medians of three
