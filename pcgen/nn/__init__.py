@@ -15,13 +15,14 @@ from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
+from pcgen.nn.image_poses import GridGroup, ImagePose
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
 from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.pooling import pool, scaled_sum
-from pcgen.nn.poses import CloudPose, Euclidean, GridGroup, ImagePose
+from pcgen.nn.poses import CloudPose, Euclidean
 from pcgen.nn.random_transform import RandomAffine, RandomTransform
 from pcgen.nn.ranked import RankedDecoder
 from pcgen.nn.sparse_conv import (

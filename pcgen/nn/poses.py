@@ -18,11 +18,17 @@ each as a pose, with ``standard(x)`` :math:`= R^T (x - t)` and ``restore(u)`` :m
 
 **Where it is not defined.** Equal eigenvalues leave eigenvectors open. If they are 0 it does not
 matter, since the points have no extent there: empty clouds, single points and collinear points
-are exact. If they are positive (regular polygons, a cube, a symmetric top), no set of so few
-frames turns with the cloud; one is taken and the result is not invariant, which :func:`isotropy`
-tells. Near such clouds it is exact but changes fast. A canonical pose further needs a third moment:
-one of two poses is taken arbitrarily where theirs agree, which matters only if the cloud itself is
-not symmetric under what takes one to the other. Periodic axes are taken as they stand: unwrap them.
+are exact. If they are positive,
+
+* in the plane the first axis is taken from a higher moment that turns with the cloud
+  (:func:`_direction`), which is exact for clouds that look the same after 1/3 to 1/6 of a turn, and
+  for all others but those with three further moments equal to 0;
+* in space (a cube, a symmetric top) no set of so few frames turns with the cloud; one is taken and
+  the result is not invariant, which ``isotropy`` tells.
+
+Near such clouds it is exact but changes fast. A canonical pose further needs a third moment: one of
+several poses is taken arbitrarily where theirs agree, which matters only if the cloud itself is not
+symmetric under what takes one to the other. Periodic axes are taken as they stand: unwrap them.
 """
 
 from __future__ import annotations
@@ -38,8 +44,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn.observed_image import ObservedImage
-from pcgen.nn.transformations import GridSymmetry, Image, moved
+from pcgen.nn.transformations import moved
 from pcgen.ops.eigh import eigh
 from pcgen.ops.segments import segment_sum
 
@@ -115,7 +120,7 @@ class Euclidean:
         axes = torch.eye(self.dimensions, dtype=shift.dtype, device=shift.device)
         axes = axes.expand_as(covariance)
         if self.rotations:
-            axes = _right_handed(eigh(covariance)[1].flip(-1))  # from the largest variance down
+            axes = self._axes(clouds, shift, covariance)
         return [CloudPose(axes * axes.new_tensor(signs), shift) for signs in self._signs()]
 
     def canonical(self, clouds: Batch) -> CloudPose:
@@ -177,6 +182,14 @@ class Euclidean:
         x = x - shift[clouds.batch]
         return shift, segment_sum((weight * x)[:, :, None] * x[:, None, :], clouds.ptr)
 
+    def _axes(self, clouds: Batch, shift: Tensor, covariance: Tensor) -> Tensor:
+        """Right-handed principal axes, as columns, from the largest variance down [B, d, d]."""
+        if self.dimensions != 2:
+            return _right_handed(eigh(covariance)[1].flip(-1))
+        angle = _direction(self._of(clouds) - shift[clouds.batch], _fractions(clouds), clouds.ptr)
+        first = torch.stack([angle.cos(), angle.sin()], 1)
+        return torch.stack([first, torch.stack([-first[:, 1], first[:, 0]], 1)], 2)
+
     def _signs(self) -> list[tuple[int, ...]]:
         every = itertools.product((1, -1), repeat=self.dimensions)
         if self.reflections:
@@ -186,77 +199,27 @@ class Euclidean:
         return [(1,) * self.dimensions]
 
 
-@dataclass(frozen=True, eq=False)
-class ImagePose:
-    """Which symmetry put each image as it lies.
+def _direction(x: Tensor, weight: Tensor, ptr: Tensor) -> Tensor:
+    r"""Angle of the first axis of each cloud in the plane [B]: arg(M) / k of the first M ≠ 0.
 
-    Attributes:
-        elements: Symmetries of the grid.
-        index: Of each image [B].
+    Of x [N, 2] as complex numbers z, :math:`M = \sum_i w_i |z_i|^n z_i^k`, which a turn by φ turns
+    by kφ; k = 2 and n = 0 gives the principal axis.
     """
-
-    elements: tuple[GridSymmetry, ...]
-    index: Tensor
-
-    def standard(self, image: Image) -> Image:
-        """The images before."""
-        return self._apply(image, [each.inverse for each in self.elements])
-
-    def restore(self, image: Image) -> Image:
-        """The images after."""
-        return self._apply(image, self.elements)
-
-    def _apply(self, image: Image, elements: Sequence[GridSymmetry]) -> Image:
-        if isinstance(image, ObservedImage):
-            return image.moved(lambda values: self._apply(values, elements))
-        moved = image
-        for number, each in enumerate(elements):
-            chosen = (self.index == number).view(-1, *[1] * (image.dim() - 1))
-            moved = torch.where(chosen, each(image), moved)
-        return moved
-
-
-@dataclass(frozen=True)
-class GridGroup:
-    """Symmetries of a square grid, which act on images exactly; all of them are the frames.
-
-    Attributes:
-        elements: Of :func:`~pcgen.nn.transformations.quarter_turns` and its like; a group.
-    """
-
-    elements: tuple[GridSymmetry, ...]
-
-    def frames(self, image: Tensor | ObservedImage) -> list[ImagePose]:
-        """One pose for each element."""
-        image = _values(image)
-        index = torch.zeros(len(image), dtype=torch.long, device=image.device)
-        return [ImagePose(self.elements, index + n) for n in range(len(self.elements))]
-
-    def canonical(self, image: Tensor | ObservedImage) -> ImagePose:
-        """The pose by which odd moments of the upright image add up to most."""
-        image = _values(image)
-        axes = [torch.linspace(-1, 1, n).to(image) for n in image.shape[2:]]
-        u = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        template = (u + 2 * u**3) @ (1 / torch.arange(1, len(axes) + 1).to(image))
-        with torch.no_grad():
-            upright = [each.inverse(image).sum(1) for each in self.elements]
-            score = torch.stack([(each * template).flatten(1).sum(1) for each in upright])
-        return ImagePose(self.elements, score.argmax(0))
-
-    def random(
-        self, image: Tensor | ObservedImage, generator: torch.Generator | None = None
-    ) -> ImagePose:
-        """A uniformly random element for each image."""
-        image = _values(image)
-        device = image.device if generator is None else generator.device
-        shape = (len(image),)
-        index = torch.randint(len(self.elements), shape, generator=generator, device=device)
-        return ImagePose(self.elements, index.to(image.device))
-
-
-def _values(image: Tensor | ObservedImage) -> Tensor:
-    """The image, 0 where it was not observed."""
-    return image.known if isinstance(image, ObservedImage) else image
+    z, radius = torch.complex(x[:, 0], x[:, 1]), x.detach().square().sum(1).sqrt()
+    square = x.square().sum(1)
+    angle = x.new_zeros(len(ptr) - 1)
+    found = torch.zeros_like(angle, dtype=torch.bool)
+    for k, n in ((2, 0), (1, 2), (2, 2), (3, 0), (4, 0), (5, 0), (6, 0)):
+        terms = torch.view_as_real(weight * square ** (n // 2) * z**k)
+        moment = segment_sum(terms, ptr)
+        size = segment_sum(weight * radius ** (n + k), ptr)
+        there = moment.detach().norm(dim=1) > torch.finfo(x.dtype).eps ** 0.5 * size
+        real, imaginary = torch.where((there & ~found)[:, None], moment, x.new_tensor([1, 0])).T
+        angle = angle + torch.atan2(imaginary, real) / k
+        found = found | there
+        if bool(found.all()):
+            break
+    return angle
 
 
 def _right_handed(axes: Tensor) -> Tensor:
