@@ -14,11 +14,12 @@ def test_snippets_run_one_after_the_other() -> None:
     namespace: dict[str, object] = {}
     for snippet in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
         exec(snippet, namespace)
+    assert namespace["scores"].shape == (4, 64)
     assert namespace["known"].x.shape == (4, 8, 8, 8)
-    assert namespace["scores"].shape == (4, 1)
+    assert namespace["logits"].shape == (4, 1)
 
 
 def test_every_layer_named_is_there() -> None:
-    names = {name for row in re.findall(r"^\| `(\w+)", PAGE, re.MULTILINE) for name in [row]}
+    names = set(re.findall(r"^\| `(\w+)", PAGE, re.MULTILINE))
     assert len(names) > 15
     assert names - {"active", "observed"} <= set(pcgen.nn.__all__)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given
@@ -122,11 +119,3 @@ def test_refuses_what_does_not_fit():
         SparseImage(image.x, image.sites, torch.zeros(2))
     with pytest.raises(ArgumentError, match="active: got"):
         SparseImage.from_dense(torch.zeros(1, 1, 3), torch.zeros(1, 3))
-
-
-def test_the_example_of_the_documentation_runs():
-    page = Path(__file__).parents[2] / "docs" / "sparsity.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    names = {}
-    exec(code, names)
-    assert names["scores"].shape == (4, 64)
