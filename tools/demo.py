@@ -73,9 +73,9 @@ def demo(
     lost = {name: _lost(fake, grid) for name, fake in fakes.items()}
     fakes = {name: snap(fake, grid, outside="drop") for name, fake in fakes.items()}
     evaluations, floors = _judge(particles, real, fakes, schema, seed)
-    table = report.text_table(evaluations, "generated jets, on the grid", floors=floors)
-    console.print(table)
-    store(folder, evaluations, table, floors)
+    for name, evaluation in evaluations.items():
+        console.print(report.text_table({name: evaluation}, f"{name}, on the grid"))
+    store(folder, evaluations, report.text_table(evaluations, floors=floors), floors)
     console.rule("4. look")
     _draw(folder, {"real": real, **fakes}, particles, grid, schema)
     _page(folder, evaluations, floors, lost, steps)
@@ -125,9 +125,6 @@ def _draw(
         figure = viewing.picture(samples, schema, event=event)
         plotting.save(figure, folder / f"jets-{event}.png")
     viewing.page(samples, schema, number=5).save(folder / "jets.html")
-    for recipe in RECIPES.values():
-        curves = plotting.learning_curves(folder / recipe / "metrics.csv")
-        plotting.save(curves, folder / f"{recipe}-curves.png")
 
 
 def _page(
@@ -165,7 +162,8 @@ def _page(
     views.append(report.figure("events.png", "Further events."))
     curves = [
         report.figure(
-            f"{recipe}-curves.png", f"Losses of the {name}, {steps * STAGES[name]} steps."
+            f"{recipe}/figures/learning-curves.png",
+            f"Losses and scores of the {name}, {steps * STAGES[name]} steps.",
         )
         for name, recipe in RECIPES.items()
     ]

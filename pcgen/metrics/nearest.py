@@ -121,6 +121,12 @@ class NearestClouds:
         distance, index = self._part(self._value, row, column).min(1)
         return Nearest(column[index][back], distance[back])
 
+    def complete(self) -> None:
+        """Compute every distance: worth it where very many questions follow."""
+        number = self.clouds.num_graphs
+        first, second = torch.triu_indices(number, number, offset=1)
+        self._solve(first, second)
+
     def _numbers(self, part: Tensor | slice | None) -> Tensor:
         everything = torch.arange(self.clouds.num_graphs)
         return everything[slice(None) if part is None else part]
@@ -145,7 +151,7 @@ class NearestClouds:
         return row[least.isfinite() & (least <= best)]
 
     def _solve(self, i: Tensor, j: Tensor) -> None:
-        """Compute pairs (i, j), each once and with the lower index first."""
+        """Compute pairs (i, j) of different clouds, each once, with the lower index first."""
         number = self.clouds.num_graphs
         pair = (torch.minimum(i, j) * number + torch.maximum(i, j)).unique()
         for part in pair.split(TILE):

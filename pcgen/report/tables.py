@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -93,7 +94,14 @@ def text_table(
 ) -> Table:
     """The comparison as a table for the terminal; far scores are in bold."""
     header, rows = comparison(evaluations, floors)
-    table = Table(title=title or None, title_justify="left")
+    # Eighty columns hold one generator with its floor.
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for k, name in enumerate(header):
         table.add_column(name, justify="right" if k else "left", no_wrap=not k, overflow="fold")
     for name, cells in rows:

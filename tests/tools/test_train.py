@@ -24,7 +24,8 @@ from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
 from pcgen.tools.cli import main
 from pcgen.tools.sample import sample
-from pcgen.tools.train import Validation, spread, train
+from pcgen.tools.train import spread, train
+from pcgen.tools.validation import Validation
 from pcgen.training import checkpoint
 
 FAST = {"steps": 4, "batch_size": 16, "max_points": 8, "validate_events": 40, "log_every": 2,

@@ -23,6 +23,9 @@ from pcgen.schema import Schema
 # Events of one table; its memory goes with the square.
 TABLE = 4096
 
+# Samples of one table from which on all of its distances are computed at once.
+MANY = 20
+
 SCORES = ("COV", "MMD", "1-NNA")
 
 
@@ -70,6 +73,8 @@ class Neighbourhood:
             events = torch.cat([a[rows].flatten(), b[rows].flatten()]).unique()
             clouds = pc.select(self._clouds, events.to(self._clouds.ptr.device))
             table = NearestClouds(clouds, self._distance, self._bound(clouds))
+            if len(rows) > MANY:
+                table.complete()
             for row in rows:
                 first, second = (torch.searchsorted(events, side[row]) for side in (a, b))
                 found = table_scores(table, first, second)
