@@ -29,7 +29,8 @@ which starts at 0 (the density channel of Gordon et al., arXiv:1910.13556).
 so weights drawn as for a plain layer would be too small by :math:`\sqrt{K n}` (by K if all is
 observed, by the root of K if a single cell is). They are drawn as torch draws them and scaled so
 that outputs start with the variance of the plain layer where the ``expected`` fraction of a
-window is observed.
+window is observed. A partial convolution is the same function of weights K times smaller, to which
+the steps of Adam are K times larger: it learns at the rates of plain layers, the mean slower.
 """
 
 from __future__ import annotations

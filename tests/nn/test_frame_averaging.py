@@ -35,7 +35,6 @@ from pcgen.nn import (
     rotation,
     symmetries,
 )
-from pcgen.ops.eigh import eigh
 from pcgen.ops.segments import segment_mean, segment_sum
 
 GROUPS = [
@@ -238,23 +237,6 @@ def test_second_derivatives_of_frames_are_right() -> None:
         return net(pc.replace(clouds, pos=pos)).sum(1)
 
     assert torch.autograd.gradgradcheck(value, clouds.pos.clone().requires_grad_())
-
-
-def test_eigenvectors_as_torch_has_them_and_finite_where_values_agree() -> None:
-    half = torch.randn(4, 3, 3, dtype=torch.float64)
-    matrix = (half @ half.mT).requires_grad_()
-
-    def projections(matrix: Tensor) -> tuple[Tensor, Tensor]:
-        # Signs of eigenvectors are arbitrary: outer products have none.
-        values, vectors = eigh((matrix + matrix.mT) / 2)
-        return values, torch.einsum("bik,bjk->bkij", vectors, vectors)
-
-    assert torch.autograd.gradcheck(projections, matrix)
-    assert torch.autograd.gradgradcheck(projections, matrix)
-    same = torch.eye(3, dtype=torch.float64)[None].requires_grad_()
-    values, vectors = eigh(same)
-    (values.sum() + vectors.sum()).backward()
-    assert torch.equal(same.grad, torch.eye(3).double()[None])
 
 
 class Wobble(nn.Module):

@@ -2,7 +2,7 @@
 
 The claim is of depth maps; here it is made of scenes of three overlapping planes on 16 x 16 cells.
 Medians of the absolute error over five seeds, as measured here (steps and rate are the same for
-all three networks; of 0.003, 0.01 and 0.03, the rate 0.01 was best or equal for each at 5 %):
+all four networks; of 0.003, 0.01 and 0.03, the rate 0.01 was best or equal for each at 5 %):
 
 ============================  =====  =====  =====  =====  =====  =====  ==================
 network                         5 %   10 %   20 %   30 %   50 %   70 %  median 70 % / 5 %
@@ -10,9 +10,12 @@ network                         5 %   10 %   20 %   30 %   50 %   70 %  median 7
 plain convolution              0.49   0.43   0.47   0.54   0.85   1.28  2.47
 plain, with the map as input  0.44   0.38   0.40   0.49   0.70   1.03  2.19
 sparsity-invariant             0.41   0.35   0.33   0.33   0.32   0.32  0.79
+partial                        0.40   0.34   0.33   0.33   0.32   0.33  0.81
 ============================  =====  =====  =====  =====  =====  =====  ==================
 
-At the density of the training the gain is small: 7 % over the network that is told the map.
+At the density of the training the gain is small: 8 % over the network that is told the map. At
+the rate 0.001 (one seed) the errors at 5 % are 0.57 plain, 0.58 sparsity-invariant, 0.41 partial:
+the same functions, but Adam's steps are K times smaller relative to weights K times larger.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pcgen.nn import Cellwise, ObservedImage, SparsityInvariantConv
+from pcgen.nn import Cellwise, ObservedImage, PartialConv, SparsityInvariantConv
 
 SIZE, KERNELS, WIDTH = 16, (7, 5, 3, 3), 8
 STEPS, BATCH, RATE = 600, 16, 0.01
@@ -70,15 +73,13 @@ class Plain(nn.Module):
 
 
 class Invariant(nn.Module):
-    """The same with sparsity-invariant layers."""
+    """The same with sparsity-invariant layers, or partial ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: type[nn.Module] = SparsityInvariantConv) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for size, before, expected in zip(KERNELS, (1, 8, 8, 8), (0.05, 1, 1, 1), strict=True):
-            conv = SparsityInvariantConv(
-                2, before, WIDTH, size, padding=size // 2, expected=expected
-            )
+            conv = layer(2, before, WIDTH, size, padding=size // 2, expected=expected)
             layers += [conv, Cellwise(nn.ReLU())]
         self.net = nn.Sequential(*layers, Cellwise(nn.Conv2d(WIDTH, 1, 1)))
 
@@ -109,7 +110,12 @@ def errors(make: Callable[[], nn.Module], seed: int) -> list[float]:
 
 @pytest.mark.slow
 def test_errors_hold_from_5_to_70_percent_where_those_of_a_plain_network_double() -> None:
-    networks = {"plain": Plain, "told": lambda: Plain(told=True), "invariant": Invariant}
+    networks: dict[str, Callable[[], nn.Module]] = {
+        "plain": Plain,
+        "told": lambda: Plain(told=True),
+        "invariant": Invariant,
+        "partial": lambda: Invariant(PartialConv),
+    }
     found = {name: [errors(make, seed) for seed in range(5)] for name, make in networks.items()}
     ratio = {}
     for name, rows in found.items():
@@ -117,5 +123,6 @@ def test_errors_hold_from_5_to_70_percent_where_those_of_a_plain_network_double(
         ratio[name] = statistics.median(row[-1] / row[0] for row in rows)
         print(name, *(f"{value:.2f}" for value in medians), f"70 % / 5 %: {ratio[name]:.2f}")
     assert ratio["invariant"] < 1.4
+    assert ratio["partial"] < 1.4
     assert ratio["plain"] > 2
     assert ratio["told"] > 1.4
