@@ -99,6 +99,15 @@ class Pressed(Numbers):
         return super().__call__(step, rank, world)
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C as in a terminal: a program in the background begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_an_interrupted_run_is_saved_and_goes_on_exactly(tmp_path, capsys):
     options = {"optimiser": Optimiser(lr=0.1, schedule="cosine"), "seed": 3}
     whole = fit(Toy(), tmp_path / "whole", 10, **options)
@@ -118,6 +127,7 @@ def test_an_interrupted_run_is_saved_and_goes_on_exactly(tmp_path, capsys):
     assert last(tmp_path / "end").step == 10
 
 
+@pytest.mark.usefixtures("listening")
 def test_a_second_interruption_does_not_wait(tmp_path):
     class Twice(Pressed):
         def __call__(self, step: int, rank: int, world: int):
@@ -128,6 +138,15 @@ def test_a_second_interruption_does_not_wait(tmp_path):
         fit(Toy(), tmp_path, 10, batches=Twice(6))
     assert not caught.value.args
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
+def test_a_run_that_ignores_interruptions_goes_on_doing_so(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        fit(Toy(), tmp_path, 10, batches=Pressed(6))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert last(tmp_path).step == 10
 
 
 @pytest.mark.parametrize(("schedule", "lines"), [("constant", 1), ("cosine", 2)])

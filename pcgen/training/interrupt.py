@@ -12,7 +12,8 @@ class Interrupt:
     """Inside its ``with`` statement a first Ctrl-C is remembered, a second one ends the program.
 
     Args:
-        listen: Do so; False leaves Ctrl-C as it is, as do threads, which hear no signals.
+        listen: Do so; False leaves Ctrl-C as it is, as do threads, which hear no signals, and
+            programs that ignore it (those in the background of a shell).
 
     Attributes:
         asked: Whether it was pressed.
@@ -20,7 +21,9 @@ class Interrupt:
 
     def __init__(self, *, listen: bool) -> None:
         self.asked = False
-        self._listen = listen and threading.current_thread() is threading.main_thread()
+        heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        main = threading.current_thread() is threading.main_thread()
+        self._listen = listen and heard and main
         self._before: Any = None
 
     def __enter__(self) -> Interrupt:
