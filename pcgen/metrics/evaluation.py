@@ -120,7 +120,8 @@ def evaluate(
         pc.check(side, len(schema.axes))
     counts = (whole[0].num_graphs, whole[1].num_graphs)
     protocol.check(*counts)
-    prepared = [_only_shared(protocol.prepare(side, schema), whole) for side in whole]
+    # First: a cut that looks at a condition must do so on both sides or on none.
+    prepared = [protocol.prepare(_only_shared(side, whole), schema) for side in whole]
     empty = [int((pc.total(side) <= 0).sum()) for side in prepared]
     pool = pc.concat(prepared)
     scores: list[Score] = []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics import evaluate, protocols
+from pcgen.metrics.preparation import relative
 from pcgen.schema import Quantity, Schema
 
 JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
@@ -119,3 +121,13 @@ def test_scores_without_points_are_named_as_undefined():
     assert "W1 multiplicity" in {score.name for score in result.scores}
     with pytest.raises(DataError, match="got 60 real and 0 generated that can be compared"):
         evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5))
+
+
+def test_a_condition_that_one_side_lacks_is_used_on_neither():
+    """Relative p_T is over the condition where both have it, otherwise over the sum, on both."""
+    real, fake = jets(60, seed=1), jets(30, seed=2)
+    protocol = replace(protocols.pcgen(JETS, repeats=2, subset=0), prepare=relative)
+    schema = replace(JETS, condition=(Quantity("jet_pt", "GeV"),))
+    known = pc.replace(real, y=torch.full((60, 1), 7.0))
+    one = evaluate(known, fake, schema, protocol=protocol, permutations=0)
+    assert one == evaluate(real, fake, schema, protocol=protocol, permutations=0)
