@@ -61,7 +61,8 @@ def pcgen(schema: Schema, *, repeats: int = 10, subset: int = 100) -> Protocol:
 def jet_marginals(clouds: Batch, schema: Schema) -> Marginals:
     """W1 of observables and substructure, of the particles' features and of the Lund plane."""
     plane = lund_declusterings(clouds)
-    owner = torch.searchsorted(plane.ptr, torch.arange(len(plane.kt)), right=True) - 1
+    rows = torch.arange(len(plane.kt), device=plane.ptr.device)
+    owner = torch.searchsorted(plane.ptr, rows, right=True) - 1
     lund = {"lund ln 1/delta": -plane.delta.log(), "lund ln kt": plane.kt.log()}
     events = {**observables(clouds, schema), **substructure(clouds, schema)}
     columns = [
