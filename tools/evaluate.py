@@ -29,6 +29,11 @@ from pcgen.schema import Quantity, Schema
 ProtocolName = Literal[
     "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
 ]
+TAKES = {
+    "pcgen": ("repeats", "subset", "training"),
+    "mpgan2021": ("particlenet", "statistics"),
+    "calochallenge": ("geometry", "data_set"),
+}
 FIXED = {
     "mpgan2021": protocols.mpgan2021,
     "jetnet-0.2.5": protocols.jetnet,
@@ -82,6 +87,16 @@ def evaluate(
         data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
     """
+    _check_options(
+        protocol,
+        repeats=repeats,
+        subset=subset,
+        training=training,
+        particlenet=particlenet,
+        statistics=statistics,
+        geometry=geometry,
+        data_set=data_set,
+    )
     if protocol == "calochallenge":
         calorimeter, facts = _calorimeter(geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
@@ -121,6 +136,15 @@ def evaluate(
     print(f"written: {folder}")
 
 
+def _check_options(protocol: str, **options: str | int | None) -> None:
+    """Refuse what a protocol fixes or knows nothing of, rather than pass over it."""
+    takes = TAKES.get(protocol, ())
+    for name, value in options.items():
+        if value is not None and name not in takes:
+            own = f"it takes {' and '.join(takes)}" if takes else "it fixes everything"
+            raise ArgumentError(f"{name}: got {value}, protocol {protocol} takes none; {own}")
+
+
 def _protocol(
     name: str,
     schema: Schema,
@@ -129,19 +153,16 @@ def _protocol(
     particlenet: str | None,
     statistics: str | None,
 ) -> metrics.Protocol:
-    asked = {"repeats": repeats, "subset": subset}
-    given = {key: value for key, value in asked.items() if value is not None}
+    if name == "pcgen":
+        asked = {"repeats": repeats, "subset": subset}
+        return protocols.pcgen(schema, **{k: v for k, v in asked.items() if v is not None})
     if (particlenet is None) != (statistics is None):
         raise ArgumentError(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
         )
-    if name == "mpgan2021" and particlenet is not None and statistics is not None and not given:
+    if particlenet is not None and statistics is not None:
         net, real = metrics.load_particlenet(particlenet), metrics.load_statistics(statistics)
         return protocols.mpgan2021(net, real)
-    if name == "pcgen":
-        return protocols.pcgen(schema, **given)
-    for key, value in given.items():
-        raise ArgumentError(f"{key}: got {value}, but protocol {name} fixes it; expected none")
     return FIXED[name]()
 
 

@@ -115,13 +115,19 @@ def test_a_training_file_is_searched_for_copies(files, tmp_path, capsys):
 
 def test_protocols_refuse_what_they_fix_and_what_is_too_small(files, capsys):
     assert evaluate(files, "other.h5", "--protocol", "mpgan2021") == 1
-    assert "repeats: got 3, but protocol mpgan2021 fixes it" in capsys.readouterr().err
+    assert (
+        "repeats: got 3, protocol mpgan2021 takes none; it takes particlenet and statistics"
+        in capsys.readouterr().err
+    )
     words = ["evaluate", str(files / "real.h5"), str(files / "other.h5"), "--split", "all"]
     assert cli.main([*words, "--protocol", "jetnet-0.2.5"]) == 1
     assert "expected at least 100000 and 50000 for protocol jetnet-0.2.5" in capsys.readouterr().err
     assert cli.main([*words, "--protocol", "calochallenge"]) == 1
     assert "expected the XML file of the binning" in capsys.readouterr().err
     assert cli.main([*words, "--particlenet", "weights.pt"]) == 1
+    assert "particlenet: got weights.pt, protocol pcgen takes none" in capsys.readouterr().err
+    one = ["--protocol", "mpgan2021", "--particlenet", "weights.pt"]
+    assert cli.main([*words, *one]) == 1
     assert "got weights.pt and None, expected both or none" in capsys.readouterr().err
 
 
