@@ -78,8 +78,8 @@ class NpzFile(ImageSource):
             zipfile.BadZipFile,
             zlib.error,
             OSError,
-            NotImplementedError,
-            RuntimeError,
+            NotImplementedError,  # zipfile's, for a way of compression that it does not know
+            RuntimeError,  # and for an encrypted file
         ) as error:
             self._stack.close()
             if isinstance(error, FileError):

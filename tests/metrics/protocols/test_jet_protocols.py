@@ -57,12 +57,12 @@ def test_quark_gluon_and_top_jets_score_their_floor(protocol, jets):
         pc.select(jets, slice(160, 240)),
         JETS,
         protocol=small(protocol(), 30),
-        permutations=19,
+        permutations=99,
     )
     assert [s.name for s in result.scores] == ["W1M", "W1P", "W1EFP", "COV-EMD", "MMD-EMD"]
     for score in result.scores:
         assert abs(score.z) < 6, score
-        assert 0.05 <= score.p <= 1
+        assert score.p > 0.01, score
 
 
 def test_w1m_and_w1p_are_those_of_relative_jets(jets):
