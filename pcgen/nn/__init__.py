@@ -40,6 +40,7 @@ from pcgen.nn.sparsity_invariant import (
     SparsityInvariantTransposedConv,
 )
 from pcgen.nn.ti_pooling import TIPool
+from pcgen.nn.time_features import time_features
 from pcgen.nn.transformations import (
     Affine,
     GridSymmetry,
@@ -105,6 +106,7 @@ __all__ = [
     "scaled_sum",
     "spectral_normed",
     "symmetries",
+    "time_features",
     "warp",
     "weight_normed",
 ]
