@@ -14,6 +14,7 @@ Any backbone, of images or of clouds, is made invariant by :class:`FrameAverage`
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
+from pcgen.nn.fields import EPiCField
 from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
 from pcgen.nn.image_poses import GridGroup, ImagePose
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
@@ -62,6 +63,7 @@ __all__ = [
     "Cellwise",
     "CloudPose",
     "EPiCEncoder",
+    "EPiCField",
     "EPiCLayer",
     "Euclidean",
     "FrameAverage",

@@ -1,0 +1,136 @@
+r"""Velocity fields on point sets: where each point goes at a time, given the whole cloud.
+
+A field is a map :math:`v(x, t, y)` from clouds of points with channels C, a time t in [0, 1] of
+each cloud and a condition y to one velocity per point [N, C]. It is equivariant: permuting the
+points permutes the velocities. Every layer is told the context :math:`c = [\gamma(t), y]`, with
+:math:`\gamma` the :func:`~pcgen.nn.time_features.time_features`.
+
+Points are not ordered and their number is free.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Batch
+
+from pcgen.errors import ArgumentError
+from pcgen.nn.epic import EPiCLayer, pool_mean_sum
+from pcgen.nn.mlp import Linear, with_condition
+from pcgen.nn.time_features import time_features
+from pcgen.standardize import channels
+
+
+def features_of(time: Tensor, clouds: Batch, number: int) -> Tensor:
+    """Features [B, number] of the time of each cloud.
+
+    Raises:
+        ArgumentError: there is not one time for each cloud.
+    """
+    if time.shape != (clouds.num_graphs,):
+        raise ArgumentError(f"time: got {tuple(time.shape)}, expected ({clouds.num_graphs},)")
+    return time_features(time.to(clouds.pos.dtype), number)
+
+
+class CloudLinear(nn.Module):
+    """A linear layer on points beside the vector of their cloud, :math:`W [x_i, c] + b`.
+
+    The part of c is found once per cloud, not once per point.
+
+    Args:
+        point_channels: Channels L of a point.
+        cloud_channels: Channels C of the cloud's vector.
+        out_channels: Channels of the result.
+        linear: Makes the linear layer.
+    """
+
+    def __init__(
+        self,
+        point_channels: int,
+        cloud_channels: int,
+        out_channels: int,
+        linear: Linear = nn.Linear,
+    ) -> None:
+        super().__init__()
+        self.widths = (point_channels, cloud_channels)
+        self.linear = linear(point_channels + cloud_channels, out_channels)
+
+    def forward(self, x: Tensor, c: Tensor, batch: Tensor) -> Tensor:
+        """Points [N, L], vectors [B, C] and the cloud of each point [N] -> [N, out_channels]."""
+        own, shared = self.linear.weight.split(self.widths, 1)
+        return F.linear(x, own) + F.linear(c, shared, self.linear.bias)[batch]
+
+
+class EPiCField(nn.Module):
+    """EPiC flow matching: EPiC layers whose context is time and condition.
+
+    Buhmann et al., "EPiC-ly fast particle cloud generation with flow-matching and diffusion",
+    arXiv 2310.00049, with 6 layers of 128 channels and a cloud's vector of 10. The points enter
+    and leave by linear layers, which are told the context as well.
+
+    Args:
+        in_channels: Channels C of a point as in :func:`pcgen.standardize.channels`.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Channels of a point inside.
+        global_channels: Channels of the cloud's vector inside.
+        layers: Number of EPiC layers.
+        time_channels: Number of features of time.
+        linear: Makes the linear layers; :func:`~pcgen.nn.mlp.weight_normed` as in the paper.
+        sum_scale: See :class:`~pcgen.nn.epic.EPiCLayer`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        condition_channels: int = 0,
+        hidden: int = 64,
+        global_channels: int = 16,
+        layers: int = 4,
+        time_channels: int = 16,
+        linear: Linear = nn.Linear,
+        sum_scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        context = time_channels + condition_channels
+        self.time_channels = time_channels
+        self.condition_channels = condition_channels
+        self.sum_scale = sum_scale
+        self.point_in = CloudLinear(in_channels, context, hidden, linear)
+        self.point_hidden = CloudLinear(hidden, context, hidden, linear)
+        self.global_in = linear(2 * hidden + context, hidden)
+        self.global_out = linear(hidden, global_channels)
+        self.layers = nn.ModuleList(
+            EPiCLayer(
+                hidden,
+                global_channels,
+                condition_channels=context,
+                linear=linear,
+                sum_scale=sum_scale,
+            )
+            for _ in range(layers)
+        )
+        self.point_out = CloudLinear(hidden, context, in_channels, linear)
+
+    def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Velocity of each point [N, C].
+
+        Args:
+            clouds: Where the points are.
+            time: [B].
+            condition: [B, K].
+
+        Raises:
+            ArgumentError: time or condition have the wrong shape.
+        """
+        x = channels(clouds)
+        features = features_of(time, clouds, self.time_channels)
+        context = with_condition(features, condition, self.condition_channels)
+        x = F.leaky_relu(self.point_in(x, context, clouds.batch))
+        x = F.leaky_relu(self.point_hidden(x, context, clouds.batch) + x)
+        pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), context], 1)
+        g = F.leaky_relu(self.global_out(F.leaky_relu(self.global_in(pooled))))
+        for layer in self.layers:
+            x, g = layer(x, g, clouds, context)
+        return self.point_out(x, context, clouds.batch)
