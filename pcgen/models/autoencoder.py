@@ -27,6 +27,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Cardinality, Drawn, describe
 from pcgen.models.drawing import normal
+from pcgen.models.representations import recentred
 from pcgen.models.request import Request
 from pcgen.objectives.latent import kl_normal
 from pcgen.standardize import Standardize
@@ -177,7 +178,7 @@ class Autoencoder(GenerativeModel):
         made = self._decode(code, drawn.sizes, self.condition(drawn), generator)
         clouds = self.standardize.inverse(made, drawn.total)
         clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
-        return self._recentred(clouds, drawn.centroid) if self.recentre else clouds
+        return recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
 
     @torch.no_grad()
     def reconstruct(self, clouds: Batch, generator: torch.Generator | None = None) -> Batch:
@@ -213,12 +214,3 @@ class Autoencoder(GenerativeModel):
         if self.schema.weight is None:
             return made
         return cl.replace(made, weight=self.standardize.fractions(made.x, made.ptr))
-
-    def _recentred(self, clouds: Batch, centroid: Tensor) -> Batch:
-        shift = centroid - describe(clouds, self.schema).centroid
-        columns = (clouds.pos + shift[clouds.batch]).unbind(1)
-        wrapped = [
-            x if period is None else x - period * torch.round(x / period)
-            for x, period in zip(columns, self.schema.periods, strict=True)
-        ]
-        return cl.replace(clouds, pos=torch.stack(wrapped, 1))

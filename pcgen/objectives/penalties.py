@@ -16,7 +16,9 @@ Factors are left to the caller. D is the logit. The weights of ``roth`` vanish w
 confident, so γ must be large at first. On clouds use ``r1`` and its kin, as "in between" has no
 meaning for two unordered sets. No factor is transferable between data sets: standardise the input.
 
-The named penalties share one signature, ``(critic, real, generated, *, generator) -> [B]``.
+The named penalties share one signature, ``(critic, real, generated, *, generator, ptr) -> [B]``;
+``ptr`` [B+1] says where samples are ragged: rows [N, C] of clouds, real and generated of equal
+sizes, and a critic of such rows.
 """
 
 from __future__ import annotations
@@ -82,39 +84,66 @@ def _root(square: Tensor) -> Tensor:
 
 
 def r1(
-    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+    critic: Critic,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    ptr: Tensor | None = None,
 ) -> Tensor:
     """|∇D|² at real samples [B, ...] -> [B]."""
-    return gradient_penalty(critic, real)
+    return gradient_penalty(critic, real, ptr=ptr)
 
 
 def r2(
-    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+    critic: Critic,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    ptr: Tensor | None = None,
 ) -> Tensor:
     """|∇D|² at generated samples [B, ...] -> [B]."""
-    return gradient_penalty(critic, generated)
+    return gradient_penalty(critic, generated, ptr=ptr)
 
 
 def r1_r2(
-    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+    critic: Critic,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    ptr: Tensor | None = None,
 ) -> Tensor:
     """Sum of :func:`r1` and :func:`r2` [B]."""
-    return gradient_penalty(critic, real) + gradient_penalty(critic, generated)
+    return gradient_penalty(critic, real, ptr=ptr) + gradient_penalty(critic, generated, ptr=ptr)
 
 
 def roth(
-    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+    critic: Critic,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    ptr: Tensor | None = None,
 ) -> Tensor:
     """(1 - σ(D))² |∇D|² at real samples plus σ(D)² |∇D|² at generated ones [B]."""
-    at_real = gradient_penalty(critic, real, weight=lambda logit: torch.sigmoid(-logit).square())
+    at_real = gradient_penalty(
+        critic, real, weight=lambda logit: torch.sigmoid(-logit).square(), ptr=ptr
+    )
     at_generated = gradient_penalty(
-        critic, generated, weight=lambda logit: torch.sigmoid(logit).square()
+        critic, generated, weight=lambda logit: torch.sigmoid(logit).square(), ptr=ptr
     )
     return at_real + at_generated
 
 
 def wgan_gp(
-    critic: Critic, real: Tensor, generated: Tensor, *, generator: torch.Generator | None = None
+    critic: Critic,
+    real: Tensor,
+    generated: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    ptr: Tensor | None = None,
 ) -> Tensor:
     """(|∇D| - 1)² at random places between pairs of real and generated samples [B].
 
@@ -123,10 +152,15 @@ def wgan_gp(
         real: [B, ...].
         generated: [B, ...], of the same shape.
         generator: Draws the places.
+        ptr: None; the points of two sets have no order in which to be paired.
 
     Raises:
-        ArgumentError: the shapes differ.
+        ArgumentError: the shapes differ, or the samples are ragged.
     """
+    if ptr is not None:
+        raise ArgumentError(
+            "ptr: got point sets, expected none: there is no in between of two sets"
+        )
     return gradient_penalty(critic, between(real, generated, generator=generator), centre=1.0)
 
 

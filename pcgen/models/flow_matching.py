@@ -1,0 +1,115 @@
+r"""Flow matching: noise on the values of an event is carried to data by a learnt velocity.
+
+The same model on three representations (:mod:`pcgen.models.representations`); what differs is
+where the values are:
+
+* points: as many as p(n | y, label) gives;
+* images: all cells; which of them are active is what comes out;
+* active sites: a *support*, a model of which cells are active, draws them first, and the flow gives
+  them their energies.
+
+EPiC-FM (Buhmann et al., arXiv 2310.00049) is this model on points with an EPiC field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.models.base import Phase
+from pcgen.models.cardinality import Drawn
+from pcgen.models.drawing import normal
+from pcgen.models.representations import Event, EventDecoder, Representation
+from pcgen.models.represented import Represented
+from pcgen.models.request import Request
+from pcgen.objectives.flow_matching import integrate, straight_path
+from pcgen.ops.segments import segment_mean
+
+
+class FlowMatching(Represented):
+    """Velocity field on the values of events.
+
+    Args:
+        representation: Physical clouds to events and back.
+        field: ``(event, time [B], condition [B, K])`` -> velocity, of the shape of the values.
+        support: Module that says which cells are active, where their number does not say it; its
+            code has 0 columns.
+        steps: Steps of the midpoint rule when sampling, of two evaluations each.
+    """
+
+    def __init__(
+        self,
+        representation: Representation,
+        field: nn.Module,
+        *,
+        support: EventDecoder | None = None,
+        steps: int = 20,
+    ) -> None:
+        super().__init__(representation)
+        self.field, self.support, self.steps = field, support, steps
+
+    def phases(self) -> Sequence[Phase]:
+        """The representation is fitted; then the velocity, and the support where there is one."""
+        learning = [Phase("velocity", (self.field,), self.velocity_loss)]
+        if isinstance(self.support, nn.Module):
+            learning.append(Phase("support", (self.support,), self.support_loss))
+        return (*self.representation.phases(), *learning)
+
+    def velocity_loss(self, clouds: Batch) -> dict[str, Tensor]:
+        """Mean squared error of the velocity at a random time of each event."""
+        event, condition = self.representation.see(clouds)
+        data = self.representation.values(event)
+        time = torch.rand(clouds.num_graphs, dtype=data.dtype, device=data.device)
+        at, velocity = straight_path(torch.randn_like(data), data, _per_value(time, event))
+        found = self.field(self.representation.with_values(event, at), time, condition)
+        return {"velocity": _mean(event, (found - velocity).square()).mean()}
+
+    def support_loss(self, clouds: Batch) -> dict[str, Tensor]:
+        """Negative log-likelihood of the active cells."""
+        assert self.support is not None
+        event, condition = self.representation.see(clouds)
+        terms = self.support.losses(condition.new_zeros(len(condition), 0), condition, event)
+        return {name: term.mean() for name, term in terms.items()}
+
+    @torch.no_grad()
+    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+        """See :meth:`GenerativeModel.generate`."""
+        drawn = self.representation.cardinality.draw(asked, generator)
+        event, condition = self._support(drawn, generator)
+        blank = self.representation.values(event)
+        number = len(drawn.sizes)
+
+        def velocity(values: Tensor, time: float) -> Tensor:
+            moment = values.new_full((number,), time)
+            return self.field(self.representation.with_values(event, values), moment, condition)
+
+        values = integrate(velocity, normal(tuple(blank.shape), blank, generator), self.steps)
+        return self.representation.clouds(self.representation.with_values(event, values), drawn)
+
+    def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
+        """Events whose values are still to be drawn, and what the field is told of them."""
+        condition = self.representation.condition(drawn)
+        if self.support is None:
+            return self.representation.blank(drawn.sizes), condition
+        code = condition.new_zeros(len(condition), 0)
+        event = self.support.sample(code, drawn.sizes, condition, generator)
+        # What the field saw in training is the number of the cells that are there.
+        return event, self.representation.condition(drawn._replace(sizes=cl.sizes(event)))
+
+
+def _per_value(of_event: Tensor, event: Event) -> Tensor:
+    """Numbers [B] in a shape that broadcasts with the values of the events."""
+    if isinstance(event, Tensor):
+        return of_event.view(-1, *[1] * (event.dim() - 1))
+    return of_event[event.batch][:, None]
+
+
+def _mean(event: Event, value: Tensor) -> Tensor:
+    """Mean over the values of each event [B]; 0 for an empty one."""
+    if isinstance(event, Tensor):
+        return value.flatten(1).mean(1)
+    return segment_mean(value.mean(1), event.ptr)

@@ -1,0 +1,309 @@
+r"""Representations: how one event looks to networks, as points, as active cells or as an image.
+
+A jet of particles (or a shower) is told in three ways, and every model that is built on a
+representation can be trained on each of them:
+
+========== ============================================ ========================================
+class      event                                        values, where noise and gradients act
+========== ============================================ ========================================
+`Points`   clouds in standardised units                 ``pos`` and ``x`` of the points [N, D + F]
+`Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
+`Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
+           :math:`1 + x - x_{floor} \ge 1` where active
+========== ============================================ ========================================
+
+An *active* cell is one in which the detector saw energy. Networks are told the same condition
+[B, K] whatever the representation: y, one-hot class and log n of the points or active cells. The
+total energy and n come from a :class:`~pcgen.models.cardinality.Cardinality`; the values say how
+the total is shared out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
+from pcgen.grids import Grid
+from pcgen.images import snap
+from pcgen.models.base import Phase
+from pcgen.models.cardinality import Cardinality, Drawn, describe
+from pcgen.schema import Schema
+from pcgen.standardize import Standardize, channels
+
+Event = Any
+"""B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*grid.shape]."""
+
+
+class Seen(NamedTuple):
+    """Events as networks see them, and the condition [B, K]."""
+
+    event: Event
+    condition: Tensor
+
+
+class EventDecoder(Protocol):
+    """A distribution p(event | code, condition), as the decoder of a VAE or a flow's support."""
+
+    def losses(self, code: Tensor, condition: Tensor, event: Event) -> dict[str, Tensor]:
+        """Terms of -log p(event | code, condition), each [B]."""
+        ...
+
+    def sample(
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Event:
+        """Events drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
+        ...
+
+
+class Representation(nn.Module, ABC):
+    """From clouds in physical units to what networks see, and back; fitted on the training split.
+
+    Attributes:
+        schema: Of the clouds.
+        standardize: Physical to standardised units.
+        cardinality: p(n, total | y, label).
+    """
+
+    def __init__(self, schema: Schema, *, capacity: int = 8192) -> None:
+        super().__init__()
+        self.schema = schema
+        self.standardize = Standardize(schema)
+        self.cardinality = Cardinality(schema, capacity=capacity)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """What is found before anything is learnt; the first phases of every model."""
+        return (
+            Phase("standardize", (self.standardize,), None, prepare=self._fit_standardize),
+            Phase("cardinality", (self.cardinality,), None, prepare=self._fit_cardinality),
+        )
+
+    @property
+    def condition_channels(self) -> int:
+        """Columns K of the condition."""
+        return self.standardize.condition_features
+
+    def condition(self, drawn: Drawn) -> Tensor:
+        """What networks are told of events that do not exist yet [B, K]."""
+        return self.standardize.condition(drawn.y, drawn.label, drawn.sizes)
+
+    @abstractmethod
+    def prepared(self, clouds: Batch) -> Batch:
+        """The clouds, in physical units, that this representation can tell."""
+
+    @abstractmethod
+    def see(self, clouds: Batch) -> Seen:
+        """Clouds in physical units as networks see them."""
+
+    @abstractmethod
+    def clouds(self, event: Event, drawn: Drawn) -> Batch:
+        """Events as clouds in physical units, with the total, y and label that were drawn."""
+
+    @abstractmethod
+    def values(self, event: Event) -> Tensor:
+        """What a network may change about an event."""
+
+    @abstractmethod
+    def with_values(self, event: Event, values: Tensor) -> Event:
+        """The same points or cells with other values."""
+
+    @abstractmethod
+    def blank(self, sizes: Tensor) -> Event:
+        """Events of so many points or cells [B] whose values are 0.
+
+        Raises:
+            ArgumentError: the representation does not say where its values are.
+        """
+
+    def _fit_standardize(self, batches: Iterable[Batch]) -> None:
+        self.standardize.fit(self.prepared(clouds) for clouds in batches)
+
+    def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
+        self.cardinality.fit(self.prepared(clouds) for clouds in batches)
+
+
+class Points(Representation):
+    """Point sets: as many points as are drawn, in any order.
+
+    Args:
+        schema: Of the clouds.
+        recentre: Move each generated cloud so that its weighted centre is that of a training
+            cloud; see :class:`~pcgen.models.autoencoder.Autoencoder`.
+        capacity: Most training clouds that the cardinality keeps.
+    """
+
+    def __init__(self, schema: Schema, *, recentre: bool = False, capacity: int = 8192) -> None:
+        super().__init__(schema, capacity=capacity)
+        self.recentre = recentre
+
+    @property
+    def value_channels(self) -> int:
+        """Columns of the values."""
+        return self.standardize.point_features
+
+    def prepared(self, clouds: Batch) -> Batch:
+        """See :meth:`Representation.prepared`."""
+        return clouds
+
+    def see(self, clouds: Batch) -> Seen:
+        """See :meth:`Representation.see`."""
+        event = self.standardize(clouds)
+        return Seen(event, event.y)
+
+    def clouds(self, event: Event, drawn: Drawn) -> Batch:
+        """See :meth:`Representation.clouds`; exactly the points of the event."""
+        plain = cl.replace(event, weight=None)
+        total = None if self.schema.weight is None else drawn.total
+        clouds = self.standardize.inverse(plain, total)
+        clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
+        return recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
+
+    def values(self, event: Event) -> Tensor:
+        """See :meth:`Representation.values`."""
+        return channels(event)
+
+    def with_values(self, event: Event, values: Tensor) -> Batch:
+        """See :meth:`Representation.with_values`."""
+        axes = len(self.schema.axes)
+        x = values[:, axes:] if values.shape[1] > axes else None
+        return cl.make(values[:, :axes], cl.sizes(event), x=x)
+
+    def blank(self, sizes: Tensor) -> Batch:
+        """See :meth:`Representation.blank`."""
+        like = self.cardinality.total
+        values = like.new_zeros(int(sizes.sum()), self.value_channels)
+        axes = len(self.schema.axes)
+        x = values[:, axes:] if self.value_channels > axes else None
+        return cl.make(values[:, :axes], sizes, x=x)
+
+
+class Sites(Representation):
+    """The active cells of a grid; points that share a cell are one, and those outside are lost.
+
+    ``cell`` has a column for each axis of ``grid.shape``, the layer first where there are layers.
+
+    Args:
+        schema: Of the clouds; points must carry a weight and have no further features, since a
+            cell adds its points up.
+        grid: The cells.
+        capacity: Most training events that the cardinality keeps.
+
+    Raises:
+        ArgumentError: points carry no weight, or features that a cell cannot hold.
+    """
+
+    def __init__(self, schema: Schema, grid: Grid, *, capacity: int = 8192) -> None:
+        if schema.weight is None or schema.features:
+            got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
+            raise ArgumentError(
+                f"schema: got points with {got}, expected a weight and nothing else on a grid"
+            )
+        super().__init__(schema, capacity=capacity)
+        self.grid = grid
+
+    def prepared(self, clouds: Batch) -> Batch:
+        """See :meth:`Representation.prepared`."""
+        return snap(clouds, self.grid, outside="drop")
+
+    def see(self, clouds: Batch) -> Seen:
+        """See :meth:`Representation.see`."""
+        seen = self.standardize(self.prepared(clouds))
+        cell = seen.cell if seen.get("layer") is None else _join(seen.layer, seen.cell)
+        return Seen(self._event(cell, cl.sizes(seen), seen.x), seen.y)
+
+    def clouds(self, event: Event, drawn: Drawn) -> Batch:
+        """See :meth:`Representation.clouds`; points at the centres of the cells."""
+        weight = self.standardize.fractions(event.x, event.ptr) * drawn.total[event.batch]
+        cell = event.cell[:, -len(self.grid.axes) :]
+        return cl.make(
+            self.grid.centres(cell, dtype=weight.dtype),
+            cl.sizes(event),
+            weight=weight,
+            y=drawn.y,
+            label=drawn.label,
+            cell=cell,
+            layer=event.cell[:, 0] if self.grid.layers else None,
+        )
+
+    def values(self, event: Event) -> Tensor:
+        """See :meth:`Representation.values`."""
+        return event.x
+
+    def with_values(self, event: Event, values: Tensor) -> Batch:
+        """See :meth:`Representation.with_values`."""
+        return self._event(event.cell, cl.sizes(event), values)
+
+    def blank(self, sizes: Tensor) -> Batch:
+        """Active cells are no function of their number: refused."""
+        raise ArgumentError(
+            "support: got none, expected a model of which cells are active, as their number does "
+            "not say it"
+        )
+
+    def _event(self, cell: Tensor, sizes: Tensor, x: Tensor) -> Batch:
+        return cl.make(cell.to(x.dtype) + 0.5, sizes, x=x, cell=cell)
+
+
+class Images(Sites):
+    """Dense images of the same cells; all of them are values.
+
+    The gap between 0 and the smallest active value makes the two kinds of cell distinct: a network
+    that is no better than half a unit still tells them apart. A generated cell is active above 1/2.
+    """
+
+    def see(self, clouds: Batch) -> Seen:
+        """See :meth:`Representation.see`."""
+        event, condition = super().see(clouds)
+        image = event.x.new_zeros(event.num_graphs, 1, *self.grid.shape)
+        index = (event.batch, torch.zeros_like(event.batch), *event.cell.unbind(1))
+        return Seen(image.index_put(index, event.x[:, 0] + self._lift(event.x)), condition)
+
+    def clouds(self, event: Event, drawn: Drawn) -> Batch:
+        """See :meth:`Representation.clouds`; of a cell that is not active nothing is kept."""
+        image = event[:, 0]
+        active = image > 0.5
+        x = image[active] - self._lift(image)
+        sizes = active.flatten(1).sum(1)
+        return super().clouds(self._event(active.nonzero()[:, 1:], sizes, x[:, None]), drawn)
+
+    def values(self, event: Event) -> Tensor:
+        """See :meth:`Representation.values`."""
+        return event
+
+    def with_values(self, event: Event, values: Tensor) -> Tensor:
+        """See :meth:`Representation.with_values`."""
+        return values
+
+    def blank(self, sizes: Tensor) -> Tensor:
+        """See :meth:`Representation.blank`; the number of active cells is not prescribed."""
+        return self.cardinality.total.new_zeros(len(sizes), 1, *self.grid.shape)
+
+    def _lift(self, like: Tensor) -> Tensor:
+        """What is added to the standardised log fraction, so that the smallest becomes 1."""
+        floor = self.standardize.log_fraction(self.standardize.log_floor.reshape(1, 1))
+        return 1.0 - floor.reshape(()).to(like)
+
+
+def recentred(clouds: Batch, centroid: Tensor, schema: Schema) -> Batch:
+    """The clouds moved so that their weighted centres are ``centroid`` [B, D]."""
+    shift = centroid - describe(clouds, schema).centroid
+    columns = (clouds.pos + shift[clouds.batch]).unbind(1)
+    wrapped = [
+        x if period is None else x - period * torch.round(x / period)
+        for x, period in zip(columns, schema.periods, strict=True)
+    ]
+    return cl.replace(clouds, pos=torch.stack(wrapped, 1))
+
+
+def _join(layer: Tensor, cell: Tensor) -> Tensor:
+    return torch.cat([layer[:, None], cell], 1)
