@@ -1,4 +1,4 @@
-"""What is optimised: reconstruction, latent divergences, adversarial games, gradient penalties.
+"""What is optimised: reconstruction, likelihoods, latent divergences, games, gradient penalties.
 
 Everything returns one value per cloud [B]; whoever optimises takes the mean.
 """
@@ -13,6 +13,7 @@ from pcgen.objectives.adversarial import (
     Game,
 )
 from pcgen.objectives.latent import kl_normal
+from pcgen.objectives.likelihood import best_log_std, bounded_log_std, gaussian, hurdle
 from pcgen.objectives.penalties import gradient_penalty, r1, r1_r2, r2, roth, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 
@@ -27,7 +28,11 @@ __all__ = [
     "EarthMoverLoss",
     "Game",
     "Scaled",
+    "best_log_std",
+    "bounded_log_std",
+    "gaussian",
     "gradient_penalty",
+    "hurdle",
     "kl_normal",
     "r1",
     "r1_r2",
