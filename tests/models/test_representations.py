@@ -1,0 +1,130 @@
+"""Representations: an event is the same however it is told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
+from pcgen.grids import Grid
+from pcgen.images import cloud_to_image, snap
+from pcgen.models.cardinality import describe
+from pcgen.models.representations import Images, Points, Representation, Sites
+from pcgen.schema import Quantity, Schema
+
+AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad"))
+JETS = Schema(AXES, Quantity("pt", "GeV"), (), (Quantity("jet_pt", "GeV"),), ("q", "t"))
+GRID = Grid.parse("eta_rel:-1:1:6,phi_rel:-1:1:5", AXES)
+
+
+def jets(sizes: list[int], seed: int = 0, spread: float = 0.9) -> cl.Batch:
+    generator = torch.Generator().manual_seed(seed)
+    number, rows = len(sizes), sum(sizes)
+    return cl.make(
+        (2 * torch.rand(rows, 2, generator=generator) - 1) * spread,
+        sizes,
+        weight=torch.rand(rows, generator=generator).exp() * 10,
+        y=900 + 200 * torch.rand(number, 1, generator=generator),
+        label=torch.arange(number) % 2,
+    )
+
+
+def fitted(representation: Representation, clouds: cl.Batch) -> Representation:
+    for phase in representation.phases():
+        assert phase.prepare is not None
+        phase.prepare([clouds])
+    return representation
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("kind", ["points", "sites", "images"])
+def test_an_event_comes_back_from_what_networks_see(kind: str, sizes: list[int], seed: int) -> None:
+    clouds = jets(sizes, seed)
+    see = fitted(Points(JETS) if kind == "points" else _on_grid(kind), clouds)
+    told = clouds if kind == "points" else snap(clouds, GRID)
+    back = see.clouds(see.see(clouds).event, describe(told, JETS))
+    assert cl.sizes(back).tolist() == cl.sizes(told).tolist()
+    torch.testing.assert_close(back.pos, told.pos)
+    torch.testing.assert_close(back.weight, told.weight, rtol=1e-4, atol=1e-4)
+    assert torch.equal(back.y, clouds.y)
+    assert torch.equal(back.label, clouds.label)
+
+
+def test_images_and_sites_show_the_same_cells() -> None:
+    clouds = jets([9, 0, 4])
+    sites, images = fitted(_on_grid("sites"), clouds), fitted(_on_grid("images"), clouds)
+    seen, image = sites.see(clouds), images.see(clouds)
+    assert torch.equal(seen.condition, image.condition)
+    active = image.event[:, 0] != 0
+    assert torch.equal(active, cloud_to_image(clouds, GRID) > 0)
+    assert torch.equal(active.nonzero()[:, 1:], seen.event.cell)
+    values = image.event[:, 0][active]
+    assert float(values.min()) == pytest.approx(1.0)
+    torch.testing.assert_close(values - values.min(), (seen.event.x - seen.event.x.min())[:, 0])
+
+
+def test_the_condition_tells_the_number_of_what_there_is() -> None:
+    """Two particles in one cell are one active cell."""
+    clouds = cl.replace(jets([2, 3]), pos=torch.full((5, 2), 0.01))
+    sites, points = fitted(_on_grid("sites"), clouds), fitted(Points(JETS), clouds)
+    counts = [int(r.cardinality.sizes[: r.cardinality.stored].sum()) for r in (points, sites)]
+    assert counts == [5, 2]
+    drawn = describe(snap(clouds, GRID), JETS)
+    assert torch.equal(sites.see(clouds).condition, sites.condition(drawn))
+
+
+def test_layers_are_the_first_axis_of_cells() -> None:
+    grid = Grid.parse("layers=A/B,eta_rel:-1:1:4,phi_rel:-1:1:4", AXES)
+    clouds = jets([7, 5])
+    layer = torch.arange(12) % 2
+    clouds = cl.replace(clouds, layer=layer)
+    for kind in (Sites, Images):
+        see = fitted(kind(JETS, grid), clouds)
+        event = see.see(clouds).event
+        back = see.clouds(event, describe(snap(clouds, grid), JETS))
+        told = snap(clouds, grid)
+        assert torch.equal(back.layer, told.layer)
+        assert torch.equal(back.cell, told.cell)
+        torch.testing.assert_close(back.weight, told.weight, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["points", "sites", "images"])
+def test_values_are_put_where_they_were_taken(kind: str) -> None:
+    clouds = jets([4, 0, 3])
+    see = fitted(Points(JETS) if kind == "points" else _on_grid(kind), clouds)
+    event = see.see(clouds).event
+    values = see.values(event)
+    doubled = see.with_values(event, 2 * values)
+    assert torch.equal(see.values(doubled), 2 * values)
+    if kind == "points":
+        assert torch.equal(see.values(see.blank(cl.sizes(clouds))), torch.zeros_like(values))
+    if kind == "images":
+        assert torch.equal(see.blank(torch.tensor([1, 2, 3])), torch.zeros_like(values))
+
+
+def test_what_a_grid_cannot_hold_is_refused() -> None:
+    charged = Schema(AXES, Quantity("pt", "GeV"), (Quantity("charge"),))
+    with pytest.raises(ArgumentError, match="schema: got points with charge"):
+        Sites(charged, GRID)
+    with pytest.raises(ArgumentError, match="no weight"):
+        Images(Schema(AXES), GRID)
+    with pytest.raises(ArgumentError, match="support: got none"):
+        _on_grid("sites").blank(torch.tensor([1]))
+
+
+def test_generated_events_carry_the_total_that_was_drawn() -> None:
+    clouds = jets([5, 8, 2])
+    for kind in ("sites", "images"):
+        see = fitted(_on_grid(kind), clouds)
+        event = see.see(clouds).event
+        noisy = see.with_values(event, see.values(event) + 0.2)
+        drawn = describe(snap(clouds, GRID), JETS)
+        torch.testing.assert_close(cl.total(see.clouds(noisy, drawn)), drawn.total)
+
+
+def _on_grid(kind: str) -> Sites:
+    return Sites(JETS, GRID) if kind == "sites" else Images(JETS, GRID)
