@@ -16,6 +16,13 @@ from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.fields import EPiCField
 from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
+from pcgen.nn.image_decoders import (
+    GatedImageDecoder,
+    GaussianImageDecoder,
+    HurdleImageDecoder,
+    ImageTrunk,
+    ReLUImageDecoder,
+)
 from pcgen.nn.image_poses import GridGroup, ImagePose
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
@@ -67,10 +74,14 @@ __all__ = [
     "EPiCLayer",
     "Euclidean",
     "FrameAverage",
+    "GatedImageDecoder",
+    "GaussianImageDecoder",
     "GlobalPool",
     "GridGroup",
     "GridSymmetry",
+    "HurdleImageDecoder",
     "ImagePose",
+    "ImageTrunk",
     "MLPDecoder",
     "NormalizedConv",
     "ObservedImage",
@@ -85,6 +96,7 @@ __all__ = [
     "RandomPose",
     "RandomTransform",
     "RankedDecoder",
+    "ReLUImageDecoder",
     "Rowwise",
     "SetDecoder",
     "SiteNorm",
