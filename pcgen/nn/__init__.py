@@ -1,8 +1,9 @@
 """Blocks, encoders, decoders and critics for clouds.
 
 Networks see standardised clouds: the channels ``cat(pos, x)`` of each point and, where they are
-conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clouds) -> [B, F]`` and
-``features(clouds) -> [N, F']``; one column of it makes a critic. A decoder maps
+conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clouds, condition=None)
+-> [B, F]`` (None: the condition is ``clouds.y``) and ``features(clouds) -> [N, F']``; one column of
+it makes a critic. A decoder maps
 ``forward(code [B, Z], sizes [B], y, generator)`` to clouds. No net looks across clouds, so what a
 cloud is mapped to does not depend on the batch it comes in.
 
@@ -11,10 +12,16 @@ Dense images of which cells were not observed are :class:`ObservedImage`, with l
 Any backbone, of images or of clouds, is made invariant by :class:`FrameAverage` and its siblings.
 """
 
+from pcgen.nn.attention import (
+    AttentionBlock,
+    AttentionEncoder,
+    AttentionPool,
+    SelfAttention,
+)
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
-from pcgen.nn.fields import EPiCField
+from pcgen.nn.fields import AttentionField, DeepSetField, EPiCField
 from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
 from pcgen.nn.image_decoders import (
     GatedImageDecoder,
@@ -66,9 +73,14 @@ __all__ = [
     "LEAKY",
     "MLP",
     "Affine",
+    "AttentionBlock",
+    "AttentionEncoder",
+    "AttentionField",
+    "AttentionPool",
     "Canonical",
     "Cellwise",
     "CloudPose",
+    "DeepSetField",
     "EPiCEncoder",
     "EPiCField",
     "EPiCLayer",
@@ -98,6 +110,7 @@ __all__ = [
     "RankedDecoder",
     "ReLUImageDecoder",
     "Rowwise",
+    "SelfAttention",
     "SetDecoder",
     "SiteNorm",
     "SparseConv",

@@ -23,6 +23,7 @@ from torch_geometric.nn import EdgeConv
 from torch_geometric.nn.aggr import Aggregation
 
 from pcgen.errors import ArgumentError
+from pcgen.nn.condition import told
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.neighbors import knn_graph
@@ -70,7 +71,7 @@ class DGCNN(nn.Module):
         hidden: Output width of each EdgeConv.
         embedding: Features of a point before pooling.
         head: Width of each hidden layer of the MLP on pooled features.
-        condition_channels: Columns K of ``clouds.y``, which the head sees; 0 ignores it.
+        condition_channels: Columns K of the condition, which the head sees; 0 ignores it.
         pooling: Reductions over the points, side by side.
         activation: Makes the non-linearity.
         norm: Makes the normalisation of so many columns; None for none.
@@ -123,7 +124,8 @@ class DGCNN(nn.Module):
             outputs.append(x)
         return self.embed(torch.cat(outputs, 1))
 
-    def forward(self, clouds: Batch) -> Tensor:
-        """Standardised clouds -> [B, out_channels]."""
+    def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
+        """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
+        clouds = told(clouds, condition)
         pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
         return self.head(pooled, clouds.y if self.condition_channels else None)

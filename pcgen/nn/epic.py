@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
+from pcgen.nn.condition import told
 from pcgen.nn.mlp import Linear, with_condition
 from pcgen.ops.segments import segment_sum
 from pcgen.standardize import channels
@@ -92,7 +93,7 @@ class EPiCEncoder(nn.Module):
         hidden: Channels of a point inside.
         global_channels: Channels of the cloud's vector inside.
         layers: Number of EPiC layers.
-        condition_channels: Columns K of ``clouds.y``; 0 ignores it.
+        condition_channels: Columns K of the condition; 0 ignores it.
         linear: Makes the linear layers.
         sum_scale: See :class:`EPiCLayer`.
     """
@@ -145,8 +146,9 @@ class EPiCEncoder(nn.Module):
         """Features of each point in its cloud [N, hidden]."""
         return self._run(clouds)[0]
 
-    def forward(self, clouds: Batch) -> Tensor:
-        """Standardised clouds -> [B, out_channels]."""
+    def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
+        """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
+        clouds = told(clouds, condition)
         x, g, y = self._run(clouds)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), g], 1)
         pooled = with_condition(pooled, y, self.condition_channels)

@@ -5,10 +5,20 @@ each cloud and a condition y to one velocity per point [N, C]. It is equivariant
 points permutes the velocities. Every layer is told the context :math:`c = [\gamma(t), y]`, with
 :math:`\gamma` the :func:`~pcgen.nn.time_features.time_features`.
 
+============== ============================================================ ====================
+field          how the points of a cloud speak to each other                cost of n points
+============== ============================================================ ====================
+EPiCField      by a vector of the cloud, which each layer renews            n
+DeepSetField   by pooling, once or twice                                    n
+AttentionField each with each                                               n²
+============== ============================================================ ====================
+
 Points are not ordered and their number is free.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +26,12 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
+from pcgen.nn.attention import AttentionBlock, CloudNorm
 from pcgen.nn.epic import EPiCLayer, pool_mean_sum
-from pcgen.nn.mlp import Linear, with_condition
+from pcgen.nn.mlp import Linear, stack, with_condition
+from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.nn.time_features import time_features
+from pcgen.ops.segments import segment_max, segment_mean
 from pcgen.standardize import channels
 
 
@@ -134,3 +147,100 @@ class EPiCField(nn.Module):
         for layer in self.layers:
             x, g = layer(x, g, clouds, context)
         return self.point_out(x, context, clouds.batch)
+
+
+class DeepSetField(nn.Module):
+    """Rounds of an MLP on each point, which is then told what the points of its cloud pool to.
+
+    One round is the segmentation network of PointNet (Qi et al., arXiv 1612.00593) with the
+    poolings of Deep Sets (Zaheer et al., arXiv 1703.06114).
+
+    Args:
+        in_channels: Channels C of a point as in :func:`pcgen.standardize.channels`.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Width of each layer of the MLP on points; the last one is pooled.
+        rounds: How often the points are pooled.
+        pooling: Reductions over the points, side by side.
+        time_channels: Number of features of time.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        condition_channels: int = 0,
+        hidden: Sequence[int] = (96, 96),
+        rounds: int = 2,
+        pooling: Sequence[Reduction] = (segment_mean, scaled_sum(0.01), segment_max),
+        time_channels: int = 16,
+    ) -> None:
+        super().__init__()
+        context = time_channels + condition_channels
+        self.time_channels = time_channels
+        self.condition_channels = condition_channels
+        self.pooling = tuple(pooling)
+        first, *rest = hidden
+        pooled = hidden[-1] * len(self.pooling) + context
+        self.point_in = CloudLinear(in_channels, context, first)
+        self.returned = nn.ModuleList(CloudLinear(hidden[-1], pooled, first) for _ in range(rounds))
+        self.mlps = nn.ModuleList(stack(first, rest) for _ in range(rounds + 1))
+        self.point_out = nn.Linear(hidden[-1], in_channels)
+
+    def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
+        """See :meth:`EPiCField.forward`."""
+        x = channels(clouds)
+        features = features_of(time, clouds, self.time_channels)
+        context = with_condition(features, condition, self.condition_channels)
+        lift, *mlps = self.mlps
+        x = lift(F.leaky_relu(self.point_in(x, context, clouds.batch), 0.2))
+        for returned, mlp in zip(self.returned, mlps, strict=True):
+            pooled = torch.cat([pool(x, clouds.ptr, self.pooling), context], 1)
+            x = mlp(F.leaky_relu(returned(x, pooled, clouds.batch), 0.2))
+        return self.point_out(x)
+
+
+class AttentionField(nn.Module):
+    """Attention blocks, scaled and shifted by time and condition after their norms.
+
+    Blocks of the Set Transformer (Lee et al., arXiv 1810.00825), told the context as those of DiT
+    are (Peebles and Xie, arXiv 2212.09748).
+
+    Args:
+        in_channels: Channels C of a point as in :func:`pcgen.standardize.channels`.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Channels of a point inside.
+        heads: Number of heads; divides ``hidden``.
+        layers: Number of blocks.
+        time_channels: Number of features of time.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        condition_channels: int = 0,
+        hidden: int = 64,
+        heads: int = 4,
+        layers: int = 3,
+        time_channels: int = 16,
+    ) -> None:
+        super().__init__()
+        context = time_channels + condition_channels
+        self.time_channels = time_channels
+        self.condition_channels = condition_channels
+        self.point_in = CloudLinear(in_channels, context, hidden)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(hidden, heads=heads, condition_channels=context) for _ in range(layers)
+        )
+        self.norm = CloudNorm(hidden, context)
+        self.point_out = nn.Linear(hidden, in_channels)
+
+    def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
+        """See :meth:`EPiCField.forward`."""
+        x = channels(clouds)
+        features = features_of(time, clouds, self.time_channels)
+        context = with_condition(features, condition, self.condition_channels)
+        x = self.point_in(x, context, clouds.batch)
+        for block in self.blocks:
+            x = block(x, clouds.ptr, context)
+        return self.point_out(self.norm(x, clouds.ptr, context))

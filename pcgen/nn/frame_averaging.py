@@ -37,10 +37,10 @@ class FrameAverage(nn.Module):
         super().__init__()
         self.backbone, self.group = backbone, group
 
-    def forward(self, signal: Any) -> Tensor:
-        """Signals -> [B, F]."""
-        poses = self.group.frames(signal)
-        return torch.stack([self.backbone(pose.standard(signal)) for pose in poses]).mean(0)
+    def forward(self, signal: Any, *inputs: Any) -> Tensor:
+        """Signals -> [B, F]; further inputs, a condition say, are passed on."""
+        upright = (pose.standard(signal) for pose in self.group.frames(signal))
+        return torch.stack([self.backbone(each, *inputs) for each in upright]).mean(0)
 
 
 class Canonical(nn.Module):
@@ -55,9 +55,9 @@ class Canonical(nn.Module):
         super().__init__()
         self.backbone, self.group = backbone, group
 
-    def forward(self, signal: Any) -> Tensor:
-        """Signals -> [B, F]."""
-        return self.backbone(self.group.canonical(signal).standard(signal))
+    def forward(self, signal: Any, *inputs: Any) -> Tensor:
+        """Signals -> [B, F]; further inputs, a condition say, are passed on."""
+        return self.backbone(self.group.canonical(signal).standard(signal), *inputs)
 
 
 class Posed(nn.Module):

@@ -98,7 +98,16 @@ def with_condition(x: Tensor, y: Tensor | None, condition_channels: int) -> Tens
     """
     if not condition_channels:
         return x
-    if y is None or y.shape != (len(x), condition_channels):
+    return torch.cat([x, expect_condition(y, len(x), condition_channels).to(x.dtype)], 1)
+
+
+def expect_condition(y: Tensor | None, rows: int, condition_channels: int) -> Tensor:
+    """The condition, which must be there and be [rows, condition_channels].
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if y is None or y.shape != (rows, condition_channels):
         given = None if y is None else tuple(y.shape)
-        raise ArgumentError(f"condition: got {given}, expected ({len(x)}, {condition_channels})")
-    return torch.cat([x, y.to(x.dtype)], 1)
+        raise ArgumentError(f"condition: got {given}, expected ({rows}, {condition_channels})")
+    return y

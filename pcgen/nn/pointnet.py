@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
+from pcgen.nn.condition import told
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.segments import segment_max
@@ -33,7 +34,7 @@ class PointNet(nn.Module):
         out_channels: Channels of the result.
         hidden: Width of each layer of the MLP on points; the last one is pooled.
         head: Width of each hidden layer of the MLP on pooled features.
-        condition_channels: Columns K of ``clouds.y``, which the head sees; 0 ignores it.
+        condition_channels: Columns K of the condition, which the head sees; 0 ignores it.
         pooling: Reductions over the points, side by side.
         transform: Turn input channels and features by T-Nets. They read pooled maxima.
         activation: Makes the non-linearity.
@@ -83,8 +84,9 @@ class PointNet(nn.Module):
             x = _turn(x, self.turn_features(x, clouds.ptr), clouds.ptr)
         return self.mlp(x)
 
-    def forward(self, clouds: Batch) -> Tensor:
-        """Standardised clouds -> [B, out_channels]."""
+    def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
+        """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
+        clouds = told(clouds, condition)
         pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
         return self.head(pooled, clouds.y if self.condition_channels else None)
 

@@ -13,7 +13,7 @@ maximum it is the average over the group (Reynolds operator).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,8 @@ class TIPool(nn.Module):
         self.backbone, self.transformations = backbone, tuple(transformations)
         self.reduce = reduce
 
-    def forward(self, signal: Signal) -> Tensor:
-        """Signals -> [B, F]."""
-        each = torch.stack([self.backbone(move(signal)) for move in self.transformations])
+    def forward(self, signal: Signal, *inputs: Any) -> Tensor:
+        """Signals -> [B, F]; further inputs, a condition say, are passed on."""
+        moved = (move(signal) for move in self.transformations)
+        each = torch.stack([self.backbone(signal, *inputs) for signal in moved])
         return each.amax(0) if self.reduce == "max" else each.mean(0)

@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn import DGCNN, EPiCEncoder, PointNet, scaled_sum, weight_normed
+from pcgen.nn import DGCNN, AttentionEncoder, EPiCEncoder, PointNet, scaled_sum, weight_normed
 from pcgen.ops.segments import segment_max, segment_mean, segment_std
 
 ALL = (segment_max, segment_mean, scaled_sum(0.1), segment_std)
@@ -29,6 +29,15 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "epic": lambda: EPiCEncoder(3, 4, hidden=8, global_channels=5, condition_channels=2),
     "epic, weight norm": lambda: EPiCEncoder(
         3, 4, hidden=8, global_channels=5, condition_channels=2, linear=weight_normed
+    ),
+    "attention": lambda: AttentionEncoder(
+        3, 4, hidden=8, heads=2, layers=2, condition_channels=2, seeds=2
+    ),
+    "attention, seeds alone": lambda: AttentionEncoder(
+        3, 4, hidden=8, heads=2, layers=1, condition_channels=2, pooling=()
+    ),
+    "attention, sums": lambda: AttentionEncoder(
+        3, 4, hidden=8, heads=2, layers=1, condition_channels=2, seeds=0
     ),
 }
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
@@ -93,6 +102,14 @@ def test_points_and_condition_matter(name: str) -> None:
     assert ((encoder(moved) - code).abs().amax(1) > 1e-6).tolist() == [True, True, False]
     told = pc.replace(clouds, y=clouds.y + 1)
     assert ((encoder(told) - code).abs().amax(1) > 1e-6).all()
+
+
+@every_encoder
+def test_a_condition_may_be_told_beside_the_clouds(name: str) -> None:
+    encoder, clouds = build(name), clouds_of([5, 1, 0])
+    bare = pc.replace(clouds, y=None)
+    assert torch.equal(encoder(bare, clouds.y), encoder(clouds))
+    assert torch.equal(encoder(clouds, clouds.y + 1), encoder(bare, clouds.y + 1))
 
 
 @every_encoder

@@ -13,8 +13,9 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn import EPiCField, weight_normed
+from pcgen.nn import AttentionField, DeepSetField, EPiCField, weight_normed
 from pcgen.nn.fields import CloudLinear
+from pcgen.ops.segments import segment_max
 from pcgen.standardize import channels
 
 FIELDS: dict[str, Callable[[], nn.Module]] = {
@@ -22,6 +23,11 @@ FIELDS: dict[str, Callable[[], nn.Module]] = {
     "epic, weight norm": lambda: EPiCField(
         3, condition_channels=2, hidden=8, global_channels=5, layers=2, linear=weight_normed
     ),
+    "deep set, one round": lambda: DeepSetField(
+        3, condition_channels=2, hidden=(6, 8), rounds=1, pooling=(segment_max,)
+    ),
+    "deep set": lambda: DeepSetField(3, condition_channels=2, hidden=(8, 8)),
+    "attention": lambda: AttentionField(3, condition_channels=2, hidden=8, heads=2, layers=2),
 }
 every_field = pytest.mark.parametrize("name", FIELDS)
 sizes_lists = st.lists(st.integers(0, 7), min_size=1, max_size=5)
