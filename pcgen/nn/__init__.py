@@ -30,6 +30,7 @@ from pcgen.nn.image_decoders import (
     ImageTrunk,
     ReLUImageDecoder,
 )
+from pcgen.nn.image_encoders import ConvEncoder, ObservedEncoder, SiteEncoder
 from pcgen.nn.image_poses import GridGroup, ImagePose
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
@@ -80,6 +81,7 @@ __all__ = [
     "Canonical",
     "Cellwise",
     "CloudPose",
+    "ConvEncoder",
     "DeepSetField",
     "EPiCEncoder",
     "EPiCField",
@@ -96,6 +98,7 @@ __all__ = [
     "ImageTrunk",
     "MLPDecoder",
     "NormalizedConv",
+    "ObservedEncoder",
     "ObservedImage",
     "ObservedPool",
     "ObservedUpsample",
@@ -112,6 +115,7 @@ __all__ = [
     "Rowwise",
     "SelfAttention",
     "SetDecoder",
+    "SiteEncoder",
     "SiteNorm",
     "SparseConv",
     "SparseImage",

@@ -1,0 +1,269 @@
+r"""Encoders and critics of images, the same network on three readings of them.
+
+=====================  ==================================  =======================================
+encoder                an empty cell is                    event
+=====================  ==================================  =======================================
+``ConvEncoder``        a zero among numbers                images
+``ObservedEncoder``    a known zero, or unknown            images and what of them was observed
+``SiteEncoder``        not there                           images, or clouds of active cells
+=====================  ==================================  =======================================
+
+They are Graham's DeepCNet (arXiv:1409.6070): at each level a convolution of 3 cells and one of 2
+with stride 2, widths growing in equal steps, leaky ReLUs; then the mean over the cells of the last
+level, their sum divided by the number of all cells of that level, and a perceptron that is told the
+condition. Over all cells the two are the same; over active sites or observed cells the second
+tells how many they are. Nothing is normalised across events. The second derivatives that a
+gradient penalty needs exist in all three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Batch
+
+from pcgen.errors import ArgumentError
+from pcgen.nn.epic import pool_mean_sum
+from pcgen.nn.image_layers import (
+    DenseLayers,
+    Layers,
+    ObservedLayers,
+    SiteLayers,
+    dense_positions,
+    draw_for_relus,
+    level_shapes,
+    site_positions,
+)
+from pcgen.nn.mlp import LEAKY, MLP
+from pcgen.nn.observed_image import ObservedImage
+from pcgen.nn.sparse_image import SparseImage
+
+_MAX = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
+
+
+def pyramid(
+    layers: Layers, shape: Sequence[int], in_channels: int, channels: int, levels: int | None
+) -> nn.Sequential:
+    """Convolutions and halvings, from ``in_channels`` to ``channels`` times the levels.
+
+    Args:
+        layers: Of the reading of the image.
+        shape: Cells along each axis.
+        in_channels: C.
+        channels: Of the first level; each halving adds as many.
+        levels: Halvings, as of :func:`~pcgen.nn.image_layers.level_shapes`.
+    """
+    steps = [layers.convolve(in_channels, channels), layers.cellwise(LEAKY())]
+    for level, larger in enumerate(level_shapes(shape, levels)[:-1], 1):
+        width = (level + 1) * channels
+        steps += [layers.halve(level * channels, width, larger), layers.cellwise(LEAKY())]
+        steps += [layers.convolve(width, width), layers.cellwise(LEAKY())]
+    network = nn.Sequential(*steps)
+    draw_for_relus(network)
+    return network
+
+
+class _Encoder(nn.Module):
+    """A pyramid, and the head on what is pooled of its last level; abstract."""
+
+    def __init__(
+        self,
+        layers: Layers,
+        shape: Sequence[int],
+        out_channels: int,
+        in_channels: int,
+        channels: int,
+        levels: int | None,
+        hidden: int,
+        condition_channels: int,
+    ) -> None:
+        super().__init__()
+        shapes = level_shapes(shape, levels)
+        self.shape, self.out_channels = shapes[0], out_channels
+        self.cells = math.prod(shapes[-1])
+        self.pyramid = pyramid(layers, shape, in_channels + len(shape), channels, levels)
+        self.head = MLP(
+            2 * len(shapes) * channels,
+            (hidden,),
+            out_channels,
+            condition_channels=condition_channels,
+        )
+
+    def _check(self, event: Tensor) -> None:
+        if event.dim() != len(self.shape) + 2 or event.shape[2:] != self.shape:
+            wanted = ", ".join(map(str, self.shape))
+            raise ArgumentError(f"event: got {tuple(event.shape)}, expected [B, C, {wanted}]")
+
+
+class ConvEncoder(_Encoder):
+    r"""Encoder or critic of dense convolutions.
+
+    Args:
+        shape: Cells along each axis, 1 to 3.
+        out_channels: Columns of the result.
+        in_channels: C.
+        channels: Of the first level; each halving adds as many.
+        levels: Halvings; None for what brings the longest axis to about four cells.
+        hidden: Width of the head.
+        condition_channels: Columns K of the condition.
+        mask_channel: Give the network a channel that is 1 in cells that are not empty. It is
+            piecewise constant, so it passes no gradient to a generator: of where a cell is missing
+            or too much one hears only through the values.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        out_channels: int,
+        *,
+        in_channels: int = 1,
+        channels: int = 16,
+        levels: int | None = None,
+        hidden: int = 64,
+        condition_channels: int = 0,
+        mask_channel: bool = False,
+    ) -> None:
+        layers, inputs = DenseLayers(len(shape)), in_channels + mask_channel
+        super().__init__(
+            layers, shape, out_channels, inputs, channels, levels, hidden, condition_channels
+        )
+        self.mask_channel = mask_channel
+
+    def forward(self, event: Tensor, condition: Tensor | None = None) -> Tensor:
+        r"""Images [B, C, \*shape] and condition [B, K] -> [B, out_channels]."""
+        self._check(event)
+        mask = [_filled(event).to(event.dtype)] if self.mask_channel else []
+        channels = [event, *mask, dense_positions(self.shape, event)]
+        cells = self.pyramid(torch.cat(channels, 1)).flatten(2)
+        mean = cells.mean(2)
+        return self.head(torch.cat([mean, mean], 1), condition)
+
+
+class ObservedEncoder(_Encoder):
+    r"""Encoder or critic of sparsity-invariant convolutions (Uhrig et al., arXiv:1708.06500).
+
+    Args:
+        shape: Cells along each axis, 1 to 3.
+        out_channels: Columns of the result.
+        in_channels: C.
+        channels: Of the first level; each halving adds as many.
+        levels: Halvings; None for what brings the longest axis to about four cells.
+        hidden: Width of the head.
+        condition_channels: Columns K of the condition.
+        empty: What an empty cell is. "observed": a known zero, as it is where the detector looked
+            and saw nothing. "missing": unknown, which is how the literature applies this layer to
+            sparse images. Means over what is there then forget how much is there: occupancy and
+            multiplicity are lost, but for what ``density`` gives back and for the number of
+            observed cells at the last level, nearly all of them; and an empty cell passes no
+            gradient, so a generator is not told where one should be filled.
+        density: Let each layer see which fraction of its window is observed.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        out_channels: int,
+        *,
+        in_channels: int = 1,
+        channels: int = 16,
+        levels: int | None = None,
+        hidden: int = 64,
+        condition_channels: int = 0,
+        empty: Literal["observed", "missing"] = "observed",
+        density: bool = True,
+    ) -> None:
+        if empty not in ("observed", "missing"):
+            raise ArgumentError(f"empty: got {empty!r}, expected 'observed' or 'missing'")
+        layers = ObservedLayers(len(shape), density)
+        super().__init__(
+            layers, shape, out_channels, in_channels, channels, levels, hidden, condition_channels
+        )
+        self.empty = empty
+
+    def forward(
+        self, event: Tensor, condition: Tensor | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        r"""Images [B, C, \*shape] and condition [B, K] -> [B, out_channels].
+
+        Args:
+            event: Images.
+            condition: Where the network is conditional.
+            observed: Which cells were read, bool [\*shape] or [B, \*shape]; None: all.
+        """
+        self._check(event)
+        known = _filled(event) if self.empty == "missing" else torch.ones_like(event[:, :1]) > 0
+        known = known if observed is None else known & observed.view(-1, 1, *self.shape)
+        channels = torch.cat([event, dense_positions(self.shape, event)], 1)
+        image = self.pyramid(ObservedImage.from_dense(channels, known))
+        total = image.known.flatten(2).sum(2)
+        number = image.observed.flatten(2).sum(2).clamp(min=1)
+        return self.head(torch.cat([total / number, total / self.cells], 1), condition)
+
+
+class SiteEncoder(_Encoder):
+    r"""Encoder or critic of convolutions at active sites (Graham and van der Maaten, 1706.01307).
+
+    Clouds are read at their own cells. Images are read at the cells that are not empty and the
+    3 x 3 (in D dimensions :math:`3^D`) cells around them: the gradient with respect to an empty
+    cell beside a filled one then tells a generator whether it should be filled. The two rules give
+    different results for the same event. What is to be compared, the real and the generated events
+    of a GAN say, must come in the same form.
+
+    Args:
+        shape: Cells along each axis, 1 to 4; images have at most 3.
+        out_channels: Columns of the result.
+        in_channels: C, which is the columns of ``x`` of clouds.
+        channels: Of the first level; each halving adds as many.
+        levels: Halvings; None for what brings the longest axis to about four cells.
+        hidden: Width of the head.
+        condition_channels: Columns K of the condition.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        out_channels: int,
+        *,
+        in_channels: int = 1,
+        channels: int = 16,
+        levels: int | None = None,
+        hidden: int = 64,
+        condition_channels: int = 0,
+    ) -> None:
+        layers = SiteLayers(len(shape))
+        super().__init__(
+            layers, shape, out_channels, in_channels, channels, levels, hidden, condition_channels
+        )
+
+    def forward(self, event: Batch | Tensor, condition: Tensor | None = None) -> Tensor:
+        r"""Clouds of ``cell`` and ``x`` [N, C], or images [B, C, \*shape] -> [B, out_channels].
+
+        Args:
+            event: All in the same form.
+            condition: [B, K], where the network is conditional.
+        """
+        if isinstance(event, Tensor):
+            self._check(event)
+            image = SparseImage.from_dense(event, _surroundings(event))
+        else:
+            image = SparseImage.from_clouds(event, self.shape, features=event.x)
+        features = torch.cat([image.x, site_positions(image)], 1)
+        image = self.pyramid(SparseImage(features, image.sites))
+        pooled = pool_mean_sum(image.x, image.sites.ptr, 1 / self.cells)
+        return self.head(pooled, condition)
+
+
+def _filled(event: Tensor) -> Tensor:
+    r"""Which cells are not empty, bool [B, 1, \*shape]."""
+    return (event != 0).any(1, keepdim=True)
+
+
+def _surroundings(event: Tensor) -> Tensor:
+    r"""The cells that are not empty and their neighbours, bool [B, \*shape]."""
+    filled = _filled(event).to(event.dtype)
+    return _MAX[event.dim() - 3](filled, 3, stride=1, padding=1)[:, 0] > 0

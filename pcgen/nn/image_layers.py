@@ -1,0 +1,240 @@
+r"""The layers of one network on three readings of an image, and how its lattice is halved.
+
+==================  ==================  =======================  ==================================
+layer               ``DenseLayers``     ``ObservedLayers``       ``SiteLayers``
+==================  ==================  =======================  ==================================
+convolve, 3 cells   ConvNd              SparsityInvariantConv    SubmanifoldConv
+halve, 2 cells      ConvNd              SparsityInvariantConv    SparseConv
+double, 2 cells     ConvTransposeNd                              SparseInverseConv
+==================  ==================  =======================  ==================================
+
+Weights have the same shapes in all, so a ``state_dict`` goes from one network to the other. An
+axis of S cells is halved to S / 2, or to (S + 1) / 2 where S is odd, with one cell of padding at
+both ends; every cell is in exactly one window, and doubling leads back to exactly S.
+
+Every network is told where a cell is, as further channels (Liu et al., "An intriguing failing of
+convolutional neural networks and the CoordConv solution", arXiv:1807.03247). A dense layer can see
+the edge of the lattice by its padding; on active sites the edge looks like an inactive cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pcgen.errors import ArgumentError
+from pcgen.nn.observed_image import Cellwise
+from pcgen.nn.sparse_conv import SparseConv, SparseInverseConv, SubmanifoldConv
+from pcgen.nn.sparse_image import Rowwise, SparseImage
+from pcgen.nn.sparsity_invariant import SparsityInvariantConv
+
+_CONV: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED: tuple[type[nn.Module], ...] = (
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+
+COARSEST = 4
+"""Cells along the longest axis of the last level, about."""
+
+GAIN = math.sqrt(6)
+"""From the weights that torch draws, of variance 1 / (3 n), to those of He et al.,
+arXiv:1502.01852, of variance 2 / n, with which signals keep their size through many ReLUs."""
+
+
+def level_shapes(shape: Sequence[int], levels: int | None = None) -> list[tuple[int, ...]]:
+    """Shapes of the lattice and of its halvings.
+
+    Args:
+        shape: Cells along each axis.
+        levels: Number of halvings; None for what brings the longest axis to about four cells.
+
+    Raises:
+        ArgumentError: a size is not positive, or ``levels`` is negative.
+
+    >>> level_shapes((25, 25))
+    [(25, 25), (13, 13), (7, 7), (4, 4)]
+    """
+    if not shape or min(shape) < 1:
+        raise ArgumentError(f"shape: got {tuple(shape)}, expected positive numbers")
+    if levels is None:
+        levels = max(0, round(math.log2(max(shape) / COARSEST)))
+    if levels < 0:
+        raise ArgumentError(f"levels: got {levels}, expected a number >= 0")
+    shapes = [tuple(int(size) for size in shape)]
+    for _ in range(levels):
+        shapes.append(tuple((size + 1) // 2 for size in shapes[-1]))
+    return shapes
+
+
+def margins(shape: Sequence[int]) -> tuple[int, ...]:
+    """Padding with which the lattice is halved: 1 where a size is odd."""
+    return tuple(size % 2 for size in shape)
+
+
+class Layers(Protocol):
+    """What a pyramid needs of a reading: layers of C to C' channels."""
+
+    def convolve(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Of each cell and its neighbours."""
+
+    def halve(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """Of the two cells along each axis that become one."""
+
+    def cellwise(self, layer: nn.Module) -> nn.Module:
+        """A layer that treats every cell alone."""
+
+
+@dataclass(frozen=True)
+class DenseLayers:
+    r"""Of dense images [B, C, \*shape] in 1 to 3 dimensions.
+
+    Attributes:
+        dimensions: Axes of the lattice.
+    """
+
+    dimensions: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dimensions <= 3:
+            raise ArgumentError(f"shape: got {self.dimensions} axes, expected 1 to 3")
+
+    def convolve(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Zeros beyond the edge."""
+        return _CONV[self.dimensions - 1](in_channels, out_channels, 3, padding=1)
+
+    def halve(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """From a lattice of ``shape``."""
+        kind = _CONV[self.dimensions - 1]
+        return kind(in_channels, out_channels, 2, stride=2, padding=margins(shape))
+
+    def double(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """To a lattice of ``shape``."""
+        kind, spare = _TRANSPOSED[self.dimensions - 1], margins(shape)
+        return kind(in_channels, out_channels, 2, stride=2, padding=spare, output_padding=spare)
+
+    def mix(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Convolution of one cell."""
+        return _CONV[self.dimensions - 1](in_channels, out_channels, 1)
+
+    def cellwise(self, layer: nn.Module) -> nn.Module:
+        """The layer itself."""
+        return layer
+
+    def back(self, layer: nn.Module, image: Tensor, skip: Tensor) -> Tensor:
+        """Double an image to the lattice of ``skip``, and put the channels of both together."""
+        return torch.cat([skip, layer(image)], 1)
+
+    def modulate(self, image: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """A factor and a summand of each event [B, C] on all its cells."""
+        shape = (*scale.shape, *[1] * self.dimensions)
+        return image * scale.view(shape) + shift.view(shape)
+
+
+@dataclass(frozen=True)
+class SiteLayers:
+    """Of sparse images in 1 to 4 dimensions, as :class:`DenseLayers` where all cells are active.
+
+    Attributes:
+        dimensions: Axes of the lattice.
+    """
+
+    dimensions: int
+
+    def convolve(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Zeros in inactive cells."""
+        return SubmanifoldConv(self.dimensions, in_channels, out_channels, 3)
+
+    def halve(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """From a lattice of ``shape``."""
+        channels, spare = (in_channels, out_channels), margins(shape)
+        return SparseConv(self.dimensions, *channels, 2, stride=2, padding=spare)
+
+    def double(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """To a lattice of ``shape``."""
+        channels, spare = (in_channels, out_channels), margins(shape)
+        return SparseInverseConv(self.dimensions, *channels, 2, stride=2, padding=spare)
+
+    def mix(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Convolution of one cell."""
+        return SubmanifoldConv(self.dimensions, in_channels, out_channels, 1)
+
+    def cellwise(self, layer: nn.Module) -> nn.Module:
+        """The layer on the features of the active sites."""
+        return Rowwise(layer)
+
+    def back(self, layer: nn.Module, image: SparseImage, skip: SparseImage) -> SparseImage:
+        """Double an image to the sites of ``skip``, and put the features of both together."""
+        return SparseImage(torch.cat([skip.x, layer(image, skip.sites).x], 1), skip.sites)
+
+    def modulate(self, image: SparseImage, scale: Tensor, shift: Tensor) -> SparseImage:
+        """A factor and a summand of each event [B, C] on all its sites."""
+        owner = image.sites.owner
+        return SparseImage(torch.addcmul(shift[owner], image.x, scale[owner]), image.sites)
+
+
+@dataclass(frozen=True)
+class ObservedLayers:
+    """Of observed images in 1 to 3 dimensions.
+
+    Attributes:
+        dimensions: Axes of the lattice.
+        density: Layers see which fraction of their window is observed.
+    """
+
+    dimensions: int
+    density: bool
+
+    def convolve(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Cells beyond the edge are unobserved."""
+        return SparsityInvariantConv(
+            self.dimensions, in_channels, out_channels, 3, padding=1, density=self.density
+        )
+
+    def halve(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
+        """From a lattice of ``shape``."""
+        return SparsityInvariantConv(
+            self.dimensions,
+            in_channels,
+            out_channels,
+            2,
+            stride=2,
+            padding=margins(shape),
+            density=self.density,
+        )
+
+    def cellwise(self, layer: nn.Module) -> nn.Module:
+        """The layer on the values; what is known stays known."""
+        return Cellwise(layer)
+
+
+def draw_for_relus(network: nn.Module) -> None:
+    """Scale the weights of convolutions as torch draws them for ReLUs, and start biases at 0."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("weight"):
+                parameter.mul_(GAIN)
+            elif name.endswith("bias"):
+                parameter.zero_()
+
+
+def dense_positions(shape: Sequence[int], like: Tensor) -> Tensor:
+    r"""Centres of all cells, from -1 to 1 along each axis, as channels [B, D, \*shape]."""
+    axes = [
+        (2 * torch.arange(size, device=like.device, dtype=like.dtype) + 1) / size - 1
+        for size in shape
+    ]
+    centres = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    return centres.expand(len(like), *centres.shape)
+
+
+def site_positions(image: SparseImage) -> Tensor:
+    """Centres of the active cells, from -1 to 1 along each axis [N, D]."""
+    cell = image.sites.cell
+    return (2 * cell + 1).to(image.x.dtype) / cell.new_tensor(image.sites.shape) - 1
