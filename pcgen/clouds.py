@@ -201,11 +201,20 @@ def heaviest(clouds: Batch, number: int) -> Batch:
     """
     if clouds.get("weight") is None:
         raise ArgumentError("max_points: got clouds without weights, expected weights to rank by")
-    order = clouds.weight.argsort(descending=True, stable=True)
+    return select_points(clouds, ranks(clouds, clouds.weight) < number)
+
+
+def ranks(clouds: Batch, value: Tensor) -> Tensor:
+    """Rank of each point in its cloud [N], 0 for the largest ``value`` [N]; ties: the first.
+
+    >>> ranks(make(torch.zeros(3, 1), [1, 2]), torch.tensor([1.0, 2.0, 3.0])).tolist()
+    [0, 1, 0]
+    """
+    order = value.argsort(descending=True, stable=True)
     order = order[clouds.batch[order].argsort(stable=True)]
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device) - clouds.ptr[:-1][clouds.batch]
-    return select_points(clouds, rank < number)
+    return rank
 
 
 def concat(batches: Iterable[Batch]) -> Batch:

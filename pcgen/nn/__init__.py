@@ -32,6 +32,7 @@ from pcgen.nn.image_decoders import (
 )
 from pcgen.nn.image_encoders import ConvEncoder, ObservedEncoder, SiteEncoder
 from pcgen.nn.image_poses import GridGroup, ImagePose
+from pcgen.nn.lists import ListEncoder, ListField
 from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
 from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
 from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
@@ -96,6 +97,8 @@ __all__ = [
     "HurdleImageDecoder",
     "ImagePose",
     "ImageTrunk",
+    "ListEncoder",
+    "ListField",
     "MLPDecoder",
     "NormalizedConv",
     "ObservedEncoder",

@@ -13,7 +13,8 @@ DeepSetField   by pooling, once or twice                                    n
 AttentionField each with each                                               n²
 ============== ============================================================ ====================
 
-Points are not ordered and their number is free.
+Points are not ordered and their number is free; the field of a list of so many places is
+:class:`~pcgen.nn.lists.ListField`.
 """
 
 from __future__ import annotations
@@ -25,25 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError
 from pcgen.nn.attention import AttentionBlock, CloudNorm
+from pcgen.nn.condition import Context
 from pcgen.nn.epic import EPiCLayer, pool_mean_sum
-from pcgen.nn.mlp import Linear, stack, with_condition
+from pcgen.nn.mlp import Linear, stack
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
-from pcgen.nn.time_features import time_features
 from pcgen.ops.segments import segment_max, segment_mean
 from pcgen.standardize import channels
-
-
-def features_of(time: Tensor, clouds: Batch, number: int) -> Tensor:
-    """Features [B, number] of the time of each cloud.
-
-    Raises:
-        ArgumentError: there is not one time for each cloud.
-    """
-    if time.shape != (clouds.num_graphs,):
-        raise ArgumentError(f"time: got {tuple(time.shape)}, expected ({clouds.num_graphs},)")
-    return time_features(time.to(clouds.pos.dtype), number)
 
 
 class CloudLinear(nn.Module):
@@ -106,9 +95,8 @@ class EPiCField(nn.Module):
         sum_scale: float = 0.01,
     ) -> None:
         super().__init__()
-        context = time_channels + condition_channels
-        self.time_channels = time_channels
-        self.condition_channels = condition_channels
+        self.context = Context(time_channels, condition_channels)
+        context = self.context.channels
         self.sum_scale = sum_scale
         self.point_in = CloudLinear(in_channels, context, hidden, linear)
         self.point_hidden = CloudLinear(hidden, context, hidden, linear)
@@ -138,8 +126,7 @@ class EPiCField(nn.Module):
             ArgumentError: time or condition have the wrong shape.
         """
         x = channels(clouds)
-        features = features_of(time, clouds, self.time_channels)
-        context = with_condition(features, condition, self.condition_channels)
+        context = self.context(clouds, time, condition)
         x = F.leaky_relu(self.point_in(x, context, clouds.batch))
         x = F.leaky_relu(self.point_hidden(x, context, clouds.batch) + x)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), context], 1)
@@ -175,9 +162,8 @@ class DeepSetField(nn.Module):
         time_channels: int = 16,
     ) -> None:
         super().__init__()
-        context = time_channels + condition_channels
-        self.time_channels = time_channels
-        self.condition_channels = condition_channels
+        self.context = Context(time_channels, condition_channels)
+        context = self.context.channels
         self.pooling = tuple(pooling)
         first, *rest = hidden
         pooled = hidden[-1] * len(self.pooling) + context
@@ -189,8 +175,7 @@ class DeepSetField(nn.Module):
     def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """See :meth:`EPiCField.forward`."""
         x = channels(clouds)
-        features = features_of(time, clouds, self.time_channels)
-        context = with_condition(features, condition, self.condition_channels)
+        context = self.context(clouds, time, condition)
         lift, *mlps = self.mlps
         x = lift(F.leaky_relu(self.point_in(x, context, clouds.batch), 0.2))
         for returned, mlp in zip(self.returned, mlps, strict=True):
@@ -225,9 +210,8 @@ class AttentionField(nn.Module):
         time_channels: int = 16,
     ) -> None:
         super().__init__()
-        context = time_channels + condition_channels
-        self.time_channels = time_channels
-        self.condition_channels = condition_channels
+        self.context = Context(time_channels, condition_channels)
+        context = self.context.channels
         self.point_in = CloudLinear(in_channels, context, hidden)
         self.blocks = nn.ModuleList(
             AttentionBlock(hidden, heads=heads, condition_channels=context) for _ in range(layers)
@@ -238,8 +222,7 @@ class AttentionField(nn.Module):
     def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """See :meth:`EPiCField.forward`."""
         x = channels(clouds)
-        features = features_of(time, clouds, self.time_channels)
-        context = with_condition(features, condition, self.condition_channels)
+        context = self.context(clouds, time, condition)
         x = self.point_in(x, context, clouds.batch)
         for block in self.blocks:
             x = block(x, clouds.ptr, context)
