@@ -48,6 +48,7 @@ from pcgen.nn.sparse_conv import (
     SparseTransposedConv,
     SubmanifoldConv,
 )
+from pcgen.nn.sparse_decoder import SparseDecoder
 from pcgen.nn.sparse_image import Rowwise, SparseImage
 from pcgen.nn.sparse_pool import GlobalPool, SiteNorm, SparsePool
 from pcgen.nn.sparsity_invariant import (
@@ -121,6 +122,7 @@ __all__ = [
     "SiteEncoder",
     "SiteNorm",
     "SparseConv",
+    "SparseDecoder",
     "SparseImage",
     "SparseInverseConv",
     "SparsePool",
