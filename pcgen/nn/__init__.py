@@ -70,6 +70,7 @@ from pcgen.nn.transformations import (
     symmetries,
     warp,
 )
+from pcgen.nn.unets import ConvUNet, SiteUNet
 
 __all__ = [
     "DGCNN",
@@ -84,6 +85,7 @@ __all__ = [
     "Cellwise",
     "CloudPose",
     "ConvEncoder",
+    "ConvUNet",
     "DeepSetField",
     "EPiCEncoder",
     "EPiCField",
@@ -121,6 +123,7 @@ __all__ = [
     "SetDecoder",
     "SiteEncoder",
     "SiteNorm",
+    "SiteUNet",
     "SparseConv",
     "SparseDecoder",
     "SparseImage",

@@ -18,9 +18,8 @@ gradient penalty needs exist in all three.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +27,12 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.nn.epic import pool_mean_sum
 from pcgen.nn.image_layers import (
     DenseLayers,
     Layers,
     ObservedLayers,
     SiteLayers,
+    check_images,
     dense_positions,
     draw_for_relus,
     level_shapes,
@@ -84,8 +83,7 @@ class _Encoder(nn.Module):
     ) -> None:
         super().__init__()
         shapes = level_shapes(shape, levels)
-        self.shape, self.out_channels = shapes[0], out_channels
-        self.cells = math.prod(shapes[-1])
+        self.layers, self.shape, self.out_channels = layers, shapes[0], out_channels
         self.pyramid = pyramid(layers, shape, in_channels + len(shape), channels, levels)
         self.head = MLP(
             2 * len(shapes) * channels,
@@ -94,10 +92,8 @@ class _Encoder(nn.Module):
             condition_channels=condition_channels,
         )
 
-    def _check(self, event: Tensor) -> None:
-        if event.dim() != len(self.shape) + 2 or event.shape[2:] != self.shape:
-            wanted = ", ".join(map(str, self.shape))
-            raise ArgumentError(f"event: got {tuple(event.shape)}, expected [B, C, {wanted}]")
+    def _score(self, image: Any, condition: Tensor | None) -> Tensor:
+        return self.head(self.layers.pool(self.pyramid(image)), condition)
 
 
 class ConvEncoder(_Encoder):
@@ -136,12 +132,10 @@ class ConvEncoder(_Encoder):
 
     def forward(self, event: Tensor, condition: Tensor | None = None) -> Tensor:
         r"""Images [B, C, \*shape] and condition [B, K] -> [B, out_channels]."""
-        self._check(event)
+        check_images(event, self.shape)
         mask = [_filled(event).to(event.dtype)] if self.mask_channel else []
         channels = [event, *mask, dense_positions(self.shape, event)]
-        cells = self.pyramid(torch.cat(channels, 1)).flatten(2)
-        mean = cells.mean(2)
-        return self.head(torch.cat([mean, mean], 1), condition)
+        return self._score(torch.cat(channels, 1), condition)
 
 
 class ObservedEncoder(_Encoder):
@@ -195,14 +189,11 @@ class ObservedEncoder(_Encoder):
             condition: Where the network is conditional.
             observed: Which cells were read, bool [\*shape] or [B, \*shape]; None: all.
         """
-        self._check(event)
+        check_images(event, self.shape)
         known = _filled(event) if self.empty == "missing" else torch.ones_like(event[:, :1]) > 0
         known = known if observed is None else known & observed.view(-1, 1, *self.shape)
         channels = torch.cat([event, dense_positions(self.shape, event)], 1)
-        image = self.pyramid(ObservedImage.from_dense(channels, known))
-        total = image.known.flatten(2).sum(2)
-        number = image.observed.flatten(2).sum(2).clamp(min=1)
-        return self.head(torch.cat([total / number, total / self.cells], 1), condition)
+        return self._score(ObservedImage.from_dense(channels, known), condition)
 
 
 class SiteEncoder(_Encoder):
@@ -248,14 +239,12 @@ class SiteEncoder(_Encoder):
             condition: [B, K], where the network is conditional.
         """
         if isinstance(event, Tensor):
-            self._check(event)
+            check_images(event, self.shape)
             image = SparseImage.from_dense(event, _surroundings(event))
         else:
             image = SparseImage.from_clouds(event, self.shape, features=event.x)
         features = torch.cat([image.x, site_positions(image)], 1)
-        image = self.pyramid(SparseImage(features, image.sites))
-        pooled = pool_mean_sum(image.x, image.sites.ptr, 1 / self.cells)
-        return self.head(pooled, condition)
+        return self._score(SparseImage(features, image.sites), condition)
 
 
 def _filled(event: Tensor) -> Tensor:

@@ -22,13 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pcgen.errors import ArgumentError
-from pcgen.nn.observed_image import Cellwise
+from pcgen.nn.epic import pool_mean_sum
+from pcgen.nn.observed_image import Cellwise, ObservedImage
 from pcgen.nn.sparse_conv import SparseConv, SparseInverseConv, SubmanifoldConv
 from pcgen.nn.sparse_image import Rowwise, SparseImage
 from pcgen.nn.sparsity_invariant import SparsityInvariantConv
@@ -90,6 +91,9 @@ class Layers(Protocol):
     def cellwise(self, layer: nn.Module) -> nn.Module:
         """A layer that treats every cell alone."""
 
+    def pool(self, image: Any) -> Tensor:
+        """Of each event the mean over cells, and their sum by the number of all cells [B, 2 C]."""
+
 
 @dataclass(frozen=True)
 class DenseLayers:
@@ -126,6 +130,11 @@ class DenseLayers:
     def cellwise(self, layer: nn.Module) -> nn.Module:
         """The layer itself."""
         return layer
+
+    def pool(self, image: Tensor) -> Tensor:
+        """Twice the mean over all cells [B, 2 C]."""
+        mean = image.flatten(2).mean(2)
+        return torch.cat([mean, mean], 1)
 
     def back(self, layer: nn.Module, image: Tensor, skip: Tensor) -> Tensor:
         """Double an image to the lattice of ``skip``, and put the channels of both together."""
@@ -168,6 +177,10 @@ class SiteLayers:
     def cellwise(self, layer: nn.Module) -> nn.Module:
         """The layer on the features of the active sites."""
         return Rowwise(layer)
+
+    def pool(self, image: SparseImage) -> Tensor:
+        """Mean over active sites, and their sum by the number of all cells [B, 2 C]."""
+        return pool_mean_sum(image.x, image.sites.ptr, 1 / math.prod(image.sites.shape))
 
     def back(self, layer: nn.Module, image: SparseImage, skip: SparseImage) -> SparseImage:
         """Double an image to the sites of ``skip``, and put the features of both together."""
@@ -213,6 +226,12 @@ class ObservedLayers:
         """The layer on the values; what is known stays known."""
         return Cellwise(layer)
 
+    def pool(self, image: ObservedImage) -> Tensor:
+        """Mean over observed cells, and their sum by the number of all cells [B, 2 C]."""
+        total, observed = image.known.flatten(2).sum(2), image.observed.flatten(2)
+        number = observed.sum(2).clamp(min=1)
+        return torch.cat([total / number, total / observed.shape[2]], 1)
+
 
 def draw_for_relus(network: nn.Module) -> None:
     """Scale the weights of convolutions as torch draws them for ReLUs, and start biases at 0."""
@@ -222,6 +241,17 @@ def draw_for_relus(network: nn.Module) -> None:
                 parameter.mul_(GAIN)
             elif name.endswith("bias"):
                 parameter.zero_()
+
+
+def check_images(event: Tensor, shape: Sequence[int]) -> None:
+    r"""Refuse what is not dense images [B, C, \*shape].
+
+    Raises:
+        ArgumentError: the rank or a size differs.
+    """
+    if event.dim() != len(shape) + 2 or event.shape[2:] != torch.Size(shape):
+        wanted = ", ".join(map(str, shape))
+        raise ArgumentError(f"event: got {tuple(event.shape)}, expected [B, C, {wanted}]")
 
 
 def dense_positions(shape: Sequence[int], like: Tensor) -> Tensor:
