@@ -217,6 +217,21 @@ def ranks(clouds: Batch, value: Tensor) -> Tensor:
     return rank
 
 
+def heaviest_first(clouds: Batch) -> Batch:
+    """The points of each cloud in the order of falling weight; ties keep their order.
+
+    >>> clouds = make(torch.zeros(3, 1), [1, 2], weight=torch.tensor([1.0, 2.0, 3.0]))
+    >>> heaviest_first(clouds).weight.tolist()
+    [1.0, 3.0, 2.0]
+    """
+    row = torch.empty_like(clouds.batch)
+    place = ranks(clouds, weights(clouds)) + clouds.ptr[:-1][clouds.batch]
+    row[place] = torch.arange(len(row), device=row.device)
+    values = attributes(clouds)
+    ordered = {n: v[row] if n in POINT_ATTRIBUTES else v for n, v in values.items()}
+    return _assemble(ordered, sizes(clouds))
+
+
 def concat(batches: Iterable[Batch]) -> Batch:
     """Clouds of several batches, one after the other; all must have the same attributes.
 

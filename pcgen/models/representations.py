@@ -137,14 +137,22 @@ class Points(Representation):
 
     Args:
         schema: Of the clouds.
+        listed: Show the points of each cloud hardest first, to networks that look at their place.
         recentre: Move each generated cloud so that its weighted centre is that of a training
             cloud; see :class:`~pcgen.models.autoencoder.Autoencoder`.
         capacity: Most training clouds that the cardinality keeps.
     """
 
-    def __init__(self, schema: Schema, *, recentre: bool = False, capacity: int = 8192) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        listed: bool = False,
+        recentre: bool = False,
+        capacity: int = 8192,
+    ) -> None:
         super().__init__(schema, capacity=capacity)
-        self.recentre = recentre
+        self.listed, self.recentre = listed, recentre
 
     @property
     def value_channels(self) -> int:
@@ -158,6 +166,7 @@ class Points(Representation):
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
         event = self.standardize(clouds)
+        event = cl.heaviest_first(event) if self.listed else event
         return Seen(event, event.y)
 
     def clouds(self, event: Event, drawn: Drawn) -> Batch:

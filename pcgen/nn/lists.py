@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
@@ -93,6 +94,9 @@ class ListEncoder(nn.Module):
 class ListField(nn.Module):
     """Velocity field of lists; see :mod:`pcgen.nn.fields`.
 
+    On the way from noise to data no point is the hardest yet, so points keep the places in which
+    they are given: the i-th is to become the i-th hardest of clouds that come sorted.
+
     Args:
         in_channels: Channels C of a point as in :func:`pcgen.standardize.channels`.
         max_points: Places of the list.
@@ -135,7 +139,8 @@ class ListField(nn.Module):
             ArgumentError: a cloud has more than ``max_points`` points, or time or condition have
                 the wrong shape.
         """
-        place = places(clouds)
+        place = torch.arange(len(clouds.pos), device=clouds.pos.device)
+        place = place - clouds.ptr[:-1][clouds.batch]
         if len(place) and int(place.max()) >= self.max_points:
             raise ArgumentError(
                 f"clouds: got one of {int(place.max()) + 1} points, expected at most "

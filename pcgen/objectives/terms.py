@@ -1,16 +1,18 @@
-r"""Two cheap terms of a reconstruction loss, for clouds of as many points on both sides.
+r"""Cheap terms of a reconstruction loss, for clouds of as many points on both sides.
 
 With the channels c of a point (standardised coordinates u and features, the logarithm of the
 fraction among them) and its fraction f,
 
     sliced:  mean over directions d of (1/n) Σ_i |(c · d)_(i) - (c' · d)_(i)|,  each side sorted
     shape:   Σ_m |m - m'|,   m ∈ {Σ f u_a,  Σ f u_a u_b,  Σ f |u|,  Σ f²}
+    listed:  (1/n) Σ_i |c_i - c'_i|²,  point by point down the list
 
 Sliced is the earth mover's distance of the points, each counting alike, seen along random lines and
 so for the price of sorting (Rabin et al. 2011; for general weights :mod:`pcgen.ops.sliced`). The
 shape holds what a narrow jet's mass, girth and fragmentation are functions of (m²/p_T² =
 Σ f |u|² - |Σ f u|² to second order in the angles): distances between sets alone draw soft points
-inwards, and all of these with them.
+inwards, and all of these with them. Listed is no distance of sets: it is for decoders of lists,
+whose i-th point is to be the i-th hardest.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.ops.segments import segment_sum
+from pcgen.ops.segments import segment_mean, segment_sum
 from pcgen.standardize import channels
 
 
@@ -63,6 +65,28 @@ def shape(generated: Batch, real: Batch) -> Tensor:
     (0.0, 5.0)
     """
     return (_moments(generated) - _moments(real)).abs().sum(1)
+
+
+def listed(generated: Batch, real: Batch) -> Tensor:
+    """Mean squared error of the points, hardest first, in the order in which they were made [B].
+
+    Args:
+        generated: Standardised clouds, the hardest point first.
+        real: As many points in each, in any order.
+
+    Raises:
+        ArgumentError: the clouds have different sizes.
+
+    >>> made = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[3.0], [1.0]]))
+    >>> real = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[1.0], [5.0]]))
+    >>> listed(made, real).tolist()
+    [2.0]
+    """
+    if not torch.equal(generated.ptr, real.ptr):
+        raise ArgumentError("listed: got clouds of different sizes, expected equal ones")
+    points = channels(real)
+    place = cl.ranks(real, points[:, -1]) + real.ptr[:-1][real.batch]
+    return segment_mean((channels(generated)[place] - points).square().sum(1), real.ptr)
 
 
 def _moments(clouds: Batch) -> Tensor:

@@ -36,7 +36,7 @@ GAMES: dict[str, tuple[Game, Penalty]] = {
     "r1": (NON_SATURATING, r1),
     "wgan-gp": (WASSERSTEIN, wgan_gp),
 }
-_GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
+GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
 
 
 def jets_autoencoder(
@@ -188,7 +188,7 @@ def _autoencoder(
         points,
         hidden,
         hidden=hidden,
-        global_channels=_GLOBAL,
+        global_channels=GLOBAL,
         layers=max(layers - 1, 1),
         condition_channels=conditions,
     )
@@ -199,7 +199,7 @@ def _autoencoder(
             points - axes,
             condition_channels=conditions,
             hidden=hidden,
-            global_channels=_GLOBAL,
+            global_channels=GLOBAL,
             noise_channels=CHANNELS,
             layers=layers,
         )
@@ -210,12 +210,13 @@ def _autoencoder(
         encoder=encoder,
         latent=latent(encoder.out_channels, latent_dim),
         decoder=decoder,
-        reconstruction=_reconstruction(standardize),
+        reconstruction=reconstruction(standardize),
         recentre=recentre,
     )
 
 
-def _reconstruction(standardize: Standardize) -> dict[str, Distance]:
+def reconstruction(standardize: Standardize) -> dict[str, Distance]:
+    """The four terms of a set autoencoder's loss, see the head of this file."""
     return {
         "emd": EarthMoverLoss(standardize=standardize),
         "chamfer": Scaled(0.3, ChamferLoss(standardize=standardize)),

@@ -106,6 +106,18 @@ def test_values_are_put_where_they_were_taken(kind: str) -> None:
         assert torch.equal(see.blank(torch.tensor([1, 2, 3])), torch.zeros_like(values))
 
 
+def test_lists_show_the_hardest_point_first() -> None:
+    clouds = jets([4, 0, 3])
+    see = fitted(Points(JETS, listed=True), clouds)
+    event = see.see(clouds).event
+    falls = event.weight.diff() <= 0
+    falls[event.ptr[1:-1] - 1] = True  # from one cloud to the next it may rise
+    assert bool(falls.all())
+    back = see.clouds(event, describe(clouds, JETS))
+    assert torch.equal(back.ptr, clouds.ptr)
+    torch.testing.assert_close(back.weight.sort().values, clouds.weight.sort().values)
+
+
 def test_what_a_grid_cannot_hold_is_refused() -> None:
     charged = Schema(AXES, Quantity("pt", "GeV"), (Quantity("charge"),))
     with pytest.raises(ArgumentError, match="schema: got points with charge"):

@@ -16,18 +16,23 @@ import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
 from pcgen.errors import ArgumentError, DataError
+from pcgen.images import snap
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.latent_gan import LatentGAN
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN
 from pcgen.objectives.penalties import r1, wgan_gp
-from pcgen.recipes import RECIPES, jets_latent_gan
+from pcgen.recipes import RECIPES, jets_latent_gan, points
 from pcgen.schema import Quantity, Schema
 from pcgen.training import Reports, train
 
 SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
 GENERATIVE = ["jets-latent-gan", "jets-latent-mixture", "jets-vae"]
+NETWORKS = {
+    **dict.fromkeys(("points-gan", "points-vae", "points-flow"), points.NETWORKS),
+}
+COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]
 
 
 class Memory:
@@ -62,7 +67,8 @@ def events(schema: Schema, number: int = 200) -> Batch:
 
 
 def trained(name: str, folder: Path, schema: Schema = JETS, **arguments: Any) -> GenerativeModel:
-    given = {**SMALL, **arguments}
+    given = {n: v for n, v in SMALL.items() if n in inspect.signature(RECIPES[name]).parameters}
+    given |= arguments
     if schema != JETS:
         given["schema"] = schema.to_dict()
     return train(
@@ -87,6 +93,42 @@ def test_trained_sampled_and_loaded(name: str, tmp_path: Path) -> None:
     again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
     for attribute in ("pos", "weight", "ptr", "y"):
         assert torch.equal(again[attribute], clouds[attribute])
+
+
+@pytest.mark.parametrize(("name", "network"), COMPARED)
+def test_every_network_is_trained_sampled_and_loaded(
+    name: str, network: str | None, tmp_path: Path
+) -> None:
+    arguments: dict[str, Any] = {} if network is None else {"network": network}
+    if not name.startswith("points"):
+        arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8", "channels": 4}
+    model = trained(name, tmp_path, **arguments)
+    asked = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
+    clouds = model.sample(**asked, generator=torch.Generator().manual_seed(1))
+    again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
+    assert clouds.label.tolist() == [0, 2, 4] * 5
+    cl.check(clouds, 2)
+    for attribute in ("pos", "weight", "ptr", "y"):
+        assert torch.equal(again[attribute], clouds[attribute])
+    if "cell" in cl.attributes(clouds):
+        torch.testing.assert_close(snap(clouds, model.representation.grid).pos, clouds.pos)
+
+
+@pytest.mark.parametrize("name", ["points-gan", "points-vae", "points-flow"])
+def test_points_without_a_weight(name: str, tmp_path: Path) -> None:
+    """Shapes: nothing but coordinates."""
+    schema = Schema((Quantity("x", "mm"), Quantity("y", "mm"), Quantity("z", "mm")))
+    if name == "points-vae":
+        with pytest.raises(ArgumentError, match="x: got none"):
+            trained(name, tmp_path, schema, network="list")
+    model = trained(name, tmp_path / name, schema)
+    assert set(cl.attributes(model.sample(number=4))) == {"pos"}
+
+
+@pytest.mark.parametrize("name", [n for n, networks in NETWORKS.items() if networks != (None,)])
+def test_an_unknown_network_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match="network: got 'resnet', expected one of"):
+        RECIPES[name](network="resnet")
 
 
 def test_a_plain_autoencoder_reconstructs(tmp_path: Path) -> None:
