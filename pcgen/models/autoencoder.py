@@ -99,11 +99,16 @@ class Gaussian(Latent):
 
     def forward(self, features: Tensor) -> Code:
         """See :meth:`Latent.forward`."""
-        mean, log_variance = self.linear(features).chunk(2, 1)
+        mean, log_variance = self.posterior(features)
         terms = {"kl": self.beta * kl_normal(mean, log_variance).mean()}
         if not self.training:
             return Code(mean, terms)
         return Code(mean + (0.5 * log_variance).exp() * torch.randn_like(mean), terms)
+
+    def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the codes [B, Z] of features [B, F]."""
+        mean, log_variance = self.linear(features).chunk(2, 1)
+        return mean, log_variance
 
     def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
         """See :meth:`Latent.sample`."""

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pcgen.errors import ArgumentError
+from pcgen.nn.image_layers import level_shapes
 from pcgen.nn.mlp import LEAKY, with_condition
 from pcgen.objectives.likelihood import best_log_std, bounded_log_std, gaussian, hurdle
 from pcgen.ops.drawing import normal, uniform
@@ -45,14 +46,14 @@ class ImageTrunk(nn.Module):
     Args:
         code_channels: Columns Z of the code.
         channels: Channels C of the last map.
-        levels: How often the map is doubled.
+        levels: How often the map is doubled; None for what starts from about four cells per axis.
         shape: Cells along each of 1 to 3 axes.
         condition_channels: Columns K of the condition; 0 ignores it.
 
     Raises:
         ArgumentError: the shape has not 1 to 3 axes.
 
-    >>> ImageTrunk(8, 4, 2, shape=(25, 25))(torch.zeros(3, 8)).shape
+    >>> ImageTrunk(8, 4, shape=(25, 25))(torch.zeros(3, 8)).shape
     torch.Size([3, 4, 25, 25])
     """
 
@@ -60,7 +61,7 @@ class ImageTrunk(nn.Module):
         self,
         code_channels: int,
         channels: int,
-        levels: int,
+        levels: int | None = None,
         *,
         shape: Sequence[int],
         condition_channels: int = 0,
@@ -70,8 +71,9 @@ class ImageTrunk(nn.Module):
             raise ArgumentError(f"shape: got {tuple(shape)}, expected 1 to 3 axes")
         self.channels, self.shape = channels, tuple(shape)
         self.condition_channels = condition_channels
-        widths = [channels * 2**level for level in range(levels, -1, -1)]
-        self.small = (widths[0], *(-(-size // 2**levels) for size in shape))
+        shapes = level_shapes(shape, levels)
+        widths = [channels * 2**level for level in reversed(range(len(shapes)))]
+        self.small = (widths[0], *shapes[-1])
         self.first = nn.Linear(code_channels + condition_channels, math.prod(self.small))
         conv = _CONV[len(shape)]
         self.levels = nn.ModuleList(

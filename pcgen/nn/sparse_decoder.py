@@ -34,6 +34,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
+from pcgen.nn.image_layers import level_shapes
 from pcgen.nn.mlp import with_condition
 from pcgen.nn.sparse_conv import SubmanifoldConv
 from pcgen.nn.sparse_image import SparseImage
@@ -54,7 +55,7 @@ class SparseDecoder(nn.Module):
     Args:
         code_channels: Columns Z of the code.
         channels: Channels C of a cell inside, at all levels.
-        levels: L, at least 1; good is what leaves about 4 cells per axis at the coarsest level.
+        levels: L, at least 1; None for what leaves about four cells per axis at level L.
         shape: Cells along each of the D axes, 1 to 4; need not be powers of two.
         condition_channels: Columns K of the condition; 0 ignores it.
         depth: Submanifold convolutions per level.
@@ -63,7 +64,7 @@ class SparseDecoder(nn.Module):
     Raises:
         ArgumentError: ``levels`` or ``occupancy`` is out of range.
 
-    >>> decoder = SparseDecoder(3, 8, 2, shape=(10, 12))
+    >>> decoder = SparseDecoder(3, 8, shape=(10, 12))
     >>> seed = torch.Generator().manual_seed(0)
     >>> event = decoder.sample(torch.zeros(4, 3), torch.zeros(4), None, seed)
     >>> event.num_graphs, event.cell.shape[1], event.x.shape[1]
@@ -74,7 +75,7 @@ class SparseDecoder(nn.Module):
         self,
         code_channels: int,
         channels: int,
-        levels: int,
+        levels: int | None = None,
         *,
         shape: Sequence[int],
         condition_channels: int = 0,
@@ -82,15 +83,17 @@ class SparseDecoder(nn.Module):
         occupancy: float = 0.05,
     ) -> None:
         super().__init__()
+        levels = max(1, len(level_shapes(shape)) - 1) if levels is None else levels
         if levels < 1 or not 0.0 < occupancy < 1.0:
             raise ArgumentError(
                 f"levels, occupancy: got {levels}, {occupancy}, expected >= 1 and between 0 and 1"
             )
         self.shape, self.condition_channels = tuple(shape), condition_channels
-        self.coarsest = tuple(-(-size // 2**levels) for size in shape)
+        self.coarsest = level_shapes(shape, levels)[-1]
         # The column of ones stands in where there is neither code nor condition.
         context = 1 + code_channels + condition_channels
         self.first = nn.Linear(context, math.prod(self.coarsest) * channels, bias=False)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="linear")
         share = occupancy ** (1.0 / levels)
         self.splits = nn.ModuleList(
             _Split(self.shape, channels, context, depth, level, math.log(share / (1.0 - share)))
@@ -201,6 +204,7 @@ class _Split(nn.Module):
         self.block = _Block(dimensions, channels, context, depth)
         self.logit = nn.Linear(channels, 2**dimensions)
         self.child = nn.Linear(channels, 2**dimensions * channels)
+        nn.init.kaiming_normal_(self.child.weight, a=0.2)  # keeps the variance from level to level
         nn.init.constant_(self.logit.bias, bias)
 
     def logits(self, image: SparseImage) -> Tensor:
