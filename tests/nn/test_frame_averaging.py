@@ -406,3 +406,11 @@ def test_device_does_not_matter() -> None:
     clouds, net = clouds_of([5, 0, 1], 3), FrameAverage(backbone(3), Euclidean(3))
     expected = net(clouds)
     torch.testing.assert_close(net.cuda()(clouds.to("cuda")).cpu(), expected)
+
+
+@pytest.mark.parametrize("wrapper", [FrameAverage, Canonical])
+def test_a_condition_is_passed_on_to_the_backbone(wrapper: type[nn.Module]) -> None:
+    clouds = pc.make(torch.randn(5, 2), [3, 2])
+    encoder = EPiCEncoder(2, 3, hidden=8, condition_channels=2)
+    net, y = wrapper(encoder, Euclidean(2)), torch.randn(2, 2)
+    torch.testing.assert_close(net(clouds, y), net(pc.replace(clouds, y=y)))
