@@ -63,8 +63,9 @@ class Sites:
 
     def keys(self, gap: Sequence[int]) -> Tensor:
         """Ascending integers that name the sites [N], with a gap behind each axis."""
-        check_size(self.events, [s + g for s, g in zip(self.shape, gap, strict=True)])
-        return torch.as_tensor(_keys(_host(self.owner), _host(self.cell), self.shape, gap))
+        width = [s + g for s, g in zip(self.shape, gap, strict=True)]
+        check_size(self.events, width)
+        return _number(self.cell, self.ptr, self.shape, width)[1]
 
     def sort(self, value: Tensor) -> Tensor:
         """Rows [N, ...] in the order of the cells given -> in the order of the sites."""
@@ -104,12 +105,11 @@ def active_sites(cell: Tensor, ptr: Tensor, shape: Sequence[int]) -> Sites:
         raise ArgumentError(f"ptr: got {ptr.device}, expected {cell.device} like cell")
     check_pointer(ptr, len(cell))
     check_size(len(ptr) - 1, shape)
-    owner = _owners(ptr, len(cell))
-    _check_range(cell, owner, shape)
-    numbers = _keys(_host(owner), _host(cell), shape, [0] * len(shape))
+    owner, key, fine = _number(cell, ptr, shape, shape)
     order = None
-    if not bool((numbers[1:] > numbers[:-1]).all()):
-        key, order = torch.as_tensor(numbers).sort()
+    if not fine:
+        _check_range(cell, owner, shape)
+        key, order = key.sort()
         _check_twice(key, order, cell, owner)
         cell = cell[order]  # the owners stay: sorting moves no row to another event
     return Sites(cell, ptr, shape, owner, order)
@@ -132,30 +132,39 @@ def check_size(events: int, shape: Sequence[int]) -> None:
         raise ArgumentError(f"shape: got {events} events of {tuple(shape)}, expected < 2^62 cells")
 
 
-def _host(value: Tensor) -> Any:
-    """As an array of NumPy where it can be one: its operations have the smaller overhead."""
-    return value.numpy() if value.device.type == "cpu" else value
+Numbers = tuple[Tensor, Tensor, bool]
+"""Event [N] and key [N] of each cell; whether all are in the lattice and their keys ascend."""
 
 
-def _owners(ptr: Tensor, rows: int) -> Tensor:
-    if ptr.device.type != "cpu":
-        return owners(ptr, rows)
-    return torch.from_numpy(np.repeat(np.arange(len(ptr) - 1), np.diff(ptr.numpy())))
-
-
-def _keys(owner: Any, cell: Any, shape: Sequence[int], gap: Sequence[int]) -> Any:
-    """Of arrays or tensors alike."""
+def number(cell: Tensor, ptr: Tensor, shape: Sequence[int], width: Sequence[int]) -> Numbers:
+    """Number cells [N, D] of a lattice, with ``width`` numbers along each axis."""
+    owner = owners(ptr, len(cell))
     key = owner
-    for axis, (size, space) in enumerate(zip(shape, gap, strict=True)):
-        key = key * (size + space) + cell[:, axis]
-    return key
+    for axis, size in enumerate(width):
+        key = key * size + cell[:, axis]
+    return owner, key, bool(_inside(cell, shape).all() & (key[1:] > key[:-1]).all())
+
+
+def _number(cell: Tensor, ptr: Tensor, shape: Sequence[int], width: Sequence[int]) -> Numbers:
+    if cell.device.type != "cpu":
+        return number(cell, ptr, shape, width)
+    # One loop: the overhead of an operation is larger than all numbers of a batch.
+    from pcgen.ops.lattice_compiled import number as compiled
+
+    owner, key = (np.empty(len(cell), dtype=np.int64) for _ in range(2))
+    given = (cell.contiguous().numpy(), ptr.contiguous().numpy(), np.array(shape), np.array(width))
+    fine = compiled(*given, owner, key)
+    return torch.from_numpy(owner), torch.from_numpy(key), fine
+
+
+def _inside(cell: Tensor, shape: Sequence[int]) -> Tensor:
+    return (cell >= 0) & (cell < torch.tensor(shape, device=cell.device))
 
 
 def _check_range(cell: Tensor, owner: Tensor, shape: tuple[int, ...]) -> None:
-    limit = torch.tensor(shape, device=cell.device)
-    rows, ends = _host(cell), _host(limit)
-    if bool(((rows < 0) | (rows >= ends)).any()):
-        row = int(((cell < 0) | (cell >= limit)).any(1).nonzero()[0])
+    outside = ~_inside(cell, shape).all(1)
+    if bool(outside.any()):
+        row = int(outside.nonzero()[0])
         raise DataError(
             f"cell: row {row} (event {int(owner[row])}) is {tuple(cell[row].tolist())}, "
             f"expected coordinates from 0 and below {shape}"

@@ -185,11 +185,12 @@ def _search_compiled(key: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, list[i
 
     found = np.empty((len(shift), len(key)), dtype=np.int64)
     keys, shifts = key.numpy(), shift.numpy()
-    work = np.full(len(key), len(shift))
-    threads.run(lambda first, last: find(keys, shifts, first, last, found), work)
-    counts = np.count_nonzero(found >= 0, axis=1)
-    source, target = (np.empty(2 * int(counts.sum()), dtype=np.int64) for _ in range(2))
-    collect(found, source, target)
+    if found.size < threads.SMALL:
+        find(keys, shifts, 0, len(keys), found)
+    else:
+        work = np.full(len(keys), len(shifts))
+        threads.run(lambda first, last: find(keys, shifts, first, last, found), work)
+    source, target, counts = collect(found)
     return torch.from_numpy(source), torch.from_numpy(target), counts.tolist()
 
 

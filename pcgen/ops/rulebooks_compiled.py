@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -37,8 +38,18 @@ def find(key: Array, shift: Array, first: int, last: int, found: Array) -> None:
 
 
 @_compiled
-def collect(found: Array, source: Array, target: Array) -> None:
-    """The R rules of a table of :func:`find` [H, N] and, before them, their mirror images [2 R]."""
+def collect(found: Array) -> tuple[Array, Array, Array]:
+    """The R rules of a table of :func:`find` [H, N] and, before them, their mirror images.
+
+    Returns:
+        Sources and targets [2 R], and the number of rules of each row of the table [H].
+    """
+    counts = np.zeros(len(found), dtype=np.int64)
+    for h in range(len(found)):
+        for i in range(found.shape[1]):
+            counts[h] += found[h, i] >= 0
+    source = np.empty(2 * counts.sum(), dtype=np.int64)
+    target = np.empty_like(source)
     middle = len(source) // 2
     early, late = 0, middle
     for h in range(len(found)):
@@ -51,6 +62,7 @@ def collect(found: Array, source: Array, target: Array) -> None:
             if found[h, i] >= 0:
                 source[early], target[early] = i, found[h, i]
                 early += 1
+    return source, target, counts
 
 
 @_compiled

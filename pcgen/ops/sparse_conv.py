@@ -53,6 +53,8 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), rules, needed = ctx.saved_tensors, ctx.rules, ctx.needs_input_grad
         g = gradients[0].contiguous()  # rows are gathered fast where they are memory in a row
+        if all(needed[:2]) and not torch.is_grad_enabled():  # which nobody differentiates again
+            return *_adjoints(x, g, weight, rules), None
         of_x = _Convolve.apply(g, *_back(weight, rules)) if needed[0] else None
         of_weight = _Correlate.apply(x, g, rules) if needed[1] else None
         return of_x, of_weight, None
@@ -83,33 +85,65 @@ def _back(weight: Tensor, rules: Rulebook) -> tuple[Tensor, Rulebook]:
     return weight.flip(0).transpose(1, 2), rules
 
 
+def _adjoints(x: Tensor, g: Tensor, weight: Tensor, rules: Rulebook) -> tuple[Tensor, Tensor]:
+    """Both gradients in one pass, in which g is gathered once."""
+    matrices, back = _back(weight, rules)
+    of_x, of_matrices = torch.empty_like(x), torch.zeros_like(weight)
+    sources, targets, products = _scratch(back, g, x, x)
+    for block in back.blocks:
+        number, part = len(block.source), slice(block.first, block.last)
+        rows, others, product = sources[:number], targets[:number], products[:number]
+        torch.index_select(g, 0, block.source, out=rows)
+        torch.index_select(x, 0, block.target, out=others)
+        others.index_fill_(0, block.spare, 0)
+        _multiply_taps(rows, matrices, product, block)
+        _correlate_taps(others, rows, of_matrices, block)
+        _add(product, g, matrices, of_x, block, back.centre)
+        if back.centre is not None:
+            of_matrices[back.centre].addmm_(x[part].t(), g[part])
+    return of_x, of_matrices if back.centre is None else of_matrices.flip(0)
+
+
 def _multiply(x: Tensor, weight: Tensor, rules: Rulebook) -> Tensor:
     y = x.new_empty(rules.outputs, weight.shape[2])
-    most = max(len(block.source) for block in rules.blocks)
-    gathered, products = x.new_empty(most, x.shape[1]), x.new_empty(most, y.shape[1])
+    gathered, products = _scratch(rules, x, y)
     for block in rules.blocks:
-        number, part = len(block.source), slice(block.first, block.last)
-        if number:
-            rows, product = gathered[:number], products[:number]
-            torch.index_select(x, 0, block.source, out=rows)
-            _multiply_taps(rows, weight, product, block)
-            # Rows of the same output site are added, in the order of their taps.
-            total = torch.embedding_bag(
-                product, block.order, block.ptr, mode=0, include_last_offset=True
-            )[0]
-        else:
-            total = y.new_zeros(block.last - block.first, y.shape[1])
-        if rules.centre is None:
-            y[part] = total
-        else:
-            torch.addmm(total, x[part], weight[rules.centre], out=y[part])
+        number = len(block.source)
+        rows, product = gathered[:number], products[:number]
+        torch.index_select(x, 0, block.source, out=rows)
+        _multiply_taps(rows, weight, product, block)
+        _add(product, x, weight, y, block, rules.centre)
     return y
+
+
+def _scratch(rules: Rulebook, *like: Tensor) -> list[Tensor]:
+    """Room for the rows of a block, as wide as each of these."""
+    most = max(len(block.source) for block in rules.blocks)
+    return [each.new_empty(most, each.shape[1]) for each in like]
+
+
+def _add(
+    product: Tensor, x: Tensor, weight: Tensor, y: Tensor, block: Block, centre: int | None
+) -> None:
+    """Add the rows of the same output site, in the order of their taps, and the centre's."""
+    part = slice(block.first, block.last)
+    if len(product):
+        total = torch.embedding_bag(
+            product, block.order, block.ptr, mode=0, include_last_offset=True
+        )[0]
+    else:
+        total = y.new_zeros(block.last - block.first, y.shape[1])
+    if centre is None:
+        y[part] = total
+    else:
+        torch.addmm(total, x[part], weight[centre], out=y[part])
 
 
 def _multiply_taps(rows: Tensor, weight: Tensor, product: Tensor, block: Block) -> None:
     if block.even:
-        shape = (len(weight), block.counts[0], -1)
-        torch.bmm(rows.view(shape), weight, out=product.view(shape))
+        shape = (len(weight), block.counts[0])
+        out = product.view(*shape, product.shape[1])
+        torch.bmm(rows.view(*shape, rows.shape[1]), weight, out=out)
         return
     taps = zip(rows.split(block.counts), weight, product.split(block.counts), strict=True)
     for row, matrix, out in taps:
@@ -135,8 +169,9 @@ def _correlate(x: Tensor, g: Tensor, rules: Rulebook) -> Tensor:
 
 def _correlate_taps(rows: Tensor, others: Tensor, weight: Tensor, block: Block) -> None:
     if block.even:
-        shape = (len(weight), block.counts[0], -1)
-        weight.baddbmm_(rows.view(shape).transpose(1, 2), others.view(shape))
+        shape = (len(weight), block.counts[0])
+        left, right = (each.view(*shape, each.shape[1]) for each in (rows, others))
+        weight.baddbmm_(left.transpose(1, 2), right)
         return
     taps = zip(rows.split(block.counts), others.split(block.counts), weight, strict=True)
     for row, other, total in taps:

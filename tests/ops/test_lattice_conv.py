@@ -145,6 +145,20 @@ def test_first_and_second_derivatives(shape):
         assert torch.autograd.gradgradcheck(value, (x, taps))
 
 
+@given(lattices(), st.data())
+def test_gradients_are_the_same_where_they_are_differentiated_again(case, data):
+    sizes, stride = (data.draw(numbers(len(case.sites.shape), 1, 3)) for _ in range(2))
+    books = [submanifold(case.sites, 3), transposed(case.sites, sizes, stride).rules]
+    for rules in books:
+        taps = torch.randn(len(rules.counts), 3, 2, dtype=torch.float64, requires_grad=True)
+        leaves = rows(case).requires_grad_(), taps
+        value = convolve(*leaves, rules).square().sum()
+        once = torch.autograd.grad(value, leaves, retain_graph=True)
+        again = torch.autograd.grad(value, leaves, create_graph=True)
+        for one, other in zip(once, again, strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_only_the_gradients_that_are_asked_for_are_made():
     case = random_lattice((4, 4), 0.5)
     rules = submanifold(case.sites, 3)

@@ -32,10 +32,9 @@ def test_finds_what_a_dictionary_finds(loop, gather, keys, shifts, cut):
     for first, last in ((0, middle), (middle, len(key))):
         loop(*arrays, first, last, found.numpy())
     assert found.tolist() == [[row.get(value + shift, -1) for value in key] for shift in shifts]
-    rules = [torch.empty(2 * int((found >= 0).sum()), dtype=torch.long) for _ in range(2)]
-    gather(found.numpy(), *(side.numpy() for side in rules))
+    *rules, number = map(torch.from_numpy, gather(found.numpy()))
     *others, counts = search_mirrored(*map(torch.from_numpy, arrays))
-    assert counts == (found >= 0).sum(1).tolist()
+    assert counts == (found >= 0).sum(1).tolist() == number.tolist()
     assert all(map(torch.equal, rules, others))
 
 
