@@ -152,8 +152,7 @@ def _multiply_taps(rows: Tensor, weight: Tensor, product: Tensor, block: Block) 
 
 def _correlate(x: Tensor, g: Tensor, rules: Rulebook) -> Tensor:
     weight = x.new_zeros(len(rules.counts), x.shape[1], g.shape[1])
-    most = max(len(block.source) for block in rules.blocks)
-    sources, targets = x.new_empty(most, x.shape[1]), g.new_empty(most, g.shape[1])
+    sources, targets = _scratch(rules, x, g)
     for block in rules.blocks:
         number, part = len(block.source), slice(block.first, block.last)
         if number:
