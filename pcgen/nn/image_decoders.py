@@ -252,9 +252,14 @@ def _keep_variance(layer: nn.Module, behind: Literal["leaky_relu", "linear"]) ->
 
 
 def _with_occupancy(head: nn.Module, occupancy: float) -> nn.Module:
-    """The first output is the logit of a cell that is active with this probability at first."""
+    """Cells are active with this probability at first; the first output is its logit.
+
+    It and a spread, the third, start almost the same everywhere: an energy that is far from its
+    mean where the spread happens to be small has an enormous loss.
+    """
     if not 0.0 < occupancy < 1.0:
         raise ArgumentError(f"occupancy: got {occupancy}, expected a number between 0 and 1")
     with torch.no_grad():
+        head.get_parameter("weight")[::2] *= 0.1
         head.get_parameter("bias")[0] = math.log(occupancy / (1.0 - occupancy))
     return head
