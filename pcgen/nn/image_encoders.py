@@ -139,7 +139,10 @@ class ConvEncoder(_Encoder):
 
 
 class ObservedEncoder(_Encoder):
-    r"""Encoder or critic of sparsity-invariant convolutions (Uhrig et al., arXiv:1708.06500).
+    r"""Encoder or critic of convolutions that average over what was observed.
+
+    The function is that of sparsity-invariant convolutions (Uhrig et al., arXiv:1708.06500), its
+    weights are those of partial convolutions (Liu et al., arXiv:1804.07723), K times smaller.
 
     Args:
         shape: Cells along each axis, 1 to 3.
@@ -188,10 +191,20 @@ class ObservedEncoder(_Encoder):
             event: Images.
             condition: Where the network is conditional.
             observed: Which cells were read, bool [\*shape] or [B, \*shape]; None: all.
+
+        Raises:
+            ArgumentError: a shape does not fit, or ``observed`` is not bool.
         """
         check_images(event, self.shape)
-        known = _filled(event) if self.empty == "missing" else torch.ones_like(event[:, :1]) > 0
-        known = known if observed is None else known & observed.view(-1, 1, *self.shape)
+        known = torch.ones_like(event[:, 0], dtype=torch.bool)
+        known = _filled(event)[:, 0] if self.empty == "missing" else known
+        if observed is not None:
+            if observed.dtype != torch.bool or observed.shape not in (self.shape, known.shape):
+                raise ArgumentError(
+                    f"observed: got {observed.dtype} {tuple(observed.shape)}, "
+                    f"expected bool {self.shape} or {tuple(known.shape)}"
+                )
+            known = known & observed
         channels = torch.cat([event, dense_positions(self.shape, event)], 1)
         return self._score(ObservedImage.from_dense(channels, known), condition)
 

@@ -3,12 +3,14 @@ r"""The layers of one network on three readings of an image, and how its lattice
 ==================  ==================  =======================  ==================================
 layer               ``DenseLayers``     ``ObservedLayers``       ``SiteLayers``
 ==================  ==================  =======================  ==================================
-convolve, 3 cells   ConvNd              SparsityInvariantConv    SubmanifoldConv
-halve, 2 cells      ConvNd              SparsityInvariantConv    SparseConv
+convolve, 3 cells   ConvNd              PartialConv              SubmanifoldConv
+halve, 2 cells      ConvNd              PartialConv              SparseConv
 double, 2 cells     ConvTransposeNd                              SparseInverseConv
 ==================  ==================  =======================  ==================================
 
-Weights have the same shapes in all, so a ``state_dict`` goes from one network to the other. An
+Weights have the same shapes in all, so a ``state_dict`` goes from one network to the other. Those
+of a partial convolution have the scale of a plain layer's, with which Adam moves it as fast; as
+what is unobserved is not read again, the function is that of sparsity-invariant convolutions. An
 axis of S cells is halved to S / 2, or to (S + 1) / 2 where S is odd, with one cell of padding at
 both ends; every cell is in exactly one window, and doubling leads back to exactly S.
 
@@ -32,7 +34,7 @@ from pcgen.nn.epic import pool_mean_sum
 from pcgen.nn.observed_image import Cellwise, ObservedImage
 from pcgen.nn.sparse_conv import SparseConv, SparseInverseConv, SubmanifoldConv
 from pcgen.nn.sparse_image import Rowwise, SparseImage
-from pcgen.nn.sparsity_invariant import SparsityInvariantConv
+from pcgen.nn.sparsity_invariant import PartialConv
 
 _CONV: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED: tuple[type[nn.Module], ...] = (
@@ -206,13 +208,13 @@ class ObservedLayers:
 
     def convolve(self, in_channels: int, out_channels: int) -> nn.Module:
         """Cells beyond the edge are unobserved."""
-        return SparsityInvariantConv(
+        return PartialConv(
             self.dimensions, in_channels, out_channels, 3, padding=1, density=self.density
         )
 
     def halve(self, in_channels: int, out_channels: int, shape: Sequence[int]) -> nn.Module:
         """From a lattice of ``shape``."""
-        return SparsityInvariantConv(
+        return PartialConv(
             self.dimensions,
             in_channels,
             out_channels,

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn import ConvEncoder, ObservedEncoder, ObservedImage, SiteEncoder, SparseImage
+from pcgen.nn import (
+    ConvEncoder,
+    ObservedEncoder,
+    ObservedImage,
+    SiteEncoder,
+    SparseImage,
+    SparsityInvariantConv,
+)
 from pcgen.nn.image_layers import dense_positions, level_shapes
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -72,13 +79,9 @@ def test_where_all_cells_are_active_sites_give_the_dense_network(shape):
 
 
 def test_where_all_is_observed_the_interior_is_that_of_the_dense_network():
-    """A mean over a window of K cells is the sum of weights K times smaller, but for the edge."""
+    """What is beyond the edge is unobserved to the one and zero to the other."""
     dense, observed, _ = trio((20, 20), levels=1)
     observed.load_state_dict(dense.state_dict(), strict=False)
-    with torch.no_grad():
-        for layer in observed.pyramid:
-            if hasattr(layer, "taps"):
-                layer.weight.mul_(layer.taps)
     event = torch.randn(2, 1, 20, 20).double()
     event = torch.cat([event, dense_positions((20, 20), event)], 1)
     got, wanted = observed.pyramid(ObservedImage.from_dense(event)).x, dense.pyramid(event)
@@ -87,12 +90,27 @@ def test_where_all_is_observed_the_interior_is_that_of_the_dense_network():
     assert not torch.allclose(got[..., 0, :], wanted[..., 0, :])
 
 
-def test_without_edges_in_view_observed_networks_are_the_dense_ones():
-    """One cell: all windows hold it alone, and the dense network reads zeros around it."""
-    dense, observed, _ = trio((1, 1))
-    observed.load_state_dict(dense.state_dict(), strict=False)
-    event = torch.randn(3, 1, 1, 1).double()
-    torch.testing.assert_close(observed(event), dense(event), **EXACT)
+def test_the_observed_network_is_one_of_sparsity_invariant_convolutions():
+    """With weights K times larger, since what is unobserved is not read again."""
+    observed = trio((9, 9), levels=1)[1]
+    for parameter in observed.pyramid.parameters():
+        nn.init.normal_(parameter)
+    mean = nn.Sequential(
+        SparsityInvariantConv(2, 3, 3, padding=1, density=True),
+        observed.pyramid[1],
+        SparsityInvariantConv(2, 3, 6, 2, stride=2, padding=1, density=True),
+        observed.pyramid[3],
+        SparsityInvariantConv(2, 6, 6, padding=1, density=True),
+        observed.pyramid[5],
+    ).double()
+    mean.load_state_dict(observed.pyramid.state_dict())
+    with torch.no_grad():
+        for layer in (mean[0], mean[2], mean[4]):
+            layer.weight.mul_(layer.taps)
+    event = torch.randn(2, 3, 9, 9).double()
+    image = ObservedImage.from_dense(event, torch.rand(2, 9, 9) < 0.1)
+    assert bool((image.observed == 0).any())
+    torch.testing.assert_close(mean(image).known, observed.pyramid(image).known, **EXACT)
 
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
@@ -273,3 +291,9 @@ def test_gain_keeps_the_size_of_signals_through_the_levels():
 def test_refuses_what_does_not_fit(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("observed", [torch.ones(4, 4), torch.ones(2, 4, 4) > 0])
+def test_what_was_observed_must_be_said_of_each_cell(observed):
+    with pytest.raises(ArgumentError, match="observed: got"):
+        ObservedEncoder((4, 4), 1)(torch.zeros(3, 1, 4, 4), observed=observed)
