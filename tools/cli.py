@@ -29,6 +29,10 @@ COMMANDS = {
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
     "info": ("pcgen.tools.info:info", "say what is in a file, a run or a checkpoint"),
     "bench": ("pcgen.tools.bench:bench", "time our distances beside other packages"),
+    "compare": (
+        "pcgen.tools.compare:compare",
+        "train representations and objectives on the same events, and report",
+    ),
     "demo": ("pcgen.tools.demo:demo", "the main job, end to end, on the shipped jets"),
 }
 

@@ -179,7 +179,8 @@ class Loop:
         if final or self.step % reports.log_every == 0:
             row = self._row()
         better = False
-        if final or self.step % reports.validate_every == 0:
+        due = self.step % reports.validate_every == 0 or self.step in reports.validate_at
+        if final or due:
             scores = self._scores()
             row |= {f"validation/{name}": value for name, value in scores.items()}
             better = self._improves(scores)

@@ -114,6 +114,7 @@ class Reports:
         validate_every: Steps between validations.
         keep: How many numbered checkpoints stay beside the last and the best.
         progress: Show a progress bar, where there is a terminal.
+        validate_at: Further steps after which there is a validation.
 
     Raises:
         ArgumentError: a value is out of range.
@@ -124,6 +125,7 @@ class Reports:
     validate_every: int = 1000
     keep: int = 2
     progress: bool = True
+    validate_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("log_every", "checkpoint_every", "validate_every"):

@@ -59,6 +59,17 @@ def available_memory() -> int:
     return total_memory() // 2
 
 
+def process_memory(field: str) -> int | None:
+    """A field of this process's status in bytes, VmRSS or VmHWM; None where it is not told."""
+    file = Path("/proc/self/status")
+    if not file.exists():
+        return None
+    for line in file.read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith(field + ":"):
+            return 1024 * int(line.split()[1])
+    return None
+
+
 def load() -> float:
     """Processes that wanted to run in the last minute; far above 0 the times say little."""
     return os.getloadavg()[0]

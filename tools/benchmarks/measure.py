@@ -293,19 +293,12 @@ def _reset_memory(device: str) -> int | None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except (OSError, AttributeError):
         return None
-    return _status("VmRSS")
+    return machine.process_memory("VmRSS")
 
 
 def _peak_memory(device: str) -> int | None:
     return (
-        torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else _status("VmHWM")
+        torch.cuda.max_memory_allocated(device)
+        if device.startswith("cuda")
+        else machine.process_memory("VmHWM")
     )
-
-
-def _status(field: str) -> int | None:
-    for line in (
-        Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    ):
-        if line.startswith(field + ":"):
-            return 1024 * int(line.split()[1])
-    return None

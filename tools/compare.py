@@ -1,0 +1,133 @@
+"""``pcgen compare``: representations and objectives on the same events, with the same budget."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pcgen.datasets.jets import SAMPLE
+from pcgen.errors import ArgumentError, require
+from pcgen.tools.comparison import fleet, floors, page, results, trial
+from pcgen.tools.comparison.expectations import MAIN
+from pcgen.tools.comparison.rows import Row, grid_of
+from pcgen.tools.comparison.spine import AXIS, OBJECTIVES, SPINE
+from pcgen.tools.comparison.study import PROFILES, Profile, Study, claim, read
+from pcgen.tools.comparison.worker import Job, Run
+from pcgen.tools.evaluate import make_folder
+
+
+def compare(
+    output: str = "results/compare",
+    *,
+    profile: Literal["quick", "full"] = "quick",
+    networks: list[str] | None = None,
+    objectives: list[str] | None = None,
+    resolutions: list[int] | None = None,
+    seeds: int | None = None,
+    budget: float | None = None,
+    steps: int | None = None,
+    data: list[str] | None = None,
+    max_points: int | None = None,
+    batch_size: int = 64,
+    events: int | None = None,
+    validate_events: int = 200,
+    neighbours: int = 150,
+    processes: int = 2,
+    scheduler: str | None = None,
+    keep_runs: bool = False,
+    only_report: bool = False,
+    progress: bool = True,
+) -> None:
+    """Train many networks on the same events with the same budget, and write one report.
+
+    A row is one network on one objective at one resolution with one seed, in a process of its own.
+    Rows that are done are not done again, an interrupted one goes on at its last checkpoint: the
+    same command on the same folder. The report (report.md, figures, rows.csv, curves.csv,
+    floors.csv) has medians and quartiles over seeds beside truth against truth; rows that are not
+    converged are marked, and support no conclusion.
+
+    Args:
+        output: Folder of the comparison.
+        profile: Rows to do: quick takes less than 40 minutes on two cores, full many hours.
+        networks: Networks instead of those of the profile.
+        objectives: Objectives instead of all: gan, vae, flow.
+        resolutions: Cells along each axis: all networks are trained at the first, one of each
+            representation at the others.
+        seeds: Number of seeds of each row.
+        budget: CPU-seconds of training of each row.
+        steps: Length of each row's training, instead of a budget.
+        data: Files of jets; by default those that ship with pcgen.
+        max_points: Keep that many particles of each jet, the hardest.
+        batch_size: Events in a batch.
+        events: Generated events that a row is judged by.
+        validate_events: Events of each point of a learning curve.
+        neighbours: Events on each side of the 1-NN accuracy.
+        processes: Rows at a time on this machine.
+        scheduler: Address of a Dask scheduler whose workers do the rows; they need the same folder
+            under the same path.
+        keep_runs: Keep checkpoints and logs of rows that are done.
+        only_report: Write the report of the rows that are done, and do no others.
+        progress: Draw a progress bar.
+
+    Raises:
+        ArgumentError: an option cannot be used, or the folder was begun with other settings.
+        DataError: the events are no jets, or no row is done.
+        FileError: a file cannot be read, or the folder is not a comparison or cannot be written.
+        MissingExtraError: a scheduler is given and Dask is not installed.
+    """
+    if only_report:
+        print(f"written: {page.write(Path(output), read(Path(output)))}")
+        return
+    if processes < 1:
+        raise ArgumentError(f"processes: got {processes}, expected >= 1")
+    if scheduler is not None:
+        require("distributed", "dask")
+    chosen = PROFILES[profile]
+    study = Study(
+        data=tuple(str(Path(path).resolve()) for path in data or [str(SAMPLE)]),
+        max_points=max_points,
+        budget=None if steps is not None else budget or chosen.budget,
+        steps=steps,
+        batch_size=batch_size,
+        events=events or chosen.events,
+        validate_events=validate_events,
+        neighbours=neighbours,
+    )
+    rows = _rows(chosen, networks, objectives, resolutions, seeds)
+    folder = make_folder(output).resolve()
+    claim(folder, study)
+    jobs = [Job(row, study, folder, _runner(row)) for row in rows]
+    start = time.monotonic()
+    print(f"{len(jobs)} rows, in {output}")
+    fleet.run(jobs, processes=processes, scheduler=scheduler, progress=progress)
+    if not keep_runs:
+        for job in jobs:
+            trial.forget(folder / "runs" / job.row.name)
+    print(f"written: {page.write(folder, study)} ({time.monotonic() - start:.0f} s)")
+    wanted = {row.name for row in rows}
+    failed = [r for r in results.read(folder) if r.status == "failed" and r.row.name in wanted]
+    for each in failed:
+        print(f"failed: {each.row.name} ({each.values['reason']})")
+
+
+def _rows(
+    profile: Profile,
+    networks: list[str] | None,
+    objectives: list[str] | None,
+    resolutions: list[int] | None,
+    seeds: int | None,
+) -> list[Row]:
+    """Floors first, they are quick; then seed by seed."""
+    asked: dict[str, Any] = {
+        "networks": networks or profile.networks or list(SPINE),
+        "objectives": objectives or list(OBJECTIVES),
+        "resolutions": resolutions or list(profile.resolutions),
+        "seeds": profile.seeds if seeds is None else seeds,
+    }
+    trained = grid_of(MAIN, SPINE, axis=AXIS, **asked)
+    return [*floors.rows(asked["resolutions"], profile.floors), *trained]
+
+
+def _runner(row: Row) -> Run:
+    return floors.run if row.spine == floors.SPINE else trial.run

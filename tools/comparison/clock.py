@@ -1,0 +1,78 @@
+"""CPU-seconds of training, apart from those of validation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from torch_geometric.data import Batch
+
+from pcgen.training import Batches
+
+
+class EnoughError(Exception):
+    """Steps that are only timed have been timed."""
+
+
+class Clock:
+    """Batches that know how much processor time has gone by since the first of them was drawn.
+
+    What is done before (reading, fitting the standardisation) is no training, and what is done
+    inside :meth:`stopped` does not count.
+
+    Args:
+        batches: Of the training split.
+        draws: Batches in a step.
+        limit: CPU-seconds after which :class:`EnoughError` is raised, at the beginning of a step.
+        earlier: CPU-seconds of a part of the run that another process did.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        draws: int,
+        *,
+        limit: float | None = None,
+        earlier: float = 0.0,
+    ) -> None:
+        self._batches, self._draws, self._limit = batches, draws, limit
+        self._drawn, self._start, self._out = 0, 0.0, 0.0
+        self._earlier = earlier
+
+    def __call__(self, step: int, rank: int, world: int) -> Batch:
+        """See :class:`pcgen.training.Batches`."""
+        if self._drawn == 0:
+            self._start = time.process_time()
+        if self._limit is not None and self._drawn % self._draws == 0:
+            # The first step fills caches: there must be one more.
+            if self.steps >= 2 and self.seconds >= self._limit:
+                raise EnoughError
+            if self.steps == 1:
+                self._start, self._out = time.process_time(), 0.0
+        self._drawn += 1
+        return self._batches(step, rank, world)
+
+    def all(self) -> Iterable[Batch]:
+        """See :class:`pcgen.training.Batches`."""
+        return self._batches.all()
+
+    @property
+    def steps(self) -> int:
+        """Whole steps so far, in this process."""
+        return self._drawn // self._draws
+
+    @property
+    def seconds(self) -> float:
+        """CPU-seconds of training so far."""
+        running = time.process_time() - self._start - self._out if self._drawn else 0.0
+        return self._earlier + running
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Inside, the clock stands still."""
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            self._out += time.process_time() - start

@@ -1,0 +1,84 @@
+"""The first spine: three objectives on every representation, as a plain table.
+
+A network is a line, an objective a column; a further objective is a further entry of
+:data:`LEARNING` and of the networks that can be trained on it, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pcgen.training import Optimiser
+
+
+class Entry(NamedTuple):
+    """What is trained: a recipe of pcgen and its arguments, besides ``schema`` and ``grid``."""
+
+    recipe: str
+    arguments: dict[str, Any]
+
+
+class Learning(NamedTuple):
+    """How: options of the optimiser, and what is different in some phases."""
+
+    optimiser: Optimiser
+    phases: dict[str, dict[str, Any]]
+
+
+Table = Mapping[str, Mapping[str, Entry]]
+
+OBJECTIVES = {
+    "gan": "non-saturating GAN with R1",
+    "vae": "variational autoencoder",
+    "flow": "flow matching",
+}
+
+
+def _row(family: str, network: str, *objectives: str) -> dict[str, Entry]:
+    return {name: Entry(f"{family}-{name}", {"network": network}) for name in objectives}
+
+
+SPINE: Table = {
+    "image": _row("image", "dense", "gan", "vae", "flow"),
+    "image-mask": _row("image", "mask", "gan", "vae"),
+    "image-observed": _row("image", "observed", "gan", "vae"),
+    "image-gated": _row("image", "gated", "gan", "vae"),
+    "sites": {name: Entry(f"sites-{name}", {}) for name in OBJECTIVES},
+    "list": _row("points", "list", "gan", "vae", "flow"),
+    "pointnet": _row("points", "pointnet", "gan", "vae", "flow"),
+    "epic": _row("points", "epic", "gan", "vae", "flow"),
+    "attention": _row("points", "attention", "gan", "vae", "flow"),
+}
+
+NETWORKS = {
+    "image": "A0: dense image, convolutions",
+    "image-mask": "A1: dense image with a channel that says which cells are active",
+    "image-observed": "A2: sparsity-invariant convolutions that treat inactive cells as unobserved",
+    "image-gated": "A0: dense image, output gated by a probability of being active",
+    "sites": "A3: convolutions at active sites",
+    "list": "A4: perceptron on the list of points sorted by p_T",
+    "pointnet": "A5: PointNet, DeepSets",
+    "epic": "A6: EPiC layers",
+    "attention": "A6: attention",
+}
+
+AXIS = ("image", "sites", "epic")
+"""Networks that are trained at every resolution: one of each representation."""
+
+ABSENT = {
+    "flow with image-mask": "the mask of an image with noise in every cell is not defined",
+    "flow with image-observed": "in an image with noise in every cell, all cells are observed",
+    "flow with image-gated": "a flow moves every cell; there is no output that could be gated",
+}
+
+_PLAIN = Optimiser(lr=2e-3, warmup=20, clip=5.0)
+_ADVERSARY = {"lr": 2e-3, "betas": (0.0, 0.9)}
+"""No momentum, as gradient penalties want (arXiv:1704.00028, Algorithm 1)."""
+
+LEARNING: Mapping[str, Learning] = {
+    "gan": Learning(_PLAIN, {"critic": _ADVERSARY, "generator": _ADVERSARY}),
+    "vae": Learning(_PLAIN, {}),
+    "flow": Learning(_PLAIN, {}),
+}
+"""The rate is constant, so that a learning curve can be read at any of its steps."""
