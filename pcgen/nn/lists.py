@@ -1,11 +1,13 @@
-"""Networks on lists: each cloud as one long row, its points sorted by what they carry.
+"""Networks on lists: each cloud as one long row of points.
 
-The hardest point comes first: the last column of ``x``, the logarithm of the fraction, falls along
-the list, and points that are equal in it keep their order. Clouds of fewer points than the list has
-places are filled up with zeros, and each place says by 1 or 0 whether a point stands there. On
-this row stands a plain multi-layer perceptron, which knows nothing of sets: the control beside the
-networks that do. Its result is independent of the order of the points by the sorting alone, and
-jumps where two points change places. The list that is generated is
+Clouds of fewer points than the list has places are filled up with zeros, and each place says by 1
+or 0 whether a point stands there. On this row stands a plain multi-layer perceptron, which knows
+nothing of sets: the control beside the networks that do.
+
+The encoder sorts the points, the hardest first: the last column of ``x``, the logarithm of the
+fraction, falls along the list, and points that are equal in it keep their order. By the sorting
+alone its result does not depend on the order of the points, and it jumps where two points change
+places. The field takes the points as they are given, and the list that is generated is
 :class:`~pcgen.nn.decoders.MLPDecoder`.
 """
 
