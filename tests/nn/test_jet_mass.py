@@ -6,13 +6,15 @@ the constituents (R² above 0.99) is blind to what matters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.nn import EPiCEncoder
+from pcgen.nn import AttentionEncoder, EPiCEncoder
 from pcgen.ops.segments import segment_sum
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
@@ -45,12 +47,20 @@ def mass(clouds: Batch) -> Tensor:
 
 
 @pytest.mark.slow
-def test_mass_can_be_read_off_the_constituents() -> None:
+@pytest.mark.parametrize(
+    ("build", "steps"),
+    [
+        (lambda: EPiCEncoder(3, 1, hidden=64, layers=2), 1000),
+        (lambda: AttentionEncoder(3, 1, hidden=32, layers=2), 300),
+    ],
+    ids=["epic", "attention"],
+)
+def test_mass_can_be_read_off_the_constituents(build: Callable[[], nn.Module], steps: int) -> None:
     draw = torch.Generator().manual_seed(1)
     train, test = jets(6000, draw), jets(2000, draw)
-    standardize, net = Standardize(SCHEMA).fit(train), EPiCEncoder(3, 1, hidden=64, layers=2)
+    standardize, net = Standardize(SCHEMA).fit(train), build()
     target = mass(train)
-    centre, width, steps = target.mean(), target.std(), 1000
+    centre, width = target.mean(), target.std()
     optimiser = torch.optim.Adam(net.parameters(), 4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
     for _ in range(steps):
