@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pcgen.models.base import GenerativeModel
+from pcgen.recipes.images import (
+    image_flow,
+    image_gan,
+    image_vae,
+    sites_flow,
+    sites_gan,
+    sites_vae,
+)
 from pcgen.recipes.jets import jets_autoencoder, jets_latent_gan, jets_latent_mixture, jets_vae
 from pcgen.recipes.points import points_flow, points_gan, points_vae
 
 RECIPES: dict[str, Callable[..., GenerativeModel]] = {
+    "image-flow": image_flow,
+    "image-gan": image_gan,
+    "image-vae": image_vae,
     "jets-autoencoder": jets_autoencoder,
     "jets-latent-gan": jets_latent_gan,
     "jets-latent-mixture": jets_latent_mixture,
@@ -20,10 +31,16 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow": points_flow,
     "points-gan": points_gan,
     "points-vae": points_vae,
+    "sites-flow": sites_flow,
+    "sites-gan": sites_gan,
+    "sites-vae": sites_vae,
 }
 
 __all__ = [
     "RECIPES",
+    "image_flow",
+    "image_gan",
+    "image_vae",
     "jets_autoencoder",
     "jets_latent_gan",
     "jets_latent_mixture",
@@ -31,4 +48,7 @@ __all__ = [
     "points_flow",
     "points_gan",
     "points_vae",
+    "sites_flow",
+    "sites_gan",
+    "sites_vae",
 ]
