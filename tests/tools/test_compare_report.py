@@ -120,6 +120,14 @@ def test_the_report_is_made_again_from_the_rows_alone(folder, capsys):
     assert (folder / "report.md").read_text() == first
 
 
+def test_networks_that_are_not_on_the_axis_have_a_report_too(tmp_path):
+    folder = stored(tmp_path, seeds("list", "vae", [1.0, 2.0], steps=50))
+    page.write(folder, STUDY)
+    text = (folder / "report.md").read_text()
+    assert line(text, "list", "vae")[3] == "2/2"
+    assert "resolution.png" not in text
+
+
 def test_without_a_row_there_is_no_report(tmp_path):
     claim(tmp_path, STUDY)
     with pytest.raises(DataError, match="got no row that is done"):
@@ -159,10 +167,11 @@ def test_every_expectation_has_a_sentence_and_answers_nothing_from_nothing():
 
 
 def dead(errors, converged=True):
-    """Rows of the dead-channel study: (error at 0 %, error at 70 %) of each network."""
+    """Rows of the dead-channel study: trained at 30 %; its errors there and at 70 %."""
     spine, rows = "dead-channels", []
     for name, (low, high) in errors.items():
-        found = {"mae_00": low, "mae_70": high, "converged": converged}
+        found = {"mae_00": 9.0, "mae_30": low, "mae_70": high, "trained_at": 30.0}
+        found["converged"] = converged
         rows += [result(name, spine, seed=seed, spine=spine, **found) for seed in range(3)]
     return rows
 

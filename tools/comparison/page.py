@@ -18,6 +18,8 @@ from pcgen.tools.comparison.scores import HARDEST
 from pcgen.tools.comparison.spine import ABSENT, AXIS, NETWORKS, OBJECTIVES
 from pcgen.tools.comparison.study import Study
 
+Picture = Callable[[str, str, Callable[[], Figure]], str]
+
 
 def write(folder: Path, study: Study) -> Path:
     """Write the report of the rows that are done.
@@ -143,17 +145,7 @@ def _questions(folder: Path, there: Sequence[Cell], results: Sequence[Result]) -
         tables.costs(first),
         "The validation score at equal CPU-seconds (the end of the training) and at equal steps:",
         tables.at_equal(first),
-        "## 2. What does sparsity change? (the same events, finer cells)",
-        picture(
-            "resolution.png",
-            "Score against resolution; band: truth against truth",
-            lambda: figures.by_resolution(axis, floors),
-        ),
-        tables.scores(axis),
-        tables.at_equal(axis),
-        "## 3. What does it cost? (dense against active sites)",
-        picture("cost.png", "Time against occupancy", lambda: figures.by_occupancy(axis)),
-        tables.costs(axis),
+        *(_axis(picture, axis, floors) if axis else []),
         "## 4. Flow or GAN?",
         picture(
             "flow-and-gan.png",
@@ -166,6 +158,23 @@ def _questions(folder: Path, there: Sequence[Cell], results: Sequence[Result]) -
             "Validation score against step; dashed: not converged",
             lambda: figures.learning_curves(there),
         ),
+    ]
+
+
+def _axis(picture: Picture, axis: Sequence[Cell], floors: Sequence[Cell]) -> list[str]:
+    """What the networks say that were trained at several resolutions."""
+    return [
+        "## 2. What does sparsity change? (the same events, finer cells)",
+        picture(
+            "resolution.png",
+            "Score against resolution; band: truth against truth",
+            lambda: figures.by_resolution(axis, floors),
+        ),
+        tables.scores(axis),
+        tables.at_equal(axis),
+        "## 3. What does it cost? (dense against active sites)",
+        picture("cost.png", "Time against occupancy", lambda: figures.by_occupancy(axis)),
+        tables.costs(axis),
     ]
 
 

@@ -88,10 +88,10 @@ def start(job: Job) -> subprocess.Popen[bytes]:
 
 
 def finish(job: Job, process: subprocess.Popen[bytes]) -> None:
-    """Note that a row has failed whose process has ended without a result."""
+    """Wait for the process of a row, and note that it has failed where there is no result."""
+    status = process.wait()
     if process.stdin is not None:
         process.stdin.close()
-    status = process.wait()
     if not job.result.exists():
         log = job.folder / "runs" / f"{job.row.name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
