@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import time
 from functools import partial
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ import toy_rows
 from pcgen import clouds as pc
 from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, FileError, MissingExtraError
+from pcgen.recipes import RECIPES
 from pcgen.tools import cli, compare
 from pcgen.tools.comparison import cluster, fleet, floors, scores, trial, worker
 from pcgen.tools.comparison import events as jets
@@ -57,6 +60,18 @@ def test_the_table_is_complete_and_says_what_it_leaves_out():
     assert absent == set(ABSENT)
     assert all(set(row) <= set(LEARNING) for row in SPINE.values())
     assert all(learning.optimiser.schedule == "constant" for learning in LEARNING.values())
+
+
+def test_recipes_take_what_the_table_gives_them():
+    for network, entries in SPINE.items():
+        for entry in entries.values():
+            takes = inspect.signature(RECIPES[entry.recipe]).parameters
+            assert "schema" in takes
+            assert set(entry.arguments) <= set(takes)
+            if "network" in takes:
+                assert entry.arguments["network"] in get_args(
+                    get_type_hints(RECIPES[entry.recipe])["network"]
+                ), network
 
 
 def test_a_further_objective_is_a_further_column():

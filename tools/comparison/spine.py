@@ -40,7 +40,7 @@ def _row(family: str, network: str, *objectives: str) -> dict[str, Entry]:
 
 
 SPINE: Table = {
-    "image": _row("image", "dense", "gan", "vae", "flow"),
+    "image": {**_row("image", "dense", "gan", "vae"), "flow": Entry("image-flow", {})},
     "image-mask": _row("image", "mask", "gan", "vae"),
     "image-observed": _row("image", "observed", "gan", "vae"),
     "image-gated": _row("image", "gated", "gan", "vae"),
