@@ -149,8 +149,9 @@ def run(
         events: Jets of the test, and of half as many of the validation.
 
     Returns:
-        ``mae_00``, ..., ``mae_70`` by percentage of dead cells, ``guess_mae`` of a guess that looks
-        at nothing (the mean of the training), ``curve`` of the validation error, ``converged`` and what the training took.
+        ``mae_00``, ..., ``mae_70`` by percentage of dead cells, ``guess_mae`` of always guessing
+        the mean of the training, ``curve`` of the validation error, ``converged``, and what the
+        training took.
 
     Raises:
         ArgumentError: an unknown network, or a number is out of range.
