@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, require
-from pcgen.tools.comparison import fleet, floors, page, results, trial
-from pcgen.tools.comparison.expectations import MAIN
+from pcgen.tools.comparison import dead_channels, fleet, floors, page, results, trial
+from pcgen.tools.comparison.expectations import DEAD, MAIN
 from pcgen.tools.comparison.rows import Row, grid_of
 from pcgen.tools.comparison.spine import AXIS, OBJECTIVES, SPINE
 from pcgen.tools.comparison.study import PROFILES, Profile, Study, claim, read
@@ -51,7 +51,8 @@ def compare(
         output: Folder of the comparison.
         profile: Rows to do: quick takes less than 40 minutes on two cores, full many hours.
         networks: Networks instead of those of the profile.
-        objectives: Objectives instead of all: gan, vae, flow.
+        objectives: Objectives instead of all: gan, vae, flow, dead-channels. The last is no
+            generator, but a regression that is tested with more dead cells than in training.
         resolutions: Cells along each axis: all networks are trained at the first, one of each
             representation at the others.
         seeds: Number of seeds of each row.
@@ -119,15 +120,57 @@ def _rows(
     seeds: int | None,
 ) -> list[Row]:
     """Floors first, they are quick; then seed by seed."""
-    asked: dict[str, Any] = {
-        "networks": networks or profile.networks or list(SPINE),
-        "objectives": objectives or list(OBJECTIVES),
-        "resolutions": resolutions or list(profile.resolutions),
-        "seeds": profile.seeds if seeds is None else seeds,
-    }
-    trained = grid_of(MAIN, SPINE, axis=AXIS, **asked)
-    return [*floors.rows(asked["resolutions"], profile.floors), *trained]
+    cells = resolutions or list(profile.resolutions)
+    number = profile.seeds if seeds is None else seeds
+    asked = objectives or [*OBJECTIVES, DEAD]
+    generators = [name for name in asked if name != DEAD]
+    rows = floors.rows(cells, profile.floors) if generators else []
+    if generators:
+        rows += grid_of(
+            MAIN,
+            SPINE,
+            networks=networks or profile.networks or list(SPINE),
+            objectives=generators,
+            resolutions=cells,
+            axis=AXIS,
+            seeds=number,
+        )
+    known = list(dead_channels.NETWORKS)
+    nets = [name for name in networks or profile.dead or known if name in known]
+    if DEAD in asked and nets:
+        table = {name: {DEAD: None} for name in nets}
+        rows += grid_of(
+            DEAD,
+            table,
+            networks=nets,
+            objectives=[DEAD],
+            resolutions=cells[:1],
+            axis=(),
+            seeds=number,
+        )
+    if not rows:
+        raise ArgumentError(
+            f"networks: got {', '.join(networks or [])} for {DEAD}, expected some of "
+            f"{', '.join(known)}"
+        )
+    return rows
+
+
+_RUNNERS: dict[str, Run] = {MAIN: trial.run, floors.SPINE: floors.run}
 
 
 def _runner(row: Row) -> Run:
-    return floors.run if row.spine == floors.SPINE else trial.run
+    return _RUNNERS.get(row.spine, with_dead_channels)
+
+
+def with_dead_channels(row: Row, study: Study, folder: Path) -> dict[str, Any]:
+    """A row of the study of dead channels."""
+    return dead_channels.run(
+        row.network,
+        row.resolution,
+        row.seed,
+        budget=study.budget or 0.0,
+        steps=study.steps,
+        data=study.data,
+        batch_size=study.batch_size,
+    )

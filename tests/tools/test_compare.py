@@ -46,6 +46,9 @@ def test_the_quick_profile_has_every_row_once():
     assert len({row.name for row in rows}) == len(rows)
     assert {row.network for row in trained if row.resolution != 32} == set(AXIS)
     assert Row("representations", "image-gated", "flow", 32, 0) not in rows
+    dead = [row for row in rows if row.spine == "dead-channels"]
+    assert [row.network for row in dead[:3]] == ["image", "image-mask", "image-observed"]
+    assert len(dead) == 3 * 3
     assert [row.seed for row in trained[:14]] == [0] * 14
 
 
@@ -83,6 +86,17 @@ def test_a_further_objective_is_a_further_column():
         ("image", "wgan"),
         ("epic", "gan"),
     ]
+
+
+def test_dead_channels_are_asked_for_like_an_objective():
+    quick = PROFILES["quick"]
+    rows = compare._rows(quick, ["epic", "list"], ["dead-channels"], [16], 1)
+    assert [row.name for row in rows] == ["dead-channels_epic_dead-channels_r16_s0"]
+    with pytest.raises(ArgumentError, match="networks: got list for dead-channels, expected"):
+        compare._rows(quick, ["list"], ["dead-channels"], [16], 1)
+    found = compare.with_dead_channels(rows[0], Study((str(SAMPLE),), steps=2), None)
+    assert found["steps"] == 2
+    assert found["mae_70"] > 0
 
 
 @pytest.mark.parametrize(
@@ -189,6 +203,7 @@ def test_a_row_learns_and_is_judged(tmp_path):
     assert found["status"] == "done"
     assert (found["steps"], found["planned_steps"]) == (12, 12)
     assert [point["step"] for point in found["curve"]] == [6, 12]
+    assert not found["converged"]  # 12 batches of 32 are not all 6,312 events
     seconds = [point["cpu_seconds"] for point in found["curve"]]
     assert 0 < seconds[0] < seconds[1] <= found["cpu_seconds"]
     assert found["parameters"] == 5

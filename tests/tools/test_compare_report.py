@@ -121,11 +121,14 @@ def test_the_report_is_made_again_from_the_rows_alone(folder, capsys):
 
 
 def test_networks_that_are_not_on_the_axis_have_a_report_too(tmp_path):
-    folder = stored(tmp_path, seeds("list", "vae", [1.0, 2.0], steps=50))
+    rows = dead({"image": (0.5, 1.5), "epic": (0.25, 0.5)})
+    folder = stored(tmp_path, [*seeds("list", "vae", [1.0, 2.0], steps=50), *rows])
     page.write(folder, STUDY)
     text = (folder / "report.md").read_text()
     assert line(text, "list", "vae")[3] == "2/2"
     assert "resolution.png" not in text
+    assert line(text, "epic", "32")[2:] == ["3/3", "9.00 [9.00, 9.00]", "0.250 [0.250, 0.250]",
+                                            "0.500 [0.500, 0.500]"]  # fmt: skip
 
 
 def test_without_a_row_there_is_no_report(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def _opening(study: Study, trained: Sequence[Result]) -> str:
             f"the classifier of the AUC sees are of the {HARDEST} hardest cells of each event.",
             f"Numbers are median [quartiles] over seeds. {tables.UNDERTRAINED} and hollow markers: "
             "a seed is *not converged* (its validation score fell by more than a tenth in the "
-            "second half of its training), diverged or failed; such rows support no conclusion.",
+            "second half of its training, or it has not seen every event once), diverged or "
+            "failed; such rows support no conclusion.",
             names,
             f"{len(trained)} rows, on {machine.describe('cpu')}. Raw numbers: rows.csv, "
             "curves.csv, floors.csv.",
@@ -181,7 +183,8 @@ def _axis(picture: Picture, axis: Sequence[Cell], floors: Sequence[Cell]) -> lis
 def _dead(results: Sequence[Result]) -> list[str]:
     """Errors by fraction of dead channels, where such rows were run."""
     there = cells(results, DEAD)
-    names = sorted({n for c in there for r in c.results for n in r.values if n.startswith("mae_")})
+    values = {name for cell in there for each in cell.results for name in each.values}
+    names = sorted(name for name in values if re.fullmatch(r"mae_\d+", name))
     if not there:
         return []
     rows = [

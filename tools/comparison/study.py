@@ -74,6 +74,7 @@ class Profile:
         seeds: Seeds of each row.
         budget: CPU-seconds of training of each row.
         events: Events that a row is judged by.
+        dead: Networks of the study of dead channels; None means all.
         floors: Cuts of the real events into halves.
     """
 
@@ -82,11 +83,19 @@ class Profile:
     seeds: int
     budget: float
     events: int
+    dead: tuple[str, ...] | None = None
     floors: int = 5
 
 
 PROFILES = {
-    "quick": Profile(("image", "image-gated", "sites", "list", "epic"), (32, 16, 64), 3, 20.0, 400),
+    "quick": Profile(
+        ("image", "image-gated", "sites", "list", "epic"),
+        (32, 16, 64),
+        seeds=3,
+        budget=20.0,
+        events=400,
+        dead=("image", "image-mask", "image-observed"),
+    ),
     "full": Profile(None, (32, 16, 24, 64, 128), 5, 120.0, 600),
 }
 

@@ -215,13 +215,15 @@ def _train(trial: Trial, steps: int) -> dict[str, Any]:
         model = trial.build()
         training.install(done.last, model, checkpoint.read(done.last))
     step, points = checkpoint.read(done.last).step, _points(done)
+    # Who has not seen every event once is undertrained, whatever the curve says.
+    once = step >= batches.per_epoch()
     # What a run without a step left takes is what its log says.
     seconds = clock.seconds if clock.steps else _earlier(done)
     return {
         "status": "diverged" if reason else "done",
         "reason": reason,
         "nonfinite": int(bool(reason)),
-        "converged": not reason and has_converged(points),
+        "converged": not reason and once and has_converged(points),
         "steps": step,
         "cpu_seconds": seconds,
         "ms_per_step": 1e3 * seconds / step,
