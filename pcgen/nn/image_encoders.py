@@ -14,6 +14,11 @@ level, their sum divided by the number of all cells of that level, and a percept
 condition. Over all cells the two are the same; over active sites or observed cells the second
 tells how many they are. Nothing is normalised across events. The second derivatives that a
 gradient penalty needs exist in all three.
+
+A critic whose generator opens and closes cells should be ``continuous``: without biases in the
+pyramid, reading coordinates times the value of the cell, and pooling sums only. A cell then adds in
+proportion to what it holds, and that a site is there makes no difference by itself. Otherwise the
+result jumps where a cell opens, of which the gradient with respect to its value says nothing.
 """
 
 from __future__ import annotations
@@ -80,8 +85,10 @@ class _Encoder(nn.Module):
         levels: int | None,
         hidden: int,
         condition_channels: int,
+        continuous: bool = False,
     ) -> None:
         super().__init__()
+        self.continuous = continuous
         shapes = level_shapes(shape, levels)
         self.layers, self.shape, self.out_channels = layers, shapes[0], out_channels
         self.pyramid = pyramid(layers, shape, in_channels + len(shape), channels, levels)
@@ -91,9 +98,20 @@ class _Encoder(nn.Module):
             out_channels,
             condition_channels=condition_channels,
         )
+        if continuous:
+            for layer in self.pyramid.modules():
+                if getattr(layer, "bias", None) is not None:
+                    layer.register_parameter("bias", None)
+
+    def _places(self, positions: Tensor, value: Tensor) -> Tensor:
+        """What the pyramid is told of the places of cells."""
+        return positions * value if self.continuous else positions
 
     def _score(self, image: Any, condition: Tensor | None) -> Tensor:
-        return self.head(self.layers.pool(self.pyramid(image)), condition)
+        pooled = self.layers.pool(self.pyramid(image))
+        if self.continuous:
+            pooled = pooled.chunk(2, 1)[1].repeat(1, 2)
+        return self.head(pooled, condition)
 
 
 class ConvEncoder(_Encoder):
@@ -107,6 +125,7 @@ class ConvEncoder(_Encoder):
         levels: Halvings; None for what brings the longest axis to about four cells.
         hidden: Width of the head.
         condition_channels: Columns K of the condition.
+        continuous: See the head of this file.
         mask_channel: Give the network a channel that is 1 in cells that are not empty. It is
             piecewise constant, so it passes no gradient to a generator: of where a cell is missing
             or too much one hears only through the values.
@@ -123,10 +142,19 @@ class ConvEncoder(_Encoder):
         hidden: int = 64,
         condition_channels: int = 0,
         mask_channel: bool = False,
+        continuous: bool = False,
     ) -> None:
         layers, inputs = DenseLayers(len(shape)), in_channels + mask_channel
         super().__init__(
-            layers, shape, out_channels, inputs, channels, levels, hidden, condition_channels
+            layers,
+            shape,
+            out_channels,
+            inputs,
+            channels,
+            levels,
+            hidden,
+            condition_channels,
+            continuous,
         )
         self.mask_channel = mask_channel
 
@@ -134,8 +162,8 @@ class ConvEncoder(_Encoder):
         r"""Images [B, C, \*shape] and condition [B, K] -> [B, out_channels]."""
         check_images(event, self.shape)
         mask = [_filled(event).to(event.dtype)] if self.mask_channel else []
-        channels = [event, *mask, dense_positions(self.shape, event)]
-        return self._score(torch.cat(channels, 1), condition)
+        places = self._places(dense_positions(self.shape, event), event[:, :1])
+        return self._score(torch.cat([event, *mask, places], 1), condition)
 
 
 class ObservedEncoder(_Encoder):
@@ -226,6 +254,7 @@ class SiteEncoder(_Encoder):
         levels: Halvings; None for what brings the longest axis to about four cells.
         hidden: Width of the head.
         condition_channels: Columns K of the condition.
+        continuous: See the head of this file.
     """
 
     def __init__(
@@ -238,10 +267,18 @@ class SiteEncoder(_Encoder):
         levels: int | None = None,
         hidden: int = 64,
         condition_channels: int = 0,
+        continuous: bool = False,
     ) -> None:
-        layers = SiteLayers(len(shape))
         super().__init__(
-            layers, shape, out_channels, in_channels, channels, levels, hidden, condition_channels
+            SiteLayers(len(shape)),
+            shape,
+            out_channels,
+            in_channels,
+            channels,
+            levels,
+            hidden,
+            condition_channels,
+            continuous,
         )
 
     def forward(self, event: Batch | Tensor, condition: Tensor | None = None) -> Tensor:
@@ -256,7 +293,8 @@ class SiteEncoder(_Encoder):
             image = SparseImage.from_dense(event, _surroundings(event))
         else:
             image = SparseImage.from_clouds(event, self.shape, features=event.x)
-        features = torch.cat([image.x, site_positions(image)], 1)
+        places = self._places(site_positions(image), image.x[:, :1])
+        features = torch.cat([image.x, places], 1)
         return self._score(SparseImage(features, image.sites), condition)
 
 

@@ -56,7 +56,7 @@ def image_gan(
     grid: str = GRID,
     latent_dim: int = 32,
     channels: int = 16,
-    penalty: float = 0.1,
+    penalty: float = 1.0,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN of dense images with the non-saturating game and R1, conditional on class and y.
@@ -75,7 +75,7 @@ def image_gan(
     representation = _images(grid, schema)
     trunk = _trunk(representation, latent_dim, channels)
     generator = GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
-    critic = _encoder(network, representation, 1, channels)
+    critic = _encoder(network, representation, 1, channels, continuous=network == "gated")
     return GAN(representation, generator, critic, latent_dim, strength=penalty)
 
 
@@ -137,7 +137,7 @@ def sites_gan(
     grid: str = GRID,
     latent_dim: int = 32,
     channels: int = 16,
-    penalty: float = 0.1,
+    penalty: float = 1.0,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
@@ -158,6 +158,7 @@ def sites_gan(
         1,
         channels=channels,
         condition_channels=representation.condition_channels,
+        continuous=True,
     )
     generator = GatedImageDecoder(_trunk(representation, latent_dim, channels))
     return GAN(representation, generator, critic, latent_dim, strength=penalty)
@@ -249,7 +250,9 @@ def _sparse_decoder(representation: Sites, latent_dim: int, channels: int) -> Sp
     )
 
 
-def _encoder(network: str, representation: Images, out: int, channels: int) -> nn.Module:
+def _encoder(
+    network: str, representation: Images, out: int, channels: int, *, continuous: bool = False
+) -> nn.Module:
     if network not in NETWORKS:
         raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(NETWORKS)}")
     shape, told = representation.grid.shape, representation.condition_channels
@@ -258,5 +261,11 @@ def _encoder(network: str, representation: Images, out: int, channels: int) -> n
         return ObservedEncoder(
             shape, out, channels=channels, condition_channels=told, empty="missing"
         )
-    mask = network == "mask"
-    return ConvEncoder(shape, out, channels=channels, condition_channels=told, mask_channel=mask)
+    return ConvEncoder(
+        shape,
+        out,
+        channels=channels,
+        condition_channels=told,
+        mask_channel=network == "mask",
+        continuous=continuous,
+    )

@@ -297,3 +297,30 @@ def test_refuses_what_does_not_fit(make, message):
 def test_what_was_observed_must_be_said_of_each_cell(observed):
     with pytest.raises(ArgumentError, match="observed: got"):
         ObservedEncoder((4, 4), 1)(torch.zeros(3, 1, 4, 4), observed=observed)
+
+
+def test_a_continuous_critic_does_not_jump_where_a_cell_opens():
+    """A cell of value h changes the result by O(h), though the sites around it are new."""
+    images = torch.zeros(1, 1, 12, 12, dtype=torch.float64)
+    images[0, 0, 2, 3] = 5.0
+    steps = {}
+    for continuous in (True, False):
+        critic = SiteEncoder((12, 12), 1, channels=4, continuous=continuous).double()
+        opened = []
+        for height in (1e-3, 1e-6):
+            other = images.clone()
+            other[0, 0, 9, 9] = height
+            opened.append(float((critic(other) - critic(images)).detach().abs()))
+        steps[continuous] = opened
+    assert steps[True][1] == pytest.approx(1e-3 * steps[True][0], rel=0.01)
+    assert steps[False][1] > 0.5 * steps[False][0] > 0
+
+
+def test_continuous_critics_of_sites_and_of_images_are_the_same_network_too():
+    dense, sites = (
+        kind((6, 5), 2, channels=4, continuous=True).double() for kind in (ConvEncoder, SiteEncoder)
+    )
+    sites.load_state_dict(dense.state_dict())
+    image = 1 + torch.rand(3, 1, 6, 5, dtype=torch.float64)
+    torch.testing.assert_close(sites(image), dense(image), rtol=1e-10, atol=1e-10)
+    assert not any(name.endswith("bias") for name, _ in dense.pyramid.named_parameters())
