@@ -17,6 +17,9 @@ def test_snippets_run_one_after_the_other() -> None:
     assert namespace["scores"].shape == (4, 64)
     assert namespace["known"].x.shape == (4, 8, 8, 8)
     assert namespace["logits"].shape == (4, 1)
+    assert namespace["nats"].shape == (2,)
+    assert namespace["images"].shape == (2, 1, 25, 25)
+    assert namespace["drawn"].num_graphs == 2
 
 
 def test_every_layer_named_is_there() -> None:

@@ -8,7 +8,6 @@
 :mod:`.scores`          two sets of events on one footing become numbers
 :mod:`.clock`           CPU-seconds of training, apart from those of validation
 :mod:`.trial`           one row: plan, train, sample, judge
-:mod:`.dead_channels`   another question: what is told of jets of which cells are missing
 :mod:`.dead_channels`   rows of another kind: a regression whose cells die
 :mod:`.floors`          rows without a model: truth against truth
 :mod:`.worker`          one row in a process of its own
