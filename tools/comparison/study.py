@@ -90,13 +90,13 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         ("image", "image-gated", "sites", "list", "epic"),
-        (32, 16, 64),
-        seeds=3,
-        budget=20.0,
+        (24, 16, 48),
+        seeds=2,
+        budget=15.0,
         events=400,
         dead=("image", "image-mask", "image-observed"),
     ),
-    "full": Profile(None, (32, 16, 24, 64, 128), 5, 120.0, 600),
+    "full": Profile(None, (24, 16, 48), seeds=3, budget=40.0, events=500),
 }
 
 
