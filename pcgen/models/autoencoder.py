@@ -96,6 +96,11 @@ class Gaussian(Latent):
         super().__init__()
         self.code_channels, self.beta = code_channels, beta
         self.linear = nn.Linear(in_channels, 2 * code_channels)
+        # Unit variance at first, whatever the size of the features: the exponential of a large one
+        # would be the whole loss, or infinite.
+        with torch.no_grad():
+            self.linear.weight[code_channels:] = 0.0
+            self.linear.bias[code_channels:] = 0.0
 
     def forward(self, features: Tensor) -> Code:
         """See :meth:`Latent.forward`."""
