@@ -324,7 +324,7 @@ def test_a_row_dies_with_its_parent(tmp_path):
     sleeper = worker.Job(Row("toy", "good", "gan", 8, 0), STUDY, tmp_path, partial(_sleep))
     process = worker.start(sleeper)
     process.stdin.close()
-    assert process.wait(timeout=30) != 0
+    assert process.wait(timeout=120) != 0
     assert not sleeper.result.exists()
 
 
