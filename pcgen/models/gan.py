@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen import clouds as cl
 from pcgen.models.base import Phase
 from pcgen.models.drawing import normal
 from pcgen.models.representations import Event, Representation
@@ -74,7 +73,7 @@ class GAN(Represented):
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
-            made = self._make(clouds, condition)
+            made = self._make(real, condition)
         logits = self.critic(real, condition), self.critic(made, condition)
         return {
             "critic": self.game.critic_loss(*logits).mean(),
@@ -84,7 +83,7 @@ class GAN(Represented):
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the generator."""
         real, condition = self.representation.see(clouds)
-        logit = self.critic(self._make(clouds, condition), condition)
+        logit = self.critic(self._make(real, condition), condition)
         of_real = self.critic(real, condition) if self.game.paired else None
         return {"generator": self.game.generator_loss(logit, of_real).mean()}
 
@@ -97,9 +96,10 @@ class GAN(Represented):
         event = self.generator(code, drawn.sizes, condition, generator)
         return self.representation.clouds(event, drawn)
 
-    def _make(self, clouds: Batch, condition: Tensor) -> Event:
+    def _make(self, real: Event, condition: Tensor) -> Event:
+        """As many events as the real ones, of their sizes and conditions."""
         code = normal((len(condition), self.code_channels), condition, None)
-        return self.generator(code, cl.sizes(clouds), condition, None)
+        return self.generator(code, self.representation.sizes(real), condition, None)
 
     def _penalty(self, real: Event, made: Event, condition: Tensor) -> Tensor:
         """The penalty at the values of real and generated events [B]."""

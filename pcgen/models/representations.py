@@ -118,6 +118,10 @@ class Representation(nn.Module, ABC):
         """The same points or cells with other values."""
 
     @abstractmethod
+    def sizes(self, event: Event) -> Tensor:
+        """Points or active cells of each event [B]."""
+
+    @abstractmethod
     def blank(self, sizes: Tensor) -> Event:
         """Events of so many points or cells [B] whose values are 0.
 
@@ -187,6 +191,10 @@ class Points(Representation):
         x = values[:, axes:] if values.shape[1] > axes else None
         return cl.make(values[:, :axes], cl.sizes(event), x=x)
 
+    def sizes(self, event: Event) -> Tensor:
+        """See :meth:`Representation.sizes`."""
+        return cl.sizes(event)
+
     def blank(self, sizes: Tensor) -> Batch:
         """See :meth:`Representation.blank`."""
         like = self.cardinality.total
@@ -252,6 +260,10 @@ class Sites(Representation):
         """See :meth:`Representation.with_values`."""
         return self._event(event.cell, cl.sizes(event), values)
 
+    def sizes(self, event: Event) -> Tensor:
+        """See :meth:`Representation.sizes`."""
+        return cl.sizes(event)
+
     def blank(self, sizes: Tensor) -> Batch:
         """Active cells are no function of their number: refused."""
         raise ArgumentError(
@@ -292,6 +304,10 @@ class Images(Sites):
     def with_values(self, event: Event, values: Tensor) -> Tensor:
         """See :meth:`Representation.with_values`."""
         return values
+
+    def sizes(self, event: Event) -> Tensor:
+        """See :meth:`Representation.sizes`."""
+        return (event > 0.5).flatten(1).sum(1)
 
     def blank(self, sizes: Tensor) -> Tensor:
         """See :meth:`Representation.blank`; the number of active cells is not prescribed."""

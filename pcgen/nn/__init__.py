@@ -42,6 +42,7 @@ from pcgen.nn.pooling import pool, scaled_sum
 from pcgen.nn.poses import CloudPose, Euclidean
 from pcgen.nn.random_transform import RandomAffine, RandomTransform
 from pcgen.nn.ranked import RankedDecoder
+from pcgen.nn.rasterised import RasterisedDecoder
 from pcgen.nn.sparse_conv import (
     SparseConv,
     SparseInverseConv,
@@ -117,6 +118,7 @@ __all__ = [
     "RandomPose",
     "RandomTransform",
     "RankedDecoder",
+    "RasterisedDecoder",
     "ReLUImageDecoder",
     "Rowwise",
     "SelfAttention",

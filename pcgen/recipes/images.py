@@ -10,6 +10,7 @@ dense     convolutions                   ReLU output (LAGAN)         squared err
 mask      and a channel: which are full  the same                    the same
 observed  empty cells taken as missing   the same                    the same
 gated     convolutions                   occupancy gate x intensity  hurdle
+points    convolutions                   points, then rasterised     (none)
 ========= ============================== =========================== ===========================
 
 and ``sites_*`` convolve at active sites only: the critic of a gated generator, the encoder and the
@@ -18,6 +19,7 @@ coarse-to-fine decoder of a VAE, and the field of a flow whose sites are drawn c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import nn
@@ -38,21 +40,26 @@ from pcgen.nn import (
     HurdleImageDecoder,
     ImageTrunk,
     ObservedEncoder,
+    RasterisedDecoder,
     ReLUImageDecoder,
+    SetDecoder,
     SiteEncoder,
     SiteUNet,
     SparseDecoder,
 )
+from pcgen.recipes.jets import GLOBAL
 from pcgen.schema import Schema
 
 Network = Literal["dense", "mask", "observed", "gated"]
+GameNetwork = Literal["dense", "mask", "observed", "gated", "points"]
 NETWORKS = ("dense", "mask", "observed", "gated")
+GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
 _FEATURES = 64  # of an encoder, from which mean and variance of the code are read
 
 
 def image_gan(
-    network: Network = "dense",
+    network: GameNetwork = "dense",
     grid: str = GRID,
     latent_dim: int = 32,
     channels: int = 16,
@@ -62,7 +69,7 @@ def image_gan(
     """GAN of dense images with the non-saturating game and R1, conditional on class and y.
 
     Args:
-        network: dense, mask, observed or gated; see docs/sparsity.md.
+        network: dense, mask, observed, gated or points; see docs/sparsity.md.
         grid: Cells, as ``name:low:high:cells`` for each axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
@@ -72,10 +79,11 @@ def image_gan(
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
+    _check(network, GAME_NETWORKS)
     representation = _images(grid, schema)
-    trunk = _trunk(representation, latent_dim, channels)
-    generator = GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
-    critic = _encoder(network, representation, 1, channels, continuous=network == "gated")
+    generator = _generator(network, representation, latent_dim, channels)
+    cells_open = network in ("gated", "points")
+    critic = _encoder(network, representation, 1, channels, continuous=cells_open)
     return GAN(representation, generator, critic, latent_dim, strength=penalty)
 
 
@@ -100,6 +108,7 @@ def image_vae(
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
+    _check(network, NETWORKS)
     representation = _images(grid, schema)
     trunk = _trunk(representation, latent_dim, channels)
     decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
@@ -231,6 +240,29 @@ def _sites(grid: str, schema: dict[str, Any] | None) -> Sites:
     return Sites(meaning, Grid.parse(grid, meaning.axes))
 
 
+def _generator(network: str, representation: Images, latent_dim: int, channels: int) -> nn.Module:
+    if network == "points":
+        standardize = representation.standardize
+        axes = len(standardize.schema.axes)
+        decoder = SetDecoder(
+            latent_dim,
+            axes,
+            standardize.point_features - axes,
+            condition_channels=representation.condition_channels,
+            hidden=4 * channels,
+            global_channels=GLOBAL,
+            layers=3,
+        )
+        return RasterisedDecoder(decoder, standardize, representation.grid)
+    trunk = _trunk(representation, latent_dim, channels)
+    return GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
+
+
+def _check(network: str, known: Sequence[str]) -> None:
+    if network not in known:
+        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
+
+
 def _trunk(representation: Images, latent_dim: int, channels: int) -> ImageTrunk:
     shape = representation.grid.shape
     return ImageTrunk(
@@ -253,8 +285,6 @@ def _sparse_decoder(representation: Sites, latent_dim: int, channels: int) -> Sp
 def _encoder(
     network: str, representation: Images, out: int, channels: int, *, continuous: bool = False
 ) -> nn.Module:
-    if network not in NETWORKS:
-        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(NETWORKS)}")
     shape, told = representation.grid.shape, representation.condition_channels
     if network == "observed":
         # As the literature applies the layer to sparse images: the comparison shows what it costs.

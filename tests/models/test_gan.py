@@ -67,7 +67,7 @@ def test_losses_of_points_are_those_of_the_papers() -> None:
     terms = gan.critic_loss(clouds)
     assert float(terms["penalty"].detach()) == pytest.approx(10.0 * (2 + 3) / 2)
     real = gan.critic(*see.see(clouds))
-    made = gan.critic(gan._make(clouds, see.see(clouds).condition), see.see(clouds).condition)
+    made = gan.critic(gan._make(*see.see(clouds)), see.see(clouds).condition)
     assert made.shape == real.shape == (2, 1)
     gan.critic.slope.data.zero_()
     game = {name: float(t.detach()) for name, t in gan.critic_loss(clouds).items()}

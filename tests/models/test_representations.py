@@ -99,6 +99,8 @@ def test_values_are_put_where_they_were_taken(kind: str) -> None:
     event = see.see(clouds).event
     values = see.values(event)
     doubled = see.with_values(event, 2 * values)
+    told = clouds if kind == "points" else snap(clouds, GRID)
+    assert torch.equal(see.sizes(event), cl.sizes(told))
     assert torch.equal(see.values(doubled), 2 * values)
     if kind == "points":
         assert torch.equal(see.values(see.blank(cl.sizes(clouds))), torch.zeros_like(values))

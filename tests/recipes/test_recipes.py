@@ -31,7 +31,8 @@ SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
 GENERATIVE = ["jets-latent-gan", "jets-latent-mixture", "jets-vae"]
 NETWORKS = {
     **dict.fromkeys(("points-gan", "points-vae", "points-flow"), points.NETWORKS),
-    **dict.fromkeys(("image-gan", "image-vae"), images.NETWORKS),
+    "image-gan": images.GAME_NETWORKS,
+    "image-vae": images.NETWORKS,
     **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
 }
 COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]
