@@ -15,10 +15,12 @@ condition. Over all cells the two are the same; over active sites or observed ce
 tells how many they are. Nothing is normalised across events. The second derivatives that a
 gradient penalty needs exist in all three.
 
-A critic whose generator opens and closes cells should be ``continuous``: without biases in the
-pyramid, reading coordinates times the value of the cell, and pooling sums only. A cell then adds in
-proportion to what it holds, and that a site is there makes no difference by itself. Otherwise the
-result jumps where a cell opens, of which the gradient with respect to its value says nothing.
+A ``continuous`` pyramid has no biases, reads coordinates times the value of the cell, and only its
+sums are pooled: what a cell brings in by being there, however little it holds, is left out. That
+makes a critic of active sites continuous in what cells hold where they open far from others. Beside
+others it still jumps: a site is a place where layers read what the neighbours hold, and such places
+come with the cell. Of a jump the gradient with respect to the value says nothing. Dense layers have
+none, with or without.
 """
 
 from __future__ import annotations
@@ -39,37 +41,15 @@ from pcgen.nn.image_layers import (
     SiteLayers,
     check_images,
     dense_positions,
-    draw_for_relus,
     level_shapes,
+    pyramid,
     site_positions,
 )
-from pcgen.nn.mlp import LEAKY, MLP
+from pcgen.nn.mlp import MLP
 from pcgen.nn.observed_image import ObservedImage
 from pcgen.nn.sparse_image import SparseImage
 
 _MAX = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
-
-
-def pyramid(
-    layers: Layers, shape: Sequence[int], in_channels: int, channels: int, levels: int | None
-) -> nn.Sequential:
-    """Convolutions and halvings, from ``in_channels`` to ``channels`` times the levels.
-
-    Args:
-        layers: Of the reading of the image.
-        shape: Cells along each axis.
-        in_channels: C.
-        channels: Of the first level; each halving adds as many.
-        levels: Halvings, as of :func:`~pcgen.nn.image_layers.level_shapes`.
-    """
-    steps = [layers.convolve(in_channels, channels), layers.cellwise(LEAKY())]
-    for level, larger in enumerate(level_shapes(shape, levels)[:-1], 1):
-        width = (level + 1) * channels
-        steps += [layers.halve(level * channels, width, larger), layers.cellwise(LEAKY())]
-        steps += [layers.convolve(width, width), layers.cellwise(LEAKY())]
-    network = nn.Sequential(*steps)
-    draw_for_relus(network)
-    return network
 
 
 class _Encoder(nn.Module):

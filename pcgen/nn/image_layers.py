@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from pcgen.errors import ArgumentError
 from pcgen.nn.epic import pool_mean_sum
+from pcgen.nn.mlp import LEAKY
 from pcgen.nn.observed_image import Cellwise, ObservedImage
 from pcgen.nn.sparse_conv import SparseConv, SparseInverseConv, SubmanifoldConv
 from pcgen.nn.sparse_image import Rowwise, SparseImage
@@ -233,6 +234,28 @@ class ObservedLayers:
         total, observed = image.known.flatten(2).sum(2), image.observed.flatten(2)
         number = observed.sum(2).clamp(min=1)
         return torch.cat([total / number, total / observed.shape[2]], 1)
+
+
+def pyramid(
+    layers: Layers, shape: Sequence[int], in_channels: int, channels: int, levels: int | None
+) -> nn.Sequential:
+    """Convolutions and halvings, from ``in_channels`` to ``channels`` times the levels.
+
+    Args:
+        layers: Of a reading of the image.
+        shape: Cells along each axis.
+        in_channels: C.
+        channels: Of the first level; each halving adds as many.
+        levels: Halvings, as of :func:`level_shapes`.
+    """
+    steps = [layers.convolve(in_channels, channels), layers.cellwise(LEAKY())]
+    for level, larger in enumerate(level_shapes(shape, levels)[:-1], 1):
+        width = (level + 1) * channels
+        steps += [layers.halve(level * channels, width, larger), layers.cellwise(LEAKY())]
+        steps += [layers.convolve(width, width), layers.cellwise(LEAKY())]
+    network = nn.Sequential(*steps)
+    draw_for_relus(network)
+    return network
 
 
 def draw_for_relus(network: nn.Module) -> None:

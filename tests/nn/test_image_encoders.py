@@ -299,21 +299,33 @@ def test_what_was_observed_must_be_said_of_each_cell(observed):
         ObservedEncoder((4, 4), 1)(torch.zeros(3, 1, 4, 4), observed=observed)
 
 
-def test_a_continuous_critic_does_not_jump_where_a_cell_opens():
-    """A cell of value h changes the result by O(h), though the sites around it are new."""
+@pytest.mark.parametrize(
+    ("kind", "continuous", "opened", "jumps"),
+    [
+        (SiteEncoder, True, (9, 9), False),
+        (SiteEncoder, False, (9, 9), True),
+        (SiteEncoder, True, (3, 5), True),
+        (ConvEncoder, True, (3, 5), False),
+        (ConvEncoder, False, (3, 5), False),
+    ],
+)
+def test_where_a_cell_opens_sites_jump_unless_continuous_and_far_from_others(
+    kind, continuous, opened, jumps
+):
+    """Without a jump a cell of value h changes the result by O(h), though sites are new."""
+    torch.manual_seed(1)
     images = torch.zeros(1, 1, 12, 12, dtype=torch.float64)
     images[0, 0, 2, 3] = 5.0
-    steps = {}
-    for continuous in (True, False):
-        critic = SiteEncoder((12, 12), 1, channels=4, continuous=continuous).double()
-        opened = []
-        for height in (1e-3, 1e-6):
-            other = images.clone()
-            other[0, 0, 9, 9] = height
-            opened.append(float((critic(other) - critic(images)).detach().abs()))
-        steps[continuous] = opened
-    assert steps[True][1] == pytest.approx(1e-3 * steps[True][0], rel=0.01)
-    assert steps[False][1] > 0.5 * steps[False][0] > 0
+    critic = kind((12, 12), 1, channels=4, continuous=continuous).double()
+    changes = []
+    for height in (1e-4, 1e-7):
+        other = images.clone()
+        other[(0, 0, *opened)] = height
+        changes.append(float((critic(other) - critic(images)).detach().abs()))
+    if jumps:
+        assert changes[1] > 0.5 * changes[0] > 0
+    else:
+        assert changes[1] == pytest.approx(1e-3 * changes[0], rel=0.01)
 
 
 def test_continuous_critics_of_sites_and_of_images_are_the_same_network_too():
