@@ -25,11 +25,10 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
-from pcgen.models.cardinality import Cardinality, Drawn, describe
-from pcgen.models.drawing import normal
-from pcgen.models.representations import recentred
+from pcgen.models.cardinality import Cardinality, Drawn, describe, recentred
 from pcgen.models.request import Request
 from pcgen.objectives.latent import kl_normal
+from pcgen.ops.drawing import normal
 from pcgen.standardize import Standardize
 
 Distance = Callable[[Batch, Batch], Tensor]

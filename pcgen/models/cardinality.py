@@ -22,8 +22,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.drawing import uniform
 from pcgen.models.request import Request
+from pcgen.ops.drawing import uniform
 from pcgen.ops.segments import segment_sum
 from pcgen.schema import Schema
 
@@ -66,6 +66,17 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
         clouds.y if schema.condition else None,
         clouds.label if schema.labels else None,
     )
+
+
+def recentred(clouds: Batch, centroid: Tensor, schema: Schema) -> Batch:
+    """The clouds moved so that their weighted centres are ``centroid`` [B, D]."""
+    shift = centroid - describe(clouds, schema).centroid
+    columns = (clouds.pos + shift[clouds.batch]).unbind(1)
+    wrapped = [
+        x if period is None else x - period * torch.round(x / period)
+        for x, period in zip(columns, schema.periods, strict=True)
+    ]
+    return cl.replace(clouds, pos=torch.stack(wrapped, 1))
 
 
 class Cardinality(nn.Module):

@@ -20,13 +20,15 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
 from pcgen.models.cardinality import Drawn
-from pcgen.models.drawing import normal
-from pcgen.models.representations import Event, EventDecoder, Representation
+from pcgen.models.event_decoder import EventDecoder
+from pcgen.models.representations import Event, Representation
 from pcgen.models.represented import Represented
 from pcgen.models.request import Request
 from pcgen.objectives.flow_matching import integrate, straight_path
+from pcgen.ops.drawing import normal
 from pcgen.ops.segments import segment_mean
 
 
@@ -39,6 +41,9 @@ class FlowMatching(Represented):
         support: Module that says which cells are active, where their number does not say it; its
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
+
+    Raises:
+        ArgumentError: the support is not a module.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class FlowMatching(Represented):
         steps: int = 20,
     ) -> None:
         super().__init__(representation)
+        if not (support is None or isinstance(support, nn.Module)):
+            raise ArgumentError(f"support: got {type(support).__name__}, expected a module")
         self.field, self.support, self.steps = field, support, steps
 
     def phases(self) -> Sequence[Phase]:

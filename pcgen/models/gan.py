@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.models.base import Phase
-from pcgen.models.drawing import normal
 from pcgen.models.representations import Event, Representation
 from pcgen.models.represented import Represented
 from pcgen.models.request import Request
 from pcgen.objectives.adversarial import NON_SATURATING, Game
 from pcgen.objectives.penalties import r1
+from pcgen.ops.drawing import normal
 
 Penalty = Callable[..., Tensor]
 """``(critic, real, generated, ptr=...) -> [B]``, see :mod:`pcgen.objectives.penalties`."""
@@ -39,7 +39,8 @@ class GAN(Represented):
         critic: ``(event, condition [B, K]) -> [B, 1]``.
         code_channels: Columns Z of the code.
         game: What the two play.
-        penalty: On the critic's gradient with respect to the values.
+        penalty: On the critic's gradient with respect to the values. Where generated events have
+            cells of their own (:class:`~pcgen.models.representations.Sites`) :func:`r1` alone.
         strength: λ, factor of the penalty.
         critic_steps: Steps of the critic per step of the generator.
     """
@@ -107,7 +108,7 @@ class GAN(Represented):
         ptr = None if isinstance(real, Tensor) else real.ptr
 
         def critic(values: Tensor) -> Tensor:
-            # Both sides have the same sizes, so one frame serves the values of either.
+            # Points and images: both sides have the same frame, which serves the values of either.
             return self.critic(see.with_values(real, values), condition)
 
         return self.penalty(critic, see.values(real), see.values(made), ptr=ptr)

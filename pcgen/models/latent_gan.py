@@ -20,10 +20,10 @@ from torch_geometric.data import Batch
 
 from pcgen.models.base import Phase
 from pcgen.models.codes import Codes
-from pcgen.models.drawing import normal
 from pcgen.models.latent import Prior
 from pcgen.objectives.adversarial import WASSERSTEIN, Game
 from pcgen.objectives.penalties import wgan_gp
+from pcgen.ops.drawing import normal
 
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 """``(critic, real, generated) -> [B]``, see :mod:`pcgen.objectives.penalties`."""

@@ -27,8 +27,8 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.base import Phase
 from pcgen.models.codes import Codes, Encoded
-from pcgen.models.drawing import normal, uniform
 from pcgen.models.latent import Prior
+from pcgen.ops.drawing import normal, uniform
 
 
 class Mixture(Prior):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import snap
 from pcgen.models.base import Phase
-from pcgen.models.cardinality import Cardinality, Drawn, describe
+from pcgen.models.cardinality import Cardinality, Drawn, recentred
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize, channels
 
@@ -46,24 +46,6 @@ class Seen(NamedTuple):
 
     event: Event
     condition: Tensor
-
-
-class EventDecoder(Protocol):
-    """A distribution p(event | code, condition), as the decoder of a VAE or a flow's support."""
-
-    def losses(self, code: Tensor, condition: Tensor, event: Event) -> dict[str, Tensor]:
-        """Terms of -log p(event | code, condition), each [B]."""
-        ...
-
-    def sample(
-        self,
-        code: Tensor,
-        sizes: Tensor,
-        condition: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Event:
-        """Events drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
-        ...
 
 
 class Representation(nn.Module, ABC):
@@ -117,9 +99,9 @@ class Representation(nn.Module, ABC):
     def with_values(self, event: Event, values: Tensor) -> Event:
         """The same points or cells with other values."""
 
-    @abstractmethod
     def sizes(self, event: Event) -> Tensor:
         """Points or active cells of each event [B]."""
+        return cl.sizes(event)
 
     @abstractmethod
     def blank(self, sizes: Tensor) -> Event:
@@ -191,10 +173,6 @@ class Points(Representation):
         x = values[:, axes:] if values.shape[1] > axes else None
         return cl.make(values[:, :axes], cl.sizes(event), x=x)
 
-    def sizes(self, event: Event) -> Tensor:
-        """See :meth:`Representation.sizes`."""
-        return cl.sizes(event)
-
     def blank(self, sizes: Tensor) -> Batch:
         """See :meth:`Representation.blank`."""
         like = self.cardinality.total
@@ -260,10 +238,6 @@ class Sites(Representation):
         """See :meth:`Representation.with_values`."""
         return self._event(event.cell, cl.sizes(event), values)
 
-    def sizes(self, event: Event) -> Tensor:
-        """See :meth:`Representation.sizes`."""
-        return cl.sizes(event)
-
     def blank(self, sizes: Tensor) -> Batch:
         """Active cells are no function of their number: refused."""
         raise ArgumentError(
@@ -317,17 +291,6 @@ class Images(Sites):
         """What is added to the standardised log fraction, so that the smallest becomes 1."""
         floor = self.standardize.log_fraction(self.standardize.log_floor.reshape(1, 1))
         return 1.0 - floor.reshape(()).to(like)
-
-
-def recentred(clouds: Batch, centroid: Tensor, schema: Schema) -> Batch:
-    """The clouds moved so that their weighted centres are ``centroid`` [B, D]."""
-    shift = centroid - describe(clouds, schema).centroid
-    columns = (clouds.pos + shift[clouds.batch]).unbind(1)
-    wrapped = [
-        x if period is None else x - period * torch.round(x / period)
-        for x, period in zip(columns, schema.periods, strict=True)
-    ]
-    return cl.replace(clouds, pos=torch.stack(wrapped, 1))
 
 
 def _join(layer: Tensor, cell: Tensor) -> Tensor:

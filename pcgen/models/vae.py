@@ -26,10 +26,11 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Gaussian
 from pcgen.models.base import Phase
-from pcgen.models.drawing import normal
-from pcgen.models.representations import EventDecoder, Representation
+from pcgen.models.event_decoder import EventDecoder
+from pcgen.models.representations import Representation
 from pcgen.models.represented import Represented
 from pcgen.models.request import Request
+from pcgen.ops.drawing import normal
 
 
 class VAE(Represented):
@@ -40,7 +41,7 @@ class VAE(Represented):
         encoder: ``(event, condition [B, K]) -> [B, F]``.
         latent: Features to codes; with ``beta=1`` the loss is a bound.
         decoder: A module with ``losses`` and ``sample``, see
-            :class:`~pcgen.models.representations.EventDecoder`.
+            :class:`~pcgen.models.event_decoder.EventDecoder`.
 
     Raises:
         ArgumentError: the decoder is not a module.

@@ -1,6 +1,6 @@
-"""What is optimised: reconstruction, likelihoods, latent divergences, games, gradient penalties.
+"""What is optimised: reconstruction, likelihoods, divergences, games, gradient penalties, flows.
 
-Everything returns one value per cloud [B]; whoever optimises takes the mean.
+Losses return one value per cloud [B]; whoever optimises takes the mean.
 """
 
 from pcgen.objectives.adversarial import (
@@ -12,8 +12,15 @@ from pcgen.objectives.adversarial import (
     WASSERSTEIN,
     Game,
 )
+from pcgen.objectives.flow_matching import integrate, straight_path
 from pcgen.objectives.latent import kl_normal
-from pcgen.objectives.likelihood import best_log_std, bounded_log_std, gaussian, hurdle
+from pcgen.objectives.likelihood import (
+    bernoulli,
+    best_log_std,
+    bounded_log_std,
+    gaussian,
+    hurdle,
+)
 from pcgen.objectives.penalties import gradient_penalty, r1, r1_r2, r2, roth, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 
@@ -28,15 +35,18 @@ __all__ = [
     "EarthMoverLoss",
     "Game",
     "Scaled",
+    "bernoulli",
     "best_log_std",
     "bounded_log_std",
     "gaussian",
     "gradient_penalty",
     "hurdle",
+    "integrate",
     "kl_normal",
     "r1",
     "r1_r2",
     "r2",
     "roth",
+    "straight_path",
     "wgan_gp",
 ]

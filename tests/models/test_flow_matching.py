@@ -12,7 +12,6 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
-from pcgen.images import snap
 from pcgen.models.flow_matching import FlowMatching
 from pcgen.models.representations import Event, Images, Points, Representation, Sites
 from pcgen.objectives.flow_matching import integrate, straight_path
@@ -168,6 +167,18 @@ def test_empty_events_are_generated_and_learnt_from() -> None:
         chosen = prepared(see, batch)
         flow = FlowMatching(chosen, NormalField(chosen, 0.0, 1.0))
         assert bool(flow.velocity_loss(batch)["velocity"].isfinite())
-    made = flow.sample(sizes=[0, 4], generator=torch.Generator().manual_seed(0))
-    assert made.num_graphs == 2
-    assert snap(made, GRID).num_graphs == 2
+        support = EveryCell() if type(chosen) is Sites else None
+        flow = FlowMatching(chosen, NormalField(chosen, 0.0, 1.0), support=support, steps=2)
+        made = flow.sample(sizes=[0, 4], generator=torch.Generator().manual_seed(0))
+        assert made.num_graphs == 2
+        assert made.weight.isfinite().all()
+        assert float(cl.total(made)[0]) == 0
+        assert float(cl.total(made)[1]) > 0
+        if type(chosen) is Points:
+            assert cl.sizes(made).tolist() == [0, 4]
+
+
+def test_a_support_that_cannot_learn_is_refused() -> None:
+    see = prepared(Points(SCHEMA), clouds([3]))
+    with pytest.raises(ArgumentError, match="support: got function, expected a module"):
+        FlowMatching(see, NormalField(see, 0.0, 1.0), support=lambda: None)  # type: ignore[arg-type]
