@@ -18,6 +18,7 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn.epic import EPiCLayer
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Linear, Norm, with_condition
+from pcgen.ops.drawing import normal
 
 
 class SetDecoder(nn.Module):
@@ -95,9 +96,7 @@ class SetDecoder(nn.Module):
         """
         _check_code(code, sizes, self.code_channels)
         shape = (int(sizes.sum()), self.noise_channels)
-        device = code.device if generator is None else generator.device
-        noise = torch.randn(shape, generator=generator, device=device).to(code)
-        return self.decode(code, sizes, noise, y)
+        return self.decode(code, sizes, normal(shape, code, generator), y)
 
     def decode(self, code: Tensor, sizes: Tensor, noise: Tensor, y: Tensor | None = None) -> Batch:
         """The deterministic part of :meth:`forward`, for given noise [N, noise_channels]."""
@@ -172,7 +171,7 @@ class MLPDecoder(nn.Module):
                 f"sizes: got a cloud of {int(sizes.max())} points, expected at most "
                 f"{self.max_points}, the max_points of this decoder"
             )
-        points = self.mlp(code, y).view(len(code), self.max_points, -1)
+        points = self.mlp(code, y).unflatten(1, (self.max_points, -1))
         present = torch.arange(self.max_points, device=code.device) < sizes[:, None]
         return _to_clouds(points[present], sizes, self.dimensions)
 

@@ -157,7 +157,7 @@ class SparseDecoder(nn.Module):
         """All cells of the coarsest level."""
         cells = math.prod(self.coarsest)
         key = torch.arange(len(context) * cells, device=context.device)
-        x = self.first(context).view(len(key), -1)
+        x = self.first(context).unflatten(1, (cells, -1)).flatten(0, 1)
         return SparseImage(x, sites_of_keys(key, len(context), self.coarsest))
 
     def _energy(self, image: SparseImage, context: Tensor) -> tuple[Tensor, Tensor]:

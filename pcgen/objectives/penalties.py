@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops.drawing import uniform
 from pcgen.ops.segments import segment_sum
 
 Critic = Callable[[Tensor], Tensor]
@@ -173,6 +174,4 @@ def between(x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -
     if x.shape != y.shape:
         raise ArgumentError(f"between: got {tuple(x.shape)} and {tuple(y.shape)}, expected equal")
     shape = (len(x), *[1] * (x.dim() - 1))
-    device = x.device if generator is None else generator.device
-    part = torch.rand(shape, generator=generator, device=device).to(x)
-    return torch.lerp(y, x, part)
+    return torch.lerp(y, x, uniform(shape, x, generator))

@@ -150,6 +150,14 @@ def test_empty_events() -> None:
     assert cl.sizes(drawn).tolist() == [0, 0]
 
 
+def test_a_batch_of_no_events() -> None:
+    decoder, code = decoder_of((4, 5), 2), torch.zeros(0, 2, dtype=torch.float64)
+    cell = torch.zeros(0, 2, dtype=torch.long)
+    none = cl.make(cell.double(), [], x=torch.zeros(0, 1).double(), cell=cell)
+    assert all(value.shape == (0,) for value in decoder.losses(code, None, none).values())
+    assert sample(decoder, code).num_graphs == 0
+
+
 @pytest.mark.parametrize(("shape", "levels"), [((5, 7), 2), ((3, 12), 3), ((2, 5, 3), 1)])
 def test_no_cell_is_outside_or_twice(shape: tuple[int, ...], levels: int) -> None:
     decoder = decoder_of(shape, levels)
