@@ -37,19 +37,20 @@ def compare(
     scheduler: str | None = None,
     keep_runs: bool = False,
     only_report: bool = False,
+    report: str | None = None,
     progress: bool = True,
 ) -> None:
     """Train many networks on the same events with the same budget, and write one report.
 
     A row is one network on one objective at one resolution with one seed, in a process of its own.
     Rows that are done are not done again, an interrupted one goes on at its last checkpoint: the
-    same command on the same folder. The report (report.md, figures, rows.csv, curves.csv,
-    floors.csv) has medians and quartiles over seeds beside truth against truth; rows that are not
-    converged are marked, and support no conclusion.
+    same command on the same folder. The report (report.md; in report/ its figures, rows.csv,
+    curves.csv and floors.csv) has medians and quartiles over seeds beside truth against truth; rows
+    that are not converged are marked, and support no conclusion.
 
     Args:
         output: Folder of the comparison.
-        profile: Rows to do: quick takes less than 40 minutes on two cores, full many hours.
+        profile: Rows to do: quick takes less than an hour on two cores, full some hours.
         networks: Networks instead of those of the profile.
         objectives: Objectives instead of all: gan, vae, flow, dead-channels. The last is no
             generator, but a regression that is tested with more dead cells than in training.
@@ -69,6 +70,8 @@ def compare(
             under the same path.
         keep_runs: Keep checkpoints and logs of rows that are done.
         only_report: Write the report of the rows that are done, and do no others.
+        report: Page to write instead of report.md in the folder of the comparison, docs/NAME.md
+            say; figures and numbers then go to docs/NAME.
         progress: Draw a progress bar.
 
     Raises:
@@ -77,21 +80,26 @@ def compare(
         FileError: a file cannot be read, or the folder is not a comparison or cannot be written.
         MissingExtraError: a scheduler is given and Dask is not installed.
     """
+    where = None if report is None else Path(report)
+    if where is not None and not where.suffix:
+        raise ArgumentError(f"report: got {report}, expected a file, {report}.md say")
     if only_report:
-        print(f"written: {page.write(Path(output), read(Path(output)))}")
+        print(f"written: {page.write(Path(output), read(Path(output)), where)}")
         return
     if processes < 1:
         raise ArgumentError(f"processes: got {processes}, expected >= 1")
+    if budget is not None and steps is not None:
+        raise ArgumentError(f"budget, steps: got {budget} and {steps}, expected one of them")
     if scheduler is not None:
         require("distributed", "dask")
     chosen = PROFILES[profile]
     study = Study(
         data=tuple(str(Path(path).resolve()) for path in data or [str(SAMPLE)]),
         max_points=max_points,
-        budget=None if steps is not None else budget or chosen.budget,
+        budget=chosen.budget if budget is None and steps is None else budget,
         steps=steps,
         batch_size=batch_size,
-        events=events or chosen.events,
+        events=chosen.events if events is None else events,
         validate_events=validate_events,
         neighbours=neighbours,
     )
@@ -105,11 +113,13 @@ def compare(
     if not keep_runs:
         for job in jobs:
             trial.forget(folder / "runs" / job.row.name)
-    print(f"written: {page.write(folder, study)} ({time.monotonic() - start:.0f} s)")
+    print(f"written: {page.write(folder, study, where)} ({time.monotonic() - start:.0f} s)")
     wanted = {row.name for row in rows}
     failed = [r for r in results.read(folder) if r.status == "failed" and r.row.name in wanted]
     for each in failed:
         print(f"failed: {each.row.name} ({each.values['reason']})")
+    if failed:
+        print(f"to do them again, delete their files in {folder / 'rows'} and repeat the command")
 
 
 def _rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -89,21 +90,23 @@ def test_medians_and_quartiles_are_those_of_numpy():
 
 def test_the_report_marks_what_supports_no_conclusion(folder):
     text = (folder / "report.md").read_text()
-    assert line(text, "image", "gan")[:5] == ["image", "gan", "32", "3/3", "2.00 [1.50, 3.00]"]
-    assert line(text, "epic †", "flow")[3] == "2/3"
-    assert line(text, "list †", "vae")[3:5] == ["0/2, 1 diverged, 1 failed", "3.00 [3.00, 3.00]"]
-    assert line(text, "truth", "32")[2] == "0.0300 [0.0250, 0.0350]"
+    assert line(text, "image", "gan")[:4] == ["image", "gan", "3/3", "2.00 [1.50, 3.00]"]
+    assert line(text, "epic †", "flow")[2] == "2/3"
+    assert line(text, "list †", "vae")[2:4] == ["0/2, 1 diverged, 1 failed", "3.00"]
+    assert line(text, "*truth*", "–", "–")[3] == "0.0300 [0.0250, 0.0350]"
+    # Networks of the axis, at more than one resolution.
+    assert line(text, "sites", "gan", "64")[3:5] == ["2/2", "0.850 [0.825, 0.875]"]
     assert "| `representations_list_vae_r32_s0` | failed | no / luck |" in text
     assert "flow with image-mask: the mask of an image with noise" in text
     for name in ("score", "resolution", "cost", "flow-and-gan", "curves"):
-        assert f"]({name}.png)" in text
-        assert (folder / f"{name}.png").stat().st_size > 10_000
+        assert f"](report/{name}.png)" in text
+        assert 4_000 < (folder / "report" / f"{name}.png").stat().st_size < 150_000
 
 
 def test_tables_of_numbers_hold_every_row(folder):
     tabled = {}
     for name in ("rows", "curves", "floors"):
-        with (folder / f"{name}.csv").open() as file:
+        with (folder / "report" / f"{name}.csv").open() as file:
             tabled[name] = list(csv.DictReader(file))
     assert len(tabled["rows"]) == 13
     assert len(tabled["floors"]) == 3
@@ -125,10 +128,56 @@ def test_networks_that_are_not_on_the_axis_have_a_report_too(tmp_path):
     folder = stored(tmp_path, [*seeds("list", "vae", [1.0, 2.0], steps=50), *rows])
     page.write(folder, STUDY)
     text = (folder / "report.md").read_text()
-    assert line(text, "list", "vae")[3] == "2/2"
+    assert line(text, "list", "vae")[2] == "2/2"
     assert "resolution.png" not in text
-    assert line(text, "epic", "32")[2:] == ["3/3", "9.00 [9.00, 9.00]", "0.250 [0.250, 0.250]",
-                                            "0.500 [0.500, 0.500]"]  # fmt: skip
+    assert "flow-and-gan.png" not in text
+    assert line(text, "epic", "3/3")[2:] == ["9.00", "0.250", "0.500"]
+    assert "](report/dead-channels.png)" in text
+
+
+def test_a_page_elsewhere_keeps_its_pictures_and_numbers_beside_it(folder, tmp_path, capsys):
+    words = ["compare", "--output", str(folder), "--only-report", "--report"]
+    assert cli.main([*words, str(tmp_path / "docs" / "comparison.md")]) == 0
+    text = (tmp_path / "docs" / "comparison.md").read_text()
+    linked = re.findall(r"\]\((.*?)\)", text)
+    assert sorted(linked)[:2] == ["comparison/cost.png", "comparison/curves.csv"]
+    assert len(linked) == len(list((tmp_path / "docs" / "comparison").iterdir())) == 8
+    for file in linked:
+        assert (tmp_path / "docs" / file).exists()
+    assert cli.main([*words, str(tmp_path / "docs")]) == 1
+    assert "expected a file" in capsys.readouterr().err
+
+
+def test_a_score_that_rises_is_told_apart_from_one_that_has_settled():
+    rising = result("image", curve=((25, 0.5), (50, 0.6), (100, 0.9)))
+    settled = result("epic", curve=((25, 0.9), (50, 0.6), (100, 0.62)))
+    assert rising.rose
+    assert not settled.rose
+    assert not result("list", curve=()).rose
+    text = tables.at_equal(done.cells([rising, settled], "representations"))
+    assert line(text, "image ‡", "gan")[3:5] == ["0.900", "100"]
+    assert line(text, "image ‡", "gan")[-1] == "0.500"
+    assert line(text, "epic", "gan")[3] == "0.620"
+
+
+def test_equal_steps_are_those_of_an_objective():
+    there = [
+        result("image", "gan", curve=((25, 4.0), (30, 3.5))),
+        result("image", "vae", curve=((25, 2.0), (50, 1.5))),
+        result("epic", "vae", curve=((50, 1.25), (60, 1.0))),
+    ]
+    text = tables.at_equal(done.cells(there, "representations"))
+    assert line(text, "image", "gan")[5:7] == ["3.50", "30"]
+    assert line(text, "image", "vae")[5:7] == ["1.50", "50"]
+    assert line(text, "epic", "vae")[5:7] == ["1.25", "50"]
+
+
+def test_events_that_were_not_finite_are_told(tmp_path):
+    rows = [result("image", score=1.0, broken=0.25), result("epic", score=1.0, nonfinite=1)]
+    page.write(stored(tmp_path, rows), STUDY)
+    text = (tmp_path / "report.md").read_text()
+    assert "not finite: 1 did." in text
+    assert "`representations_image_gan_r32_s0` (25.0%)." in text
 
 
 def test_without_a_row_there_is_no_report(tmp_path):
@@ -145,10 +194,8 @@ def test_equal_steps_are_the_largest_that_all_have_reached():
     ]
     assert done.common_step(there) == 25
     text = tables.at_equal(done.cells(there, "representations"))
-    assert "at 25 steps" in text
-    assert line(text, "epic", "gan")[4:] == ["1.00 [1.00, 1.00]", "100", "2.00 [2.00, 2.00]",
-                                             "2.50"]  # fmt: skip
-    assert line(text, "list †", "gan")[4:] == ["–", "–", "–", "–"]
+    assert line(text, "epic", "gan")[3:] == ["1.00", "100", "2.00", "25", "2.50", "1.00"]
+    assert line(text, "list †", "gan")[3:] == ["–", "–", "–", "25", "–", "–"]
     assert done.common_step([result("image", curve=((10, 1.0),)), there[1]]) is None
 
 

@@ -142,7 +142,7 @@ def gan_samples_faster(results: Sequence[Result]) -> Answer:
         times = [each.summary("us_per_event") for each in (there[network, "gan"], cell)]
         if times[0] is not None and times[1] is not None:
             verdicts.append(times[0].median < times[1].median)
-            words.append(f"{network}: GAN {times[0].median:.3g}, flow {times[1].median:.3g} µs")
+            words.append(f"{network}: GAN {times[0].median:.0f}, flow {times[1].median:.0f} µs")
     return _all(verdicts, words, "no network has both a GAN and a flow with a time")
 
 

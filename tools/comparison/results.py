@@ -24,7 +24,6 @@ class Point(NamedTuple):
     step: int
     score: float
     seconds: float
-    mass: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,12 @@ class Result:
         return self.status == "done" and bool(self.values.get("converged"))
 
     @property
+    def rose(self) -> bool:
+        """Whether the score grew by more than a tenth in the second half of the training."""
+        half = [point for point in self.curve if point.step <= self.curve[-1].step / 2]
+        return bool(half) and self.curve[-1].score > 1.1 * half[-1].score
+
+    @property
     def curve(self) -> list[Point]:
         """The points of its learning curve that have a score."""
         points = [
@@ -67,7 +72,7 @@ class Result:
         return [point for point in points if math.isfinite(point.score)]
 
 
-_CURVE = ("score", "cpu_seconds", "w1_mass")
+_CURVE = ("score", "cpu_seconds")
 
 
 class Summary(NamedTuple):
@@ -86,10 +91,9 @@ class Cell(NamedTuple):
     resolution: int
     results: tuple[Result, ...]
 
-    def summary(self, name: str, *, converged: bool = False) -> Summary | None:
-        """Of one number over the seeds that have it, or over the converged ones among them."""
-        chosen = [each for each in self.results if each.converged or not converged]
-        return summary(each.number(name) for each in chosen)
+    def summary(self, name: str) -> Summary | None:
+        """Of one number over the seeds that have it."""
+        return summary(each.number(name) for each in self.results)
 
     @property
     def converged(self) -> int:
@@ -153,11 +157,6 @@ def common_step(results: Sequence[Result]) -> int | None:
     return max(shared, default=None)
 
 
-def score_at(result: Result, step: int) -> float:
-    """Validation score at a step of the learning curve; NaN where it has no such point."""
-    return next((point.score for point in result.curve if point.step == step), math.nan)
-
-
 def write_rows(path: Path, results: Sequence[Result]) -> None:
     """All rows with all their numbers, but for the curves, as CSV."""
     names = dict.fromkeys(name for each in results for name in each.values if name != "curve")
@@ -180,4 +179,9 @@ def _write(path: Path, names: list[str], rows: Sequence[dict[str, Any]]) -> None
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _short(value) for name, value in row.items()} for row in rows)
+
+
+def _short(value: Any) -> Any:
+    """Six digits say all that a measurement knows."""
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pcgen.tools.benchmarks.markdown import number
 from pcgen.tools.comparison.results import (
     Cell,
     Result,
     Summary,
-    cells,
     common_step,
-    score_at,
     summary,
 )
 
 UNDERTRAINED = "†"
 """Beside what supports no conclusion: a seed is not converged, diverged or failed."""
+ROSE = "‡"
+"""Beside networks of which a seed was better before: its score no longer falls, it grows."""
 
-SCORES = {
+DISTANCES = {
     "score": "score",
     "w1_mass": "mass",
     "w1_girth": "girth",
     "w1_leading": "leading",
     "w1_multiplicity": "multiplicity",
     "w1_log_pt": "log p_T",
-    "total_error": "Σ p_T",
+}
+OTHERS = {
     "occupancy": "occupancy",
-    "w1_occupancy": "W1 occ.",
+    "w1_occupancy": "W1 of it",
+    "total_error": "Σ p_T",
     "jsd": "JSD",
     "nn_accuracy": "1-NNA",
+    "auc": "AUC",
+}
+SPARSITY = {
+    "score": "score",
+    "w1_multiplicity": "multiplicity",
+    "w1_log_pt": "log p_T",
+    "occupancy": "occupancy",
+    "w1_occupancy": "W1 of it",
     "auc": "AUC",
 }
 COSTS = {
@@ -43,7 +52,9 @@ COSTS = {
     "memory_mib": "MiB",
     "outside": "outside",
 }
+TIMES = {name: COSTS[name] for name in ("steps", "ms_per_step", "us_per_event", "memory_mib")}
 _EXACT = ("parameters", "generator_parameters", "steps")
+_FLOORS = {"truth": "*truth*", "pixelised": "*pixelised*"}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
@@ -59,42 +70,62 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str
     return "\n".join([f"| {' | '.join(head)} |", rule, *lines])
 
 
-def scores(there: Sequence[Cell]) -> str:
-    """How near the generated events are to the real ones: median and quartiles over seeds."""
-    rows = [[*_names(cell), *(told(cell.summary(name)) for name in SCORES)] for cell in there]
-    return table([*_HEAD, *SCORES.values()], rows, len(_HEAD))
+def scores(there: Sequence[Cell], floors: Sequence[Cell], names: Mapping[str, str]) -> str:
+    """How near the generated events are to the real ones: median and quartiles over seeds.
+
+    Args:
+        there: Lines of the table, under those of the floors at the same resolutions.
+        floors: What real events score.
+        names: Numbers of a row, and what their columns are called.
+    """
+    head = _head(there)
+    known = {cell.resolution for cell in there}
+    rows = [
+        [*_floor(cell, head), *(told(cell.summary(name)) for name in names)]
+        for cell in floors
+        if cell.resolution in known
+    ]
+    rows += [[*_names(cell, head), *(told(cell.summary(name)) for name in names)] for cell in there]
+    return table([*head, *names.values()], rows, len(head))
 
 
-def costs(there: Sequence[Cell]) -> str:
+def costs(there: Sequence[Cell], names: Mapping[str, str]) -> str:
     """What training and sampling take: medians over seeds."""
-    rows = [[*_names(cell), *(_cost(cell, name) for name in COSTS)] for cell in there]
-    return table([*_HEAD, *COSTS.values()], rows, len(_HEAD))
+    head = _head(there)
+    rows = [[*_names(cell, head), *(_cost(cell, name) for name in names)] for cell in there]
+    return table([*head, *names.values()], rows, len(head))
 
 
 def at_equal(there: Sequence[Cell]) -> str:
-    """Validation scores at the end (equal CPU-seconds) and at a step that all have reached."""
-    step = common_step([each for cell in there for each in cell.results])
-    head = [*_HEAD, "at equal CPU-seconds", "their steps"]
-    head += [] if step is None else [f"at {step} steps", "their CPU-s"]
+    """Validation scores at the end, at a step that all of an objective have reached, at best."""
+    names = _head(there)
+    head = [*names, "at the end", "its step", "at equal steps", "the step", "its CPU-s", "lowest"]
     rows = []
     for cell in there:
-        ends = [each.curve[-1] for each in cell.results if each.curve]
-        row = [told(summary(p.score for p in ends)), _median(p.step for p in ends)]
-        if step is not None:
-            early = [p for each in cell.results for p in each.curve if p.step == step]
-            row.append(told(summary(score_at(each, step) for each in cell.results)))
-            row.append(_median(p.seconds for p in early))
-        rows.append([*_names(cell), *row])
-    return table(head, rows, len(_HEAD))
+        same = [c for c in there if c.objective == cell.objective]
+        step = common_step([each for c in same for each in c.results])
+        curves = [each.curve for each in cell.results if each.curve]
+        ends = [curve[-1] for curve in curves]
+        shared = [point for curve in curves for point in curve if point.step == step]
+        rows.append(
+            [
+                *_names(cell, names),
+                told(summary(p.score for p in ends)),
+                _median(p.step for p in ends),
+                told(summary(p.score for p in shared)),
+                "–" if step is None else f"{step}",
+                _median(p.seconds for p in shared),
+                told(summary(min(p.score for p in curve) for curve in curves)),
+            ]
+        )
+    return table(head, rows, len(names))
 
 
-def floors(results: Sequence[Result]) -> str:
-    """What real events score: cells against cells, and particles against cells."""
-    rows = [
-        [cell.network, str(cell.resolution), *(told(cell.summary(name)) for name in SCORES)]
-        for cell in cells(results, "floor")
-    ]
-    return table(["floor", "R", *SCORES.values()], rows, 2)
+def dead(there: Sequence[Cell], names: Mapping[str, str]) -> str:
+    """Errors by percentage of dead channels: median and quartiles over seeds."""
+    head = [name for name in _head(there) if name != "objective"]
+    rows = [[*_names(cell, head), *(told(cell.summary(name)) for name in names)] for cell in there]
+    return table([*head, *names.values()], rows, len(head))
 
 
 def troubles(results: Sequence[Result]) -> str:
@@ -108,31 +139,48 @@ def troubles(results: Sequence[Result]) -> str:
 
 
 def told(value: Summary | None) -> str:
-    """Median and quartiles, short.
+    """Median and quartiles, short; quartiles of a single number say nothing.
 
-    >>> told(Summary(0.1, 0.2, 0.25)), told(None)
-    ('0.200 [0.100, 0.250]', '–')
+    >>> told(Summary(0.1, 0.2, 0.25)), told(Summary(0.2, 0.2, 0.2)), told(None)
+    ('0.200 [0.100, 0.250]', '0.200', '–')
     """
     if value is None:
         return "–"
+    if value.low == value.high:
+        return number(value.median)
     return f"{number(value.median)} [{number(value.low)}, {number(value.high)}]"
 
 
-_HEAD = ("network", "objective", "R", "converged")
+def _head(there: Sequence[Cell]) -> list[str]:
+    """The resolution has a column where there is more than one."""
+    several = len({cell.resolution for cell in there}) > 1
+    return ["network", "objective", *(["R"] if several else []), "converged"]
 
 
-def _names(cell: Cell) -> list[str]:
+def _floor(cell: Cell, head: Sequence[str]) -> list[str]:
+    words = {"network": _FLOORS.get(cell.network, cell.network), "R": str(cell.resolution)}
+    return [words.get(name, "–") for name in head]
+
+
+def _names(cell: Cell, head: Sequence[str]) -> list[str]:
     """What a line is about, and how many of its seeds support anything."""
     status = [each.status for each in cell.results]
-    words = [f"{cell.converged}/{len(cell.results)}"]
-    words += [f"{status.count(s)} {s}" for s in ("diverged", "failed") if s in status]
-    mark = "" if cell.sound else f" {UNDERTRAINED}"
-    return [cell.network + mark, cell.objective, str(cell.resolution), ", ".join(words)]
+    counts = [f"{cell.converged}/{len(cell.results)}"]
+    counts += [f"{status.count(s)} {s}" for s in ("diverged", "failed") if s in status]
+    marks = "" if cell.sound else f" {UNDERTRAINED}"
+    marks += f" {ROSE}" if any(each.rose for each in cell.results) else ""
+    words = {
+        "network": cell.network + marks,
+        "objective": cell.objective,
+        "R": str(cell.resolution),
+        "converged": ", ".join(counts),
+    }
+    return [words[name] for name in head]
 
 
 def _cost(cell: Cell, name: str) -> str:
     found = cell.summary(name)
-    if found is None or not math.isfinite(found.median):
+    if found is None:
         return "–"
     return f"{found.median:,.0f}" if name in _EXACT else number(found.median)
 
