@@ -72,10 +72,11 @@ def listed(generated: Batch, real: Batch) -> Tensor:
 
     Args:
         generated: Standardised clouds, the hardest point first.
-        real: As many points in each, in any order.
+        real: As many points in each, in any order, with the logarithm of the fraction last in
+            ``x``.
 
     Raises:
-        ArgumentError: the clouds have different sizes.
+        ArgumentError: the clouds have different sizes, or no ``x`` to sort by.
 
     >>> made = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[3.0], [1.0]]))
     >>> real = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[1.0], [5.0]]))
@@ -84,6 +85,10 @@ def listed(generated: Batch, real: Batch) -> Tensor:
     """
     if not torch.equal(generated.ptr, real.ptr):
         raise ArgumentError("listed: got clouds of different sizes, expected equal ones")
+    if real.get("x") is None:
+        raise ArgumentError(
+            "x: got none, expected the logarithm of the fraction as its last column"
+        )
     points = channels(real)
     place = cl.ranks(real, points[:, -1]) + real.ptr[:-1][real.batch]
     return segment_mean((channels(generated)[place] - points).square().sum(1), real.ptr)

@@ -12,14 +12,16 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.metrics.observables import mass, transverse_momentum
-from pcgen.objectives.terms import shape, sliced
+from pcgen.objectives.terms import listed, shape, sliced
+from pcgen.standardize import channels
 
 
 def clouds(sizes: list[int], seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     rows = sum(sizes)
     raw = torch.rand(rows, generator=generator) + 0.01
-    batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    number = torch.tensor(sizes, dtype=torch.long)
+    batch = torch.repeat_interleave(torch.arange(len(sizes)), number)
     total = torch.zeros(len(sizes)).index_add(0, batch, raw)
     return cl.make(
         torch.randn(rows, 2, generator=generator),
@@ -94,3 +96,25 @@ def test_shape_without_weight_counts_points_alike() -> None:
     bare = cl.make(torch.randn(6, 3), [4, 0, 2])
     assert shape(bare, bare).tolist() == [0.0, 0.0, 0.0]
     assert (shape(cl.replace(bare, pos=bare.pos + 1), bare)[[0, 2]] > 3).all()
+
+
+@given(sizes=st.lists(st.integers(0, 7), max_size=6), seed=st.integers(0, 99))
+@settings(max_examples=30)
+def test_listed_compares_the_points_of_the_same_rank(sizes: list[int], seed: int) -> None:
+    made, real = clouds(sizes, seed), clouds(sizes, seed + 1)
+    found = listed(made, real)
+    assert found.shape == (len(sizes),)
+    for i, n in enumerate(sizes):
+        points = channels(real[i]).tolist()
+        falling = sorted(range(n), key=lambda j: -points[j][-1])  # stable: ties keep their order
+        pairs = zip(channels(made[i]).tolist(), (points[j] for j in falling), strict=True)
+        squares = [sum((a - b) ** 2 for a, b in zip(*pair, strict=True)) for pair in pairs]
+        assert found[i].item() == pytest.approx(sum(squares) / max(n, 1), rel=1e-5)
+
+
+def test_listed_refuses_what_cannot_be_paired() -> None:
+    real = clouds([2, 3], 0)
+    with pytest.raises(ArgumentError, match="listed: got clouds of different sizes"):
+        listed(clouds([3, 2], 0), real)
+    with pytest.raises(ArgumentError, match="x: got none"):
+        listed(real, cl.replace(real, x=None))
