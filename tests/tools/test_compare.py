@@ -18,7 +18,7 @@ from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, FileError, MissingExtraError
 from pcgen.recipes import RECIPES
 from pcgen.tools import cli, compare
-from pcgen.tools.comparison import cluster, fleet, floors, scores, trial, worker
+from pcgen.tools.comparison import cluster, curves, fleet, floors, scores, trial, worker
 from pcgen.tools.comparison import events as jets
 from pcgen.tools.comparison.clock import Clock, EnoughError
 from pcgen.tools.comparison.rows import Row, grid_of
@@ -216,14 +216,14 @@ def test_a_row_learns_and_is_judged(tmp_path):
 def test_an_interrupted_row_ends_as_it_would_have(tmp_path, monkeypatch):
     row = Row("representations", "epic", "vae", 16, 1)
     whole = run(row, STUDY, tmp_path / "whole")
-    curve = trial._Curve.__call__
+    point = curves.Curve.__call__
 
     def interrupted(self, model):
-        found = curve(self, model)
+        found = point(self, model)
         raise KeyboardInterrupt if self._clock.steps == 6 else AssertionError(found)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trial._Curve, "__call__", interrupted)
+        patch.setattr(curves.Curve, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(row, STUDY, tmp_path / "halves")
     done = trial.checkpoint.read(RunFolder(tmp_path / "halves").last).step

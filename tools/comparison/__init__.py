@@ -7,6 +7,7 @@
 :mod:`.events`          the same events for everybody, and the grid that all are judged on
 :mod:`.scores`          two sets of events on one footing become numbers
 :mod:`.clock`           CPU-seconds of training, apart from those of validation
+:mod:`.curves`          learning curves: their steps, their points, what converged means
 :mod:`.trial`           one row: plan, train, sample, judge
 :mod:`.dead_channels`   rows of another kind: a regression whose cells die
 :mod:`.floors`          rows without a model: truth against truth

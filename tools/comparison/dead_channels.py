@@ -34,7 +34,7 @@ from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
 from pcgen.metrics.observables import girth, mass, transverse_momentum
 from pcgen.nn import ConvEncoder, EPiCEncoder, ObservedEncoder, SiteEncoder
-from pcgen.tools.comparison.trial import has_converged
+from pcgen.tools.comparison.curves import has_converged
 
 PERCENTAGES = range(0, 80, 10)
 """Of dead cells, at which networks are tested."""

@@ -7,7 +7,6 @@ that can be taken up again.
 
 from __future__ import annotations
 
-import csv
 import inspect
 import json
 import math
@@ -33,6 +32,14 @@ from pcgen.recipes import RECIPES
 from pcgen.tools.benchmarks import machine
 from pcgen.tools.comparison import scores
 from pcgen.tools.comparison.clock import Clock, EnoughError
+from pcgen.tools.comparison.curves import (
+    Curve,
+    curve_at,
+    draw,
+    has_converged,
+    points_of,
+    seconds_of,
+)
 from pcgen.tools.comparison.events import Events, load, spread
 from pcgen.tools.comparison.rows import Row
 from pcgen.tools.comparison.spine import LEARNING, SPINE, Entry, Learning, Table
@@ -41,10 +48,7 @@ from pcgen.training import Machine, Reports, RunFolder, checkpoint, ranks
 
 Recipes = Mapping[str, Callable[..., GenerativeModel]]
 
-FIRST = 25
-"""First step of a learning curve; the others are its doubles, and the middle and the end."""
 _SHARE, _LONGEST, _STEPS = 0.05, 3.0, 1000  # of the budget, seconds and steps that are thrown away
-_BLOCK = 100  # events that are drawn at a time
 _CHECKPOINTS = 10  # in a training
 
 
@@ -137,33 +141,6 @@ def run(
     }
 
 
-def curve_at(steps: int) -> tuple[int, ...]:
-    """Steps of a learning curve before its last: 25, 50, 100, ... and the middle.
-
-    >>> curve_at(130)
-    (25, 50, 65, 100)
-    """
-    doubles, step = {steps // 2} - {0}, FIRST
-    while step < steps:
-        doubles.add(step)
-        step *= 2
-    return tuple(sorted(doubles))
-
-
-def has_converged(curve: list[dict[str, float]]) -> bool:
-    """Whether the score fell by at most a tenth in the second half of a training.
-
-    >>> points = [{"step": 50, "score": 0.5}, {"step": 100, "score": 0.46}]
-    >>> has_converged(points), has_converged([{"step": 50, "score": 0.6}, points[1]])
-    (True, False)
-    """
-    if not curve:
-        return False
-    last = curve[-1]
-    half = [point for point in curve if point["step"] <= last["step"] / 2]
-    return bool(half) and last["score"] >= 0.9 * half[-1]["score"] and last["score"] < math.inf
-
-
 def _arguments(
     entry: Entry, recipe: Callable[..., GenerativeModel], events: Events, grid: str
 ) -> dict[str, Any]:
@@ -203,8 +180,8 @@ def _train(trial: Trial, steps: int) -> dict[str, Any]:
     """The trained model, if any, and how it went."""
     model, done = trial.build(), RunFolder(trial.folder)
     batches = trial.events.batches(trial.study.batch_size, trial.row.seed)
-    clock = Clock(batches, _draws(model), earlier=_earlier(done))
-    curve = _Curve(trial.events, clock)
+    clock = Clock(batches, _draws(model), earlier=seconds_of(done))
+    curve = Curve(trial.events, clock)
     reason = ""
     try:
         trial.train(model, clock, trial.folder, steps, validate=curve)
@@ -214,11 +191,11 @@ def _train(trial: Trial, steps: int) -> dict[str, Any]:
             return {"status": "diverged", "reason": reason, "nonfinite": 1, "converged": False}
         model = trial.build()
         training.install(done.last, model, checkpoint.read(done.last))
-    step, points = checkpoint.read(done.last).step, _points(done)
+    step, points = checkpoint.read(done.last).step, points_of(done)
     # Who has not seen every event once is undertrained, whatever the curve says.
     once = step >= batches.per_epoch()
     # What a run without a step left takes is what its log says.
-    seconds = clock.seconds if clock.steps else _earlier(done)
+    seconds = clock.seconds if clock.steps else seconds_of(done)
     return {
         "status": "diverged" if reason else "done",
         "reason": reason,
@@ -230,31 +207,6 @@ def _train(trial: Trial, steps: int) -> dict[str, Any]:
         "curve": points,
         "model": model,
     }
-
-
-class _Curve:
-    """A point of the learning curve: distances on the validation split, and what it took so far."""
-
-    def __init__(self, events: Events, clock: Clock) -> None:
-        self._events, self._clock = events, clock
-        self._real = events.on_grid(events.validation)
-
-    def __call__(self, model: GenerativeModel) -> dict[str, float]:
-        with self._clock.stopped():
-            made = draw(model, self._events.validation, torch.Generator().manual_seed(0))
-            kept = self._events.on_grid(metrics.whole_events(made))
-            found = scores.distances(self._real, kept)
-        return {**found, "cpu_seconds": self._clock.seconds}
-
-
-def draw(model: GenerativeModel, like: Batch, generator: torch.Generator) -> Batch:
-    """As many events as ``like`` has, of the same conditions; sizes come from the model."""
-    parts = []
-    for start in range(0, like.num_graphs, _BLOCK):
-        some = pc.select(like, slice(start, start + _BLOCK))
-        y, label, number = some.get("y"), some.get("label"), some.num_graphs
-        parts.append(model.sample(y=y, label=label, number=number, generator=generator))
-    return pc.concat(parts)
 
 
 def _sample(model: GenerativeModel, trial: Trial) -> tuple[Batch, float]:
@@ -309,31 +261,6 @@ def _sizes(model: GenerativeModel) -> dict[str, int]:
         "parameters": sum(p.numel() for p in learnt),
         "generator_parameters": sum(p.numel() for p in learnt if p not in unused),
     }
-
-
-def _points(run: RunFolder) -> list[dict[str, float]]:
-    """The learning curve in the log of a run."""
-    file = run.path / "metrics.csv"
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
-    prefix = "validation/"
-    points = []
-    for row in rows:
-        found = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix) and v}
-        if found:
-            points.append({"step": float(row["step"]), **{k: float(v) for k, v in found.items()}})
-    return points
-
-
-def _earlier(run: RunFolder) -> float:
-    """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
-    if not run.last.exists():
-        return 0.0
-    step = checkpoint.read(run.last).step
-    before = [point for point in _points(run) if point["step"] <= step]
-    return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0
 
 
 def forget(folder: Path) -> None:
