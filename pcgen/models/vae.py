@@ -12,6 +12,8 @@ An :class:`~pcgen.models.autoencoder.Autoencoder` with the same latent term is s
 distances of clouds (Chamfer, earth mover's) are no log-likelihoods, so their sum with the
 divergence bounds nothing, its scale is arbitrary and β has to be found; and it makes as many points
 as it is told. Here the terms are in one unit, and the occupied cells are part of what is modelled.
+The log fractions of an event are treated as free numbers, although the fractions sum to 1: the nats
+compare decoders of the same values, and are those of no other way to tell an event.
 """
 
 from __future__ import annotations
@@ -65,7 +67,11 @@ class VAE(Represented):
         return (*self.representation.phases(), learning)
 
     def loss(self, clouds: Batch) -> dict[str, Tensor]:
-        """Terms of the decoder and the divergence; their sum is the bound on -log p in nats."""
+        """Terms of the decoder and the divergence.
+
+        Their sum is the bound on -log p in nats while training and for ``beta=1``; in evaluation
+        mode the code has no noise (see :meth:`log_likelihood` for the bound).
+        """
         event, condition = self.representation.see(clouds)
         code = self.latent(self.encoder(event, condition))
         terms = self.decoder.losses(code.value, condition, event)
