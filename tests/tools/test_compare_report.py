@@ -280,6 +280,11 @@ def test_h6_compares_the_best_flow_with_the_best_gan():
     answer = EXPECT["H6a"](rows)
     assert answer == ("holds", "best W1 of the mass: gan 0.3σ (epic), flow 0.2σ (epic)")
     assert EXPECT["H6b"](rows).verdict == "holds"
+    young = [*rows, *seeds("image", "flow", [1.0, 1.0], converged=False, w1_mass=0.1)]
+    answer = EXPECT["H6a"](young)
+    assert answer.verdict == "holds"
+    assert "flow of image: 0 converged. Of all seeds, converged or not: " in answer.because
+    assert answer.because.endswith("gan 0.3σ (epic), flow 0.1σ (image)")
     worse = [*rows[:2], *seeds("epic", "flow", [1.0, 1.0], w1_mass=1.2, us_per_event=5.0)]
     assert EXPECT["H6a"](worse).verdict == "does not hold"
     assert EXPECT["H6b"](worse).verdict == "no conclusion"

@@ -105,37 +105,48 @@ def _opening(study: Study, trained: Sequence[Result], beside: str) -> list[str]:
     cut = "" if study.max_points is None else f", the {study.max_points} hardest of each jet"
     files = ", ".join(f"`{Path(name).name}`" for name in study.data)
     networks = {each.row.network for each in trained}
-    known = "\n".join(f"- `{k}`: {v}" for k, v in NETWORKS.items() if k in networks)
     links = ", ".join(f"[{name}]({beside}/{name})" for name in _TABLES)
     return [
         f"Every row is one network, trained once: {length}, batches of {study.batch_size}, one "
         f"thread, on the jets of {files}, particles within ±{study.halfwidth:g} of the axis{cut}; "
-        f"the same events for all. Sizes are drawn from the model, class and p_T are those of the "
-        f"test split. {study.events} generated events are put into the cells of the row's grid and "
-        "compared with as many real ones there:",
+        "the same events for all. Class and p_T are those of the test split; sizes and Σ p_T are "
+        "drawn from p(n, Σ p_T given class and p_T), the law of the training split that every "
+        "model keeps, and all networks are told the size.",
+        "\n".join(f"- `{k}`: {v}" for k, v in NETWORKS.items() if k in networks),
+        f"{len(trained)} rows; {_spent(study, trained)}Times are CPU-seconds of the process of a "
+        "row; others that run beside it take their share of memory and caches. This page was "
+        f"written on {machine.describe('cpu')}. Raw numbers: {links}.",
+        *_definitions(study),
+    ]
+
+
+def _definitions(study: Study) -> list[str]:
+    """What the numbers and the marks mean."""
+    return [
+        f"{study.events} generated events are put into the cells of the row's grid and compared "
+        "with as many real ones there:",
         "- *mass*, *girth*, *leading* (p_T fraction), *multiplicity* (active cells) and *log p_T* "
         "of the cells: W1 over the real σ. Their mean is the *score*.\n"
         "- *occupancy*: mean fraction of active cells, and the W1 of it; *Σ p_T*: W1 of Σ p_T / "
-        "p_T(jet); both absolute. *JSD*: Jensen-Shannon divergence of the mean images.\n"
+        "p_T(jet), which is drawn and shared out, so that it tells what is lost outside the grid; "
+        "both absolute. *JSD*: Jensen-Shannon divergence of the mean images.\n"
         f"- *1-NNA*: 1-NN accuracy of {study.neighbours} events a side under the earth mover's "
         "distance; *AUC*: of a classifier on observables and substructure; 0.5 is ideal. Both "
         f"see the {HARDEST} hardest cells of each event.",
         "Floors are what real events score: *truth*, cells of one half of the test split against "
-        "those of the other; *pixelised*, particles of one half against cells of the other. "
-        "Generated events have the class and p_T of the real ones that they are compared with, "
-        "halves have not, so a row can be below the floor.",
+        "those of the other; *pixelised*, particles of one half against cells of the other, which "
+        "is what cells alone do to these numbers, and no bound for rows, whose both sides are "
+        "cells. Generated events have the class and p_T of the real ones that they are compared "
+        "with, halves have not, so a row can be below the floor.",
         "Numbers are medians [quartiles] over all seeds that have them.",
         f"- {tables.UNDERTRAINED} and hollow markers: a seed is *not converged* (its validation "
         "score fell by more than a tenth in the second half of its training, or it has not seen "
-        "every event once), diverged or failed; such rows support no conclusion.\n"
+        "every event once), diverged or failed; such rows support no conclusion. Validation is of "
+        f"{study.validate_events} events: near the floor, a tenth is within the noise.\n"
         f"- {tables.ROSE}: the validation score of a seed *rose* by more than a tenth in the "
         "second half. *Converged* says that a score falls no more, and not that it is good: "
         "networks that are stuck or get worse are converged too, and take part in the answers. "
         "Their lowest score on the way is in the table of equal steps.",
-        known,
-        f"{len(trained)} rows; {_spent(study, trained)}Times are CPU-seconds of the process of a "
-        f"row; others that run beside it take their share of memory and caches. This page was "
-        f"written on {machine.describe('cpu')}. Raw numbers: {links}.",
     ]
 
 

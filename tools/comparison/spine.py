@@ -82,6 +82,9 @@ ABSENT = {
 }
 
 UNEQUAL = (
+    "Networks of points (`list`, `pointnet`, `epic`, `attention`) make as many points as the drawn "
+    "size says, so that their multiplicity is right but for points that share a cell; those of "
+    "grids are told the number of active cells, and need not keep to it.",
     "Only critic or encoder differ among `image`, `image-mask` and `image-observed`, and in GANs "
     "and VAEs of `pointnet`, `epic` and `attention`: what they generate with is the same. The GAN "
     "of `sites` has the dense, gated generator of `image-gated`, whose time is part of its own.",
