@@ -336,3 +336,12 @@ def test_continuous_critics_of_sites_and_of_images_are_the_same_network_too():
     image = 1 + torch.rand(3, 1, 6, 5, dtype=torch.float64)
     torch.testing.assert_close(sites(image), dense(image), rtol=1e-10, atol=1e-10)
     assert not any(name.endswith("bias") for name, _ in dense.pyramid.named_parameters())
+
+
+def test_an_empty_image_hears_nothing_of_a_critic_at_active_sites():
+    """A generator of empty images cannot get away from them; dense layers tell it how."""
+    for kind, told in ((SiteEncoder, False), (ConvEncoder, True)):
+        empty = torch.zeros(2, 1, 9, 9).requires_grad_()
+        score = kind((9, 9), 1, channels=3)(empty).sum()
+        (gradient,) = torch.autograd.grad(score, empty)
+        assert bool(gradient.any()) is told
