@@ -43,7 +43,7 @@ class FlowMatching(Represented):
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
 
     Raises:
-        ArgumentError: the support is not a module.
+        ArgumentError: the support is not a module, or missing where events need one.
     """
 
     def __init__(
@@ -57,6 +57,9 @@ class FlowMatching(Represented):
         super().__init__(representation)
         if not (support is None or isinstance(support, nn.Module)):
             raise ArgumentError(f"support: got {type(support).__name__}, expected a module")
+        if support is None:
+            # Refused here where the number of cells does not say which, and not after the training.
+            representation.blank(torch.zeros(0, dtype=torch.long))
         self.field, self.support, self.steps = field, support, steps
 
     def phases(self) -> Sequence[Phase]:

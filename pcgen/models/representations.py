@@ -266,7 +266,7 @@ class Images(Sites):
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """See :meth:`Representation.clouds`; of a cell that is not active nothing is kept."""
         image = event[:, 0]
-        active = image > 0.5
+        active = ~(image <= 0.5)  # a cell that is no number is told, not left out
         x = image[active] - self._lift(image)
         sizes = active.flatten(1).sum(1)
         return super().clouds(self._event(active.nonzero()[:, 1:], sizes, x[:, None]), drawn)

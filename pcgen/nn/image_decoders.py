@@ -190,7 +190,7 @@ class GaussianImageDecoder(nn.Module):
         """-log p(event | code, condition) of images [B, 1, \\*shape], in nats [B]."""
         mean = self.head(self.trunk(code, condition))
         log_std = self.log_std
-        if self.adapts and self.training:
+        if self.adapts and self.training and len(event):
             log_std = best_log_std(event, mean)
             self.log_std.lerp_(log_std.to(self.log_std), self.momentum)
         return {"pixels": gaussian(event, mean, log_std)}

@@ -106,7 +106,7 @@ class ConvEncoder(_Encoder):
         hidden: Width of the head.
         condition_channels: Columns K of the condition.
         continuous: See the head of this file.
-        mask_channel: Give the network a channel that is 1 in cells that are not empty. It is
+        active_channel: Give the network a channel that is 1 in cells that are not empty. It is
             piecewise constant, so it passes no gradient to a generator: of where a cell is missing
             or too much one hears only through the values.
     """
@@ -121,10 +121,10 @@ class ConvEncoder(_Encoder):
         levels: int | None = None,
         hidden: int = 64,
         condition_channels: int = 0,
-        mask_channel: bool = False,
+        active_channel: bool = False,
         continuous: bool = False,
     ) -> None:
-        layers, inputs = DenseLayers(len(shape)), in_channels + mask_channel
+        layers, inputs = DenseLayers(len(shape)), in_channels + active_channel
         super().__init__(
             layers,
             shape,
@@ -136,14 +136,14 @@ class ConvEncoder(_Encoder):
             condition_channels,
             continuous,
         )
-        self.mask_channel = mask_channel
+        self.active_channel = active_channel
 
     def forward(self, event: Tensor, condition: Tensor | None = None) -> Tensor:
         r"""Images [B, C, \*shape] and condition [B, K] -> [B, out_channels]."""
         check_images(event, self.shape)
-        mask = [_filled(event).to(event.dtype)] if self.mask_channel else []
+        active = [_filled(event).to(event.dtype)] if self.active_channel else []
         places = self._places(dense_positions(self.shape, event), event[:, :1])
-        return self._score(torch.cat([event, *mask, places], 1), condition)
+        return self._score(torch.cat([event, *active, places], 1), condition)
 
 
 class ObservedEncoder(_Encoder):

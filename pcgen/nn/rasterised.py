@@ -3,7 +3,7 @@ r"""Images from points: a set decoder makes points, and a grid counts what falls
 The image of fractions is exact, :math:`f_c = \sum_{i: p_i \in c} f_i`, and passed backwards as if
 each point were shared among the nearest cells (:func:`pcgen.images.splat`):
 
-.. math:: \tilde f = s + \mathrm{stop}(f - s), \qquad s = \mathrm{splat}(p, f),
+.. math:: \tilde f = \mathrm{stop}(f) + s - \mathrm{stop}(s), \qquad s = \mathrm{splat}(p, f),
 
 so that a critic of images can move the points (straight-through). An active cell holds
 :math:`1 + x - x_{floor}`, with x the standardised logarithm of its fraction, as events of
@@ -49,7 +49,8 @@ class RasterisedDecoder(nn.Module):
         weight = standardize.fractions(made.x, made.ptr)
         points = pc.make(standardize.pos.inverse(made.pos), sizes, weight=weight)
         soft = splat(points, self.grid, outside="drop")
-        fraction = soft + (cloud_to_image(points, self.grid, outside="drop") - soft).detach()
+        hard = cloud_to_image(points, self.grid, outside="drop").detach()
+        fraction = hard + (soft - soft.detach())  # a difference that is exactly 0
         active = fraction > 0
         # Of the logarithm of an empty cell neither the value nor the slope is wanted.
         log = torch.where(active, fraction, 1.0).log()

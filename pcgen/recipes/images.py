@@ -7,7 +7,7 @@ networks is what they make of the empty cells (docs/sparsity.md):
 network   critic or encoder              generator                   likelihood of the VAE
 ========= ============================== =========================== ===========================
 dense     convolutions                   ReLU output (LAGAN)         squared error
-mask      and a channel: which are full  the same                    the same
+active    and a channel: which are full  the same                    the same
 observed  empty cells taken as missing   the same                    the same
 gated     convolutions                   occupancy gate x intensity  hurdle
 points    convolutions                   points, then rasterised     (none)
@@ -50,9 +50,9 @@ from pcgen.nn import (
 from pcgen.recipes.jets import GLOBAL
 from pcgen.schema import Schema
 
-Network = Literal["dense", "mask", "observed", "gated"]
-GameNetwork = Literal["dense", "mask", "observed", "gated", "points"]
-NETWORKS = ("dense", "mask", "observed", "gated")
+Network = Literal["dense", "active", "observed", "gated"]
+GameNetwork = Literal["dense", "active", "observed", "gated", "points"]
+NETWORKS = ("dense", "active", "observed", "gated")
 GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
 _FEATURES = 64  # of an encoder, from which mean and variance of the code are read
@@ -69,7 +69,7 @@ def image_gan(
     """GAN of dense images with the non-saturating game and R1, conditional on class and y.
 
     Args:
-        network: dense, mask, observed, gated or points; see docs/sparsity.md.
+        network: dense, active, observed, gated or points; see docs/sparsity.md.
         grid: Cells, as ``name:low:high:cells`` for each axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
@@ -98,7 +98,7 @@ def image_vae(
     """VAE of dense images, conditional on class and y.
 
     Args:
-        network: dense, mask, observed (all with squared error) or gated (hurdle likelihood).
+        network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
         grid: Cells, as ``name:low:high:cells`` for each axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
@@ -296,6 +296,6 @@ def _encoder(
         out,
         channels=channels,
         condition_channels=told,
-        mask_channel=network == "mask",
+        active_channel=network == "active",
         continuous=continuous,
     )

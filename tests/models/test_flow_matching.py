@@ -129,9 +129,11 @@ def test_the_exact_velocity_has_the_smallest_loss(kind: str) -> None:
     data = chosen.values(chosen.see(batch).event)
     mean, std = float(data.mean()), float(data.std())
 
+    support = EveryCell() if kind == "sites" else None
+
     def loss(mean: float, std: float) -> float:
         torch.manual_seed(1)
-        flow = FlowMatching(chosen, NormalField(chosen, mean, std))
+        flow = FlowMatching(chosen, NormalField(chosen, mean, std), support=support)
         return float(flow.velocity_loss(batch)["velocity"])
 
     best = loss(mean, std)
@@ -165,10 +167,9 @@ def test_empty_events_are_generated_and_learnt_from() -> None:
     batch = clouds([3, 0, 2])
     for see in (Points(SCHEMA), Sites(SCHEMA, GRID), Images(SCHEMA, GRID)):
         chosen = prepared(see, batch)
-        flow = FlowMatching(chosen, NormalField(chosen, 0.0, 1.0))
-        assert bool(flow.velocity_loss(batch)["velocity"].isfinite())
         support = EveryCell() if type(chosen) is Sites else None
         flow = FlowMatching(chosen, NormalField(chosen, 0.0, 1.0), support=support, steps=2)
+        assert bool(flow.velocity_loss(batch)["velocity"].isfinite())
         made = flow.sample(sizes=[0, 4], generator=torch.Generator().manual_seed(0))
         assert made.num_graphs == 2
         assert made.weight.isfinite().all()
@@ -182,3 +183,6 @@ def test_a_support_that_cannot_learn_is_refused() -> None:
     see = prepared(Points(SCHEMA), clouds([3]))
     with pytest.raises(ArgumentError, match="support: got function, expected a module"):
         FlowMatching(see, NormalField(see, 0.0, 1.0), support=lambda: None)  # type: ignore[arg-type]
+    sites = Sites(SCHEMA, GRID)
+    with pytest.raises(ArgumentError, match="support: got none, expected a model of which cells"):
+        FlowMatching(sites, NormalField(sites, 0.0, 1.0))

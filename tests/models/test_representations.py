@@ -142,3 +142,14 @@ def test_generated_events_carry_the_total_that_was_drawn() -> None:
 
 def _on_grid(kind: str) -> Sites:
     return Sites(JETS, GRID) if kind == "sites" else Images(JETS, GRID)
+
+
+def test_a_cell_that_is_no_number_is_told_and_not_left_out() -> None:
+    clouds = jets([4, 3])
+    see = fitted(_on_grid("images"), clouds)
+    event = see.see(clouds).event
+    event[1, 0, 0, 0] = torch.nan
+    made = see.clouds(event, describe(snap(clouds, GRID), JETS))
+    whole = made.weight.isfinite()
+    assert whole[made.batch == 0].all()
+    assert not whole[made.batch == 1].any()

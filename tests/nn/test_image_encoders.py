@@ -115,7 +115,7 @@ def test_the_observed_network_is_one_of_sparsity_invariant_convolutions():
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "dense": ConvEncoder,
-    "mask channel": lambda *args, **kw: ConvEncoder(*args, mask_channel=True, **kw),
+    "active channel": lambda *args, **kw: ConvEncoder(*args, active_channel=True, **kw),
     "observed": ObservedEncoder,
     "missing": lambda *args, **kw: ObservedEncoder(*args, empty="missing", **kw),
     "sites": SiteEncoder,
@@ -181,7 +181,7 @@ def test_first_and_second_derivatives(encoder):
 
 
 def test_the_mask_is_seen_and_passes_no_gradient():
-    encoder = ConvEncoder(SHAPE, 1, channels=3, mask_channel=True).double()
+    encoder = ConvEncoder(SHAPE, 1, channels=3, active_channel=True).double()
     with torch.no_grad():
         encoder.pyramid[0].weight[:, 0] = 0  # the values are not looked at
     event = sparse(SHAPE).requires_grad_()

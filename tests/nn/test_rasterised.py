@@ -90,3 +90,11 @@ def test_a_grid_of_other_axes_is_refused() -> None:
     decoder = RasterisedDecoder(SetDecoder(2, 2, 1, hidden=8), see.standardize, wrong)
     with pytest.raises(DataError, match="pos: got 2 columns, expected 1"):
         decoder(torch.zeros(1, 2), torch.tensor([3]))
+
+
+def test_small_fractions_are_not_lost() -> None:
+    """One part in a million beside all the rest, in a cell that the rest is shared with."""
+    clouds = pc.make(torch.tensor([[-0.9, 0.0], [0.2, 0.0]]), [2], weight=torch.tensor([1.0, 1e-6]))
+    see = fitted(pc.concat([showers([6, 2, 3]), clouds]))
+    decoder = RasterisedDecoder(Given(see.standardize(snap(clouds, GRID))), see.standardize, GRID)
+    torch.testing.assert_close(decoder(torch.zeros(1, 1), torch.tensor([2])), see.see(clouds).event)

@@ -57,8 +57,8 @@ SPINE: Table = {
         "flow": Entry("image-flow", dict(_WIDTH)),
     },
     "image-mask": {
-        **_row("image", "mask", "gan", **_WIDTH, **_RELU),
-        **_row("image", "mask", "vae", **_WIDTH),
+        **_row("image", "active", "gan", **_WIDTH, **_RELU),
+        **_row("image", "active", "vae", **_WIDTH),
     },
     "image-observed": {
         **_row("image", "observed", "gan", **_WIDTH, **_RELU),
