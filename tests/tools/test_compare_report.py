@@ -238,7 +238,7 @@ def test_h1_speaks_of_masks_and_of_a_shift():
     assert "image 1.5" in answer.because
     assert EXPECT["H1b"](dead(seen, converged=False)).verdict == "no conclusion"
     alone = EXPECT["H1a"](dead({"image": (1.0, 3.0)}))
-    assert alone == ("no conclusion", "no rows of image-mask with dead channels")
+    assert alone == ("no conclusion", "at 32²: no rows of image-mask with dead channels")
 
 
 def pair(dense, sites, occupancy=0.04, **numbers):

@@ -51,24 +51,33 @@ class Expectation:
 
 def masks_do_not_help(results: Sequence[Result]) -> Answer:
     """H1a."""
-    found = _errors(results, None)
-    if isinstance(found, str):
-        return Answer("no conclusion", found)
-    plain = found.pop("image")
-    held = all(error >= 0.95 * plain for error in found.values())
-    told = ", ".join(f"{name} {error:.3g}" for name, error in found.items())
-    return _answer(held, f"error at the density of the training: image {plain:.3g}, {told}")
+    verdicts, words, left = [], [], []
+    for resolution in _dead_resolutions(results):
+        found = _errors(results, resolution, None)
+        if isinstance(found, str):
+            left.append(f"at {resolution}²: {found}")
+            continue
+        plain = found.pop("image")
+        verdicts.append(all(error >= 0.95 * plain for error in found.values()))
+        told = ", ".join(f"{name} {error:.3g}" for name, error in found.items())
+        words.append(f"error at {resolution}², dead as in training: image {plain:.3g}, {told}")
+    return _all(verdicts, words, "; ".join(left) or "no rows with dead channels")
 
 
 def only_observed_survives_a_shift(results: Sequence[Result]) -> Answer:
     """H1b."""
-    before, after = _errors(results, None), _errors(results, 70)
-    if isinstance(before, str) or isinstance(after, str):
-        return Answer("no conclusion", before if isinstance(before, str) else str(after))
-    ratio = {name: after[name] / before[name] for name in before}
-    held = ratio["image-observed"] < 1.4 and min(ratio["image"], ratio["image-mask"]) > 2.0
-    told = ", ".join(f"{name} {value:.3g}" for name, value in ratio.items())
-    return _answer(held, f"error at 70 % dead over that of the training: {told}")
+    verdicts, words, left = [], [], []
+    for resolution in _dead_resolutions(results):
+        before, after = (_errors(results, resolution, dead) for dead in (None, 70))
+        if isinstance(before, str) or isinstance(after, str):
+            left.append(f"at {resolution}²: {before if isinstance(before, str) else after}")
+            continue
+        ratio = {name: after[name] / before[name] for name in before}
+        plain = min(ratio["image"], ratio["image-mask"])
+        verdicts.append(ratio["image-observed"] < 1.4 and plain > 2.0)
+        told = ", ".join(f"{name} {value:.3g}" for name, value in ratio.items())
+        words.append(f"error at {resolution}², 70 % dead over that of the training: {told}")
+    return _all(verdicts, words, "; ".join(left) or "no rows with dead channels")
 
 
 def sites_step_faster(results: Sequence[Result]) -> Answer:
@@ -223,14 +232,19 @@ def _few(left: Sequence[str]) -> str:
     return f"too few converged seeds ({'; '.join(left)})" if left else "no such rows"
 
 
-def _errors(results: Sequence[Result], dead: int | None) -> dict[str, float] | str:
+def _dead_resolutions(results: Sequence[Result]) -> list[int]:
+    return sorted({cell.resolution for cell in cells(results, DEAD)})
+
+
+def _errors(results: Sequence[Result], resolution: int, dead: int | None) -> dict[str, float] | str:
     """Median error of each net of the dead-channel study, or why there is none.
 
     Args:
         results: All rows.
+        resolution: Of the rows that count.
         dead: Percentage of dead channels; None: as in training.
     """
-    there = {cell.network: cell for cell in cells(results, DEAD)}
+    there = {c.network: c for c in cells(results, DEAD) if c.resolution == resolution}
     found: dict[str, float] = {}
     for network in ("image", "image-mask", "image-observed"):
         if network not in there:
