@@ -123,18 +123,20 @@ def dead_channels(there: Sequence[Cell], names: Sequence[str]) -> Figure:
     figure = new(9.0, 4.0)
     errors, curves = figure.subplots(1, 2)
     percent = [int(name.removeprefix("mae_")) for name in names]
-    for k, cell in enumerate(there):
+    networks, resolutions = _networks(there), sorted({c.resolution for c in there})
+    for cell in there:
+        k = networks.index(cell.network)
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        label = cell.network
-        if len({c.resolution for c in there}) > 1:
-            label += f", {cell.resolution}²"
+        line = _LINES[resolutions.index(cell.resolution) % len(_LINES)]
+        label = cell.network if len(resolutions) == 1 else f"{cell.network}, {cell.resolution}²"
         found = [cell.summary(name) for name in names]
         known = [(x, s) for x, s in zip(percent, found, strict=True) if s is not None]
         face = colour if cell.sound else "none"
         xs, medians = [x for x, _ in known], [s.median for _, s in known]
-        errors.plot(xs, medians, color=colour, marker=marker, markerfacecolor=face, label=label)
+        style = {"linestyle": line, "marker": marker, "markerfacecolor": face}
+        errors.plot(xs, medians, color=colour, label=label, **style)
         errors.vlines(xs, [s.low for _, s in known], [s.high for _, s in known], color=colour)
-        _curves(curves, cell, colour, label)
+        _curves(curves, cell, colour, f"_{label}")  # the legend shows the lines on the left
     for at in {each.number("trained_at") for cell in there for each in cell.results}:
         if math.isfinite(at):
             errors.axvline(at, color=REAL, linewidth=1, linestyle=":", label="as in training")
