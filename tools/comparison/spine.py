@@ -40,8 +40,8 @@ _WIDTH = {"channels": 8}
 
 
 _RELU = {"penalty": 0.1}
-"""Of GANs whose generator has a ReLU output: chosen on validation jets, as the default 1 of the
-gated ones was; each is the better of the two for its own."""
+"""Of GANs whose generator has a ReLU output, as in their trial run on validation jets; the default
+of 1 is that of the gated ones' trial."""
 
 
 def _row(family: str, network: str, *objectives: str, **arguments: Any) -> dict[str, Entry]:
