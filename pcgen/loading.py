@@ -10,7 +10,7 @@ import torch
 
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES
+from pcgen.recipes import RECIPES, current
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
 from pcgen.training.checkpoint import Checkpoint, read
@@ -73,14 +73,15 @@ def build(
     Raises:
         CheckpointError: the recipe is unknown, or does not take the stored arguments.
     """
-    chosen = RECIPES.get(state.recipe or "") if recipe is None else recipe
+    name, arguments = current(state.recipe or "", state.arguments)
+    chosen = RECIPES.get(name) if recipe is None else recipe
     if chosen is None:
         raise CheckpointError(
             f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
             f"({', '.join(RECIPES)}); give recipe=your_function for a model of your own"
         )
     try:
-        model = chosen(**state.arguments)
+        model = chosen(**(arguments if recipe is None else state.arguments))
     except (TypeError, ArgumentError) as error:
         raise CheckpointError(
             f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"

@@ -104,8 +104,8 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path, content):
 
 
 def test_another_version_is_refused(file):
-    with pytest.raises(CheckpointError, match="version 2, expected 1; read it with the pcgen that"):
-        checkpoint.read(rewritten(file, version=2))
+    with pytest.raises(CheckpointError, match="version 3, expected 2; read it with the pcgen that"):
+        checkpoint.read(rewritten(file, version=3))
 
 
 def test_a_missing_or_wrong_entry_is_named(file):

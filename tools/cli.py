@@ -189,7 +189,7 @@ def _run(name: str, function: Callable[..., Any], argv: list[str]) -> int:
 
 def _train(function: Callable[..., Any], argv: list[str]) -> int:
     """``pcgen train RECIPE``: the recipe's own arguments beside those of the run."""
-    from pcgen.recipes import RECIPES
+    from pcgen.recipes import ALIASES, RECIPES
 
     if argv[:1] in (["-h"], ["--help"]):
         known = {name: _summary(recipe) for name, recipe in RECIPES.items()}
@@ -198,10 +198,11 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
             "same folder goes on with an interrupted run (Ctrl-C), exactly where it stopped."
         )
         return _list("pcgen train RECIPE [OPTIONS]", known, note)
-    if not argv or argv[0] not in RECIPES:
+    if not argv or ALIASES.get(argv[0], argv[0]) not in RECIPES:
         got = f"unknown recipe {argv[0]!r}" if argv else "got no recipe"
         return _misused(f"pcgen train: {got}, expected {', '.join(RECIPES)}", "pcgen train")
-    name, recipe = argv[0], RECIPES[argv[0]]
+    name = ALIASES.get(argv[0], argv[0])
+    recipe = RECIPES[name]
     again = "The same command on the same folder goes on with an interrupted run."
     parser = _parser(f"train {name}", f"{_summary(recipe)} {again}")
     own = set(inspect.signature(recipe).parameters)

@@ -17,10 +17,10 @@ from pcgen.datasets.jets import SAMPLE
 from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES
+from pcgen.recipes import RECIPES, current
 from pcgen.schema import Schema
 from pcgen.tools.sample import sample
-from pcgen.tools.validation import Validation, is_plain_autoencoder
+from pcgen.tools.validation import Validation
 from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
 
 ADVERSARIAL = {"lr": 2e-3, "betas": (0.0, 0.9)}
@@ -107,6 +107,7 @@ def train(
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
+    recipe, recipe_arguments = current(recipe, recipe_arguments or {})
     folder = Path(output or f"runs/{recipe}")
     chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
     parts = _assemble(recipe, recipe_arguments, data, chosen, seed)
@@ -133,7 +134,7 @@ def train(
     if training.first_process():
         _draw_curves(folder, validation.labels(parts.model.schema))
         _tell(folder, console)
-        if samples and not is_plain_autoencoder(parts.model):
+        if samples and parts.model.can_sample:
             sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
     return folder
 

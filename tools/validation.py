@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import torch
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.metrics import observables, wasserstein1
-from pcgen.models.autoencoder import Autoencoder, Deterministic
+from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.schema import Schema
 
@@ -53,15 +52,10 @@ class Validation:
         parts = []
         for start in range(0, self.real.num_graphs, _BLOCK):
             real = pc.select(self.real, slice(start, start + _BLOCK)).to(device)
-            if is_plain_autoencoder(model):
+            if isinstance(model, Autoencoder) and not model.can_sample:
                 made = model.reconstruct(real, generator)
             else:
                 y, label, number = real.get("y"), real.get("label"), real.num_graphs
                 made = model.sample(y=y, label=label, number=number, generator=generator)
             parts.append(made.to("cpu"))
         return pc.concat(parts)
-
-
-def is_plain_autoencoder(model: GenerativeModel) -> TypeGuard[Autoencoder]:
-    """Whether the model has no prior and so cannot be sampled."""
-    return isinstance(model, Autoencoder) and isinstance(model.latent, Deterministic)

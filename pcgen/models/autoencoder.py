@@ -1,38 +1,46 @@
-r"""Autoencoder of clouds; its latent term makes it an AE or a VAE.
+r"""Autoencoder of events: AE or VAE by its latent term, with set distances or a likelihood.
 
-    code z = latent(encoder(cloud)),    cloud' = decoder(z, n, condition),
-    loss = d(cloud', cloud) + latent term.
+    code z = latent(encoder(event, c)),        event' = decoder(z, n, c),
+    loss = reconstruction + latent term,
 
-The condition (y, class, log n) is given to the decoder beside the code, so the code carries what is
-left. With the :class:`Gaussian` latent the loss is that of the β-VAE,
+with the condition c (y, class, log n), which the decoder takes beside the code, so that the code
+carries what is left. The reconstruction is one of two things:
 
-    d(cloud', cloud) + β KL(N(μ, σ²) || N(0, 1)),
+* distances d(event', event) of sets, Chamfer's or the earth mover's, say (Achlioptas et al.,
+  arXiv 1707.02392). With the :class:`Gaussian` latent this is a β-VAE (Higgins et al., ICLR 2017);
+  a distance is no log-likelihood, so the sum bounds nothing, and β has to be found;
+* the decoder's own likelihood. With β = 1 the loss is then the bound of Kingma and Welling,
+  arXiv 1312.6114, in nats:
 
-(Kingma and Welling, arXiv 1312.6114; Higgins et al., ICLR 2017). With d a Chamfer or earth mover's
-distance, which is not a log-likelihood, this is a Gibbs posterior and not a bound on log p(x).
+.. math::
+    -\log p(e \mid c) \le E_{z \sim q}[-\log p(e \mid z, c)]
+                          + \mathrm{KL}(q(z \mid e, c) \| N(0, 1)).
+
+  The log fractions of an event are treated as free numbers, although the fractions sum to 1: the
+  nats compare decoders of the same values, not different representations of an event.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
-from pcgen.models.cardinality import Cardinality, Drawn, describe, recentred
+from pcgen.models.cardinality import Drawn, describe
+from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.latent import kl_normal
 from pcgen.ops.drawing import normal
-from pcgen.standardize import Standardize
 
-Distance = Callable[[Batch, Batch], Tensor]
-"""Of generated and real clouds in standardised units, per cloud [B]."""
+Distance = Callable[[Event, Event], Tensor]
+"""Of generated and real events as networks see them, per event [B]."""
 
 
 class Code(NamedTuple):
@@ -43,7 +51,13 @@ class Code(NamedTuple):
 
 
 class Latent(nn.Module, ABC):
-    """From the encoder's features to codes."""
+    """From the encoder's features to codes.
+
+    Attributes:
+        has_prior: Whether codes can be drawn without an event.
+    """
+
+    has_prior = True
 
     @abstractmethod
     def forward(self, features: Tensor) -> Code:
@@ -61,6 +75,8 @@ class Deterministic(Latent):
         in_channels: Columns F of the encoder's features.
         code_channels: Columns Z of the code.
     """
+
+    has_prior = False
 
     def __init__(self, in_channels: int, code_channels: int) -> None:
         super().__init__()
@@ -120,106 +136,133 @@ class Gaussian(Latent):
 
 
 class Autoencoder(GenerativeModel):
-    """Encoder, latent term and decoder, with all that is needed to go back to physical units.
+    """Encoder, latent term and decoder on one representation.
 
     Args:
-        standardize: Physical to standardised units and back; says the schema.
-        cardinality: p(n, total | y, label).
-        encoder: Standardised clouds -> features [B, F].
+        representation: Physical clouds to events and back.
+        encoder: ``(event, condition [B, K])`` -> features [B, F].
         latent: Features -> codes.
-        decoder: ``(code, sizes, condition, generator)`` -> standardised clouds.
-        reconstruction: Terms of the reconstruction loss by name; their sum is minimised.
-        recentre: Move each sampled cloud so that its weighted centre is that of a training cloud.
-            For clouds whose centre is a convention of the data, such as constituents relative to
-            the jet axis, and not a property of the event.
+        decoder: ``(code, sizes, condition, generator)`` -> event; or, where ``reconstruction`` is
+            None, a module with ``losses`` and ``sample``, see
+            :class:`~pcgen.models.representations.EventDecoder`.
+        reconstruction: Distances by name; their sum is minimised. None: the negative
+            log-likelihood of the decoder.
+
+    Raises:
+        ArgumentError: there are no distances and the decoder has no likelihood.
     """
+
+    representation: Representation
+    decoder: Any  # one of two kinds of module, by ``reconstruction``
 
     def __init__(
         self,
-        *,
-        standardize: Standardize,
-        cardinality: Cardinality,
+        representation: Representation,
         encoder: nn.Module,
         latent: Latent,
         decoder: nn.Module,
-        reconstruction: Mapping[str, Distance],
-        recentre: bool = False,
+        reconstruction: Mapping[str, Distance] | None = None,
     ) -> None:
-        super().__init__()
-        self.schema = standardize.schema
-        self.standardize, self.cardinality = standardize, cardinality
+        super().__init__(representation)
+        if reconstruction is None and not hasattr(decoder, "losses"):
+            raise ArgumentError(
+                f"decoder: got {type(decoder).__name__}, which has no likelihood, expected one "
+                "with losses and sample, or distances for reconstruction"
+            )
         self.encoder, self.latent, self.decoder = encoder, latent, decoder
-        self.reconstruction, self.recentre = dict(reconstruction), recentre
+        self.reconstruction = None if reconstruction is None else dict(reconstruction)
+
+    @property
+    def can_sample(self) -> bool:
+        """See :attr:`GenerativeModel.can_sample`."""
+        return self.latent.has_prior
 
     def phases(self) -> Sequence[Phase]:
-        """Standardisation and cardinality are found first; then one phase learns."""
-        return (
-            Phase("standardize", (self.standardize,), None, prepare=self.standardize.fit),
-            Phase("cardinality", (self.cardinality,), None, prepare=self.cardinality.fit),
-            Phase("reconstruction", (self.encoder, self.latent, self.decoder), self.loss),
-        )
+        """The representation is fitted; then one phase learns."""
+        name = "bound" if self.reconstruction is None else "reconstruction"
+        learning = Phase(name, (self.encoder, self.latent, self.decoder), self.loss)
+        return (*self.representation.phases(), learning)
 
     def loss(self, clouds: Batch) -> dict[str, Tensor]:
-        """Distances between clouds and their reconstruction, and the latent term."""
-        real = self.standardize(clouds)
-        code = self.latent(self.encoder(real))
-        made = self._decode(code.value, cl.sizes(real), real.y, None)
-        terms = {name: d(made, real).mean() for name, d in self.reconstruction.items()}
-        return terms | code.terms
+        """Terms of the reconstruction, and the latent term.
+
+        With a likelihood and ``beta=1`` their sum is the bound on -log p in nats while training; in
+        evaluation mode the code has no noise (see :meth:`log_likelihood` for the bound).
+        """
+        real, condition = self.representation.see(clouds)
+        code = self.latent(self.encoder(real, condition))
+        if self.reconstruction is None:
+            terms = self.decoder.losses(code.value, condition, real)
+        else:
+            sizes = self.representation.sizes(real)
+            made = self.representation.complete(self.decoder(code.value, sizes, condition, None))
+            terms = {name: d(made, real) for name, d in self.reconstruction.items()}
+        return {name: term.mean() for name, term in terms.items()} | code.terms
 
     def encode(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and conditions [B, K] of clouds in physical units."""
-        seen = self.standardize(clouds)
-        return self.latent(self.encoder(seen)).value, seen.y
-
-    def condition(self, drawn: Drawn) -> Tensor:
-        """What networks are told of clouds that have no points yet [B, K]."""
-        return self.standardize.condition(drawn.y, drawn.label, drawn.sizes)
+        event, condition = self.representation.see(clouds)
+        return self.latent(self.encoder(event, condition)).value, condition
 
     def decode(self, code: Tensor, drawn: Drawn, generator: torch.Generator | None = None) -> Batch:
-        """Clouds in physical units: exactly ``drawn.sizes`` points that carry ``drawn.total``.
+        """Clouds in physical units that carry ``drawn.total``; of points, exactly ``drawn.sizes``.
 
         Args:
             code: [B, Z].
             drawn: Size, total, centroid and condition of each cloud.
             generator: Source of the decoder's noise.
         """
-        made = self._decode(code, drawn.sizes, self.condition(drawn), generator)
-        clouds = self.standardize.inverse(made, drawn.total)
-        clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
-        return recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
+        condition = self.representation.condition(drawn)
+        decode = self.decoder if self.reconstruction is not None else self.decoder.sample
+        event = decode(code, drawn.sizes, condition, generator)
+        return self.representation.clouds(event, drawn)
 
     @torch.no_grad()
     def reconstruct(self, clouds: Batch, generator: torch.Generator | None = None) -> Batch:
         """What is left of clouds that go through their codes."""
-        drawn = describe(clouds, self.schema)
+        drawn = describe(self.representation.prepared(clouds), self.schema)
         return self.decode(self.encode(clouds)[0], drawn, generator)
-
-    @property
-    def condition_range(self) -> tuple[Tensor, Tensor] | None:
-        """See :attr:`GenerativeModel.condition_range`."""
-        return self.cardinality.condition_range
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """See :attr:`GenerativeModel.classes`."""
-        return self.cardinality.classes
 
     @torch.no_grad()
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
-        code = self.latent.sample(asked.number, generator)
-        return self.decode(code, self.cardinality.draw(asked, generator), generator)
+        drawn = self.representation.cardinality.draw(asked, generator)
+        return self.decode(self.latent.sample(asked.number, generator), drawn, generator)
 
-    def _decode(
-        self,
-        code: Tensor,
-        sizes: Tensor,
-        condition: Tensor,
-        generator: torch.Generator | None,
-    ) -> Batch:
-        """Standardised clouds, with the fraction as their weight where points carry one."""
-        made = self.decoder(code, sizes, condition, generator)
-        if self.schema.weight is None:
-            return made
-        return cl.replace(made, weight=self.standardize.fractions(made.x, made.ptr))
+    @torch.no_grad()
+    def log_likelihood(
+        self, clouds: Batch, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        r"""Estimate of log p(event | condition), on average from below, in nats [B].
+
+        .. math:: \log \frac1k \sum_{j=1}^k \frac{p(e \mid z_j, c)\, p(z_j)}{q(z_j \mid e, c)}
+
+        The importance-weighted bound of Burda, Grosse and Salakhutdinov, arXiv 1509.00519, eq. 8:
+        its mean is the bound of the loss for k = 1, rises with k and tends to log p.
+
+        Args:
+            clouds: In physical units.
+            samples: k, codes per event.
+            generator: Source of the codes.
+
+        Raises:
+            ArgumentError: ``samples`` is below 1, or the model has no likelihood.
+        """
+        if samples < 1:
+            raise ArgumentError(f"samples: got {samples}, expected >= 1")
+        if self.reconstruction is not None or not isinstance(self.latent, Gaussian):
+            raise ArgumentError(
+                "log_likelihood: got an autoencoder without a likelihood, expected the Gaussian "
+                "latent and the decoder's own likelihood as reconstruction"
+            )
+        event, condition = self.representation.see(clouds)
+        mean, log_variance = self.latent.posterior(self.encoder(event, condition))
+        weights = []
+        for _ in range(samples):
+            noise = normal(tuple(mean.shape), mean, generator)
+            code = mean + (0.5 * log_variance).exp() * noise
+            terms = self.decoder.losses(code, condition, event)
+            # log N(z; 0, 1) - log N(z; μ, σ²)
+            ratio = 0.5 * (noise.square() + log_variance - code.square()).sum(1)
+            weights.append(ratio - torch.stack(list(terms.values())).sum(0))
+        return torch.stack(weights).logsumexp(0) - math.log(samples)

@@ -1,8 +1,9 @@
-"""What the training loop knows of a model: its phases; and what a user knows of it: ``sample``.
+"""What the training loop uses of a model: its phases; and what a user calls: ``sample``.
 
-A model says who learns, on which loss and how often (:class:`Phase`); the loop runs the phases in
-turn and differentiates each with respect to its own modules only. A VAE has one phase, a GAN two
-(the critic with ``repeat=5``), a latent GAN those of its autoencoder and then its own.
+The phases of a model are its objectives, each with the modules that it trains and how often
+(:class:`Phase`); the loop runs them in turn and differentiates each with respect to its own modules
+only. A VAE has one phase, a GAN two (the critic with ``repeat=5``), a latent GAN those of its
+autoencoder and then its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError
 from pcgen.models.request import Request, by_name, check_positive, in_turn, resolve
 from pcgen.schema import Schema
+
+if TYPE_CHECKING:
+    from pcgen.models.representations import Representation
 
 Loss = Callable[[Batch], dict[str, Tensor]]
 Prepare = Callable[[Iterable[Batch]], object]
@@ -75,27 +79,45 @@ class GenerativeModel(nn.Module, ABC):
     Standardisation, p(n, total | y, label) and everything else that is fitted is part of the model
     and so of its checkpoint: losses take clouds as they are read from a file, ``sample`` gives
     clouds in the same units.
+
+    Args:
+        representation: Physical clouds to what networks take, and back. None for a model that
+            works on clouds directly; it sets ``schema`` itself.
     """
 
     schema: Schema
+    representation: Representation | None
+
+    def __init__(self, representation: Representation | None = None) -> None:
+        super().__init__()
+        if representation is not None:
+            self.schema = representation.schema
+        self.representation = representation
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether :meth:`sample` generates clouds; a plain autoencoder has no prior for that."""
+        return True
 
     @property
     def condition_range(self) -> tuple[Tensor, Tensor] | None:
         """Smallest and largest value of each condition in the training split [C], if known."""
-        return None
+        fitted = self.representation
+        return None if fitted is None else fitted.cardinality.condition_range
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes that the training split had, all of the schema where that is not known."""
-        return self.schema.labels
+        fitted = self.representation
+        return self.schema.labels if fitted is None else fitted.cardinality.classes
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """Who learns, on which loss, how often; run in this order."""
+        """The objectives of the model, in the order in which they are run."""
 
     @abstractmethod
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
-        """Draw the clouds that are asked for, in physical units.
+        """Draw the requested clouds, in physical units.
 
         Args:
             asked: Tensors on the device of the model.
@@ -119,8 +141,9 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Batch:
         """Draw clouds in physical units, with ``y`` and ``label`` where the schema has them.
 
-        A single value holds for all clouds: ``sample(label="t", y=1000.0, number=100)``, or, as
-        ``pcgen sample`` says it, ``sample(classes=["t"], condition={"jet_pt": 1000}, number=100)``.
+        A single value holds for all clouds: ``sample(label="t", y=1000.0, number=100)``, or by the
+        names of ``pcgen sample``,
+        ``sample(classes=["t"], condition={"jet_pt": 1000}, number=100)``.
 
         Args:
             sizes: Points of each cloud [B]; None: drawn from p(n | y, label).

@@ -3,24 +3,29 @@ r"""Generative adversarial network on events: generator against critic, with a g
     critic:     game(D(x, c), D(G(z, n, c), c)) + λ penalty,        z ~ N(0, 1)
     generator:  game(D(G(z, n, c), c))
 
-on points, images or active sites (:mod:`pcgen.models.representations`), where a generator is told
-the condition c of real events and makes as many (Goodfellow et al., arXiv 1406.2661). With the
-non-saturating game and R1 (Mescheder et al., arXiv 1801.04406), the default, it converges where
-the plain game does not; R1 asks nothing of the generated events, so it suits sets, for which the
-"in between" of WGAN-GP has no meaning.
+on points, images or active sites (:mod:`pcgen.models.representations`): as many events are
+generated as there are real ones, with the conditions c of the real ones (Goodfellow et al.,
+arXiv 1406.2661). With the non-saturating game and R1 (Mescheder et al., arXiv 1801.04406), the
+default, it converges where the plain game does not; R1 is taken at real events alone, so it suits
+sets, for which the "in between" of WGAN-GP has no meaning.
+
+An :class:`Adversary` is that game as a value: the same one plays on events here and on codes in
+:class:`~pcgen.models.priors.AdversarialPrior`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen.models.base import Phase
+from pcgen.errors import ArgumentError
+from pcgen.models.base import GenerativeModel, Loss, Phase
 from pcgen.models.representations import Event, Representation
-from pcgen.models.represented import Represented
 from pcgen.models.request import Request
 from pcgen.objectives.adversarial import NON_SATURATING, Game
 from pcgen.objectives.penalties import r1
@@ -30,7 +35,88 @@ Penalty = Callable[..., Tensor]
 """``(critic, real, generated, ptr=...) -> [B]``, see :mod:`pcgen.objectives.penalties`."""
 
 
-class GAN(Represented):
+@dataclass(frozen=True)
+class Adversary:
+    """What critic and generator play, the same for events and for codes.
+
+    Attributes:
+        game: Link function of the two losses.
+        penalty: On the critic's gradient; None for none. Where generated events have cells of their
+            own (:class:`~pcgen.models.representations.Sites`) :func:`r1` alone.
+        strength: λ, factor of the penalty.
+        steps: Steps of the critic per step of the generator.
+    """
+
+    game: Game = NON_SATURATING
+    penalty: Penalty | None = r1
+    strength: float = 1.0
+    steps: int = 1
+
+    def critic_loss(
+        self,
+        critic: Callable[[Any], Tensor],
+        real: Any,
+        made: Any,
+        representation: Representation | None = None,
+    ) -> dict[str, Tensor]:
+        """Terms of the critic.
+
+        Args:
+            critic: Event or code -> logits [B, 1].
+            real: Events, or codes [B, Z].
+            made: As many generated ones, without gradient.
+            representation: Of the events, whose values the penalty varies; None for codes.
+        """
+        terms = {"critic": self.game.critic_loss(critic(real), critic(made)).mean()}
+        if self.penalty is not None:
+            slope = self.slope(critic, real, made, representation)
+            terms["penalty"] = self.strength * slope.mean()
+        return terms
+
+    def generator_loss(
+        self, critic: Callable[[Any], Tensor], real: Any, made: Any
+    ) -> dict[str, Tensor]:
+        """Terms of the generator; ``real`` events or codes are used in a paired game only."""
+        logit = critic(made)
+        of_real = critic(real) if self.game.paired else None
+        return {"generator": self.game.generator_loss(logit, of_real).mean()}
+
+    def phases(
+        self, critic: nn.Module, critic_loss: Loss, generator: nn.Module, generator_loss: Loss
+    ) -> tuple[Phase, Phase]:
+        """The critic ``steps`` times, then the generator once."""
+        return (
+            Phase("critic", (critic,), critic_loss, repeat=self.steps),
+            Phase("generator", (generator,), generator_loss),
+        )
+
+    def slope(
+        self,
+        critic: Callable[[Any], Tensor],
+        real: Any,
+        made: Any,
+        representation: Representation | None = None,
+    ) -> Tensor:
+        """The penalty [B] at the values of real and generated events, or at codes.
+
+        Raises:
+            ArgumentError: there is no penalty, or it has no meaning for such events.
+        """
+        if self.penalty is None:
+            raise ArgumentError("penalty: got none, expected one")
+        if representation is None:
+            return self.penalty(critic, real, made)
+        ptr = None if isinstance(real, Tensor) else real.ptr
+
+        def of_values(values: Tensor) -> Tensor:
+            # Points and images: both sides have the same frame, which serves the values of either.
+            return critic(representation.with_values(real, values))
+
+        values = representation.values(real), representation.values(made)
+        return self.penalty(of_values, *values, ptr=ptr)
+
+
+class GAN(GenerativeModel):
     """Generator and critic of events.
 
     Args:
@@ -38,12 +124,10 @@ class GAN(Represented):
         generator: ``(code [B, Z], sizes [B], condition [B, K], generator)`` -> event.
         critic: ``(event, condition [B, K]) -> [B, 1]``.
         code_channels: Columns Z of the code.
-        game: What the two play.
-        penalty: On the critic's gradient with respect to the values. Where generated events have
-            cells of their own (:class:`~pcgen.models.representations.Sites`) :func:`r1` alone.
-        strength: λ, factor of the penalty.
-        critic_steps: Steps of the critic per step of the generator.
+        adversary: What the two play.
     """
+
+    representation: Representation
 
     def __init__(
         self,
@@ -51,42 +135,32 @@ class GAN(Represented):
         generator: nn.Module,
         critic: nn.Module,
         code_channels: int,
-        *,
-        game: Game = NON_SATURATING,
-        penalty: Penalty = r1,
-        strength: float = 1.0,
-        critic_steps: int = 1,
+        adversary: Adversary | None = None,
     ) -> None:
         super().__init__(representation)
         self.generator, self.critic, self.code_channels = generator, critic, code_channels
-        self.game, self.penalty, self.strength = game, penalty, strength
-        self.critic_steps = critic_steps
+        self.adversary = Adversary() if adversary is None else adversary
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the critic and the generator take turns."""
-        return (
-            *self.representation.phases(),
-            Phase("critic", (self.critic,), self.critic_loss, repeat=self.critic_steps),
-            Phase("generator", (self.generator,), self.generator_loss),
+        play = self.adversary.phases(
+            self.critic, self.critic_loss, self.generator, self.generator_loss
         )
+        return (*self.representation.phases(), *play)
 
     def critic_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
             made = self._make(real, condition)
-        logits = self.critic(real, condition), self.critic(made, condition)
-        return {
-            "critic": self.game.critic_loss(*logits).mean(),
-            "penalty": self.strength * self._penalty(real, made, condition).mean(),
-        }
+        critic = self._critic(condition)
+        return self.adversary.critic_loss(critic, real, made, self.representation)
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the generator."""
         real, condition = self.representation.see(clouds)
-        logit = self.critic(self._make(real, condition), condition)
-        of_real = self.critic(real, condition) if self.game.paired else None
-        return {"generator": self.game.generator_loss(logit, of_real).mean()}
+        made = self._make(real, condition)
+        return self.adversary.generator_loss(self._critic(condition), real, made)
 
     @torch.no_grad()
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
@@ -97,18 +171,10 @@ class GAN(Represented):
         event = self.generator(code, drawn.sizes, condition, generator)
         return self.representation.clouds(event, drawn)
 
+    def _critic(self, condition: Tensor) -> Callable[[Event], Tensor]:
+        return lambda event: self.critic(event, condition)
+
     def _make(self, real: Event, condition: Tensor) -> Event:
         """As many events as the real ones, of their sizes and conditions."""
         code = normal((len(condition), self.code_channels), condition, None)
         return self.generator(code, self.representation.sizes(real), condition, None)
-
-    def _penalty(self, real: Event, made: Event, condition: Tensor) -> Tensor:
-        """The penalty at the values of real and generated events [B]."""
-        see = self.representation
-        ptr = None if isinstance(real, Tensor) else real.ptr
-
-        def critic(values: Tensor) -> Tensor:
-            # Points and images: both sides have the same frame, which serves the values of either.
-            return self.critic(see.with_values(real, values), condition)
-
-        return self.penalty(critic, see.values(real), see.values(made), ptr=ptr)

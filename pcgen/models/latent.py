@@ -1,36 +1,59 @@
-"""Latent models: an autoencoder, and a prior that is learnt on its codes once it is trained.
+r"""Latent models: an autoencoder, and a prior that is learnt on its codes once it is trained.
 
 The two stages of Achlioptas et al., "Learning representations and generative models for 3D point
-clouds", ICML 2018, arXiv 1707.02392, conditional: the prior knows class, y and number of points.
+clouds", ICML 2018, arXiv 1707.02392, conditional: the prior takes class, y and number of points.
+
+Between the two, codes are made simple for a prior: what a linear regression on the condition
+explains is taken off. With the condition c and the codes z of the training split,
+
+    z = A [1, c] + L e,        E[e] = 0,  Cov[e] = 1,
+
+A by least squares and L from the eigenvectors of the covariance of the residuals. A prior learns e,
+whose mean and covariance are right before it has learnt anything. The codes of a small training
+split are kept, since a step of a prior is then several times as fast as one that encodes a batch
+of clouds again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel, Phase
-from pcgen.models.codes import CodeBook, Codes, Encoded
 from pcgen.models.request import Request
-from pcgen.models.whitening import Whitening
+
+
+class Encoded(NamedTuple):
+    """What a prior learns from.
+
+    Attributes:
+        code: Whitened codes [B, Z].
+        condition: Standardised condition [B, K]: y, one-hot class, log n.
+        label: Class [B], None where the schema has none.
+    """
+
+    code: Tensor
+    condition: Tensor
+    label: Tensor | None
 
 
 class Prior(nn.Module, ABC):
     """p(code | condition), over whitened codes."""
 
     @abstractmethod
-    def phases(self, codes: Codes) -> Sequence[Phase]:
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
         """Who learns how; ``begin`` and ``end`` are fractions of the prior's share of the run.
 
         Args:
-            codes: Codes by the trained autoencoder, as it stands.
+            codes: Gives codes of the trained autoencoder: ``encode`` and ``draw``.
         """
 
     @abstractmethod
@@ -64,6 +87,8 @@ class LatentModel(GenerativeModel):
         if not 0.0 < share < 1.0:
             raise ArgumentError(f"LatentModel: got share {share}, expected 0 < share < 1")
         self.schema = autoencoder.schema
+        # A reference: the representation is a part of the autoencoder, and stored once.
+        self.__dict__["representation"] = autoencoder.representation
         self.autoencoder, self.prior = autoencoder, prior
         self.whitening, self.book = whitening, book
         self.share = share
@@ -88,14 +113,14 @@ class LatentModel(GenerativeModel):
 
     @torch.no_grad()
     def encode(self, clouds: Batch) -> Encoded:
-        """Whitened codes of clouds in physical units, and what the prior knows of them."""
+        """Whitened codes of clouds in physical units, and their conditions."""
         code, condition = self._codes(clouds)
         label = clouds.label if self.schema.labels else None
         return Encoded(self.whitening(code, condition), condition, label)
 
     @torch.no_grad()
     def draw(self, clouds: Batch) -> Encoded:
-        """Codes of as many training clouds: of these, or where all are known of random ones."""
+        """Codes of as many training clouds: of these, or, where all are kept, of random ones."""
         if not self.book.complete:
             return self.encode(clouds)
         code, condition = self.book.draw(clouds.num_graphs)
@@ -103,24 +128,14 @@ class LatentModel(GenerativeModel):
         label = condition[:, start : start + classes].argmax(1) if classes else None
         return Encoded(self.whitening(code, condition), condition, label)
 
-    @property
-    def condition_range(self) -> tuple[Tensor, Tensor] | None:
-        """See :attr:`GenerativeModel.condition_range`."""
-        return self.autoencoder.condition_range
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """See :attr:`GenerativeModel.classes`."""
-        return self.autoencoder.classes
-
     @torch.no_grad()
     def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the prior."""
-        model = self.autoencoder
-        drawn = model.cardinality.draw(asked, generator)
-        condition = model.condition(drawn)
+        see = self.autoencoder.representation
+        drawn = see.cardinality.draw(asked, generator)
+        condition = see.condition(drawn)
         code = self.prior.sample(condition, drawn.label, generator)
-        return model.decode(self.whitening.inverse(code, condition), drawn, generator)
+        return self.autoencoder.decode(self.whitening.inverse(code, condition), drawn, generator)
 
     def _look(self, batches: Iterable[Batch]) -> None:
         self.whitening.fit(self.book.keep(self._codes(clouds) for clouds in batches))
@@ -133,3 +148,122 @@ class LatentModel(GenerativeModel):
             return self.autoencoder.encode(clouds)
         finally:
             self.autoencoder.train(training)
+
+
+class Whitening(nn.Module):
+    """The map z -> e and back, fitted in one pass and kept in buffers.
+
+    Args:
+        code_channels: Columns Z of the codes.
+        condition_channels: Columns K of the condition.
+
+    >>> z = torch.tensor([[1.0], [3.0], [5.0], [7.0]])
+    >>> c = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
+    >>> e = Whitening(1, 1).fit([(z, c)])(z, c)
+    >>> e.abs().flatten().tolist(), e.sum().item()
+    ([1.0, 1.0, 1.0, 1.0], 0.0)
+    """
+
+    def __init__(self, code_channels: int, condition_channels: int) -> None:
+        super().__init__()
+        self.regression: Tensor
+        self.spread: Tensor
+        self.whiten: Tensor
+        self.register_buffer("regression", torch.zeros(1 + condition_channels, code_channels))
+        self.register_buffer("spread", torch.eye(code_channels))
+        self.register_buffer("whiten", torch.eye(code_channels))
+
+    @torch.no_grad()
+    def fit(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> Whitening:
+        """Find A and L from codes [B, Z] and conditions [B, K], batch by batch.
+
+        Raises:
+            DataError: there are no codes, or they are not finite.
+        """
+        columns = len(self.regression)
+        size = columns + self.regression.shape[1]
+        moments = self.spread.new_zeros(size, size, dtype=torch.float64)
+        number = 0
+        for code, condition in pairs:
+            rows = torch.cat([_with_one(condition), code], 1).double()
+            moments += rows.T @ rows
+            number += len(rows)
+        if not number or not bool(moments.isfinite().all()):
+            raise DataError(f"Whitening.fit: got {number} codes, expected some, all finite")
+        moments = moments / number
+        of_condition, mixed = moments[:columns, :columns], moments[:columns, columns:]
+        regression = torch.linalg.pinv(of_condition, rtol=1e-9, hermitian=True) @ mixed
+        residual = moments[columns:, columns:] - mixed.T @ regression
+        variance, axes = torch.linalg.eigh(0.5 * (residual + residual.T))
+        # A direction in which the codes do not vary is left alone, not blown up.
+        floor = (1e-6 * variance.max()).clamp(min=1e-12)
+        deviation = variance.maximum(floor).sqrt()
+        self.regression.copy_(regression)
+        self.spread.copy_((axes * deviation).T)
+        self.whiten.copy_(axes / deviation)
+        return self
+
+    def forward(self, code: Tensor, condition: Tensor) -> Tensor:
+        """e [B, Z] of codes [B, Z] and conditions [B, K]."""
+        self._check(code, condition)
+        return (code - _with_one(condition) @ self.regression) @ self.whiten
+
+    def inverse(self, white: Tensor, condition: Tensor) -> Tensor:
+        """z [B, Z] of e [B, Z] and conditions [B, K]."""
+        self._check(white, condition)
+        return white @ self.spread + _with_one(condition) @ self.regression
+
+    def _check(self, code: Tensor, condition: Tensor) -> None:
+        rows, columns = self.regression.shape
+        expected = (len(code), columns), (len(code), rows - 1)
+        if (tuple(code.shape), tuple(condition.shape)) != expected:
+            raise ArgumentError(
+                f"Whitening: got code {tuple(code.shape)} and condition {tuple(condition.shape)}, "
+                f"expected {expected[0]} and {expected[1]}"
+            )
+
+
+class CodeBook(nn.Module):
+    """Codes and conditions of a training split of up to so many clouds.
+
+    Args:
+        code_channels: Columns Z of the codes.
+        condition_channels: Columns K of the condition.
+        capacity: Most clouds; of a larger split nothing is kept.
+    """
+
+    def __init__(
+        self, code_channels: int, condition_channels: int, *, capacity: int = 16384
+    ) -> None:
+        super().__init__()
+        self.seen: Tensor
+        self.code: Tensor
+        self.condition: Tensor
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        self.register_buffer("code", torch.zeros(capacity, code_channels))
+        self.register_buffer("condition", torch.zeros(capacity, condition_channels))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds the codes of all training clouds."""
+        return 0 < int(self.seen) <= len(self.code)
+
+    def keep(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pass codes [B, Z] and conditions [B, K] on, batch by batch, and keep them."""
+        self.seen.zero_()
+        for code, condition in pairs:
+            start, stop = int(self.seen), int(self.seen) + len(code)
+            room = self.code[start:stop]
+            room.copy_(code[: len(room)])
+            self.condition[start:stop].copy_(condition[: len(room)])
+            self.seen.fill_(stop)
+            yield code, condition
+
+    def draw(self, number: int) -> tuple[Tensor, Tensor]:
+        """Random codes [number, Z] and their conditions [number, K], with replacement."""
+        row = torch.randint(int(self.seen), (number,), device=self.code.device)
+        return self.code[row], self.condition[row]
+
+
+def _with_one(condition: Tensor) -> Tensor:
+    return torch.cat([torch.ones_like(condition[:, :1]), condition], 1)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,24 @@ from pcgen.standardize import Standardize, channels
 
 Event = Any
 """B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*grid.shape]."""
+
+
+class EventDecoder(Protocol):
+    """A distribution p(event | code, condition): a decoder with a likelihood, a flow's support."""
+
+    def losses(self, code: Tensor, condition: Tensor, event: Event) -> dict[str, Tensor]:
+        """Terms of -log p(event | code, condition), each [B]."""
+        ...
+
+    def sample(
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Event:
+        """Events drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
+        ...
 
 
 class Seen(NamedTuple):
@@ -90,6 +108,10 @@ class Representation(nn.Module, ABC):
     @abstractmethod
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """Events as clouds in physical units, with the total, y and label that were drawn."""
+
+    def complete(self, event: Event) -> Event:
+        """A decoder's event with what follows from its values, as :meth:`see` has it."""
+        return event
 
     @abstractmethod
     def values(self, event: Event) -> Tensor:
@@ -162,6 +184,12 @@ class Points(Representation):
         clouds = self.standardize.inverse(plain, total)
         clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
         return recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
+
+    def complete(self, event: Event) -> Event:
+        """See :meth:`Representation.complete`; the fraction is the weight of a point."""
+        if self.schema.weight is None:
+            return event
+        return cl.replace(event, weight=self.standardize.fractions(event.x, event.ptr))
 
     def values(self, event: Event) -> Tensor:
         """See :meth:`Representation.values`."""

@@ -21,7 +21,7 @@ from pcgen.nn.attention import (
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
-from pcgen.nn.fields import AttentionField, DeepSetField, EPiCField
+from pcgen.nn.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
 from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
 from pcgen.nn.image_decoders import (
     GatedImageDecoder,
@@ -91,6 +91,7 @@ __all__ = [
     "EPiCEncoder",
     "EPiCField",
     "EPiCLayer",
+    "EdgeConvField",
     "Euclidean",
     "FrameAverage",
     "GatedImageDecoder",

@@ -2,14 +2,15 @@ r"""Velocity fields on point sets: where each point goes at a time, given the wh
 
 A field is a map :math:`v(x, t, y)` from clouds of points with channels C, a time t in [0, 1] of
 each cloud and a condition y to one velocity per point [N, C]. It is equivariant: permuting the
-points permutes the velocities. Every layer is told the context :math:`c = [\gamma(t), y]`, with
+points permutes the velocities. Every layer takes the context :math:`c = [\gamma(t), y]`, with
 :math:`\gamma` the :func:`~pcgen.nn.time_features.time_features`.
 
 ============== ============================================================ ====================
-field          how the points of a cloud speak to each other                cost of n points
+field          how the points of a cloud exchange information               cost of n points
 ============== ============================================================ ====================
 EPiCField      by a vector of the cloud, which each layer renews            n
 DeepSetField   by pooling, once or twice                                    n
+EdgeConvField  each with its k nearest                                      n k
 AttentionField each with each                                               n²
 ============== ============================================================ ====================
 
@@ -25,12 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
+from torch_geometric.nn import EdgeConv
 
 from pcgen.nn.attention import AttentionBlock, CloudNorm
 from pcgen.nn.condition import Context
+from pcgen.nn.edgeconv import FirstMax
 from pcgen.nn.epic import EPiCLayer, pool_mean_sum
 from pcgen.nn.mlp import Linear, stack
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
+from pcgen.ops.neighbors import knn_graph
 from pcgen.ops.segments import segment_max, segment_mean
 from pcgen.standardize import channels
 
@@ -182,6 +186,64 @@ class DeepSetField(nn.Module):
             pooled = torch.cat([pool(x, clouds.ptr, self.pooling), context], 1)
             x = mlp(F.leaky_relu(returned(x, pooled, clouds.batch), 0.2))
         return self.point_out(x)
+
+
+class EdgeConvField(nn.Module):
+    r"""EdgeConv layers, each beside the context and what the points of the cloud pool to.
+
+    .. math:: x_i \leftarrow x_i + \phi(W [\max_j h(x_i, x_j - x_i),\; \bar x,\; c] + b)
+
+    The segmentation network of DGCNN (Wang et al., arXiv 1801.07829) with shortcuts. Neighbours are
+    those of the points where they are at time t, and change along the flow.
+
+    Args:
+        in_channels: Channels C of a point as in :func:`pcgen.standardize.channels`.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        k: Neighbours of a point, itself included.
+        dynamic: Find neighbours again before each layer, among the features of the layer before.
+        hidden: Channels of a point inside.
+        layers: Number of EdgeConv layers.
+        pooling: Reductions over the points, side by side.
+        time_channels: Number of features of time.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        condition_channels: int = 0,
+        k: int = 8,
+        dynamic: bool = False,
+        hidden: int = 64,
+        layers: int = 3,
+        pooling: Sequence[Reduction] = (segment_mean, scaled_sum(0.01)),
+        time_channels: int = 16,
+    ) -> None:
+        super().__init__()
+        self.context = Context(time_channels, condition_channels)
+        context = self.context.channels
+        self.k, self.dynamic, self.pooling = k, dynamic, tuple(pooling)
+        self.point_in = CloudLinear(in_channels, context, hidden)
+        self.convolutions = nn.ModuleList(
+            EdgeConv(stack(2 * hidden, (hidden,)), aggr=FirstMax()) for _ in range(layers)
+        )
+        pooled = hidden * len(self.pooling) + context
+        self.returned = nn.ModuleList(CloudLinear(hidden, pooled, hidden) for _ in range(layers))
+        self.point_out = CloudLinear(hidden, context, in_channels)
+
+    def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
+        """See :meth:`EPiCField.forward`."""
+        context = self.context(clouds, time, condition)
+        x = F.leaky_relu(self.point_in(channels(clouds), context, clouds.batch), 0.2)
+        edges = knn_graph(clouds.pos, clouds.ptr, self.k, loop=True)
+        for number, (convolution, returned) in enumerate(
+            zip(self.convolutions, self.returned, strict=True)
+        ):
+            if number and self.dynamic:
+                edges = knn_graph(x, clouds.ptr, self.k, loop=True)
+            pooled = torch.cat([pool(x, clouds.ptr, self.pooling), context], 1)
+            x = x + F.leaky_relu(returned(convolution(x, edges), pooled, clouds.batch), 0.2)
+        return self.point_out(x, context, clouds.batch)
 
 
 class AttentionField(nn.Module):

@@ -1,14 +1,14 @@
-"""Named models, composed from parts by typed functions: the only place where nn meets models.
+"""Named models, composed from parts by typed functions of plain values.
 
-A recipe takes plain values and gives an untrained model; ``RECIPES`` names those that a command or
-a checkpoint may ask for.
+``RECIPES`` names those that a command or a checkpoint may ask for. Importing this package is cheap:
+a recipe imports torch when it is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from pcgen.models.base import GenerativeModel
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -17,36 +17,80 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
-from pcgen.recipes.jets import jets_autoencoder, jets_latent_gan, jets_latent_mixture, jets_vae
-from pcgen.recipes.points import points_flow, points_gan, points_vae
+from pcgen.recipes.points import (
+    points_autoencoder,
+    points_flow,
+    points_gan,
+    points_latent_gan,
+    points_latent_mixture,
+    points_vae,
+)
+
+if TYPE_CHECKING:
+    from pcgen.models.base import GenerativeModel
 
 RECIPES: dict[str, Callable[..., GenerativeModel]] = {
-    "image-flow": image_flow,
+    "points-autoencoder": points_autoencoder,
+    "points-vae": points_vae,
+    "points-latent-gan": points_latent_gan,
+    "points-latent-mixture": points_latent_mixture,
+    "points-gan": points_gan,
+    "points-flow": points_flow,
     "image-gan": image_gan,
     "image-vae": image_vae,
-    "jets-autoencoder": jets_autoencoder,
-    "jets-latent-gan": jets_latent_gan,
-    "jets-latent-mixture": jets_latent_mixture,
-    "jets-vae": jets_vae,
-    "points-flow": points_flow,
-    "points-gan": points_gan,
-    "points-vae": points_vae,
-    "sites-flow": sites_flow,
+    "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
+    "sites-flow": sites_flow,
 }
 
+ALIASES = {
+    "jets-autoencoder": "points-autoencoder",
+    "jets-vae": "points-vae",
+    "jets-latent-gan": "points-latent-gan",
+    "jets-latent-mixture": "points-latent-mixture",
+}
+"""Former names of recipes, which go on working on the command line and in checkpoints."""
+
+_RENAMED = {
+    "points": {"network": "encoder", "max_points": "list_length", "steps": "integration_steps"},
+    "image": {"steps": "integration_steps"},
+    "sites": {"steps": "integration_steps"},
+}
+_LIST_LENGTH = 192
+
+
+def current(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A recipe and its arguments by their present names, from those of any version.
+
+    >>> current("points-flow", {"network": "epic", "steps": 8, "max_points": 192})
+    ('points-flow', {'encoder': 'epic', 'integration_steps': 8})
+    >>> current("jets-vae", {"latent_dim": 8})
+    ('points-vae', {'latent_dim': 8})
+    """
+    name = ALIASES.get(name, name)
+    renamed = _RENAMED.get(name.split("-")[0], {})
+    if name in RECIPES:
+        arguments = {renamed.get(key, key): value for key, value in arguments.items()}
+    of_set = name.startswith("points-") and arguments.get("encoder") != "list"
+    if of_set and arguments.get("list_length") == _LIST_LENGTH:
+        # Earlier versions stored the default of an option that this network does not have.
+        arguments = {key: value for key, value in arguments.items() if key != "list_length"}
+    return name, dict(arguments)
+
+
 __all__ = [
+    "ALIASES",
     "RECIPES",
+    "current",
     "image_flow",
     "image_gan",
     "image_vae",
-    "jets_autoencoder",
-    "jets_latent_gan",
-    "jets_latent_mixture",
-    "jets_vae",
+    "points_autoencoder",
     "points_flow",
     "points_gan",
+    "points_latent_gan",
+    "points_latent_mixture",
     "points_vae",
     "sites_flow",
     "sites_gan",

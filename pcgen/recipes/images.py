@@ -15,47 +15,24 @@ points    convolutions                   points, then rasterised     (none)
 
 and ``sites_*`` convolve at active sites only: the critic of a gated generator, the encoder and the
 coarse-to-fine decoder of a VAE, and the field of a flow whose sites are drawn coarse to fine.
+
+As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
-
-from pcgen.errors import ArgumentError
-from pcgen.grids import Grid
-from pcgen.io import JETS
-from pcgen.models.autoencoder import Gaussian
-from pcgen.models.flow_matching import FlowMatching
-from pcgen.models.gan import GAN
-from pcgen.models.representations import Images, Sites
-from pcgen.models.vae import VAE
-from pcgen.nn import (
-    ConvEncoder,
-    ConvUNet,
-    GatedImageDecoder,
-    GaussianImageDecoder,
-    HurdleImageDecoder,
-    ImageTrunk,
-    ObservedEncoder,
-    RasterisedDecoder,
-    ReLUImageDecoder,
-    SetDecoder,
-    SiteEncoder,
-    SiteUNet,
-    SparseDecoder,
-)
-from pcgen.recipes.jets import GLOBAL
-from pcgen.schema import Schema
+if TYPE_CHECKING:
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.models.flow import FlowMatching
+    from pcgen.models.gan import GAN
 
 Network = Literal["dense", "active", "observed", "gated"]
 GameNetwork = Literal["dense", "active", "observed", "gated", "points"]
 NETWORKS = ("dense", "active", "observed", "gated")
 GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
-_FEATURES = 64  # of an encoder, from which mean and variance of the code are read
 
 
 def image_gan(
@@ -74,17 +51,21 @@ def image_gan(
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         penalty: Factor of R1.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    _check(network, GAME_NETWORKS)
-    representation = _images(grid, schema)
-    generator = _generator(network, representation, latent_dim, channels)
-    cells_open = network in ("gated", "points")
-    critic = _encoder(network, representation, 1, channels, continuous=cells_open)
-    return GAN(representation, generator, critic, latent_dim, strength=penalty)
+    from pcgen.recipes import assembly
+
+    assembly.check_network(network, GAME_NETWORKS)
+    return assembly.image_gan(
+        network,
+        assembly.images(grid, schema),
+        latent_dim=latent_dim,
+        channels=channels,
+        penalty=penalty,
+    )
 
 
 def image_vae(
@@ -94,7 +75,7 @@ def image_vae(
     channels: int = 16,
     beta: float = 1.0,
     schema: dict[str, Any] | None = None,
-) -> VAE:
+) -> Autoencoder:
     """VAE of dense images, conditional on class and y.
 
     Args:
@@ -103,23 +84,27 @@ def image_vae(
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    _check(network, NETWORKS)
-    representation = _images(grid, schema)
-    trunk = _trunk(representation, latent_dim, channels)
-    decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
-    encoder = _encoder(network, representation, _FEATURES, channels)
-    return VAE(representation, encoder, Gaussian(_FEATURES, latent_dim, beta=beta), decoder)
+    from pcgen.recipes import assembly
+
+    assembly.check_network(network, NETWORKS)
+    return assembly.image_vae(
+        network,
+        assembly.images(grid, schema),
+        latent_dim=latent_dim,
+        channels=channels,
+        beta=beta,
+    )
 
 
 def image_flow(
     grid: str = GRID,
     channels: int = 16,
-    steps: int = 20,
+    integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching on all cells of dense images, with a convolutional U-Net.
@@ -127,19 +112,15 @@ def image_flow(
     Args:
         grid: Cells, as ``name:low:high:cells`` for each axis.
         channels: Channels of the finest level of the network.
-        steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    representation = _images(grid, schema)
-    field = ConvUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    return FlowMatching(representation, field, steps=steps)
+    from pcgen.recipes import assembly
+
+    return assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
 
 
 def sites_gan(
@@ -156,21 +137,17 @@ def sites_gan(
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         penalty: Factor of R1.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    representation = _images(grid, schema)
-    critic = SiteEncoder(
-        representation.grid.shape,
-        1,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-        continuous=True,
+    from pcgen.recipes import assembly
+
+    representation = assembly.images(grid, schema)
+    return assembly.sites_gan(
+        representation, latent_dim=latent_dim, channels=channels, penalty=penalty
     )
-    generator = GatedImageDecoder(_trunk(representation, latent_dim, channels))
-    return GAN(representation, generator, critic, latent_dim, strength=penalty)
 
 
 def sites_vae(
@@ -179,7 +156,7 @@ def sites_vae(
     channels: int = 16,
     beta: float = 1.0,
     schema: dict[str, Any] | None = None,
-) -> VAE:
+) -> Autoencoder:
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
 
     Args:
@@ -187,26 +164,21 @@ def sites_vae(
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    representation = _sites(grid, schema)
-    encoder = SiteEncoder(
-        representation.grid.shape,
-        _FEATURES,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    decoder = _sparse_decoder(representation, latent_dim, channels)
-    return VAE(representation, encoder, Gaussian(_FEATURES, latent_dim, beta=beta), decoder)
+    from pcgen.recipes import assembly
+
+    representation = assembly.sites(grid, schema)
+    return assembly.sites_vae(representation, latent_dim=latent_dim, channels=channels, beta=beta)
 
 
 def sites_flow(
     grid: str = GRID,
     channels: int = 16,
-    steps: int = 20,
+    integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching at active sites, which are drawn first, coarse to fine.
@@ -214,88 +186,12 @@ def sites_flow(
     Args:
         grid: Cells, as ``name:low:high:cells`` for each axis.
         channels: Channels of the finest level of the networks.
-        steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    representation = _sites(grid, schema)
-    field = SiteUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    support = _sparse_decoder(representation, 0, channels)
-    return FlowMatching(representation, field, support=support, steps=steps)
+    from pcgen.recipes import assembly
 
-
-def _images(grid: str, schema: dict[str, Any] | None) -> Images:
-    meaning = JETS if schema is None else Schema.from_dict(schema)
-    return Images(meaning, Grid.parse(grid, meaning.axes))
-
-
-def _sites(grid: str, schema: dict[str, Any] | None) -> Sites:
-    meaning = JETS if schema is None else Schema.from_dict(schema)
-    return Sites(meaning, Grid.parse(grid, meaning.axes))
-
-
-def _generator(network: str, representation: Images, latent_dim: int, channels: int) -> nn.Module:
-    if network == "points":
-        standardize = representation.standardize
-        axes = len(standardize.schema.axes)
-        decoder = SetDecoder(
-            latent_dim,
-            axes,
-            standardize.point_features - axes,
-            condition_channels=representation.condition_channels,
-            hidden=4 * channels,
-            global_channels=GLOBAL,
-            layers=3,
-        )
-        return RasterisedDecoder(decoder, standardize, representation.grid)
-    trunk = _trunk(representation, latent_dim, channels)
-    return GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
-
-
-def _check(network: str, known: Sequence[str]) -> None:
-    if network not in known:
-        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
-
-
-def _trunk(representation: Images, latent_dim: int, channels: int) -> ImageTrunk:
-    shape = representation.grid.shape
-    return ImageTrunk(
-        latent_dim,
-        channels,
-        shape=shape,
-        condition_channels=representation.condition_channels,
-    )
-
-
-def _sparse_decoder(representation: Sites, latent_dim: int, channels: int) -> SparseDecoder:
-    return SparseDecoder(
-        latent_dim,
-        channels,
-        shape=representation.grid.shape,
-        condition_channels=representation.condition_channels,
-    )
-
-
-def _encoder(
-    network: str, representation: Images, out: int, channels: int, *, continuous: bool = False
-) -> nn.Module:
-    shape, told = representation.grid.shape, representation.condition_channels
-    if network == "observed":
-        # As the literature applies the layer to sparse images: the comparison shows what it costs.
-        return ObservedEncoder(
-            shape, out, channels=channels, condition_channels=told, empty="missing"
-        )
-    return ConvEncoder(
-        shape,
-        out,
-        channels=channels,
-        condition_channels=told,
-        active_channel=network == "active",
-        continuous=continuous,
-    )
+    return assembly.sites_flow(assembly.sites(grid, schema), channels, integration_steps)

@@ -1,243 +1,327 @@
-"""Recipes on point sets: a GAN, a VAE and a flow, each with a choice of network.
+"""Recipes on point sets: autoencoder, VAE, latent GAN, latent mixture, GAN and flow.
 
-The networks are those of the comparison (docs/comparison.md): "epic", "attention" and "pointnet"
-treat a cloud as a set; "list" is the control that does not, an MLP on the points in order of their
-weight, padded to ``max_points``. All work on clouds of any schema whose points carry a weight; by
-default on jets.
+Any encoder goes with any method, and all work on clouds of any schema; by default on jets. The
+encoders are those of :mod:`pcgen.recipes.networks`: sets ("epic", "pointnet", "edgeconv",
+"attention"), and as a control the sorted, padded "list". Decoders and generators are EPiC layers
+on ranked points, or an MLP to a list.
+
+These functions are read by the command line, which makes options and help of them: arguments are
+plain values, and torch is imported inside.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
+if TYPE_CHECKING:
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.models.flow import FlowMatching
+    from pcgen.models.gan import GAN
+    from pcgen.models.latent import LatentModel
 
-from pcgen.errors import ArgumentError
-from pcgen.io import JETS
-from pcgen.models.autoencoder import Autoencoder, Gaussian
-from pcgen.models.cardinality import Cardinality
-from pcgen.models.flow_matching import FlowMatching
-from pcgen.models.gan import GAN
-from pcgen.models.representations import Points
-from pcgen.nn import (
-    AttentionEncoder,
-    AttentionField,
-    DeepSetField,
-    EPiCEncoder,
-    EPiCField,
-    ListEncoder,
-    ListField,
-    MLPDecoder,
-    PointNet,
-    RankedDecoder,
-    SetDecoder,
-)
-from pcgen.nn.ranked import CHANNELS
-from pcgen.objectives import terms
-from pcgen.ops.segments import segment_max, segment_mean
-from pcgen.recipes.jets import GLOBAL, reconstruction
-from pcgen.schema import Schema
-from pcgen.standardize import Standardize
+Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
+Reconstruction = Literal["full", "both", "emd", "chamfer", "listed"]
 
-Network = Literal["epic", "attention", "pointnet", "list"]
-NETWORKS = ("epic", "attention", "pointnet", "list")
+
+def points_autoencoder(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    reconstruction: Reconstruction | None = None,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> Autoencoder:
+    """Autoencoder of point sets: codes for other uses; it has no prior and is not sampled.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments; the default), or listed (squared error down the list; the default of list).
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    return assembly.autoencoder(
+        assembly.points(schema, recentre),
+        network,
+        assembly.smooth(0.0),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+
+
+def points_vae(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    beta: float = 0.01,
+    reconstruction: Reconstruction | None = None,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> Autoencoder:
+    """Variational autoencoder of point sets with set distances, conditional on class and y.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments; the default), or listed (squared error down the list; the default of list).
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    return assembly.autoencoder(
+        assembly.points(schema, recentre),
+        network,
+        assembly.gaussian(beta),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+
+
+def points_latent_gan(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    width: int = 128,
+    share: float = 0.5,
+    game: Literal["r1", "wgan-gp"] = "r1",
+    penalty: float = 5.0,
+    critic_steps: int = 1,
+    noise: float = 0.0,
+    reconstruction: Reconstruction | None = None,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Latent GAN: a GAN on the codes of an autoencoder of point sets, given class and y.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        width: Width of the three hidden layers of generator and critic.
+        share: Fraction of the steps that the autoencoder gets.
+        game: r1, the non-saturating game with a penalty at real codes, or wgan-gp, the Wasserstein
+            game with a penalty in between, customarily with penalty 10 and critic_steps 5.
+        penalty: Factor of the gradient penalty.
+        critic_steps: Steps of the critic per step of the generator.
+        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments; the default), or listed (squared error down the list; the default of list).
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    codec = assembly.autoencoder(
+        assembly.points(schema, recentre),
+        network,
+        assembly.smooth(noise),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+    prior = assembly.adversarial_prior(
+        codec,
+        latent_dim=latent_dim,
+        width=width,
+        game=game,
+        penalty=penalty,
+        critic_steps=critic_steps,
+    )
+    return assembly.latent_model(codec, prior, latent_dim, share)
+
+
+def points_latent_mixture(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    components: int = 32,
+    noise: float = 0.0,
+    reconstruction: Reconstruction | None = None,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Latent Gaussian mixture: the baseline of the latent GAN, fitted in one pass over the codes.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        components: Most components of the mixture of a class.
+        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments; the default), or listed (squared error down the list; the default of list).
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    codec = assembly.autoencoder(
+        assembly.points(schema, recentre),
+        network,
+        assembly.smooth(noise),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+    prior = assembly.mixture(codec, latent_dim, components)
+    # Fitted in one pass and without steps: the last twentieth of the run costs no time.
+    return assembly.latent_model(codec, prior, latent_dim, 0.95)
 
 
 def points_gan(
-    network: Network = "epic",
+    encoder: Encoder = "epic",
     latent_dim: int = 16,
     hidden: int = 64,
     layers: int = 3,
     penalty: float = 0.1,
-    max_points: int = 192,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN of point sets with the non-saturating game and R1, conditional on class and y.
 
     Args:
-        network: The critic: epic, attention, pointnet or list. The generator is a set decoder of
-            EPiC layers on noise of each point, or an MLP to a list.
+        encoder: The critic: epic, pointnet, edgeconv, attention, or the control list.
         latent_dim: Numbers of noise of a cloud.
         hidden: Channels of a point inside the networks.
         layers: Layers of the generator; the critic has one less.
         penalty: Factor of R1.
-        max_points: Longest cloud of the list network.
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
-        ArgumentError: an unknown network.
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    representation = Points(_meaning(schema), recentre=recentre)
-    return GAN(
-        representation,
-        _generator(network, representation.standardize, latent_dim, hidden, layers, max_points),
-        _encoder(network, representation.standardize, 1, hidden, layers - 1, max_points),
-        latent_dim,
-        strength=penalty,
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, layers - 1, t_nets, neighbours, dynamic, pooling, list_length
     )
-
-
-def points_vae(
-    network: Network = "epic",
-    latent_dim: int = 16,
-    hidden: int = 64,
-    layers: int = 2,
-    beta: float = 0.01,
-    max_points: int = 192,
-    recentre: bool = True,
-    schema: dict[str, Any] | None = None,
-) -> Autoencoder:
-    """VAE of point sets with set distances for reconstruction, conditional on class and y.
-
-    Args:
-        network: The encoder: epic, attention, pointnet or list. The decoder is that of jets-vae, or
-            an MLP to a list whose loss is the squared error of the points in order.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
-        beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
-        max_points: Longest cloud of the list network.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
-
-    Raises:
-        ArgumentError: an unknown network.
-    """
-    meaning = _meaning(schema)
-    standardize = Standardize(meaning)
-    encoder = _encoder(network, standardize, hidden, hidden, max(layers - 1, 1), max_points)
-    return Autoencoder(
-        standardize=standardize,
-        cardinality=Cardinality(meaning),
-        encoder=encoder,
-        latent=Gaussian(hidden, latent_dim, beta=beta),
-        decoder=_decoder(network, standardize, latent_dim, hidden, layers, max_points),
-        reconstruction={"listed": terms.listed}
-        if network == "list"
-        else reconstruction(standardize),
-        recentre=recentre,
+    representation = assembly.points(schema, recentre)
+    return assembly.points_gan(
+        representation, network, latent_dim=latent_dim, layers=layers, penalty=penalty
     )
 
 
 def points_flow(
-    network: Network = "epic",
+    encoder: Encoder = "epic",
     hidden: int = 64,
     layers: int = 4,
-    steps: int = 20,
-    max_points: int = 192,
+    integration_steps: int = 20,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    list_length: int | None = None,
     recentre: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
 
     Args:
-        network: The velocity field: epic, attention, pointnet (DeepSet) or list.
+        encoder: The velocity field: epic, pointnet (DeepSets), edgeconv, attention, or the control
+            list.
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
-        steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        max_points: Longest cloud of the list network.
+        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds mean, as ``Schema.to_dict()`` says it; by default jets of particles.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
-        ArgumentError: an unknown network.
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    representation = Points(_meaning(schema), listed=network == "list", recentre=recentre)
-    field = _field(network, representation.standardize, hidden, layers, max_points)
-    return FlowMatching(representation, field, steps=steps)
+    from pcgen.recipes import assembly, networks
 
-
-def _meaning(schema: dict[str, Any] | None) -> Schema:
-    return JETS if schema is None else Schema.from_dict(schema)
-
-
-def _encoder(
-    network: str, standardize: Standardize, out: int, hidden: int, layers: int, max_points: int
-) -> nn.Module:
-    points, told = standardize.point_features, standardize.condition_features
-    if network == "epic":
-        return EPiCEncoder(
-            points,
-            out,
-            hidden=hidden,
-            global_channels=GLOBAL,
-            layers=layers,
-            condition_channels=told,
-        )
-    if network == "attention":
-        return AttentionEncoder(points, out, hidden=hidden, layers=layers, condition_channels=told)
-    if network == "pointnet":
-        # The maximum alone knows no sums, and so no mass.
-        return PointNet(
-            points,
-            out,
-            hidden=(hidden, 2 * hidden, 2 * hidden),
-            head=(2 * hidden,),
-            condition_channels=told,
-            pooling=(segment_max, segment_mean),
-            norm=None,
-        )
-    _check(network)
-    return ListEncoder(points, out, max_points=max_points, condition_channels=told)
-
-
-def _generator(
-    network: str, standardize: Standardize, code: int, hidden: int, layers: int, max_points: int
-) -> nn.Module:
-    if network == "list":
-        return _decoder(network, standardize, code, hidden, layers, max_points)
-    return _set_decoder(standardize, code, hidden, layers, noise=8)
-
-
-def _decoder(
-    network: str, standardize: Standardize, code: int, hidden: int, layers: int, max_points: int
-) -> nn.Module:
-    if network == "list":
-        axes, points = len(standardize.schema.axes), standardize.point_features
-        return MLPDecoder(
-            code,
-            axes,
-            points - axes,
-            max_points=max_points,
-            condition_channels=standardize.condition_features,
-        )
-    return RankedDecoder(_set_decoder(standardize, code, hidden, layers, noise=CHANNELS))
-
-
-def _set_decoder(
-    standardize: Standardize, code: int, hidden: int, layers: int, noise: int
-) -> SetDecoder:
-    axes, points = len(standardize.schema.axes), standardize.point_features
-    return SetDecoder(
-        code,
-        axes,
-        points - axes,
-        condition_channels=standardize.condition_features,
-        hidden=hidden,
-        global_channels=GLOBAL,
-        noise_channels=noise,
-        layers=layers,
+    network = networks.of_points(
+        encoder, hidden, layers, None, neighbours, dynamic, None, list_length
     )
-
-
-def _field(
-    network: str, standardize: Standardize, hidden: int, layers: int, max_points: int
-) -> nn.Module:
-    points, told = standardize.point_features, standardize.condition_features
-    if network == "epic":
-        return EPiCField(
-            points, condition_channels=told, hidden=hidden, global_channels=GLOBAL, layers=layers
-        )
-    if network == "attention":
-        return AttentionField(points, condition_channels=told, hidden=hidden, layers=layers)
-    if network == "pointnet":
-        return DeepSetField(points, condition_channels=told, hidden=(hidden, hidden))
-    _check(network)
-    return ListField(points, max_points=max_points, condition_channels=told)
-
-
-def _check(network: str) -> None:
-    if network not in NETWORKS:
-        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(NETWORKS)}")
+    representation = assembly.points(schema, recentre, listed=encoder == "list")
+    return assembly.points_flow(representation, network, integration_steps)

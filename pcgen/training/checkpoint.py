@@ -22,7 +22,8 @@ from pcgen.errors import CheckpointError
 from pcgen.io.atomic import atomic
 
 FORMAT = "pcgen-checkpoint"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def read(path: str | Path) -> Checkpoint:
     content = _load(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: is not a checkpoint of pcgen, expected one that it wrote")
-    if content.get("version") != VERSION:
+    if content.get("version") not in _READABLE:
         raise CheckpointError(
             f"{path}: got a checkpoint of version {content.get('version')!r}, expected {VERSION}; "
             "read it with the pcgen that wrote it"
@@ -110,7 +111,18 @@ def read(path: str | Path) -> Checkpoint:
             found = type(content[name]).__name__ if name in content else "nothing"
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise CheckpointError(f"{path}: got {found} as {name!r}, expected {wanted}")
+    if content["version"] == 1:
+        content["model"] = {_moved(name): value for name, value in content["model"].items()}
     return Checkpoint(**{name: content[name] for name in _KINDS})
+
+
+def _moved(name: str) -> str:
+    """Present name of a tensor of version 1, in which autoencoders held the representation's parts.
+
+    >>> _moved("autoencoder.standardize.pos.mean"), _moved("decoder.standardize.pos.mean")
+    ('autoencoder.representation.standardize.pos.mean', 'decoder.standardize.pos.mean')
+    """
+    return re.sub(r"^(autoencoder\.)?(standardize|cardinality)\.", r"\1representation.\2.", name)
 
 
 def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:

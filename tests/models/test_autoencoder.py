@@ -13,11 +13,12 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Gaussian, Latent
-from pcgen.models.cardinality import Cardinality, describe
+from pcgen.models.cardinality import describe
+from pcgen.models.representations import Points
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.ops.segments import segment_mean
 from pcgen.schema import Quantity, Schema
-from pcgen.standardize import Standardize, channels
+from pcgen.standardize import channels
 
 AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 6.0))
 JETS = Schema(AXES, Quantity("pt", "GeV"), (), (Quantity("jet_pt", "GeV"),), ("q", "t"))
@@ -27,7 +28,7 @@ BARE = Schema(AXES)
 class Mean(nn.Module):
     """Encoder: mean of the channels of the points."""
 
-    def forward(self, clouds: Batch) -> Tensor:
+    def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         return segment_mean(channels(clouds), clouds.ptr)
 
 
@@ -72,13 +73,11 @@ def autoencoder(
 ) -> Autoencoder:
     features = 1 if schema.weight else 0
     model = Autoencoder(
-        standardize=Standardize(schema),
-        cardinality=Cardinality(schema),
-        encoder=Mean(),
-        latent=latent or identity(2 + features),
-        decoder=Repeat(features, noise),
-        reconstruction={"chamfer": ChamferLoss()},
-        recentre=recentre,
+        Points(schema, recentre=recentre),
+        Mean(),
+        latent or identity(2 + features),
+        Repeat(features, noise),
+        {"chamfer": ChamferLoss()},
     )
     for phase in model.phases():
         if phase.prepare is not None:
@@ -105,11 +104,11 @@ def test_with_identities_for_networks_a_cloud_of_one_point_comes_back() -> None:
 def test_code_and_condition_are_those_of_the_standardised_clouds() -> None:
     clouds = jets([4, 2, 3])
     model = autoencoder(clouds)
-    seen = model.standardize(clouds)
+    seen = model.representation.standardize(clouds)
     code, condition = model.encode(clouds)
     torch.testing.assert_close(code, segment_mean(channels(seen), seen.ptr))
     torch.testing.assert_close(condition, seen.y)
-    torch.testing.assert_close(model.condition(describe(clouds, JETS)), condition)
+    torch.testing.assert_close(model.representation.condition(describe(clouds, JETS)), condition)
 
 
 @given(sizes=st.lists(st.integers(0, 6), min_size=1, max_size=8), recentre=st.booleans())
@@ -176,11 +175,11 @@ def test_phases_learn_networks_and_nothing_else() -> None:
     *fits, learn = model.phases()
     assert [phase.loss for phase in fits] == [None, None]
     assert learn.parameters() == list(model.latent.parameters())
-    before = {n: v.clone() for n, v in model.standardize.state_dict().items()}
+    before = {n: v.clone() for n, v in model.representation.standardize.state_dict().items()}
     assert learn.loss is not None
     sum(learn.loss(clouds).values(), torch.zeros(())).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learn.parameters())
-    after = model.standardize.state_dict()
+    after = model.representation.standardize.state_dict()
     assert all(torch.equal(v, after[n]) for n, v in before.items())
 
 

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
-from pcgen.models.gan import GAN
+from pcgen.models.gan import GAN, Adversary
 from pcgen.models.representations import Event, Images, Points, Representation
 from pcgen.objectives.penalties import wgan_gp
 from pcgen.ops.segments import segment_sum
@@ -63,7 +63,7 @@ def test_losses_of_points_are_those_of_the_papers() -> None:
     """Of clouds of n points the gradient of a · Σ x is a at each, so R1 is n |a|²."""
     clouds = cl.make(torch.randn(5, 2), [2, 3])
     see = prepared(Points(BARE), clouds)
-    gan = GAN(see, Shifted(2), Slope([0.6, 0.8]), 2, strength=10.0)
+    gan = GAN(see, Shifted(2), Slope([0.6, 0.8]), 2, Adversary(strength=10.0))
     terms = gan.critic_loss(clouds)
     assert float(terms["penalty"].detach()) == pytest.approx(10.0 * (2 + 3) / 2)
     real = gan.critic(*see.see(clouds))
@@ -80,15 +80,15 @@ def test_r1_of_images_counts_every_cell() -> None:
     grid = Grid.regular({"x": (-3, 3, 4), "y": (-3, 3, 5)})
     clouds = cl.make(torch.rand(6, 2), [4, 2], weight=torch.rand(6) + 0.1)
     see = prepared(Images(ENERGY, grid), clouds)
-    gan = GAN(see, nn.Identity(), Slope([0.5]), 1, strength=2.0)
+    gan = GAN(see, nn.Identity(), Slope([0.5]), 1, Adversary(strength=2.0))
     event, condition = see.see(clouds)
-    penalty = gan._penalty(event, torch.zeros_like(event), condition)
+    penalty = gan.adversary.slope(gan._critic(condition), event, torch.zeros_like(event), see)
     torch.testing.assert_close(penalty, torch.full((2,), 0.25 * 20))
 
 
 def test_each_side_learns_with_its_own_parameters_only() -> None:
     clouds = cl.make(torch.randn(5, 2), [2, 3])
-    gan = GAN(prepared(Points(BARE), clouds), Shifted(2), Slope([1.0, 2.0]), 2, critic_steps=3)
+    gan = GAN(prepared(Points(BARE), clouds), Shifted(2), Slope([1.0, 2.0]), 2, Adversary(steps=3))
     names = {phase.name: phase for phase in gan.phases()}
     assert list(names) == ["standardize", "cardinality", "critic", "generator"]
     assert names["critic"].repeat == 3
@@ -101,7 +101,9 @@ def test_each_side_learns_with_its_own_parameters_only() -> None:
 
 def test_there_is_no_in_between_of_two_sets() -> None:
     clouds = cl.make(torch.randn(5, 2), [2, 3])
-    gan = GAN(prepared(Points(BARE), clouds), Shifted(2), Slope([1.0, 2.0]), 2, penalty=wgan_gp)
+    gan = GAN(
+        prepared(Points(BARE), clouds), Shifted(2), Slope([1.0, 2.0]), 2, Adversary(penalty=wgan_gp)
+    )
     with pytest.raises(ArgumentError, match="no in between"):
         gan.critic_loss(clouds)
 
@@ -110,7 +112,9 @@ def test_it_learns_where_points_are() -> None:
     """One-point clouds N(0, 1) against noise that starts 2 away: the shift is found."""
     torch.manual_seed(0)
     data = cl.make(torch.randn(4096, 2) * 3 + 50, [1] * 4096)
-    gan = GAN(prepared(Points(BARE), data), Shifted(2), Slope([0.0, 0.0]), 2, strength=0.5)
+    gan = GAN(
+        prepared(Points(BARE), data), Shifted(2), Slope([0.0, 0.0]), 2, Adversary(strength=0.5)
+    )
     gan.generator.shift.data.fill_(2.0)
     sides = {
         "critic": torch.optim.SGD(gan.critic.parameters(), 0.2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.models.codes import Encoded
-from pcgen.models.latent_gan import LatentGAN
+from pcgen.models.gan import Adversary
+from pcgen.models.latent import Encoded
+from pcgen.models.priors import WGAN_GP, AdversarialPrior
 from pcgen.objectives.adversarial import NON_SATURATING, RELATIVISTIC
 from pcgen.objectives.penalties import r1
 
@@ -52,7 +54,7 @@ class Source:
 
 def test_losses_of_a_linear_critic_are_those_of_the_paper() -> None:
     """D(e) = a · e: the game is a · (mean of made - mean of real), the penalty (|a| - 1)²."""
-    gan = LatentGAN(Linear(2, 1, 2), Linear(2, 1, 1), 2, strength=7.0)
+    gan = AdversarialPrior(Linear(2, 1, 2), Linear(2, 1, 1), 2, replace(WGAN_GP, strength=7.0))
     nn.init.zeros_(gan.generator.linear.weight)
     nn.init.constant_(gan.generator.linear.bias, 5.0)
     with torch.no_grad():
@@ -70,14 +72,14 @@ def test_losses_of_a_linear_critic_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize("game", [NON_SATURATING, RELATIVISTIC])
 def test_other_games_and_penalties_take_its_place(game: object) -> None:
-    gan = LatentGAN(Deep(2, 1, 2), Deep(2, 1, 1), 2, game=game, penalty=r1, strength=0.5)
+    gan = AdversarialPrior(Deep(2, 1, 2), Deep(2, 1, 1), 2, Adversary(game, r1, strength=0.5))
     code, condition = torch.randn(30, 2), torch.randn(30, 1)
     assert set(gan.critic_loss(code, condition)) == {"critic", "penalty"}
     assert gan.generator_loss(code, condition)["generator"].isfinite()
 
 
 def test_phases_and_their_gradients() -> None:
-    gan = LatentGAN(Deep(2, 1, 2), Deep(2, 1, 1), 2, critic_steps=3)
+    gan = AdversarialPrior(Deep(2, 1, 2), Deep(2, 1, 1), 2, replace(WGAN_GP, steps=3))
     part = Encoded(torch.randn(20, 2), torch.randn(20, 1), None)
     critic, generator = gan.phases(Source(lambda: part))
     clouds = cl.make(torch.zeros(0, 2), [])
@@ -102,7 +104,7 @@ def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
         sign = torch.randint(0, 2, (number, 1), generator=generator) * 2.0 - 1
         return sign * size + 0.1 * torch.randn(number, 1, generator=generator), size
 
-    gan = LatentGAN(Deep(1, 1, 1), Deep(1, 1, 1), 1, strength=0.3)
+    gan = AdversarialPrior(Deep(1, 1, 1), Deep(1, 1, 1), 1, replace(WGAN_GP, strength=0.3))
     phases = gan.phases(Source(lambda: Encoded(*batch(128), None)))
     adam = [torch.optim.Adam(p.parameters(), 5e-3, betas=(0.5, 0.9)) for p in phases]
     empty = cl.make(torch.zeros(0, 2), [])
@@ -122,7 +124,7 @@ def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
 
 
 def test_equal_seeds_give_equal_codes() -> None:
-    gan = LatentGAN(Deep(2, 1, 2), Deep(2, 1, 1), 2)
+    gan = AdversarialPrior(Deep(2, 1, 2), Deep(2, 1, 1), 2)
     a, b, c = (
         gan.sample(torch.zeros(4, 1), None, torch.Generator().manual_seed(seed))
         for seed in (1, 1, 2)

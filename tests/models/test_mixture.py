@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.codes import Encoded
-from pcgen.models.mixture import Mixture
+from pcgen.models.latent import Encoded
+from pcgen.models.priors import Mixture
 
 
 def encoded(rows: Tensor, code: int, label: Tensor | None = None, hot: int = 0) -> Encoded:

@@ -11,8 +11,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.models.autoencoder import Autoencoder, Gaussian
-from pcgen.models.cardinality import Cardinality
-from pcgen.models.gan import GAN
+from pcgen.models.gan import GAN, Adversary
 from pcgen.models.representations import Points
 from pcgen.nn import (
     DGCNN,
@@ -27,7 +26,7 @@ from pcgen.nn import (
 from pcgen.nn.ranked import CHANNELS
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
-from pcgen.standardize import Standardize, channels
+from pcgen.standardize import channels
 
 JETS = Schema((Quantity("eta"), Quantity("phi")), Quantity("pt", "GeV"))
 TOLD = {"condition_channels": 1}
@@ -56,18 +55,19 @@ def jets(seed: int = 0) -> Batch:
 
 
 def autoencoder(encoder: str, decoder: str) -> Autoencoder:
-    return Autoencoder(
-        standardize=Standardize(JETS).fit(jets()),
-        cardinality=Cardinality(JETS),
-        encoder=ENCODERS[encoder](8),
-        latent=Gaussian(8, 4),
-        decoder=DECODERS[decoder](),
-        reconstruction={"chamfer": ChamferLoss()},
+    model = Autoencoder(
+        Points(JETS),
+        ENCODERS[encoder](8),
+        Gaussian(8, 4),
+        DECODERS[decoder](),
+        {"chamfer": ChamferLoss()},
     )
+    model.representation.standardize.fit(jets())
+    return model
 
 
 def gan(encoder: str, decoder: str) -> GAN:
-    model = GAN(Points(JETS), DECODERS[decoder](), ENCODERS[encoder](1), 4, strength=1.0)
+    model = GAN(Points(JETS), DECODERS[decoder](), ENCODERS[encoder](1), 4)
     for phase in model.phases():
         if phase.prepare is not None:
             phase.prepare([jets()])
@@ -97,9 +97,10 @@ def test_codes_do_not_depend_on_the_order_of_the_points(encoder: str) -> None:
 def test_r1_of_a_critic_is_that_of_clouds_alone(encoder: str) -> None:
     model = gan(encoder, "set").double()
     event, condition = model.representation.see(cl.replace(jets(), pos=jets().pos.double()))
-    whole = model._penalty(event, event, condition)
+    see, adversary = model.representation, Adversary()
+    whole = adversary.slope(model._critic(condition), event, event, see)
     alone = [
-        model._penalty(one, one, condition[b : b + 1])
+        adversary.slope(model._critic(condition[b : b + 1]), one, one, see)
         for b, one in enumerate(cl.select(event, [b]) for b in range(4))
     ]
     assert whole[0] > 0

@@ -14,10 +14,9 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
-from pcgen.models.autoencoder import Gaussian
+from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Images, Points, Representation, Seen, Sites
-from pcgen.models.vae import VAE
 from pcgen.nn import HurdleImageDecoder, ImageTrunk, SparseDecoder
 from pcgen.objectives.likelihood import gaussian
 from pcgen.schema import Quantity, Schema
@@ -101,11 +100,11 @@ class Same(nn.Module):
         return event
 
 
-def linear_vae() -> VAE:
-    return VAE(Vectors(VECTORS), Same(), Gaussian(4, 2), Linear(4, 2)).double()
+def linear_vae() -> Autoencoder:
+    return Autoencoder(Vectors(VECTORS), Same(), Gaussian(4, 2), Linear(4, 2)).double()
 
 
-def exact_vae(x: Tensor) -> VAE:
+def exact_vae(x: Tensor) -> Autoencoder:
     """With the most likely decoder and its posterior N((W'W + σ²)⁻¹ W'(x - μ), σ² (W'W + σ²)⁻¹)."""
     vae = linear_vae()
     mean, weight, std, _ = ppca(x, 2)
@@ -181,7 +180,7 @@ def test_samples_are_those_of_the_model() -> None:
 
 def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(ArgumentError, match="decoder: got function"):
-        VAE(Vectors(VECTORS), Same(), Gaussian(4, 2), lambda: None)  # type: ignore[arg-type]
+        Autoencoder(Vectors(VECTORS), Same(), Gaussian(4, 2), lambda: None)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="samples: got 0"):
         linear_vae().log_likelihood(rows(2), 0)
 
@@ -201,16 +200,16 @@ def grid() -> Grid:
     return Grid.regular({"x": (0.0, 6.0, 6), "y": (0.0, 6.0, 6)})
 
 
-def image_vae() -> VAE:
+def image_vae() -> Autoencoder:
     see = Images(CELLS, grid())
     trunk = ImageTrunk(2, 8, 1, shape=(6, 6), condition_channels=see.condition_channels)
-    return VAE(see, Flat((6, 6)), Gaussian(36, 2), HurdleImageDecoder(trunk))
+    return Autoencoder(see, Flat((6, 6)), Gaussian(36, 2), HurdleImageDecoder(trunk))
 
 
-def sites_vae() -> VAE:
+def sites_vae() -> Autoencoder:
     see = Sites(CELLS, grid())
     decoder = SparseDecoder(2, 16, 1, shape=(6, 6), condition_channels=see.condition_channels)
-    return VAE(see, Flat((6, 6)), Gaussian(36, 2), decoder)
+    return Autoencoder(see, Flat((6, 6)), Gaussian(36, 2), decoder)
 
 
 def prepared(representation: Representation, clouds: Batch) -> None:
@@ -220,7 +219,9 @@ def prepared(representation: Representation, clouds: Batch) -> None:
 
 
 @pytest.mark.parametrize("make", [image_vae, sites_vae])
-def test_it_learns_which_cells_are_active_and_keeps_the_energy(make: Callable[[], VAE]) -> None:
+def test_it_learns_which_cells_are_active_and_keeps_the_energy(
+    make: Callable[[], Autoencoder],
+) -> None:
     torch.manual_seed(0)
     vae, clouds = make(), showers(64)
     prepared(vae.representation, clouds)

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -20,17 +20,20 @@ from pcgen.images import snap
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
-from pcgen.models.latent_gan import LatentGAN
+from pcgen.models.gan import Adversary
+from pcgen.models.priors import AdversarialPrior
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN
 from pcgen.objectives.penalties import r1, wgan_gp
-from pcgen.recipes import RECIPES, images, jets_latent_gan, points
+from pcgen.recipes import ALIASES, RECIPES, current, images, points_latent_gan
+from pcgen.recipes.points import Encoder
 from pcgen.schema import Quantity, Schema
 from pcgen.training import Reports, train
 
 SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
-GENERATIVE = ["jets-latent-gan", "jets-latent-mixture", "jets-vae"]
+GENERATIVE = ["points-latent-gan", "points-latent-mixture", "points-vae"]
+ENCODERS = get_args(Encoder)
 NETWORKS = {
-    **dict.fromkeys(("points-gan", "points-vae", "points-flow"), points.NETWORKS),
+    **dict.fromkeys((name for name in RECIPES if name.startswith("points")), ENCODERS),
     "image-gan": images.GAME_NETWORKS,
     "image-vae": images.NETWORKS,
     **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
@@ -102,11 +105,16 @@ def test_trained_sampled_and_loaded(name: str, tmp_path: Path) -> None:
 def test_every_network_is_trained_sampled_and_loaded(
     name: str, network: str | None, tmp_path: Path
 ) -> None:
-    arguments: dict[str, Any] = {} if network is None else {"network": network}
+    key = "encoder" if name.startswith("points") else "network"
+    arguments: dict[str, Any] = {} if network is None else {key: network}
     if not name.startswith("points"):
         arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8", "channels": 4}
     model = trained(name, tmp_path, **arguments)
     asked = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
+    if not model.can_sample:
+        with pytest.raises(ArgumentError, match="plain autoencoder"):
+            pcgen.load(tmp_path).sample(**asked)
+        return
     clouds = model.sample(**asked, generator=torch.Generator().manual_seed(1))
     again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
     assert clouds.label.tolist() == [0, 2, 4] * 5
@@ -125,19 +133,82 @@ def test_points_without_a_weight(name: str, tmp_path: Path) -> None:
     schema = Schema((Quantity("x", "mm"), Quantity("y", "mm"), Quantity("z", "mm")))
     if name == "points-vae":
         with pytest.raises(ArgumentError, match="x: got none"):
-            trained(name, tmp_path, schema, network="list")
+            trained(name, tmp_path, schema, encoder="list")
     model = trained(name, tmp_path / name, schema)
     assert set(cl.attributes(model.sample(number=4))) == {"pos"}
 
 
 @pytest.mark.parametrize("name", [n for n, networks in NETWORKS.items() if networks != (None,)])
 def test_an_unknown_network_is_refused(name: str) -> None:
-    with pytest.raises(ArgumentError, match="network: got 'resnet', expected one of"):
-        RECIPES[name](network="resnet")
+    key = "encoder" if name.startswith("points") else "network"
+    with pytest.raises(ArgumentError, match=f"{key}: got 'resnet', expected one of"):
+        RECIPES[name](**{key: "resnet"})
+
+
+def test_options_of_encoders_reach_them() -> None:
+    build = RECIPES["points-vae"]
+    pointnet = build(encoder="pointnet", t_nets=True, pooling=["max"], **SMALL).encoder
+    assert (pointnet.turn_input is None, len(pointnet.pooling)) == (False, 1)
+    edgeconv = build(encoder="edgeconv", neighbours=3, dynamic=True, **SMALL).encoder
+    assert (edgeconv.k, edgeconv.dynamic) == (3, True)
+    assert build(encoder="list", list_length=7, **SMALL).decoder.max_points == 7
+
+
+@pytest.mark.parametrize(
+    ("encoder", "option", "value"),
+    [
+        ("epic", "neighbours", 4),
+        ("epic", "pooling", ["max"]),
+        ("pointnet", "dynamic", True),
+        ("edgeconv", "t_nets", True),
+        ("attention", "list_length", 20),
+        ("list", "pooling", ["mean"]),
+    ],
+)
+def test_an_option_of_another_encoder_is_refused(encoder: str, option: str, value: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"{option}: got .* expected none with {encoder}"):
+        RECIPES["points-autoencoder"](encoder=encoder, **{option: value})
+    with pytest.raises(ArgumentError, match="pooling: got median, expected some of max"):
+        RECIPES["points-gan"](encoder="pointnet", pooling=["median"])
+
+
+@pytest.mark.parametrize(
+    ("reconstruction", "terms"),
+    [
+        (None, {"emd", "chamfer", "sliced", "shape"}),
+        ("full", {"emd", "chamfer", "sliced", "shape"}),
+        ("both", {"emd", "chamfer"}),
+        ("emd", {"emd"}),
+        ("chamfer", {"chamfer"}),
+        ("listed", {"listed"}),
+    ],
+)
+def test_what_an_autoencoder_minimises_is_chosen(
+    reconstruction: str | None, terms: set[str]
+) -> None:
+    model = RECIPES["points-autoencoder"](reconstruction=reconstruction, **SMALL)
+    clouds = events(JETS)
+    some = cl.select(clouds, cl.sizes(clouds) > 0)
+    for phase in model.phases():
+        if phase.prepare is not None:
+            phase.prepare([some])
+    assert set(model.loss(some)) == terms
+    with pytest.raises(ArgumentError, match="reconstruction: got 'mse', expected one of"):
+        RECIPES["points-vae"](reconstruction="mse")
+
+
+def test_former_names_of_recipes_and_options() -> None:
+    for old, new in ALIASES.items():
+        assert current(old, {}) == (new, {})
+        assert new in RECIPES
+    old = {"network": "list", "max_points": 50, "layers": 3}
+    assert current("points-vae", old)[1] == {"encoder": "list", "list_length": 50, "layers": 3}
+    assert current("image-gan", {"network": "gated"}) == ("image-gan", {"network": "gated"})
+    assert current("sites-flow", {"steps": 9}) == ("sites-flow", {"integration_steps": 9})
 
 
 def test_a_plain_autoencoder_reconstructs(tmp_path: Path) -> None:
-    model = trained("jets-autoencoder", tmp_path)
+    model = trained("points-autoencoder", tmp_path)
     assert isinstance(model, Autoencoder)
     clouds = events(JETS, 20)
     again = model.reconstruct(clouds)
@@ -176,19 +247,19 @@ def test_arguments_are_plain_and_all_described(name: str) -> None:
 
 
 def test_latent_gans_of_both_games() -> None:
-    wasserstein = jets_latent_gan(game="wgan-gp", penalty=10.0, critic_steps=5, **SMALL)
+    wasserstein = points_latent_gan(game="wgan-gp", penalty=10.0, critic_steps=5, **SMALL)
     prior = wasserstein.prior
-    assert isinstance(prior, LatentGAN)
-    assert (prior.game, prior.penalty, prior.strength) == (WASSERSTEIN, wgan_gp, 10.0)
+    assert isinstance(prior, AdversarialPrior)
+    assert prior.adversary == Adversary(WASSERSTEIN, wgan_gp, strength=10.0, steps=5)
     repeats = {phase.name: phase.repeat for phase in wasserstein.phases()}
     assert (repeats["critic"], repeats["generator"]) == (5, 1)
-    other = jets_latent_gan(**SMALL).prior
-    assert isinstance(other, LatentGAN)
-    assert (other.game, other.penalty) == (NON_SATURATING, r1)
+    other = points_latent_gan(**SMALL).prior
+    assert isinstance(other, AdversarialPrior)
+    assert other.adversary == Adversary(NON_SATURATING, r1, strength=5.0, steps=1)
     with pytest.raises(ArgumentError, match="game: got 'chess', expected one of r1, wgan-gp"):
-        RECIPES["jets-latent-gan"](game="chess")
+        RECIPES["points-latent-gan"](game="chess")
 
 
 def test_a_schema_that_is_none_is_refused() -> None:
     with pytest.raises(DataError, match="schema: got"):
-        RECIPES["jets-vae"](schema={"axes": "x"})
+        RECIPES["points-vae"](schema={"axes": "x"})

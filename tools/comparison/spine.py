@@ -45,9 +45,8 @@ of 1 is that of the gated ones' trial."""
 
 
 def _row(family: str, network: str, *objectives: str, **arguments: Any) -> dict[str, Entry]:
-    return {
-        name: Entry(f"{family}-{name}", {"network": network, **arguments}) for name in objectives
-    }
+    choice = "encoder" if family == "points" else "network"
+    return {name: Entry(f"{family}-{name}", {choice: network, **arguments}) for name in objectives}
 
 
 SPINE: Table = {

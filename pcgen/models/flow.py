@@ -21,18 +21,16 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.models.base import Phase
+from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn
-from pcgen.models.event_decoder import EventDecoder
-from pcgen.models.representations import Event, Representation
-from pcgen.models.represented import Represented
+from pcgen.models.representations import Event, EventDecoder, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.flow_matching import integrate, straight_path
 from pcgen.ops.drawing import normal
 from pcgen.ops.segments import segment_mean
 
 
-class FlowMatching(Represented):
+class FlowMatching(GenerativeModel):
     """Velocity field on the values of events.
 
     Args:
@@ -45,6 +43,8 @@ class FlowMatching(Represented):
     Raises:
         ArgumentError: the support is not a module, or missing where events need one.
     """
+
+    representation: Representation
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.grids import Grid
-from pcgen.models.flow_matching import FlowMatching
+from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Images, Points, Sites
 from pcgen.nn import ConvUNet, EPiCField, SiteUNet, SparseDecoder
 from pcgen.ops.segments import segment_mean

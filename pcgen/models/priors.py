@@ -1,6 +1,17 @@
-r"""Gaussian mixture over codes and continuous conditions: the baseline of the latent GAN.
+r"""Priors over the codes of an autoencoder: an adversarial one and a Gaussian mixture.
 
-For each class, v = (e, c) with e the whitened code and c the continuous conditions (y and log n):
+**Latent GAN** (Achlioptas et al., ICML 2018, arXiv 1707.02392), with any
+:class:`~pcgen.models.gan.Adversary`; by default that of WGAN-GP (Gulrajani et al.,
+arXiv 1704.00028):
+
+    critic:     game(D(e, c), D(e', c)) + λ penalty,        e' = ε + G(ε, c),   ε ~ N(0, 1)
+    generator:  game(D(e', c))
+
+on whitened codes e given the condition c. The generator adds to its noise, so it starts near the
+conditional normal distribution that fits the codes and learns what that one lacks.
+
+**Gaussian mixture**, the baseline. For each class, v = (e, c) with c the continuous conditions
+(y and log n):
 
     p(v) = Σ_k π_k N(v; m_k, S_k),    S_k full,
 
@@ -9,26 +20,88 @@ proportional to π_k N(c; m_k^c, S_k^cc), and then
 
     e | c, k  ~  N(m_k^e + S_k^ec (S_k^cc)^-1 (c - m_k^c),  S_k^ee - S_k^ec (S_k^cc)^-1 S_k^ce).
 
-Achlioptas et al., ICML 2018, arXiv 1707.02392, find 32 components on the codes of 3D shapes best of
-all their generators.
+Achlioptas et al. find 32 components on the codes of 3D shapes best of all their generators.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.base import Phase
-from pcgen.models.codes import Codes, Encoded
-from pcgen.models.latent import Prior
+from pcgen.models.gan import Adversary
+from pcgen.models.latent import Encoded, LatentModel, Prior
+from pcgen.objectives.adversarial import WASSERSTEIN
+from pcgen.objectives.penalties import wgan_gp
 from pcgen.ops.drawing import normal, uniform
+
+WGAN_GP = Adversary(WASSERSTEIN, wgan_gp, strength=10.0, steps=5)
+
+
+class AdversarialPrior(Prior):
+    """Generator and critic of codes: the latent GAN.
+
+    Args:
+        generator: ``(noise [B, Z], condition [B, K]) -> [B, Z]``.
+        critic: ``(code [B, Z], condition [B, K]) -> [B, 1]``.
+        code_channels: Columns Z of the codes.
+        adversary: What the two play.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        code_channels: int,
+        adversary: Adversary | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator, self.critic, self.code_channels = generator, critic, code_channels
+        self.adversary = WGAN_GP if adversary is None else adversary
+
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
+        """The critic and the generator take turns on codes of the training split."""
+
+        def critic_loss(clouds: Batch) -> dict[str, Tensor]:
+            seen = codes.draw(clouds)
+            return self.critic_loss(seen.code, seen.condition)
+
+        def generator_loss(clouds: Batch) -> dict[str, Tensor]:
+            seen = codes.draw(clouds)
+            return self.generator_loss(seen.code, seen.condition)
+
+        return self.adversary.phases(self.critic, critic_loss, self.generator, generator_loss)
+
+    def critic_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """Terms of the critic for codes [B, Z] and conditions [B, K] of real clouds."""
+        with torch.no_grad():
+            made = self._make(condition, None)
+        return self.adversary.critic_loss(self._critic(condition), code, made)
+
+    def generator_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """Terms of the generator for codes [B, Z] and conditions [B, K] of real clouds."""
+        made = self._make(condition, None)
+        return self.adversary.generator_loss(self._critic(condition), code, made)
+
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Prior.sample`; the class is in the condition."""
+        return self._make(condition, generator)
+
+    def _critic(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda code: self.critic(code, condition)
+
+    def _make(self, condition: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = normal((len(condition), self.code_channels), condition, generator)
+        return noise + self.generator(noise, condition)
 
 
 class Mixture(Prior):
@@ -68,7 +141,7 @@ class Mixture(Prior):
         self.register_buffer("mean", torch.zeros(kinds, components, size))
         self.register_buffer("covariance", torch.eye(size).repeat(kinds, components, 1, 1))
 
-    def phases(self, codes: Codes) -> Sequence[Phase]:
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
         """Fitted in one pass over the training split, without steps."""
 
         def prepare(batches: Iterable[Batch]) -> None:

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
-from pcgen.models.flow_matching import FlowMatching
+from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Event, Images, Points, Representation, Sites
 from pcgen.objectives.flow_matching import integrate, straight_path
 from pcgen.schema import Quantity, Schema

@@ -1,0 +1,260 @@
+"""From the plain values of a recipe to a model: the only place where networks meet models.
+
+The recipes themselves (:mod:`pcgen.recipes.points`, :mod:`pcgen.recipes.images`) are signatures
+with their help, which the command line reads without importing torch; what they build is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from pcgen.errors import ArgumentError
+from pcgen.grids import Grid
+from pcgen.io import JETS
+from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
+from pcgen.models.flow import FlowMatching
+from pcgen.models.gan import GAN, Adversary, Penalty
+from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.priors import AdversarialPrior, Mixture
+from pcgen.models.representations import Images, Points, Sites
+from pcgen.nn import (
+    MLP,
+    ConvUNet,
+    GatedImageDecoder,
+    GaussianImageDecoder,
+    HurdleImageDecoder,
+    SiteEncoder,
+    SiteUNet,
+)
+from pcgen.objectives import terms
+from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
+from pcgen.objectives.penalties import r1, wgan_gp
+from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
+from pcgen.recipes import networks
+from pcgen.recipes.networks import PointNetwork
+from pcgen.schema import Schema
+from pcgen.standardize import Standardize
+
+GAMES: dict[str, tuple[Game, Penalty]] = {
+    "r1": (NON_SATURATING, r1),
+    "wgan-gp": (WASSERSTEIN, wgan_gp),
+}
+_FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
+
+
+def points(schema: dict[str, Any] | None, recentre: bool, *, listed: bool = False) -> Points:
+    """Point sets of a schema as it is stored; jets of particles by default."""
+    return Points(_meaning(schema), listed=listed, recentre=recentre)
+
+
+def images(grid: str, schema: dict[str, Any] | None) -> Images:
+    """Dense images on a grid as it is written on the command line."""
+    meaning = _meaning(schema)
+    return Images(meaning, Grid.parse(grid, meaning.axes))
+
+
+def sites(grid: str, schema: dict[str, Any] | None) -> Sites:
+    """Active cells of a grid as it is written on the command line."""
+    meaning = _meaning(schema)
+    return Sites(meaning, Grid.parse(grid, meaning.axes))
+
+
+def autoencoder(
+    representation: Points,
+    network: PointNetwork,
+    latent: Callable[[int, int], Latent],
+    sizes: tuple[int, int, int],
+    distances: str | None,
+) -> Autoencoder:
+    """Autoencoder of points with set distances.
+
+    Args:
+        representation: Of the clouds.
+        network: Builds encoder and decoder.
+        latent: Builds the latent term from columns of features and of the code.
+        sizes: Columns of the code, channels inside, layers of the decoder.
+        distances: See :func:`reconstruction`; None: full, and listed for a list.
+    """
+    latent_dim, hidden, layers = sizes
+    encoder = network.encoder(representation, hidden)
+    decoder = network.decoder(representation, latent_dim, layers)
+    if distances is None:
+        distances = "listed" if isinstance(network, networks.SortedList) else "full"
+    return Autoencoder(
+        representation,
+        encoder,
+        latent(hidden, latent_dim),
+        decoder,
+        reconstruction(distances, representation.standardize),
+    )
+
+
+def reconstruction(name: str, standardize: Standardize) -> dict[str, Distance]:
+    """Distances of sets that an autoencoder minimises, by the name of their choice.
+
+    Raises:
+        ArgumentError: an unknown name.
+    """
+    emd = EarthMoverLoss(standardize=standardize)
+    chamfer = ChamferLoss(standardize=standardize)
+    both: dict[str, Distance] = {"emd": emd, "chamfer": Scaled(0.3, chamfer)}
+    known: dict[str, dict[str, Distance]] = {
+        "full": {**both, "sliced": terms.sliced, "shape": terms.shape},
+        "both": both,
+        "emd": {"emd": emd},
+        "chamfer": {"chamfer": chamfer},
+        "listed": {"listed": terms.listed},
+    }
+    if name not in known:
+        raise ArgumentError(f"reconstruction: got {name!r}, expected one of {', '.join(known)}")
+    return known[name]
+
+
+def gaussian(beta: float) -> Callable[[int, int], Latent]:
+    """Codes with a normal posterior: the VAE."""
+    return partial(Gaussian, beta=beta)
+
+
+def smooth(noise: float) -> Callable[[int, int], Latent]:
+    """Codes under a prior: those nearby are nearby events where noise is added."""
+    return gaussian(noise) if noise else Deterministic
+
+
+def adversarial_prior(
+    codec: Autoencoder,
+    *,
+    latent_dim: int,
+    width: int,
+    game: str,
+    penalty: float,
+    critic_steps: int,
+) -> AdversarialPrior:
+    """Latent GAN of MLPs of three hidden layers.
+
+    Raises:
+        ArgumentError: an unknown game.
+    """
+    if game not in GAMES:
+        raise ArgumentError(f"game: got {game!r}, expected one of {', '.join(GAMES)}")
+    conditions = codec.representation.condition_channels
+    generator, critic = (
+        MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
+    )
+    adversary = Adversary(*GAMES[game], strength=penalty, steps=critic_steps)
+    return AdversarialPrior(generator, critic, latent_dim, adversary)
+
+
+def mixture(codec: Autoencoder, latent_dim: int, components: int) -> Mixture:
+    """Gaussian mixture over the codes and the continuous conditions: y and log n."""
+    schema = codec.schema
+    # Condition: y, one-hot class, log n.
+    last = codec.representation.condition_channels - 1
+    continuous = [*range(len(schema.condition)), last]
+    return Mixture(latent_dim, continuous, classes=len(schema.labels), components=components)
+
+
+def latent_model(codec: Autoencoder, prior: Prior, latent_dim: int, share: float) -> LatentModel:
+    """An autoencoder, and a prior over its codes."""
+    conditions = codec.representation.condition_channels
+    whitening, book = Whitening(latent_dim, conditions), CodeBook(latent_dim, conditions)
+    return LatentModel(codec, prior, whitening, book, share=share)
+
+
+def points_gan(
+    representation: Points, network: PointNetwork, *, latent_dim: int, layers: int, penalty: float
+) -> GAN:
+    """Non-saturating GAN with R1 on points."""
+    generator = network.generator(representation, latent_dim, layers)
+    critic = network.encoder(representation, 1)
+    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+
+
+def points_flow(representation: Points, network: PointNetwork, steps: int) -> FlowMatching:
+    """Flow matching on points."""
+    return FlowMatching(representation, network.field(representation), steps=steps)
+
+
+def image_gan(
+    network: str, representation: Images, *, latent_dim: int, channels: int, penalty: float
+) -> GAN:
+    """Non-saturating GAN with R1 on images."""
+    generator = networks.image_generator(network, representation, latent_dim, channels)
+    opening = network in ("gated", "points")  # cells open and close as the generator learns
+    critic = networks.image_encoder(network, representation, 1, channels, continuous=opening)
+    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+
+
+def image_vae(
+    network: str, representation: Images, *, latent_dim: int, channels: int, beta: float
+) -> Autoencoder:
+    """VAE of images whose loss is a bound on the likelihood."""
+    trunk = networks.image_trunk(representation, latent_dim, channels)
+    decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
+    encoder = networks.image_encoder(network, representation, _FEATURES, channels)
+    return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+
+
+def image_flow(representation: Images, channels: int, steps: int) -> FlowMatching:
+    """Flow matching on all cells."""
+    field = ConvUNet(
+        representation.grid.shape,
+        channels=channels,
+        condition_channels=representation.condition_channels,
+    )
+    return FlowMatching(representation, field, steps=steps)
+
+
+def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty: float) -> GAN:
+    """GAN whose critic convolves at active sites."""
+    critic = _site_encoder(representation, 1, channels, continuous=True)
+    trunk = networks.image_trunk(representation, latent_dim, channels)
+    generator = GatedImageDecoder(trunk)
+    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+
+
+def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:
+    """VAE of active sites whose loss is a bound on the likelihood."""
+    encoder = _site_encoder(representation, _FEATURES, channels)
+    decoder = networks.sparse_decoder(representation, latent_dim, channels)
+    return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+
+
+def sites_flow(representation: Sites, channels: int, steps: int) -> FlowMatching:
+    """Flow matching at active sites, which are drawn first."""
+    field = SiteUNet(
+        representation.grid.shape,
+        channels=channels,
+        condition_channels=representation.condition_channels,
+    )
+    support = networks.sparse_decoder(representation, 0, channels)
+    return FlowMatching(representation, field, support=support, steps=steps)
+
+
+def check_network(network: str, known: Sequence[str]) -> None:
+    """Refuse a network that the recipe does not have.
+
+    Raises:
+        ArgumentError: naming those that it has.
+    """
+    if network not in known:
+        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
+
+
+def _site_encoder(
+    representation: Sites, out: int, channels: int, *, continuous: bool = False
+) -> nn.Module:
+    return SiteEncoder(
+        representation.grid.shape,
+        out,
+        channels=channels,
+        condition_channels=representation.condition_channels,
+        continuous=continuous,
+    )
+
+
+def _meaning(schema: dict[str, Any] | None) -> Schema:
+    return JETS if schema is None else Schema.from_dict(schema)

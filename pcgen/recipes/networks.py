@@ -1,0 +1,394 @@
+r"""Networks that recipes choose by name: frozen values that build encoders, decoders and fields.
+
+Each choice is written once. A network of points builds any of the three parts, so that any of them
+goes with any method:
+
+========= ================================== ================================ ==================
+name      encoder or critic                  decoder or generator             velocity field
+========= ================================== ================================ ==================
+epic      EPiC layers                        EPiC layers on points            EPiC layers
+pointnet  PointNet, T-Nets on request        the same                         DeepSets
+edgeconv  EdgeConv on k nearest neighbours   the same                         EdgeConv
+attention Set Transformer                    the same                         attention
+list      MLP on the sorted, padded list     MLP to a list                    MLP on the list
+========= ================================== ================================ ==================
+
+"list" is the control that does not treat a cloud as a set. Networks of images differ in what their
+first layer reads of the empty cells, see :mod:`pcgen.recipes.images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from torch import nn
+
+from pcgen.errors import ArgumentError
+from pcgen.models.representations import Images, Points, Sites
+from pcgen.nn import (
+    DGCNN,
+    AttentionEncoder,
+    AttentionField,
+    ConvEncoder,
+    DeepSetField,
+    EdgeConvField,
+    EPiCEncoder,
+    EPiCField,
+    GatedImageDecoder,
+    ImageTrunk,
+    ListEncoder,
+    ListField,
+    MLPDecoder,
+    ObservedEncoder,
+    PointNet,
+    RankedDecoder,
+    RasterisedDecoder,
+    ReLUImageDecoder,
+    SetDecoder,
+    SparseDecoder,
+)
+from pcgen.nn.pooling import Reduction, scaled_sum
+from pcgen.nn.ranked import CHANNELS
+from pcgen.ops.segments import segment_max, segment_mean
+
+GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
+LIST_LENGTH = 192  # longest cloud of the control network, by default
+_NOISE = 8  # numbers that a point of a GAN's generator starts from
+_POOLING: dict[str, Reduction] = {
+    "max": segment_max,
+    "mean": segment_mean,
+    "sum": scaled_sum(0.01),
+}
+
+
+class PointNetwork(Protocol):
+    """One choice of networks on points; ``out`` and ``code`` are columns of rows per cloud."""
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """``(clouds, condition) -> [B, out]``; with ``out=1`` a critic."""
+        ...
+
+    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+        """``(code, sizes, condition, generator) -> clouds``, a function of the code."""
+        ...
+
+    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+        """As a decoder, with noise of each point beside the code."""
+        ...
+
+    def field(self, points: Points) -> nn.Module:
+        """``(clouds, time, condition) -> velocity`` of each point."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """What all networks of sets have in common: decoder and generator of EPiC layers.
+
+    Attributes:
+        hidden: Channels of a point inside.
+        layers: Layers of the encoder or field.
+    """
+
+    hidden: int
+    layers: int
+
+    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return RankedDecoder(self._set_decoder(points, code, layers, CHANNELS))
+
+    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return self._set_decoder(points, code, layers, _NOISE)
+
+    def _set_decoder(self, points: Points, code: int, layers: int, noise: int) -> SetDecoder:
+        axes = len(points.schema.axes)
+        return SetDecoder(
+            code,
+            axes,
+            points.value_channels - axes,
+            condition_channels=points.condition_channels,
+            hidden=self.hidden,
+            global_channels=GLOBAL,
+            noise_channels=noise,
+            layers=layers,
+        )
+
+
+@dataclass(frozen=True)
+class EPiC(_Sets):
+    """EPiC layers (arXiv 2301.08128)."""
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return EPiCEncoder(
+            points.value_channels,
+            out,
+            hidden=self.hidden,
+            global_channels=GLOBAL,
+            layers=self.layers,
+            condition_channels=points.condition_channels,
+        )
+
+    def field(self, points: Points) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return EPiCField(
+            points.value_channels,
+            condition_channels=points.condition_channels,
+            hidden=self.hidden,
+            global_channels=GLOBAL,
+            layers=self.layers,
+        )
+
+
+@dataclass(frozen=True)
+class PointNetMLP(_Sets):
+    """PointNet (arXiv 1612.00593).
+
+    Attributes:
+        t_nets: Turn input channels and features by T-Nets.
+        pooling: Reductions over the points. The maximum alone carries no sums, and so no mass.
+    """
+
+    t_nets: bool = False
+    pooling: tuple[str, ...] = ("max", "mean")
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return PointNet(
+            points.value_channels,
+            out,
+            hidden=(self.hidden, 2 * self.hidden, 2 * self.hidden),
+            head=(2 * self.hidden,),
+            condition_channels=points.condition_channels,
+            pooling=_reductions(self.pooling),
+            transform=self.t_nets,
+            norm=None,
+        )
+
+    def field(self, points: Points) -> nn.Module:
+        """See :class:`PointNetwork`; pooled by mean, sum and maximum."""
+        return DeepSetField(
+            points.value_channels,
+            condition_channels=points.condition_channels,
+            hidden=(self.hidden, self.hidden),
+        )
+
+
+@dataclass(frozen=True)
+class EdgeConv(_Sets):
+    """EdgeConv on the k nearest neighbours (arXiv 1801.07829).
+
+    Attributes:
+        neighbours: k, the point itself included.
+        dynamic: Find neighbours again before each layer, among the features of the layer before.
+        pooling: Reductions over the points.
+    """
+
+    neighbours: int = 8
+    dynamic: bool = False
+    pooling: tuple[str, ...] = ("max", "mean")
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return DGCNN(
+            points.value_channels,
+            out,
+            k=self.neighbours,
+            dynamic=self.dynamic,
+            hidden=(self.hidden,) * max(self.layers, 1),
+            embedding=2 * self.hidden,
+            head=(2 * self.hidden,),
+            condition_channels=points.condition_channels,
+            pooling=_reductions(self.pooling),
+            norm=None,
+        )
+
+    def field(self, points: Points) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return EdgeConvField(
+            points.value_channels,
+            condition_channels=points.condition_channels,
+            k=self.neighbours,
+            dynamic=self.dynamic,
+            hidden=self.hidden,
+            layers=self.layers,
+        )
+
+
+@dataclass(frozen=True)
+class Attention(_Sets):
+    """Set Transformer (arXiv 1810.00825).
+
+    Attributes:
+        pooling: Reductions over the points, beside a learnt seed.
+    """
+
+    pooling: tuple[str, ...] = ("mean", "sum")
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return AttentionEncoder(
+            points.value_channels,
+            out,
+            hidden=self.hidden,
+            layers=self.layers,
+            condition_channels=points.condition_channels,
+            pooling=_reductions(self.pooling),
+        )
+
+    def field(self, points: Points) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return AttentionField(
+            points.value_channels,
+            condition_channels=points.condition_channels,
+            hidden=self.hidden,
+            layers=self.layers,
+        )
+
+
+@dataclass(frozen=True)
+class SortedList:
+    """The control: an MLP on the points, hardest first, padded to a list.
+
+    Attributes:
+        length: Longest cloud.
+    """
+
+    length: int
+
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return ListEncoder(
+            points.value_channels,
+            out,
+            max_points=self.length,
+            condition_channels=points.condition_channels,
+        )
+
+    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+        """See :class:`PointNetwork`; ``layers`` is not used."""
+        axes = len(points.schema.axes)
+        return MLPDecoder(
+            code,
+            axes,
+            points.value_channels - axes,
+            max_points=self.length,
+            condition_channels=points.condition_channels,
+        )
+
+    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+        """See :class:`PointNetwork`; the code is all its noise."""
+        return self.decoder(points, code, layers)
+
+    def field(self, points: Points) -> nn.Module:
+        """See :class:`PointNetwork`."""
+        return ListField(
+            points.value_channels,
+            max_points=self.length,
+            condition_channels=points.condition_channels,
+        )
+
+
+def of_points(
+    name: str,
+    hidden: int,
+    layers: int,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: Sequence[str] | None = None,
+    list_length: int | None = None,
+) -> PointNetwork:
+    """The network of this name; options that are None have the defaults of the network.
+
+    Raises:
+        ArgumentError: an unknown network, or an option that it does not have.
+    """
+    known: dict[str, Any] = {
+        "epic": EPiC,
+        "pointnet": PointNetMLP,
+        "edgeconv": EdgeConv,
+        "attention": Attention,
+        "list": SortedList,
+    }
+    if name not in known:
+        raise ArgumentError(f"encoder: got {name!r}, expected one of {', '.join(known)}")
+    given: dict[str, Any] = {
+        "t_nets": t_nets,
+        "neighbours": neighbours,
+        "dynamic": dynamic,
+        "pooling": None if pooling is None else tuple(pooling),
+        "list_length": list_length,
+    }
+    takes = ["list_length"] if name == "list" else [f.name for f in fields(known[name])]
+    options = {key: value for key, value in given.items() if value is not None}
+    for key in options:
+        if key not in takes:
+            raise ArgumentError(f"{key}: got {options[key]!r}, expected none with {name}")
+    if name == "list":
+        return SortedList(options.get("list_length", LIST_LENGTH))
+    network: PointNetwork = known[name](hidden, layers, **options)
+    return network
+
+
+def _reductions(names: Sequence[str]) -> tuple[Reduction, ...]:
+    unknown = [name for name in names if name not in _POOLING]
+    if unknown or not names:
+        got = ", ".join(unknown) or "none"
+        raise ArgumentError(f"pooling: got {got}, expected some of {', '.join(_POOLING)}")
+    return tuple(_POOLING[name] for name in names)
+
+
+def image_encoder(
+    network: str, images: Images, out: int, channels: int, *, continuous: bool = False
+) -> nn.Module:
+    """Encoder or critic of images ``(image, condition) -> [B, out]``."""
+    shape, condition = images.grid.shape, images.condition_channels
+    if network == "observed":
+        # As the literature applies the layer to sparse images: the comparison shows what it costs.
+        return ObservedEncoder(
+            shape, out, channels=channels, condition_channels=condition, empty="missing"
+        )
+    return ConvEncoder(
+        shape,
+        out,
+        channels=channels,
+        condition_channels=condition,
+        active_channel=network == "active",
+        continuous=continuous,
+    )
+
+
+def image_generator(network: str, images: Images, code: int, channels: int) -> nn.Module:
+    """Generator of images from noise."""
+    if network == "points":
+        axes = len(images.schema.axes)
+        decoder = SetDecoder(
+            code,
+            axes,
+            images.standardize.point_features - axes,
+            condition_channels=images.condition_channels,
+            hidden=4 * channels,
+            global_channels=GLOBAL,
+            layers=3,
+        )
+        return RasterisedDecoder(decoder, images.standardize, images.grid)
+    trunk = image_trunk(images, code, channels)
+    return GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
+
+
+def image_trunk(images: Images, code: int, channels: int) -> ImageTrunk:
+    """What decoders of images have in common, from code to the finest level."""
+    return ImageTrunk(
+        code, channels, shape=images.grid.shape, condition_channels=images.condition_channels
+    )
+
+
+def sparse_decoder(sites: Sites, code: int, channels: int) -> SparseDecoder:
+    """Which cells are active, coarse to fine, and what they hold."""
+    return SparseDecoder(
+        code, channels, shape=sites.grid.shape, condition_channels=sites.condition_channels
+    )
