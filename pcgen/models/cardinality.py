@@ -39,6 +39,8 @@ class Drawn(NamedTuple):
         centroid: Weighted mean of the coordinates [B, D].
         y: Continuous condition [B, C], None where the schema has none.
         label: Class [B], None where the schema has none.
+        spread: Root of the weighted mean squared distance from the centroid [B]; None where it is
+            not kept.
     """
 
     sizes: Tensor
@@ -46,6 +48,7 @@ class Drawn(NamedTuple):
     centroid: Tensor
     y: Tensor | None
     label: Tensor | None
+    spread: Tensor | None = None
 
 
 def describe(clouds: Batch, schema: Schema) -> Drawn:
@@ -57,26 +60,51 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
     for name, expected in (("y", schema.condition), ("label", schema.labels)):
         if expected and clouds.get(name) is None:
             raise DataError(f"{name}: got clouds without it, expected it as the schema says")
-    total = cl.total(clouds)
-    moment = segment_sum(cl.weights(clouds)[:, None] * clouds.pos, clouds.ptr)
+    total, weight = cl.total(clouds), cl.weights(clouds)
+    some = torch.where(total > 0, total, 1.0)
+    centroid = segment_sum(weight[:, None] * clouds.pos, clouds.ptr) / some[:, None]
+    apart = wrapped(clouds.pos - centroid[clouds.batch], schema).square().sum(1)
+    square = segment_sum(weight * apart, clouds.ptr) / some
+    # The centroid of one point is rounded, and so not always the point.
+    square = torch.where(cl.sizes(clouds) > 1, square, 0.0)
     return Drawn(
         cl.sizes(clouds),
         total,
-        moment / torch.where(total > 0, total, 1.0)[:, None],
+        centroid,
         clouds.y if schema.condition else None,
         clouds.label if schema.labels else None,
+        square.sqrt(),
     )
+
+
+def wrapped(pos: Tensor, schema: Schema) -> Tensor:
+    """Coordinates [N, D] with those of periodic axes taken to the period around 0."""
+    columns = [
+        x if period is None else x - period * torch.round(x / period)
+        for x, period in zip(pos.unbind(1), schema.periods, strict=True)
+    ]
+    return torch.stack(columns, 1)
 
 
 def recentred(clouds: Batch, centroid: Tensor, schema: Schema) -> Batch:
     """The clouds moved so that their weighted centres are ``centroid`` [B, D]."""
     shift = centroid - describe(clouds, schema).centroid
-    columns = (clouds.pos + shift[clouds.batch]).unbind(1)
-    wrapped = [
-        x if period is None else x - period * torch.round(x / period)
-        for x, period in zip(columns, schema.periods, strict=True)
-    ]
-    return cl.replace(clouds, pos=torch.stack(wrapped, 1))
+    return cl.replace(clouds, pos=wrapped(clouds.pos + shift[clouds.batch], schema))
+
+
+def rescaled(clouds: Batch, spread: Tensor, schema: Schema) -> Batch:
+    """The clouds scaled about their weighted centres so that their spreads are ``spread`` [B].
+
+    A cloud whose points all lie in one place stays as it is.
+    """
+    now = describe(clouds, schema)
+    assert now.spread is not None
+    # Points in one place are apart by rounding, which must not be blown up.
+    apart_at_all = now.spread > 1e-5 * spread
+    factor = torch.where(apart_at_all, spread / torch.where(apart_at_all, now.spread, 1.0), 1.0)
+    centre = now.centroid[clouds.batch]
+    apart = wrapped(clouds.pos - centre, schema)
+    return cl.replace(clouds, pos=wrapped(centre + factor[clouds.batch][:, None] * apart, schema))
 
 
 class Cardinality(nn.Module):
@@ -87,10 +115,17 @@ class Cardinality(nn.Module):
         capacity: Most clouds that are kept: a uniform random sample where there are more.
         neighbours: How many stored clouds stand for one value of y.
         seed: Of the choice of the clouds that are kept.
+        spread: Keep the spread of the clouds too.
     """
 
     def __init__(
-        self, schema: Schema, *, capacity: int = 8192, neighbours: int = 16, seed: int = 0
+        self,
+        schema: Schema,
+        *,
+        capacity: int = 8192,
+        neighbours: int = 16,
+        seed: int = 0,
+        spread: bool = False,
     ) -> None:
         super().__init__()
         if capacity < 1 or neighbours < 1:
@@ -103,6 +138,7 @@ class Cardinality(nn.Module):
         self.sizes: Tensor
         self.total: Tensor
         self.centroid: Tensor
+        self.spread: Tensor | None
         self.y: Tensor
         self.label: Tensor
         self.line: Tensor
@@ -110,6 +146,7 @@ class Cardinality(nn.Module):
         self.register_buffer("sizes", torch.zeros(capacity, dtype=torch.long))
         self.register_buffer("total", torch.zeros(capacity))
         self.register_buffer("centroid", torch.zeros(capacity, len(schema.axes)))
+        self.register_buffer("spread", torch.zeros(capacity) if spread else None)
         self.register_buffer("y", torch.zeros(capacity, conditions))
         self.register_buffer("label", torch.zeros(capacity, dtype=torch.long))
         self.register_buffer("line", torch.zeros(max(classes, 1), 1 + conditions))
@@ -183,16 +220,19 @@ class Cardinality(nn.Module):
             self.centroid[row],
             given if self.schema.condition else None,
             kind if self.schema.labels else None,
+            None if self.spread is None else self.spread[row],
         )
 
     def _buffers_of_clouds(self) -> list[Tensor]:
-        return [self.sizes, self.total, self.centroid, self.y, self.label]
+        spread = [] if self.spread is None else [self.spread]
+        return [self.sizes, self.total, self.centroid, self.y, self.label, *spread]
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
-        sizes, total, centroid, y, label = describe(clouds, self.schema)
+        sizes, total, centroid, y, label, spread = describe(clouds, self.schema)
         y = centroid.new_zeros(len(sizes), 0) if y is None else y
         label = sizes.new_zeros(len(sizes)) if label is None else label
-        return [sizes, total, centroid, y, label]
+        rows = [sizes, total, centroid, y, label]
+        return rows if self.spread is None or spread is None else [*rows, spread]
 
     def _fit_response(self) -> None:
         stored = int(self.stored)

@@ -33,7 +33,8 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import snap
 from pcgen.models.base import Phase
-from pcgen.models.cardinality import Cardinality, Drawn, recentred
+from pcgen.models.cardinality import Cardinality, Drawn, describe, recentred, rescaled
+from pcgen.ops.moments import Moments, Scale
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize, channels
 
@@ -75,11 +76,11 @@ class Representation(nn.Module, ABC):
         cardinality: p(n, total | y, label).
     """
 
-    def __init__(self, schema: Schema, *, capacity: int = 8192) -> None:
+    def __init__(self, schema: Schema, *, capacity: int = 8192, spread: bool = False) -> None:
         super().__init__()
         self.schema = schema
         self.standardize = Standardize(schema)
-        self.cardinality = Cardinality(schema, capacity=capacity)
+        self.cardinality = Cardinality(schema, capacity=capacity, spread=spread)
 
     def phases(self) -> tuple[Phase, ...]:
         """What is found before anything is learnt; the first phases of every model."""
@@ -147,7 +148,12 @@ class Points(Representation):
         schema: Of the clouds.
         listed: Show the points of each cloud hardest first, to networks that look at their place.
         recentre: Move each generated cloud so that its weighted centre is that of a training
-            cloud; see :class:`~pcgen.models.autoencoder.Autoencoder`.
+            cloud. For clouds whose centre is a convention of the data, such as constituents
+            relative to the jet axis, and not a property of the event.
+        rescale: Scale each generated cloud about its centre so that its spread, the root of the
+            weighted mean squared distance, is that of a training cloud of the same condition. The
+            spread is then part of the condition, behind log n. For a narrow jet
+            m ≈ p_T · spread, so the law of the mass is that of the training split.
         capacity: Most training clouds that the cardinality keeps.
     """
 
@@ -157,15 +163,26 @@ class Points(Representation):
         *,
         listed: bool = False,
         recentre: bool = False,
+        rescale: bool = False,
         capacity: int = 8192,
     ) -> None:
-        super().__init__(schema, capacity=capacity)
+        super().__init__(schema, capacity=capacity, spread=rescale)
         self.listed, self.recentre = listed, recentre
+        self.log_spread = Scale(1) if rescale else None
 
     @property
     def value_channels(self) -> int:
         """Columns of the values."""
         return self.standardize.point_features
+
+    @property
+    def condition_channels(self) -> int:
+        """Columns K of the condition, the spread among them where it is kept."""
+        return super().condition_channels + (self.log_spread is not None)
+
+    def condition(self, drawn: Drawn) -> Tensor:
+        """See :meth:`Representation.condition`."""
+        return self._with_spread(super().condition(drawn), drawn.spread)
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
@@ -175,7 +192,10 @@ class Points(Representation):
         """See :meth:`Representation.see`."""
         event = self.standardize(clouds)
         event = cl.heaviest_first(event) if self.listed else event
-        return Seen(event, event.y)
+        if self.log_spread is None:
+            return Seen(event, event.y)
+        condition = self._with_spread(event.y, describe(clouds, self.schema).spread)
+        return Seen(cl.replace(event, y=condition), condition)
 
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """See :meth:`Representation.clouds`; exactly the points of the event."""
@@ -183,7 +203,10 @@ class Points(Representation):
         total = None if self.schema.weight is None else drawn.total
         clouds = self.standardize.inverse(plain, total)
         clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
-        return recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
+        clouds = recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
+        if self.log_spread is None or drawn.spread is None:
+            return clouds
+        return rescaled(clouds, drawn.spread, self.schema)
 
     def complete(self, event: Event) -> Event:
         """See :meth:`Representation.complete`; the fraction is the weight of a point."""
@@ -208,6 +231,25 @@ class Points(Representation):
         axes = len(self.schema.axes)
         x = values[:, axes:] if self.value_channels > axes else None
         return cl.make(values[:, :axes], sizes, x=x)
+
+    def _with_spread(self, condition: Tensor, spread: Tensor | None) -> Tensor:
+        """The condition [B, K] and, where it is kept, the standardised log of the spread [B]."""
+        if self.log_spread is None or spread is None:
+            return condition
+        column = self.log_spread(self._log(spread)[:, None]).to(condition)
+        return torch.cat([condition, column], 1)
+
+    def _log(self, spread: Tensor) -> Tensor:
+        """log(1 + s / s₀) with s₀ a hundredth of the scale of the axes: defined for one point."""
+        return (100.0 * spread.double() / self.standardize.pos.std[0]).log1p()
+
+    def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
+        super()._fit_cardinality(batches)
+        if self.log_spread is not None and self.cardinality.spread is not None:
+            moments = Moments(1, self.log_spread.mean.device)
+            stored = self.cardinality.spread[: int(self.cardinality.stored)]
+            moments.update(self._log(stored)[:, None])
+            self.log_spread.set(moments.mean, moments.variance())
 
 
 class Sites(Representation):

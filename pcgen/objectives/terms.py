@@ -5,14 +5,17 @@ fraction among them) and its fraction f,
 
     sliced:  mean over directions d of (1/n) Σ_i |(c · d)_(i) - (c' · d)_(i)|,  each side sorted
     shape:   Σ_m |m - m'|,   m ∈ {Σ f u_a,  Σ f u_a u_b,  Σ f |u|,  Σ f²}
+    spectrum: (1/n) Σ_i |l_(i) - l'_(i)|,  l = log f of all points of the batch, sorted together
     listed:  (1/n) Σ_i |c_i - c'_i|²,  point by point down the list
 
 Sliced is the earth mover's distance of the points, each counting alike, seen along random lines and
 so for the price of sorting (Rabin et al. 2011; for general weights :mod:`pcgen.ops.sliced`). The
 shape holds what a narrow jet's mass, girth and fragmentation are functions of (m²/p_T² =
 Σ f |u|² - |Σ f u|² to second order in the angles): distances between sets alone draw soft points
-inwards, and all of these with them. Listed is no distance of sets: it is for decoders of lists,
-whose i-th point is to be the i-th hardest.
+inwards, and all of these with them. The spectrum is of the batch and not of a cloud: a decoder that
+cannot know how soft the softest points of a cloud are draws their median, cloud by cloud, and
+leaves the ends of the spectrum empty; here it may spread them as the data do. Listed is no distance
+of sets: it is for decoders of lists, whose i-th point is to be the i-th hardest.
 """
 
 from __future__ import annotations
@@ -65,6 +68,35 @@ def shape(generated: Batch, real: Batch) -> Tensor:
     (0.0, 5.0)
     """
     return (_moments(generated) - _moments(real)).abs().sum(1)
+
+
+def spectrum(generated: Batch, real: Batch) -> Tensor:
+    """Distance of the logarithms of the fractions of all points of the batch, rank by rank [B].
+
+    The difference at the rank of a real point counts for the cloud of that point, so the mean over
+    the points is the earth mover's distance of the two spectra; 0 for empty clouds.
+
+    Args:
+        generated: Standardised clouds with the logarithm of the fraction last in ``x``.
+        real: As many points in each.
+
+    Raises:
+        ArgumentError: the clouds have different sizes, or no ``x``.
+
+    >>> made = cl.make(torch.zeros(3, 1), [2, 1], x=torch.tensor([[1.0], [2.0], [6.0]]))
+    >>> real = cl.make(torch.zeros(3, 1), [2, 1], x=torch.tensor([[5.0], [2.0], [1.0]]))
+    >>> spectrum(made, real).tolist()
+    [0.5, 0.0]
+    """
+    if not torch.equal(generated.ptr, real.ptr):
+        raise ArgumentError("spectrum: got clouds of different sizes, expected equal ones")
+    if real.get("x") is None or generated.get("x") is None:
+        raise ArgumentError(
+            "x: got none, expected the logarithm of the fraction as its last column"
+        )
+    sorted_real, order = real.x[:, -1].sort()
+    apart = (generated.x[:, -1].to(real.x.dtype).sort()[0] - sorted_real).abs()
+    return segment_mean(torch.zeros_like(apart).index_put((order,), apart), real.ptr)
 
 
 def listed(generated: Batch, real: Batch) -> Tensor:

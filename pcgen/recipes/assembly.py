@@ -46,9 +46,11 @@ GAMES: dict[str, tuple[Game, Penalty]] = {
 _FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
 
-def points(schema: dict[str, Any] | None, recentre: bool, *, listed: bool = False) -> Points:
+def points(
+    schema: dict[str, Any] | None, recentre: bool, rescale: bool, *, listed: bool = False
+) -> Points:
     """Point sets of a schema as it is stored; jets of particles by default."""
-    return Points(_meaning(schema), listed=listed, recentre=recentre)
+    return Points(_meaning(schema), listed=listed, recentre=recentre, rescale=rescale)
 
 
 def images(grid: str, schema: dict[str, Any] | None) -> Images:
@@ -104,6 +106,12 @@ def reconstruction(name: str, standardize: Standardize) -> dict[str, Distance]:
     both: dict[str, Distance] = {"emd": emd, "chamfer": Scaled(0.3, chamfer)}
     known: dict[str, dict[str, Distance]] = {
         "full": {**both, "sliced": terms.sliced, "shape": terms.shape},
+        "spectral": {
+            **both,
+            "sliced": terms.sliced,
+            "shape": terms.shape,
+            "spectrum": terms.spectrum,
+        },
         "both": both,
         "emd": {"emd": emd},
         "chamfer": {"chamfer": chamfer},
@@ -149,11 +157,12 @@ def adversarial_prior(
 
 
 def mixture(codec: Autoencoder, latent_dim: int, components: int) -> Mixture:
-    """Gaussian mixture over the codes and the continuous conditions: y and log n."""
+    """Gaussian mixture over the codes and the continuous conditions."""
     schema = codec.schema
-    # Condition: y, one-hot class, log n.
-    last = codec.representation.condition_channels - 1
-    continuous = [*range(len(schema.condition)), last]
+    # Condition: y, one-hot class, log n, and the spread where it is kept.
+    first = len(schema.condition)
+    behind = range(first + len(schema.labels), codec.representation.condition_channels)
+    continuous = [*range(first), *behind]
     return Mixture(latent_dim, continuous, classes=len(schema.labels), components=components)
 
 

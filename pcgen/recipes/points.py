@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pcgen.models.latent import LatentModel
 
 Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
-Reconstruction = Literal["full", "both", "emd", "chamfer", "listed"]
+Reconstruction = Literal["full", "spectral", "both", "emd", "chamfer", "listed"]
 
 
 def points_autoencoder(
@@ -35,6 +35,7 @@ def points_autoencoder(
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """Autoencoder of point sets: codes for other uses; it has no prior and is not sampled.
@@ -45,13 +46,16 @@ def points_autoencoder(
         hidden: Channels of a point inside the networks.
         layers: Layers of the decoder; the encoder has one less.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), or listed (squared error down the list; the default of list).
+            and moments; the default), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -63,7 +67,7 @@ def points_autoencoder(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     return assembly.autoencoder(
-        assembly.points(schema, recentre),
+        assembly.points(schema, recentre, rescale),
         network,
         assembly.smooth(0.0),
         (latent_dim, hidden, layers),
@@ -84,6 +88,7 @@ def points_vae(
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """Variational autoencoder of point sets with set distances, conditional on class and y.
@@ -95,13 +100,16 @@ def points_vae(
         layers: Layers of the decoder; the encoder has one less.
         beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), or listed (squared error down the list; the default of list).
+            and moments; the default), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -113,7 +121,7 @@ def points_vae(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     return assembly.autoencoder(
-        assembly.points(schema, recentre),
+        assembly.points(schema, recentre, rescale),
         network,
         assembly.gaussian(beta),
         (latent_dim, hidden, layers),
@@ -139,6 +147,7 @@ def points_latent_gan(
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> LatentModel:
     """Latent GAN: a GAN on the codes of an autoencoder of point sets, given class and y.
@@ -156,13 +165,16 @@ def points_latent_gan(
         critic_steps: Steps of the critic per step of the generator.
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), or listed (squared error down the list; the default of list).
+            and moments; the default), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -174,7 +186,7 @@ def points_latent_gan(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     codec = assembly.autoencoder(
-        assembly.points(schema, recentre),
+        assembly.points(schema, recentre, rescale),
         network,
         assembly.smooth(noise),
         (latent_dim, hidden, layers),
@@ -205,6 +217,7 @@ def points_latent_mixture(
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> LatentModel:
     """Latent Gaussian mixture: the baseline of the latent GAN, fitted in one pass over the codes.
@@ -217,13 +230,16 @@ def points_latent_mixture(
         components: Most components of the mixture of a class.
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), or listed (squared error down the list; the default of list).
+            and moments; the default), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -235,7 +251,7 @@ def points_latent_mixture(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     codec = assembly.autoencoder(
-        assembly.points(schema, recentre),
+        assembly.points(schema, recentre, rescale),
         network,
         assembly.smooth(noise),
         (latent_dim, hidden, layers),
@@ -258,6 +274,7 @@ def points_gan(
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN of point sets with the non-saturating game and R1, conditional on class and y.
@@ -274,6 +291,8 @@ def points_gan(
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -284,7 +303,7 @@ def points_gan(
     network = networks.of_points(
         encoder, hidden, layers - 1, t_nets, neighbours, dynamic, pooling, list_length
     )
-    representation = assembly.points(schema, recentre)
+    representation = assembly.points(schema, recentre, rescale)
     return assembly.points_gan(
         representation, network, latent_dim=latent_dim, layers=layers, penalty=penalty
     )
@@ -299,6 +318,7 @@ def points_flow(
     dynamic: bool | None = None,
     list_length: int | None = None,
     recentre: bool = True,
+    rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
@@ -313,6 +333,8 @@ def points_flow(
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -323,5 +345,5 @@ def points_flow(
     network = networks.of_points(
         encoder, hidden, layers, None, neighbours, dynamic, None, list_length
     )
-    representation = assembly.points(schema, recentre, listed=encoder == "list")
+    representation = assembly.points(schema, recentre, rescale, listed=encoder == "list")
     return assembly.points_flow(representation, network, integration_steps)

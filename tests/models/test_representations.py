@@ -54,6 +54,52 @@ def test_an_event_comes_back_from_what_networks_see(kind: str, sizes: list[int],
     assert torch.equal(back.label, clouds.label)
 
 
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_rescaled_clouds_have_the_spread_that_was_drawn(sizes: list[int], seed: int) -> None:
+    """Whatever is decoded: centre and spread are those of the row, and one point stays one."""
+    clouds = jets(sizes, seed)
+    see = fitted(Points(JETS, recentre=True, rescale=True), clouds)
+    drawn = describe(clouds, JETS)
+    event = see.complete(cl.replace(see.see(clouds).event, weight=None))
+    noisy = cl.replace(event, pos=event.pos + torch.randn(event.pos.shape), weight=None)
+    back = describe(see.clouds(noisy, drawn), JETS)
+    several = drawn.sizes > 1
+    torch.testing.assert_close(back.spread[several], drawn.spread[several], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(back.centroid, drawn.centroid, rtol=0, atol=1e-5)
+    assert (back.spread[~several] == 0).all()
+
+
+def test_the_spread_is_a_condition_of_real_and_of_drawn_clouds() -> None:
+    clouds = jets([5, 9, 1, 0, 7])
+    plain, see = fitted(Points(JETS), clouds), fitted(Points(JETS, rescale=True), clouds)
+    assert see.condition_channels == plain.condition_channels + 1
+    condition = see.see(clouds).condition
+    assert condition.shape == (5, see.condition_channels)
+    torch.testing.assert_close(condition[:, :-1], plain.see(clouds).condition)
+    torch.testing.assert_close(see.condition(describe(clouds, JETS)), condition)
+    assert condition[:, -1].mean().item() == pytest.approx(0.0, abs=1e-5)
+    assert condition[:, -1].std(correction=0).item() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_spread_of_a_narrow_jet_is_its_mass_over_its_momentum() -> None:
+    """m² = (Σ p)² of massless particles, by four-vectors."""
+    clouds = jets([40], spread=0.05)
+    pt, eta, phi = clouds.weight.double(), *clouds.pos.double().unbind(1)
+    energy, z = pt * eta.cosh(), pt * eta.sinh()
+    square = energy.sum() ** 2 - z.sum() ** 2
+    square = square - (pt * phi.cos()).sum() ** 2 - (pt * phi.sin()).sum() ** 2
+    spread = describe(clouds, JETS).spread
+    assert float(spread) == pytest.approx(float(square.sqrt() / pt.sum()), rel=2e-3)
+
+
+def test_the_spread_goes_round_the_period() -> None:
+    schema = Schema((Quantity("phi", "rad", 6.0),), Quantity("E"))
+    clouds = cl.make(torch.tensor([[2.9], [-2.9]]), [2], weight=torch.ones(2))
+    # About a centre of 0 both are 2.9 away; wrapped, no distance is above half the period.
+    assert float(describe(clouds, schema).spread) <= 3.0
+
+
 def test_images_and_sites_show_the_same_cells() -> None:
     clouds = jets([9, 0, 4])
     sites, images = fitted(_on_grid("sites"), clouds), fitted(_on_grid("images"), clouds)

@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.metrics.observables import mass, transverse_momentum
+from pcgen.objectives import terms
 from pcgen.objectives.terms import listed, shape, sliced
 from pcgen.standardize import channels
 
@@ -118,3 +119,37 @@ def test_listed_refuses_what_cannot_be_paired() -> None:
         listed(clouds([3, 2], 0), real)
     with pytest.raises(ArgumentError, match="x: got none"):
         listed(real, cl.replace(real, x=None))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any), st.integers(0, 99))
+def test_the_spectrum_is_the_earth_mover_distance_of_all_points(
+    sizes: list[int], seed: int
+) -> None:
+    """By SciPy, and blind to which cloud a point belongs to."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = sum(sizes)
+    made, real = (
+        cl.make(torch.zeros(rows, 2), sizes, x=torch.randn(rows, 1, generator=generator))
+        for _ in range(2)
+    )
+    value = terms.spectrum(made, real)
+    mean = (value * torch.tensor(sizes)).sum() / rows
+    expected = wasserstein_distance(made.x[:, 0].numpy(), real.x[:, 0].numpy())
+    assert float(mean) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    shuffled = cl.replace(made, x=made.x[torch.randperm(rows, generator=generator)])
+    torch.testing.assert_close(terms.spectrum(shuffled, real), value)
+    assert (terms.spectrum(real, real) == 0).all()
+
+
+def test_gradients_of_the_spectrum() -> None:
+    x = torch.tensor([[0.3], [-1.0], [2.0]], dtype=torch.float64, requires_grad=True)
+    real = cl.make(
+        torch.zeros(3, 1).double(), [1, 2], x=torch.tensor([[1.0], [0.5], [-2.0]]).double()
+    )
+    assert torch.autograd.gradcheck(
+        lambda x: terms.spectrum(cl.make(real.pos, [1, 2], x=x), real), (x,)
+    )
+    with pytest.raises(ArgumentError, match="different sizes"):
+        terms.spectrum(cl.make(torch.zeros(2, 1), [2], x=torch.zeros(2, 1)), real)
+    with pytest.raises(ArgumentError, match="x: got none"):
+        terms.spectrum(cl.make(real.pos, [1, 2]), real)

@@ -177,6 +177,7 @@ def test_an_option_of_another_encoder_is_refused(encoder: str, option: str, valu
     [
         (None, {"emd", "chamfer", "sliced", "shape"}),
         ("full", {"emd", "chamfer", "sliced", "shape"}),
+        ("spectral", {"emd", "chamfer", "sliced", "shape", "spectrum"}),
         ("both", {"emd", "chamfer"}),
         ("emd", {"emd"}),
         ("chamfer", {"chamfer"}),
