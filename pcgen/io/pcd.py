@@ -12,7 +12,6 @@ https://pointclouds.org/documentation/tutorials/pcd_file_format.html
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from pcgen.io.table import (
     packed,
     text_column,
     text_rows,
+    text_words,
 )
 
 _WRITTEN = {"i4": ("4", "I"), "f4": ("4", "F"), "f8": ("8", "F")}
@@ -123,7 +123,7 @@ def _header(data: bytes, path: Path) -> _Header:
         fields = _fields(values)
         width, height = (int(values[key][0]) for key in ("WIDTH", "HEIGHT"))
         points = int(values["POINTS"][0]) if "POINTS" in values else width * height
-        if points != width * height or points < 0:
+        if points != width * height or min(width, height) < 0:
             raise ValueError(f"POINTS {points} is not WIDTH {width} times HEIGHT {height}")
         kind = values["DATA"][0]
         if kind not in ("ascii", "binary", "binary_compressed"):
@@ -171,11 +171,11 @@ def _fields(values: dict[str, list[str]]) -> tuple[_Field, ...]:
 
 
 def _text(data: bytes, header: _Header) -> list[Column]:
-    lines = [line.split() for line in data[header.end :].decode("ascii").splitlines()]
-    words, width = list(chain.from_iterable(lines)), sum(field.count for field in header.fields)
+    words, ends = text_words(data[header.end :])
+    width = sum(field.count for field in header.fields)
     if len(words) != header.points * width:
         raise ValueError(f"got {len(words)} of {header.points * width} numbers")
-    if any(len(line) % width for line in lines if line):
+    if (ends % width).any():
         raise ValueError(f"a line does not hold the {width} numbers of a point")
     values, place = [], 0
     for field in header.fields:

@@ -11,13 +11,21 @@ Greg Turk, "The PLY Polygon File Format", Stanford University, 1994.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from pcgen.errors import FileError
-from pcgen.io.table import Column, Table, check_names, header_lines, packed, text_column
+from pcgen.io.table import (
+    Column,
+    Table,
+    check_names,
+    header_lines,
+    packed,
+    text_column,
+    text_words,
+)
 
 _TYPES = {
     "char": "i1",
@@ -184,9 +192,7 @@ class _Text:
     """The numbers of an ascii file, in order; a line holds one row, or several whole ones."""
 
     def __init__(self, data: bytes, header: _Header) -> None:
-        lines = [line.split() for line in data[header.end :].decode("ascii").splitlines()]
-        self.words = list(chain.from_iterable(lines))
-        self.ends = np.unique(np.cumsum([len(line) for line in lines], dtype=np.int64))
+        self.words, self.ends = text_words(data[header.end :])
         self.place = 0
 
     def rows(self, element: _Element) -> dict[str, Column]:

@@ -69,10 +69,14 @@ class PointFiles(CloudSource):
         return common
 
     def _check(self, block: Batch, first: int) -> Batch:
-        for place, file in enumerate(self._files[first : first + block.num_graphs]):
-            cloud = convention.select(block, [place])
-            check_clouds(cloud, self.schema, first=first + place, where=file, hint=MISSING)
-        return block
+        try:
+            return super()._check(block, first)
+        except DataError:
+            # Name the file in which it is.
+            for place, file in enumerate(self._files[first : first + block.num_graphs]):
+                cloud = convention.select(block, [place])
+                check_clouds(cloud, self.schema, first=first + place, where=file, hint=MISSING)
+            raise
 
 
 class PointWriter(CloudSink):

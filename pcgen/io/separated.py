@@ -59,8 +59,8 @@ def fields(line: str, separator: str) -> list[str]:
     """
     quote = '"' if '"' in line else "'" if "'" in line else None
     if quote is None:
-        if separator == " ":
-            return line.split()
+        if separator == " ":  # a hard blank may stand within a number: 1 234
+            return line.split() if line.isascii() else re.findall(r"[^ \t\f\v]+", line)
         return [field.strip() for field in line.split(separator)]
     try:
         rows = csv.reader([line], delimiter=separator, quotechar=quote, skipinitialspace=True)

@@ -21,6 +21,7 @@ Column = np.ndarray[Any, Any]
 MARK = "pcgen "  #: begins the comment in which pcgen keeps what columns cannot
 _DIGITS = {"f4": "{:.9g}", "f8": "{:.17g}", "i4": "{:d}"}
 _EXACT = {"f4": 2**24, "f8": 2**53}  # beyond these not every whole number exists
+_BLANK = np.array([chr(letter).isspace() for letter in range(256)])
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _UNIT = re.compile(r"(.*\S)\s*(?:\[([^\[\]]*[^\W\d][^\[\]]*)\]|\(([^()]*[^\W\d][^()]*)\))")
 _FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)")
@@ -71,6 +72,21 @@ def header_lines(data: bytes) -> Iterator[tuple[str, int]]:
         place = end
 
 
+def text_words(data: bytes) -> tuple[list[str], Column]:
+    """The words of a text, and how many there are up to the end of each of its lines, ascending.
+
+    Raises:
+        ValueError: a byte is none of ASCII.
+    """
+    words = data.decode("ascii").split()
+    letters = np.frombuffer(data, np.uint8)
+    blank = _BLANK[letters]
+    begins = ~blank
+    begins[1:] &= blank[:-1]
+    ends = np.cumsum(begins)[(letters == ord("\n")) | (letters == ord("\r"))]
+    return words, np.unique(np.append(ends, len(words)))
+
+
 def text_column(words: Sequence[str], kind: str, name: str) -> Column:
     """Numbers from text, as ``kind`` ("f4", "i8", ...); ``nan`` and ``inf`` are numbers.
 
@@ -119,8 +135,9 @@ def _holds(value: np.floating[Any], word: str) -> bool:
 
 def number(word: str) -> float | None:
     """The number that a word states, also with the exponent D of Fortran's double precision."""
+    match = _FORTRAN.fullmatch(word)
     try:
-        return float(_FORTRAN.sub(r"\1e\2", word))
+        return float(f"{match[1]}e{match[2]}" if match else word)
     except ValueError:
         return None
 

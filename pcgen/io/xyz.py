@@ -152,7 +152,7 @@ def _lines(path: Path) -> _Lines:
     header, announced = _opening(rows)
     if announced is not None and announced != len(rows):
         raise ValueError(
-            f"got {len(rows)} points, expected the {announced} that the file announces"
+            f"got {len(rows)} lines of points, expected the {announced} that the file announces"
         )
     texts = [line for _, line in rows]
     separator = separated.separator(texts)
@@ -194,7 +194,7 @@ def _names(lines: _Lines) -> list[str]:
         if names is None:
             raise ValueError(
                 f"got the line of words {lines.header[:80]!r}, expected numbers, or different "
-                f"names of the {lines.width or ''} columns with x and y among them"
+                f"names, x and y among them, of {lines.width or 'all'} columns"
             )
         return names
     found = {tuple(n): n for n in (_named(each, lines, True) for each in lines.comments) if n}
@@ -203,8 +203,8 @@ def _names(lines: _Lines) -> list[str]:
     unclear = [each for each in lines.comments if found or _may_name(each, lines)]
     if unclear:
         raise ValueError(
-            f"the comment {unclear[-1][:80]!r} may name the {lines.width or ''} columns, expected "
-            f"a different name for each with x and y among them, or a comment without such names"
+            f"the comment {unclear[-1][:80]!r} may name columns, expected a different name for "
+            f"each of {lines.width or 'them'}, x and y among them, or a comment without such names"
         )
     width = max(lines.width or 3, 3)
     return ["x", "y", "z", *(f"column_{place}" for place in range(3, width))]
