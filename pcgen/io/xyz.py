@@ -28,6 +28,7 @@ from pcgen.io.table import (
 )
 
 _AXES = [re.compile(rf"(?<![a-z]){axis}(?![a-z])", re.IGNORECASE) for axis in "xyz"]
+_AXIS_AND_MORE = re.compile(r"[xyz]\s+\w", re.IGNORECASE)  # z in mm, no name of a column
 _PROSE = re.compile(
     r"\b(and|are|at|by|for|from|in|is|of|or|per|the|to|using|was|were|where|with)\b|[.!]$",
     re.IGNORECASE,
@@ -219,6 +220,7 @@ def _named(text: str, lines: _Lines, comment: bool = False) -> list[str] | None:
                 continue
             plain = [name_and_unit(name)[0].lower() for name in names]
             full = all(names) and len(set(names)) == len(names)
+            full = full and not any(_AXIS_AND_MORE.match(name) for name in names)
             if full and {"x", "y"} <= set(plain) and lines.width in (None, len(names)):
                 return names
     return None
