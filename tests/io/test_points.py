@@ -89,6 +89,13 @@ def test_numbered_files_are_in_the_order_of_their_numbers(tmp_path):
         assert io.read_clouds(path)[0].pos[:, 0].tolist() == list(range(12))
 
 
+def test_two_files_of_one_number_are_refused(tmp_path):
+    for name in ("e_1.xyz", "e_01.xyz"):
+        (tmp_path / name).write_text("1 2 3\n")
+    with pytest.raises(FileError, match=r"e_01\.xyz and e_1\.xyz have the same number, expected"):
+        io.open_file(tmp_path / "e_%d.xyz")
+
+
 def test_old_and_new_events_do_not_mix(tmp_path):
     batch, schema = clouds.make(torch.rand(3, 3), [1] * 3), Schema(AXES[:3])
     io.write_clouds(tmp_path / "e_%d.ply", batch, schema)
