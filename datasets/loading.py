@@ -2,7 +2,8 @@
 
 A :class:`CloudDataset` is a list of event numbers over one or several files (pcgen's ragged HDF5,
 JetNet's own files). Whatever is asked of it is read in contiguous ranges of the file, a few for
-thousands of events, and put in order in memory.
+thousands of events, and put in order in memory. Its floats are of torch's default type, that of the
+networks, whatever type the file has.
 """
 
 from __future__ import annotations
@@ -182,11 +183,12 @@ class CloudDataset(Dataset[Data]):
     def _read(self, events: Tensor) -> Batch:
         """Ascending events of one file, by one read of the range they span."""
         if len(events) == 0:
-            return self._open()[0].read(0, 0)
+            return _default(self._open()[0].read(0, 0), self._files[0])
         number = int(torch.searchsorted(self._starts, events[0], right=True)) - 1
         local = events - self._starts[number]
         first, stop = int(local[0]), int(local[-1]) + 1
         clouds = self._open()[number].read(first, stop, check=self._check)
+        clouds = _default(clouds, self._files[number])
         if stop - first > len(local):
             clouds = convention.select(clouds, local - first)
         return clouds if self._max_points is None else convention.heaviest(clouds, self._max_points)
@@ -199,6 +201,14 @@ class CloudDataset(Dataset[Data]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_everything": None}
+
+
+def _default(clouds: Batch, file: CloudSource) -> Batch:
+    """Clouds with floats of torch's default type."""
+    try:
+        return convention.cast(clouds, torch.get_default_dtype())
+    except DataError as error:
+        raise DataError(f"{file.path}: {error}") from error
 
 
 def _common_schema(files: Sequence[CloudSource]) -> Schema:

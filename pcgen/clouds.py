@@ -232,6 +232,28 @@ def heaviest_first(clouds: Batch) -> Batch:
     return _assemble(ordered, sizes(clouds))
 
 
+def cast(clouds: Batch, dtype: torch.dtype) -> Batch:
+    """The same clouds with all floats in one type; the same object where they are already.
+
+    Raises:
+        DataError: a finite value is too large for the type.
+
+    >>> cast(make(torch.zeros(1, 2, dtype=torch.float64), [1]), torch.float32).pos.dtype
+    torch.float32
+    """
+    values = {n: v for n, v in attributes(clouds).items() if v.is_floating_point()}
+    if all(value.dtype == dtype for value in values.values()):
+        return clouds
+    changed = {name: value.to(dtype) for name, value in values.items()}
+    for name, value in changed.items():
+        lost = value.isinf() & values[name].isfinite()
+        if lost.any():
+            raise DataError(
+                f"{name}: got {values[name][lost][0].item()}, expected numbers that {dtype} holds"
+            )
+    return replace(clouds, **changed)
+
+
 def concat(batches: Iterable[Batch]) -> Batch:
     """Clouds of several batches, one after the other; all must have the same attributes.
 

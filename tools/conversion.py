@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from rich.progress import Progress
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import sizes
+from pcgen.clouds import POINT_ATTRIBUTES, attributes, cast, select_points, sizes
 from pcgen.errors import DataError
 from pcgen.grids import Grid
 from pcgen.images import Outside, cloud_to_image, image_to_cloud, overflow, project
+from pcgen.io.source import check_clouds
+from pcgen.ops.segments import segment_max, segment_min
 
 
 class Converted(NamedTuple):
@@ -34,22 +38,49 @@ class Converted(NamedTuple):
     outside_weight: float
 
 
-@dataclass(frozen=True)
+class PrecisionError(DataError):
+    """Values that float32 does not hold."""
+
+
+@dataclass
 class Reading:
-    """The events that are asked for, block by block, with a progress bar."""
+    """The events that are asked for, block by block, with a progress bar.
+
+    Attributes:
+        source: The file.
+        events: Their numbers.
+        block: How many are read at once.
+        bar: Shows the progress.
+        drop: Leave out points of clouds that have no finite coordinates.
+        missing: How many were left out the last time the events were read.
+    """
 
     source: io.CloudSource | io.ImageSource
     events: range
     block: int
     bar: Progress
+    drop: bool = False
+    missing: int = 0
 
     def blocks(self, what: str) -> Iterator[tuple[int, Batch | io.Images]]:
         """Number of the first event of each block, and the block."""
+        self.missing = 0
         task = self.bar.add_task(what, total=len(self.events))
         for first in self.events[:: self.block]:
             stop = min(first + self.block, self.events.stop)
-            yield first, self.source.read(first, stop)
+            if self.drop and isinstance(self.source, io.CloudSource):
+                yield first, self._finite(self.source, first, stop)
+            else:
+                yield first, self.source.read(first, stop)
             self.bar.advance(task, stop - first)
+
+    def _finite(self, source: io.CloudSource, first: int, stop: int) -> Batch:
+        """A block without the points that have no coordinates."""
+        clouds = source.read(first, stop, check=False)
+        good = clouds.pos.isfinite().all(1)
+        self.missing += int((~good).sum())
+        clouds = select_points(clouds, good)
+        return check_clouds(clouds, source.schema, first=first, where=source.path)
 
 
 @dataclass(frozen=True)
@@ -76,17 +107,81 @@ class Filling:
 
 
 def write_clouds(
-    reading: Reading, sink: io.CloudSink, filling: Filling, grid: Grid | None
-) -> Converted:
-    """Write all events that are read as clouds."""
-    points = 0
+    reading: Reading,
+    sink: io.CloudSink,
+    filling: Filling,
+    grid: Grid | None,
+    dtype: torch.dtype,
+) -> tuple[Converted, bool]:
+    """Write all events that are read as clouds; also returns whether their values were rounded.
+
+    Args:
+        reading: The events.
+        sink: Where to.
+        filling: How images become clouds.
+        grid: The cells of images.
+        dtype: Type of all floats.
+
+    Raises:
+        PrecisionError: float32 does not hold a value of float64.
+    """
+    points, rounded = 0, False
     with sink:
-        for _, part in reading.blocks("convert"):
+        for first, part in reading.blocks("convert"):
             clouds = filling(part, grid)
-            sink.append(clouds)
+            if dtype == torch.float32:
+                rounded |= check_precision(clouds, first, reading.source.path)
+            sink.append(cast(clouds, dtype))
             points += len(clouds.pos)
         _check_filled(points, reading)
-    return Converted(len(reading.events), points, 0, 0.0)
+    return Converted(len(reading.events), points, 0, 0.0), rounded
+
+
+def check_precision(clouds: Batch, first: int, where: Path) -> bool:
+    """Refuse clouds whose values mean something else once they are rounded to float32.
+
+    That are whole numbers beyond 2^24 that change, values beyond float32's range at either end, and
+    coordinates that float32 resolves in steps of more than a thousandth of their event's extent.
+
+    Args:
+        clouds: A block of events.
+        first: Number of its first event, for the message.
+        where: File, for the message.
+
+    Returns:
+        Whether float32 changes a value at all.
+
+    Raises:
+        PrecisionError: naming file, attribute and event.
+    """
+    rounded = False
+    limits = torch.finfo(torch.float32)
+    for name, value in attributes(clouds).items():
+        if value.dtype != torch.float64:
+            continue
+        size, changed = value.abs(), value.float().double() != value
+        rounded |= bool(changed.any())
+        bad = (size > limits.max) | ((size < limits.tiny) & (size > 0))
+        bad |= (value == value.round()) & (size < 2**53) & changed
+        rows = bad.any(1) if bad.dim() == 2 else bad
+        if name == "pos":
+            rows |= changed.any(1) & _coarse(clouds)[clouds.batch]
+        if rows.any():
+            row = int(rows.nonzero()[0])
+            event = int(clouds.batch[row]) if name in POINT_ATTRIBUTES else row
+            raise PrecisionError(
+                f"{where}: {name} of event {first + event} is {value[row].tolist()}, "
+                f"expected values that float32 holds, or --dtype float64"
+            )
+    return rounded
+
+
+def _coarse(clouds: Batch) -> Tensor:
+    """Whether a step of float32 is more than a thousandth of the extent of an event [B]."""
+    low, high = segment_min(clouds.pos, clouds.ptr), segment_max(clouds.pos, clouds.ptr)
+    step = torch.maximum(low.abs(), high.abs()).amax(1) * torch.finfo(torch.float32).eps
+    extent = (high - low).amax(1)
+    return (extent > 0) & (step > extent / 1000)
 
 
 def write_images(reading: Reading, sink: io.ImageSink, grid: Grid, outside: Outside) -> Converted:

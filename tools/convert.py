@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from rich.console import Console
@@ -16,7 +17,15 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images import Outside
 from pcgen.schema import Quantity, Schema
-from pcgen.tools.conversion import Converted, Filling, Reading, largest, write_clouds, write_images
+from pcgen.tools.conversion import (
+    Converted,
+    Filling,
+    PrecisionError,
+    Reading,
+    largest,
+    write_clouds,
+    write_images,
+)
 
 _Source = io.CloudSource | io.ImageSource
 
@@ -34,6 +43,8 @@ def convert(
     weight: str | None = None,
     label: str | None = None,
     particles: int | None = None,
+    dtype: Literal["float32", "float64"] | None = None,
+    missing: Literal["error", "drop"] = "error",
     block: int = 1024,
     from_format: io.Format | None = None,
     to_format: io.Format | None = None,
@@ -71,6 +82,11 @@ def convert(
         label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not say it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet has.
+        dtype: Type of the floats of clouds; by default float32, that of the networks, and float64
+            if the values need it: whole numbers beyond 2^24, values beyond float32's range,
+            coordinates that float32 resolves in steps of more than a thousandth of their event.
+        missing: Points without coordinates (NaN or infinite, as organised PCD files have them
+            where a sensor got no return) are refused (error) or left out and counted (drop).
         block: Events that are in memory at a time.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
@@ -92,24 +108,50 @@ def convert(
         _check_used(drawn and not filled, outside=outside != "error")
         _check_used(drawn or filled, grid=grid is not None)
         _check_used(chosen == "jetnet", particles=particles is not None)
-        reading = Reading(opened, _span(opened, event, block), block, bar)
+        _check_used(isinstance(opened, io.CloudSource), missing=missing == "drop")
+        _check_used(not drawn, dtype=dtype is not None)
+        reading = Reading(opened, _span(opened, event, block), block, bar, missing == "drop")
         cells = _grid(opened, grid) if drawn or filled else None
-        schema = _schema(opened, cells, weight)
+        schema, note = _schema(opened, cells, weight), ""
         if cells is not None and drawn:
             images = io.image_writer(target, len(reading.events), cells, schema, format=chosen)
             done = write_images(reading, images, cells, outside)
         else:
-            filling = Filling(threshold, jitter, torch.Generator().manual_seed(seed))
+            filling = Filling(threshold, jitter, torch.Generator())
             if chosen == "jetnet" and particles is None:
                 particles = largest(reading, filling, cells)
             attrs = opened.attrs if isinstance(opened, io.CloudSource) else {}
             attrs = attrs if cells is None else {**attrs, "grid": cells.to_dict()}
-            clouds = io.cloud_writer(
-                target, schema, format=chosen, attrs=attrs, particles=particles or 1
-            )
-            done = write_clouds(reading, clouds, filling, cells)
-    _tell(done, target, outside)
+
+            def write(stored: torch.dtype) -> tuple[Converted, bool]:
+                writer = io.cloud_writer(
+                    target, schema, format=chosen, attrs=attrs, particles=particles or 1
+                )
+                filling.generator.manual_seed(seed)
+                return write_clouds(reading, writer, filling, cells, stored)
+
+            done, note = _in_type(write, dtype)
+    _tell(done, target, outside, reading.missing, note)
     return done
+
+
+def _in_type(
+    write: Callable[[torch.dtype], tuple[Converted, bool]], dtype: str | None
+) -> tuple[Converted, str]:
+    """Write clouds in the type that was chosen, or in float32 and else, all of them, in float64.
+
+    Also returns how the floats were stored, where that is not as they were.
+    """
+    if dtype == "float64":
+        return write(torch.float64)[0], ""
+    try:
+        done, rounded = write(torch.float32)
+        return done, "rounded to float32 (--dtype float64 keeps all digits)" if rounded else ""
+    except PrecisionError as error:
+        if dtype == "float32":
+            raise
+        why = str(error).partition(", expected")[0]
+        return write(torch.float64)[0], f"stored as float64, since {why}"
 
 
 def _grid(source: _Source, text: str | None) -> Grid:
@@ -186,6 +228,8 @@ _PARTS = {
     "jitter": "unless images become clouds",
     "outside": "unless clouds become images",
     "grid": "where clouds stay clouds",
+    "dtype": "where images are written",
+    "missing": "unless clouds are read",
     "particles": "unless jets are written in JetNet's layout",
 }
 
@@ -196,9 +240,12 @@ def _progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
-def _tell(done: Converted, target: str, outside: Outside) -> None:
+def _tell(done: Converted, target: str, outside: Outside, missing: int, note: str) -> None:
     told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
         told += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"
+    if missing:
+        told += f"; {missing} without coordinates {'were' if missing > 1 else 'was'} left out"
+    told += f"; {note}" if note else ""
     Console().print(told, markup=False, highlight=False, soft_wrap=True)

@@ -187,6 +187,7 @@ def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batc
     """The generated events and their numbers in the file; broken ones stay, to be reported."""
     with open_cloud_file(path) as source:
         clouds, schema = source.read(check=False), source.schema
+    clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_units(real, schema, path)
     kept = torch.arange(clouds.num_graphs)
     if classes is not None:

@@ -27,7 +27,7 @@ def files_of(path: Path, ending: str) -> list[Path]:
     """The existing files that the path stands for, in the order of their numbers.
 
     Raises:
-        FileError: there is none.
+        FileError: there is none, or two have the same number.
     """
     if not is_many(path) or path.is_file():
         return [existing_file(path)]
@@ -75,8 +75,18 @@ def _matching(path: Path, ending: str) -> list[Path]:
         found = [file for file in path.glob("*") if file.suffix.lower() == ending]
         return sorted((file for file in found if not file.name.startswith(".")), key=_natural)
     before, after = _NUMBER.split(path.name, maxsplit=1)
-    name = re.compile(re.escape(before) + r"\d+" + re.escape(after))
-    return sorted((f for f in path.parent.glob("*") if name.fullmatch(f.name)), key=_natural)
+    name = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    numbers: dict[int, Path] = {}
+    for file in sorted(path.parent.glob("*")):
+        match = name.fullmatch(file.name)
+        if match is None:
+            continue
+        if (other := numbers.setdefault(int(match[1]), file)) is not file:
+            raise FileError(
+                f"{path}: {other.name} and {file.name} have the same number, "
+                "expected one file for each event"
+            )
+    return [numbers[number] for number in sorted(numbers)]
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -14,8 +15,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import DataError
 from pcgen.io.numbered import files_of, writing
-from pcgen.io.points import PointFormat, from_table, schema_of, to_table
-from pcgen.io.source import CloudSink, CloudSource, check_clouds, existing_file
+from pcgen.io.points import PointFormat, from_table, kinds_of, schema_of, to_table
+from pcgen.io.source import MISSING, CloudSink, CloudSource, check_clouds, existing_file
 from pcgen.schema import Schema
 
 
@@ -35,6 +36,7 @@ class PointFiles(CloudSource):
         self._files = files_of(self.path, format.ending)
         self.schema = schema_of(format.read(existing_file(self._files[0])), self._files[0])
         self.attrs: dict[str, Any] = {}
+        self._kinds: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self._files)
@@ -44,18 +46,37 @@ class PointFiles(CloudSource):
         return torch.tensor([self._format.count(existing_file(file)) for file in self._files])
 
     def _read(self, start: int, stop: int) -> Batch:
+        if self._kinds is None:
+            self._kinds = self._common_kinds()
         # Without an event to read, the first one still says which attributes there are.
-        files = self._files[start:stop] or self._files[:1]
-        clouds = [self._event(file, start + place) for place, file in enumerate(files)]
-        for file, cloud in zip(files, clouds, strict=True):
-            names, expected = (", ".join(convention.attributes(c)) for c in (cloud, clouds[0]))
-            if names != expected:
-                raise DataError(f"{file}: got {names}, expected {expected} as in {files[0]}")
+        clouds = [self._event(file) for file in self._files[start:stop] or self._files[:1]]
         return convention.select(convention.concat(clouds), slice(0, stop - start))
 
-    def _event(self, file: Path, event: int) -> Batch:
-        cloud = from_table(self._format.read(existing_file(file)), self.schema, file)
-        return check_clouds(cloud, self.schema, first=event, where=file)
+    def _event(self, file: Path) -> Batch:
+        table = self._format.read(existing_file(file))
+        return from_table(table, self.schema, self._kinds or {}, file)
+
+    def _common_kinds(self) -> dict[str, str]:
+        """Type of each attribute in all files, so that no block of them has another one."""
+        first, *others = self._files
+        common = kinds_of(self._format.declared(existing_file(first)), first)
+        for file in others:
+            kinds = kinds_of(self._format.declared(existing_file(file)), file)
+            if set(kinds) != set(common):
+                names, expected = (", ".join(each) or "no types" for each in (kinds, common))
+                raise DataError(f"{file}: got {names}, expected {expected} as in {first}")
+            common = {name: np.result_type(kinds[name], common[name]).name for name in common}
+        return common
+
+    def _check(self, block: Batch, first: int) -> Batch:
+        try:
+            return super()._check(block, first)
+        except DataError:
+            # Name the file in which it is.
+            for place, file in enumerate(self._files[first : first + block.num_graphs]):
+                cloud = convention.select(block, [place])
+                check_clouds(cloud, self.schema, first=first + place, where=file, hint=MISSING)
+            raise
 
 
 class PointWriter(CloudSink):

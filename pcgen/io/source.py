@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Block = TypeVar("Block")
+MISSING = "; pcgen convert --missing drop leaves out points without coordinates"
 
 
 class Source(ABC, Generic[Block]):
@@ -117,7 +118,7 @@ class CloudSource(Source[Batch]):
         return torch.cat([torch.zeros(0, dtype=torch.long), *parts])
 
     def _check(self, block: Batch, first: int) -> Batch:
-        return check_clouds(block, self.schema, first=first, where=self.path)
+        return check_clouds(block, self.schema, first=first, where=self.path, hint=MISSING)
 
 
 class Sink(ABC, Generic[Block]):
@@ -214,7 +215,9 @@ def arrays(clouds: Batch) -> dict[str, np.ndarray[Any, Any]]:
     return values
 
 
-def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path) -> Batch:
+def check_clouds(
+    clouds: Batch, schema: Schema, *, first: int, where: str | Path, hint: str = ""
+) -> Batch:
     """Refuse clouds that are not finite, have negative weights or disagree with their schema.
 
     Args:
@@ -222,6 +225,7 @@ def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path
         schema: What the file says they mean.
         first: Number of the block's first cloud in the file, for the message.
         where: File, for the message.
+        hint: What can be done about points without coordinates, for the message.
 
     Raises:
         DataError: naming file, attribute and event.
@@ -241,7 +245,7 @@ def check_clouds(clouds: Batch, schema: Schema, *, first: int, where: str | Path
             event = int(clouds.batch[row]) if name in convention.POINT_ATTRIBUTES else row
             raise DataError(
                 f"{where}: {name} of event {first + event} is {value[row].tolist()}, "
-                f"expected {kind}"
+                f"expected {kind}{hint if name == 'pos' else ''}"
             )
     return clouds
 

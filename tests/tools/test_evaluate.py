@@ -54,6 +54,16 @@ def test_half_the_energy_is_seen_in_mass_and_pt(files):
     assert abs(z["W1 girth"]) < 5
 
 
+def test_events_of_double_precision_have_the_same_scores(files, tmp_path):
+    other = pc.cast(sample_jets("all").read(200, 300), torch.float64)
+    write_clouds(files / "double.h5", other, JETS)
+    stored = []
+    for name in ("other", "double"):
+        assert evaluate(files, f"{name}.h5", "--output", str(tmp_path / name)) == 0
+        stored.append(json.loads((tmp_path / name / "evaluation.json").read_text())[name])
+    assert stored[0] == stored[1]
+
+
 def test_other_units_are_refused(files, tmp_path, capsys):
     axes = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi))
     schema = Schema(axes, weight=Quantity("pt", "MeV"))
