@@ -24,7 +24,7 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.request import Request
 from pcgen.ops.drawing import uniform
-from pcgen.ops.segments import segment_sum
+from pcgen.ops.segments import segment_circular_mean, segment_sum
 from pcgen.schema import Schema
 
 _ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
     Attributes:
         sizes: Number of points [B].
         total: Sum of the weights [B].
-        centroid: Weighted mean of the coordinates [B, D].
+        centroid: Weighted mean of the coordinates [B, D], the circular one on periodic axes.
         y: Continuous condition [B, C], None where the schema has none.
         label: Class [B], None where the schema has none.
     """
@@ -57,12 +57,17 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
     for name, expected in (("y", schema.condition), ("label", schema.labels)):
         if expected and clouds.get(name) is None:
             raise DataError(f"{name}: got clouds without it, expected it as the schema says")
-    total = cl.total(clouds)
-    moment = segment_sum(cl.weights(clouds)[:, None] * clouds.pos, clouds.ptr)
+    total, weight = cl.total(clouds), cl.weights(clouds)
+    moment = segment_sum(weight[:, None] * clouds.pos, clouds.ptr)
+    columns = list((moment / torch.where(total > 0, total, 1.0)[:, None]).unbind(1))
+    for axis, period in enumerate(schema.periods):
+        if period is not None:
+            values = (clouds.pos[:, axis], weight, clouds.ptr)
+            columns[axis] = segment_circular_mean(*values, period)
     return Drawn(
         cl.sizes(clouds),
         total,
-        moment / torch.where(total > 0, total, 1.0)[:, None],
+        torch.stack(columns, 1),
         clouds.y if schema.condition else None,
         clouds.label if schema.labels else None,
     )

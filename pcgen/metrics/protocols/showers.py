@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
+from pcgen.images import project
 from pcgen.metrics.calochallenge import ChallengeData
 from pcgen.metrics.comparisons import (
     Comparison,
@@ -72,7 +74,11 @@ def _comparison(
     """The comparison of a pool of clouds, whose showers are read out above the threshold."""
 
     def build(clouds: Batch, schema: Schema) -> Comparison:
-        showers = showers_of(clouds, calorimeter).above(data.threshold)
+        unit = "" if schema.weight is None else schema.weight.unit
+        if unit != "MeV":
+            raise ArgumentError(f"weight: got unit {unit!r}, expected energies in MeV")
+        placed = project(clouds, calorimeter.columns(schema.axes))
+        showers = showers_of(placed, calorimeter).above(data.threshold)
         return judge(showers, calorimeter, data)
 
     return build
