@@ -184,8 +184,8 @@ class Grid:
         if list(columns) == sorted(columns):
             return self
         order = sorted(range(len(columns)), key=columns.__getitem__)
-        axes, edges = ([each[k] for k in order] for each in (self.axes, self.edges))
-        return Grid(tuple(axes), tuple(edges), self.layers)
+        axes = tuple(self.axes[k] for k in order)
+        return Grid(axes, tuple(self.edges[k] for k in order), self.layers)
 
     def locate(self, pos: Tensor, layer: Tensor | None = None) -> Location:
         """Cells of the points ``pos`` [N, D], whose layers (where the grid has some) are [N].
