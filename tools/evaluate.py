@@ -294,11 +294,11 @@ def _left_out(real: Batch, generated: Batch, schema: Schema, other: Schema) -> l
         lines.append(f"generated events have no condition (real: {names}), which is left out")
     if real.get("label") is None:
         return lines
+    own = _classes(real, schema)
     if generated.get("label") is None:
-        known = ", ".join(schema.labels)
+        known = ", ".join(own)
         return [*lines, f"generated events have no classes (real: {known}), which are left out"]
-    own, others = _classes(real, schema), _classes(generated, other)
-    missing = [name for name in own if name not in others]
+    missing = [name for name in own if name not in _classes(generated, other)]
     if missing:
         lines.append(f"generated events have none of class {', '.join(missing)}, real ones have")
     return lines

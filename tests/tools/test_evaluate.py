@@ -172,3 +172,18 @@ def test_broken_real_events_are_left_out_and_reported_too(files, tmp_path, capsy
     words = ["evaluate", str(path), str(files / "other.h5"), "--split", "all", "--subset", "0"]
     assert cli.main([*words, "--output", str(tmp_path / "out")]) == 0
     assert "real events with NaN or infinite values, left out: 3 (1)" in capsys.readouterr().out
+
+
+def test_simulated_jets_are_proposed_for_jets_alone(files, tmp_path, capsys):
+    schema = Schema((Quantity("x", "cm"), Quantity("y", "cm")), Quantity("energy", "GeV"))
+    clouds = pc.make(torch.rand(40, 2), [2] * 20, weight=torch.rand(40))
+    write_clouds(tmp_path / "showers.h5", clouds, schema)
+    showers = [str(tmp_path / "showers.h5")] * 2
+    for protocol in ("mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "pointflow"):
+        words = ["evaluate", *showers, "--split", "all", "--protocol", protocol]
+        assert cli.main(words) == 1
+        printed = capsys.readouterr().err
+        assert "simulate jets" not in printed
+        assert "outside=" not in printed
+        if protocol != "pointflow":
+            assert "schema: got axes x, y, expected jets" in printed
