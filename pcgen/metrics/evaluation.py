@@ -134,7 +134,7 @@ def evaluate(
         progress: Called with the fraction done.
 
     Raises:
-        ArgumentError: attributes do not fit the schema.
+        ArgumentError: attributes do not fit the schema, or the schema not the protocol.
         DataError: events of another kind or fewer than the protocol needs, or negative weights.
     """
     protocol = pcgen(schema) if protocol is None else protocol

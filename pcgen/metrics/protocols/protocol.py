@@ -60,7 +60,7 @@ class Protocol:
         need: Generated events needed; the real ones are twice as many, for the floor.
         source: Where it was defined.
         more: How to get more events, for the error where there are too few.
-        requires: Raises a ``DataError`` where the events are not of the kind that it scores.
+        requires: Raises one of pcgen's errors where events are not of the kind that it scores.
     """
 
     name: str

@@ -61,7 +61,25 @@ def calochallenge(
         Part(build(partial(classify, seen=low_level_features, name="low")), batches=5),
         Part(build(fidelity), events=10_000, batches=5, tested=500),
     )
-    return Protocol("calochallenge", parts, need=50_000, source="arXiv:2410.21611")
+    return Protocol(
+        "calochallenge",
+        parts,
+        need=50_000,
+        source="arXiv:2410.21611",
+        requires=partial(_check, calorimeter),
+    )
+
+
+def _check(calorimeter: Calorimeter, schema: Schema) -> None:
+    """Refuse clouds that are not of the calorimeter's coordinates, or have other energies than MeV.
+
+    Raises:
+        ArgumentError: naming the axis or the unit.
+    """
+    calorimeter.columns(schema.axes)
+    unit = "" if schema.weight is None else schema.weight.unit
+    if unit != "MeV":
+        raise ArgumentError(f"weight: got unit {unit!r}, expected energies in MeV")
 
 
 Judge = Callable[[Showers, Calorimeter, ChallengeData], Comparison]
@@ -74,9 +92,6 @@ def _comparison(
     """The comparison of a pool of clouds, whose showers are read out above the threshold."""
 
     def build(clouds: Batch, schema: Schema) -> Comparison:
-        unit = "" if schema.weight is None else schema.weight.unit
-        if unit != "MeV":
-            raise ArgumentError(f"weight: got unit {unit!r}, expected energies in MeV")
         placed = project(clouds, calorimeter.columns(schema.axes))
         showers = showers_of(placed, calorimeter).above(data.threshold)
         return judge(showers, calorimeter, data)
