@@ -9,7 +9,6 @@ networks, whatever type the file has.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from pcgen.datasets.batches import Batches
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.errors import ArgumentError, DataError
 from pcgen.io import CloudSource, open_cloud_file
-from pcgen.schema import Quantity, Schema
+from pcgen.schema import Schema
 
 _GAP = 16_384  # points between two wanted events that are read rather than jumped over
 _RANGE = 1 << 20  # points that one read may span, about
@@ -214,30 +213,10 @@ def _default(clouds: Batch, file: CloudSource) -> Batch:
 def _common_schema(files: Sequence[CloudSource]) -> Schema:
     first, *others = files
     for other in others:
-        one, two = dataclasses.asdict(_meaning(first.schema)), _meaning(other.schema)
-        for name, value in dataclasses.asdict(two).items():
-            if value != one[name]:
-                raise DataError(
-                    f"{other.path}: {name} of its schema is {value}, "
-                    f"expected that of {first.path}: {one[name]}"
-                )
+        difference = first.schema.difference(other.schema)
+        if difference is not None:
+            raise DataError(f"{other.path}: {difference} as in {first.path}")
     return first.schema
-
-
-def _meaning(schema: Schema) -> Schema:
-    """The schema without what only plots and people read."""
-
-    def plain(quantities: tuple[Quantity, ...]) -> tuple[Quantity, ...]:
-        return tuple(dataclasses.replace(quantity, symbol="") for quantity in quantities)
-
-    return dataclasses.replace(
-        schema,
-        axes=plain(schema.axes),
-        weight=plain((schema.weight,))[0] if schema.weight else None,
-        features=plain(schema.features),
-        condition=plain(schema.condition),
-        description="",
-    )
 
 
 def _class_numbers(schema: Schema, classes: Sequence[str]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,16 +86,12 @@ def build(
             f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
         ) from error
     try:
-        same = _meaning(Schema.from_dict(state.schema)) == _meaning(model.schema)
+        difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    if not same:
+    if difference is not None:
         raise CheckpointError(
             f"{path}: was trained on clouds of another schema than the recipe {state.recipe!r} "
-            "makes, expected the same axes, units and classes"
+            f"makes: {difference}"
         )
     return model
-
-
-def _meaning(schema: Schema) -> Schema:
-    return dataclasses.replace(schema, description="")

@@ -1,18 +1,19 @@
 """What the numbers of a data set mean: names, units, periods. A schema carries no data.
 
 A :class:`Schema` travels with a data set, its file, the model and the checkpoint. Plots and errors
-speak in it; units are converted and never assumed.
+speak in it; units are converted and never assumed. Whether two schemas mean the same is decided by
+:meth:`Schema.difference` alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from pcgen.errors import DataError
+from pcgen.errors import ArgumentError, DataError
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,27 @@ class Quantity:
         return f"{text} [{self.unit}]" if self.unit else text
 
 
+FIELDS = ("axes", "weight", "features", "condition", "labels", "layers")
+"""Fields of a schema on which the meaning of numbers depends: all but the description."""
+
+
+class Difference(NamedTuple):
+    """The first field in which two schemas differ; as text, "got ..., expected ...".
+
+    Attributes:
+        field: Name of the field of :class:`Schema`.
+        expected: Its value in the schema whose :meth:`Schema.difference` was called.
+        got: Its value in the other one.
+    """
+
+    field: str
+    expected: Any
+    got: Any
+
+    def __str__(self) -> str:
+        return f"got {self.field} {_text(self.got)}, expected {_text(self.expected)}"
+
+
 @dataclass(frozen=True)
 class Schema:
     """Meaning of every attribute of the clouds of one data set (see :mod:`pcgen.clouds`).
@@ -75,6 +97,33 @@ class Schema:
     def periods(self) -> tuple[float | None, ...]:
         """Period of each coordinate of ``pos``, None where it is not periodic."""
         return tuple(axis.period for axis in self.axes)
+
+    def difference(self, other: Schema, *, of: Collection[str] = FIELDS) -> Difference | None:
+        """The first field in which ``other`` means something else, or None where it means the same.
+
+        Names, units, periods and order count. Symbols do not: they are only how plots write a name.
+
+        Args:
+            other: The schema to compare with.
+            of: Fields to compare; by default :data:`FIELDS`, all but the description.
+
+        Raises:
+            ArgumentError: ``of`` names a field that a schema does not have.
+
+        >>> hits = Schema((Quantity("x", "mm"), Quantity("phi", "rad", 6.28)))
+        >>> print(hits.difference(Schema((Quantity("x", "mm"), Quantity("phi", "rad")))))
+        got axes x [mm], phi [rad], expected x [mm], phi [rad] with period 6.28
+        >>> hits.difference(hits) is None
+        True
+        """
+        unknown = [name for name in of if name not in (*FIELDS, "description")]
+        if unknown:
+            raise ArgumentError(f"of: got {', '.join(unknown)}, expected some of {FIELDS}")
+        for name in of:
+            own, others = getattr(self, name), getattr(other, name)
+            if _meaning(own) != _meaning(others):
+                return Difference(name, own, others)
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of strings, numbers and lists, ready for JSON."""
@@ -104,3 +153,19 @@ class Schema:
             raise DataError(
                 f"schema: got {data!r}, expected the fields of Schema ({error})"
             ) from error
+
+
+def _meaning(value: Any) -> Any:
+    """A field's value without the symbols."""
+    if isinstance(value, tuple):
+        return tuple(map(_meaning, value))
+    return dataclasses.replace(value, symbol="") if isinstance(value, Quantity) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value)) or "none"
+    if not isinstance(value, Quantity):
+        return "none" if value is None else str(value)
+    unit = f" [{value.unit}]" if value.unit else ""
+    return f"{value.name}{unit}" + (f" with period {value.period}" if value.period else "")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
-from pcgen.schema import Quantity
+from pcgen.schema import Quantity, Schema
 
 PHI = Quantity("phi", "rad", 2 * math.pi, "$\\phi$")
 DTYPES = (torch.float16, torch.float32, torch.float64)
@@ -206,3 +206,35 @@ def test_a_dtype_too_coarse_for_the_cells_is_refused() -> None:
     assert grid.locate(torch.tensor([[1.5]], dtype=torch.float64)).cell.item() == 1
     with pytest.raises(ArgumentError, match=r"got torch.float32.*axis 'x'"):
         grid.locate(torch.tensor([[1.5]]))
+
+
+def test_a_grid_takes_the_order_of_the_schemas_axes() -> None:
+    schema = Schema((Quantity("eta"), PHI, Quantity("z", "mm")), layers=("a", "b"))
+    text = "layers=a/b,z:0:9:3,phi:-pi:pi:4,eta:-2/0/1"
+    grid = Grid.parse(text, schema.axes).matched(schema)
+    assert [axis.name for axis in grid.axes] == ["eta", "phi", "z"]
+    assert (grid.cells, grid.layers, grid.edges[0]) == ((2, 4, 3), ("a", "b"), (-2.0, 0.0, 1.0))
+    assert grid.matched(schema) is grid
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x:-1:1:2,phi:-pi:pi:4", r"axes of grid: got 'x', expected one of \['eta', 'phi'\]"),
+        ("eta:-1:1:2:mm,phi:-pi:pi:4", "axis 'eta' of grid: got unit 'mm' .* expected ''"),
+        ("eta:-1:1:2,phi:-pi:pi:4:deg", "axis 'phi' of grid: got unit 'deg' .* expected 'rad'"),
+        ("eta:-1:1:2,phi:-pi:pi:4:rad:7", "got unit 'rad' and period 7.0, expected 'rad' and 6.28"),
+        ("eta:-1:1:2", r"axes of grid: got \['eta'\], expected cells along phi too"),
+        ("layers=b/a,eta:-1:1:2,phi:-pi:pi:4", "layers of grid: got b, a, expected a, b as in"),
+    ],
+)
+def test_a_grid_of_other_axes_is_refused(text: str, message: str) -> None:
+    layers = ("a", "b") if "layers" in text else ()
+    schema = Schema((Quantity("eta"), PHI), layers=layers)
+    with pytest.raises(ArgumentError, match=message):
+        Grid.parse(text, schema.axes).matched(schema)
+
+
+def test_layers_that_the_clouds_have_are_needed() -> None:
+    with pytest.raises(ArgumentError, match="layers of grid: got none, expected a, b"):
+        Grid.parse("x:0:1:2").matched(Schema((Quantity("x"),), layers=("a", "b")))

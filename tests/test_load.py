@@ -112,7 +112,10 @@ def test_clouds_of_another_meaning_are_refused(run):
         pcgen.load(changed(run, schema=other))
     with pytest.raises(CheckpointError, match="schema"):
         pcgen.load(changed(run, schema={"colour": "red"}))
-    told = Schema((Quantity("x", "mm"),), description="other words").to_dict()
+    turning = Schema((Quantity("x", "mm", 6.5),)).to_dict()
+    with pytest.raises(CheckpointError, match=r"got axes x \[mm\] with period 6\.5, expected x"):
+        pcgen.load(changed(run, schema=turning))
+    told = Schema((Quantity("x", "mm", symbol="$x$"),), description="other words").to_dict()
     assert pcgen.load(changed(run, schema=told)).schema.description == ""
 
 

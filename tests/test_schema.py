@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
-from pcgen.errors import DataError
-from pcgen.schema import Quantity, Schema
+from pcgen.errors import ArgumentError, DataError
+from pcgen.schema import FIELDS, Quantity, Schema
 
 JETS = Schema(
     axes=(Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi, "$\\phi$")),
@@ -44,3 +46,52 @@ def test_a_foreign_dictionary_is_refused(data):
 def test_a_period_is_positive(period):
     with pytest.raises(DataError, match="expected a positive number"):
         Quantity("phi", period=period)
+
+
+def test_the_fields_that_count_are_all_but_the_description():
+    assert {*FIELDS, "description"} == {field.name for field in dataclasses.fields(Schema)}
+
+
+def test_symbols_and_description_do_not_count():
+    plain = replace(JETS, axes=(JETS.axes[0], replace(JETS.axes[1], symbol="")), description="")
+    assert JETS.difference(plain) is None
+    found = JETS.difference(plain, of=("description",))
+    assert (found.field, found.expected, found.got) == ("description", "two classes", "")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("axes", (JETS.axes[0], replace(JETS.axes[1], period=None))),
+        ("axes", (JETS.axes[0], replace(JETS.axes[1], unit="deg"))),
+        ("axes", JETS.axes[::-1]),
+        ("weight", None),
+        ("weight", Quantity("pt", "MeV")),
+        ("features", ()),
+        ("condition", (Quantity("jet_pt", "GeV"), Quantity("jet_eta"))),
+        ("labels", ("q", "g")),
+        ("layers", ("ecal",)),
+    ],
+)
+def test_the_first_field_that_differs_is_named_with_both_values(field, value):
+    other = replace(JETS, **{field: value})
+    found = JETS.difference(other)
+    assert (found.field, found.expected, found.got) == (field, getattr(JETS, field), value)
+    assert str(found).startswith(f"got {field} ")
+    assert str(found).count("got ") == str(found).count("expected ") == 1
+    others = [name for name in FIELDS if name != field]
+    assert JETS.difference(other, of=others) is None
+
+
+def test_a_message_states_what_differs():
+    straight = replace(JETS, axes=(JETS.axes[0], replace(JETS.axes[1], period=None)))
+    assert str(JETS.difference(straight)) == (
+        "got axes eta_rel, phi_rel [rad], "
+        "expected eta_rel, phi_rel [rad] with period 6.283185307179586"
+    )
+    assert str(JETS.difference(replace(JETS, weight=None))) == "got weight none, expected pt [GeV]"
+
+
+def test_a_field_that_a_schema_does_not_have_is_refused():
+    with pytest.raises(ArgumentError, match="of: got axis, expected some of"):
+        JETS.difference(JETS, of=("axis",))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -97,6 +97,7 @@ def evaluate(
         geometry=geometry,
         data_set=data_set,
     )
+    notes: list[str] = []
     if protocol == "calochallenge":
         calorimeter, facts = _calorimeter(geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
@@ -106,7 +107,8 @@ def evaluate(
     else:
         truth = open_clouds(real, split, classes=classes, check=False)
         events, schema = truth.load(), truth.schema
-        fake, kept = _generated(generated, schema, classes)
+        fake, other, kept = _generated(generated, schema, classes)
+        notes = _left_out(events, fake, schema, other)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
@@ -126,7 +128,7 @@ def evaluate(
     title = f"{generated} against {real} ({split}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
-    for line in remarks(result):
+    for line in (*notes, *remarks(result)):
         print(line)
     store(folder, {path.stem: result}, table)
     if training is not None:
@@ -183,32 +185,34 @@ def _showers(path: str, calorimeter: Calorimeter) -> Batch:
     return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
-def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Tensor]:
-    """The generated events and their numbers in the file; broken ones stay, to be reported."""
+def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Schema, Tensor]:
+    """Generated events, their schema and numbers in the file; broken ones stay, to be reported."""
     with open_cloud_file(path) as source:
         clouds, schema = source.read(check=False), source.schema
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
-    _check_units(real, schema, path)
+    _check_meaning(real, schema, path)
     kept = torch.arange(clouds.num_graphs)
     if classes is not None:
         if clouds.get("label") is None:
             raise DataError(f"{path}: got events without classes, expected some of {classes}")
         wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
         kept = kept[torch.isin(clouds.label, torch.tensor(wanted))]
-    return pc.select(clouds, kept), kept
+    return pc.select(clouds, kept), schema, kept
 
 
 def _look_further(
     folder: Path, training: str, test: Batch, generated: Batch, schema: Schema, seed: int
 ) -> None:
     """What scores do not tell: print it, and write trust.json."""
-    known = open_clouds(training, "train").load()
+    dataset = open_clouds(training, "train")
+    _check_meaning(schema, dataset.schema, training)
+    known = dataset.load()
     test, generated = metrics.whole_events(test), metrics.whole_events(generated)
     found = metrics.trust(known, test, generated, schema, seed=seed)
     for sentence in found.sentences:
         print(sentence)
     with atomic(folder / "trust.json") as temporary:
-        temporary.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(_json(metrics.json_values(asdict(found))), encoding="utf-8")
 
 
 def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
@@ -242,7 +246,7 @@ def store(
     """Write evaluation.json and the table as table.txt, table.md and table.tex."""
     values = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
     with atomic(folder / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(_json(values), encoding="utf-8")
     text = io.StringIO()
     Console(file=text, width=160).print(table)
     texts = {
@@ -253,6 +257,10 @@ def store(
     for name, content in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(content, encoding="utf-8")
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
 def make_folder(path: str | Path) -> Path:
@@ -269,17 +277,35 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
-def _check_units(real: Schema, generated: Schema, path: str) -> None:
-    """Refuse to compare numbers that mean different things; descriptions and symbols may differ."""
-    for name in ("axes", "weight", "features"):
-        pair = [
-            [(q.name, q.unit) for q in quantities if q]
-            for quantities in (_listed(schema, name) for schema in (real, generated))
-        ]
-        if pair[0] != pair[1]:
-            raise DataError(f"{path}: {name} are {pair[1]}, expected those of the real {pair[0]}")
+def _check_meaning(real: Schema, generated: Schema, path: str) -> None:
+    """Refuse to compare numbers that mean different things."""
+    fields = ["axes", "weight", "features"]
+    # These may be missing, but not mean something else. Classes are compared by their names.
+    fields += [name for name in ("condition", "layers") if getattr(generated, name)]
+    difference = real.difference(generated, of=fields)
+    if difference is not None:
+        raise DataError(f"{path}: {difference} as in the real events")
 
 
-def _listed(schema: Schema, name: str) -> tuple[Quantity | None, ...]:
-    value = getattr(schema, name)
-    return value if isinstance(value, tuple) else (value,)
+def _left_out(real: Batch, generated: Batch, schema: Schema, other: Schema) -> list[str]:
+    """What real events have and generated ones lack, which no score can compare."""
+    lines = []
+    if real.get("y") is not None and generated.get("y") is None:
+        names = ", ".join(quantity.name for quantity in schema.condition)
+        lines.append(f"generated events have no condition (real: {names}), which is left out")
+    if real.get("label") is None:
+        return lines
+    own = _classes(real, schema)
+    if generated.get("label") is None:
+        known = ", ".join(own)
+        return [*lines, f"generated events have no classes (real: {known}), which are left out"]
+    missing = [name for name in own if name not in _classes(generated, other)]
+    if missing:
+        lines.append(f"generated events have none of class {', '.join(missing)}, real ones have")
+    return lines
+
+
+def _classes(clouds: Batch, schema: Schema) -> list[str]:
+    """Names of the classes that have an event."""
+    present = clouds.label.unique().tolist()
+    return [schema.labels[k] if k < len(schema.labels) else f"number {k}" for k in present]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -209,21 +208,20 @@ def build(
         ArgumentError: the recipe does not take such arguments.
     """
     function = known(recipe)
+    takes = "schema" in inspect.signature(function).parameters and not arguments.get("schema")
     try:
         with ranks.own_randomness(torch.device("cpu"), seed, 4):
             model = function(**arguments)
-        open_minded = "schema" in inspect.signature(function).parameters
-        if difference(model.schema, schema) and open_minded and not arguments.get("schema"):
-            return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
     except TypeError as error:
         raise ArgumentError(f"recipe {recipe!r}: {error}") from error
+    except ArgumentError:
+        if not takes:
+            raise
+        # What does not suit the recipe's own schema may suit the clouds': a grid of their axes.
+        return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
+    if takes and model.schema.difference(schema):
+        return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
     return model, arguments
-
-
-def difference(one: Schema, other: Schema) -> str | None:
-    """Name of the first field in which the meaning of two schemas differs, or None."""
-    fields = [f.name for f in dataclasses.fields(Schema) if f.name != "description"]
-    return next((name for name in fields if getattr(one, name) != getattr(other, name)), None)
 
 
 def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -> None:
@@ -232,13 +230,9 @@ def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -
     Raises:
         DataError: naming what differs.
     """
-    name = difference(model.schema, schema)
-    if name is not None:
-        got, expected = getattr(schema, name), getattr(model.schema, name)
-        raise DataError(
-            f"{files[0]}: got {name} {_told(got)}, expected {_told(expected)} "
-            "as this recipe is made for"
-        )
+    difference = model.schema.difference(schema)
+    if difference is not None:
+        raise DataError(f"{files[0]}: {difference} as this recipe is made for")
 
 
 def _draw_curves(folder: Path, labels: dict[str, str]) -> None:
@@ -253,9 +247,3 @@ def _tell(folder: Path, console: Console) -> None:
     state = training.checkpoint.read(chosen)
     score = "" if state.best is None else f", validation score {state.best:.4g}"
     console.print(f"trained: {chosen} (step {state.step}{score})")
-
-
-def _told(value: Any) -> str:
-    parts = value if isinstance(value, tuple) else (value,)
-    names = [getattr(part, "label", part) for part in parts if part is not None]
-    return ", ".join(map(str, names)) or "none"

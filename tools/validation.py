@@ -1,26 +1,53 @@
-"""How near a model under training is to the validation split: what its checkpoint is chosen by."""
+r"""How near a model under training is to the validation split: what its checkpoint is chosen by.
+
+Where points carry a weight, the score is the mean W1 of the observables of the events in units of
+their σ. Clouds without weights (shapes) have a single observable, their number of points, which is
+often constant; their score is that of Chamfer distances d,
+
+    |1-NNA - 1/2| + MMD / floor + W1(number of points) / σ,
+
+with MMD the mean over real clouds of d to the nearest generated one, and the floor the mean d of a
+real cloud to the nearest other real one (definitions: docs/metrics.md). A plain autoencoder cannot
+be sampled: its clouds are reconstructions, and without weights the score is their mean d to the
+originals over the floor.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.metrics import observables, wasserstein1
+from pcgen.datasets.loading import CloudDataset
+from pcgen.errors import DataError
+from pcgen.metrics import (
+    chamfer_distance,
+    minimum_matching_distance,
+    nearest_neighbour_accuracy,
+    observables,
+    pairwise,
+    wasserstein1,
+)
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
+from pcgen.ops.points import wrap
+from pcgen.ops.segments import segment_circular_mean
 from pcgen.schema import Schema
 
 _BLOCK = 500  # clouds that are drawn at a time
+CLOUDS, POINTS = 100, 128
+"""Most clouds on each side, and points of each, of Chamfer distances between all pairs."""
+SAMPLED = 10_000
+"""Events of the training split in which points are counted that a grid loses."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Distances between the observables of real clouds and of clouds drawn for their conditions.
-
-    A plain autoencoder has no prior to draw from: its reconstructions are judged.
+    """Distances between real clouds and clouds drawn for their conditions.
 
     Attributes:
         real: Clouds of the validation split, in memory.
@@ -29,19 +56,35 @@ class Validation:
     real: Batch
 
     def __call__(self, model: GenerativeModel) -> dict[str, float]:
-        """W1 of each observable in its own unit, and ``score``: their mean in units of its σ."""
-        real = observables(self.real, model.schema)
-        made = observables(self._made(model), model.schema)
+        """W1 of each observable in its own unit, and ``score``; without weights Chamfer scores too.
+
+        All of it is a function of model and clouds: the randomness has a fixed seed.
+        """
+        made, schema = self._made(model), model.schema
         scores, relative = {}, []
-        for quantity, values in real.items():
-            distance = wasserstein1(values, made[quantity]).item()
+        others = observables(made, schema)
+        for quantity, values in observables(self.real, schema).items():
+            distance = wasserstein1(values, others[quantity], period=quantity.period).item()
             scores[f"w1_{quantity.name}"] = distance
-            relative.append(distance / max(values.std().item(), 1e-12))
-        return {"score": sum(relative) / len(relative), **scores}
+            relative.append(distance / _scale(values, quantity.period))
+        if schema.weight is not None:
+            return {"score": sum(relative) / len(relative), **scores}
+        if not model.can_sample:
+            chamfer = reconstruction_score(self.real, made, schema)
+        else:
+            chamfer = shape_score(self.real, made, schema)
+        return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
 
     def labels(self, schema: Schema) -> dict[str, str]:
         """What the columns of the log mean, with units, for plots."""
         labels = {"validation/score": "score: mean $W_1$ [$\\sigma$]"}
+        if schema.weight is None:
+            labels = {
+                "validation/score": "score of Chamfer distances",
+                "validation/1nna_cd": "1-NNA (Chamfer)",
+                "validation/mmd_cd": "MMD (Chamfer) / floor",
+                "validation/reconstruction_cd": "reconstruction (Chamfer) / floor",
+            }
         for quantity in observables(self.real, schema):
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {quantity.label}"
         return labels
@@ -59,3 +102,101 @@ class Validation:
                 made = model.sample(y=y, label=label, number=number, generator=generator)
             parts.append(made.to("cpu"))
         return pc.concat(parts)
+
+
+def shape_score(real: Batch, generated: Batch, schema: Schema) -> dict[str, float]:
+    """``1nna_cd``, ``mmd_cd`` (over the floor) and their ``score`` of clouds without weights.
+
+    At most :data:`CLOUDS` clouds of each side, from all over it, and :data:`POINTS` points of each
+    are compared; empty clouds have no distance and are left out. Infinite where fewer than two
+    clouds of a side have points.
+    """
+    real, generated = (_thinned(side) for side in (real, generated))
+    if min(real.num_graphs, generated.num_graphs) < 2:
+        return {"score": math.inf, "1nna_cd": 1.0, "mmd_cd": math.inf}
+    distance = chamfer_distance(schema.periods)
+    between = pairwise(distance, real, generated)
+    among = [pairwise(distance, side) for side in (real, generated)]
+    accuracy = nearest_neighbour_accuracy(among[0], among[1], between)
+    mmd = minimum_matching_distance(between) / _floor(among[0])
+    return {"score": abs(accuracy - 0.5) + mmd, "1nna_cd": accuracy, "mmd_cd": mmd}
+
+
+def reconstruction_score(real: Batch, reconstructed: Batch, schema: Schema) -> dict[str, float]:
+    """``reconstruction_cd`` and the same as ``score``: Chamfer distance to the originals / floor.
+
+    At most :data:`CLOUDS` pairs are compared; those that are empty on a side are left out.
+    """
+    both = ((pc.sizes(real) > 0) & (pc.sizes(reconstructed) > 0)).nonzero().flatten()
+    some = _thinned(real)
+    if not len(both) or some.num_graphs < 2:
+        return {"score": math.inf, "reconstruction_cd": math.inf}
+    distance = chamfer_distance(schema.periods)
+    rows = both[_all_over(len(both), CLOUDS)]
+    pair = (_positions(pc.select(side, rows)) for side in (real, reconstructed))
+    value = distance(*pair).mean().item() / _floor(pairwise(distance, some))
+    return {"score": value, "reconstruction_cd": value}
+
+
+def lost_points(model: GenerativeModel, clouds: CloudDataset) -> str:
+    """One line on what the grid of a model loses of its training clouds; empty where nothing.
+
+    Points outside are counted in at most :data:`SAMPLED` events from all over the data set.
+
+    Raises:
+        DataError: all points are outside.
+    """
+    representation = getattr(model, "representation", None)
+    grid = getattr(representation, "grid", None)
+    if representation is None or grid is None:
+        return ""
+    some = clouds.gather(_all_over(len(clouds), SAMPLED))
+    lost = representation.loss_of(some)
+    if lost.points == 1.0:
+        low, high = some.pos.amin(0).tolist(), some.pos.amax(0).tolist()
+        spans = zip(model.schema.axes, low, high, strict=True)
+        raise DataError(
+            f"grid {grid}: got all {len(some.pos)} points of {some.num_graphs} events outside, "
+            "expected a grid of the clouds, which extend over "
+            + ", ".join(f"{axis.name} {first:.4g} to {last:.4g}" for axis, first, last in spans)
+        )
+    if not lost.points:
+        return ""
+    return (
+        f"outside the grid {grid} and lost: {lost.points:.2g} of the points, {lost.weight:.2g} of "
+        f"the {model.schema.weight.name if model.schema.weight else 'weight'}"
+    )
+
+
+def _thinned(clouds: Batch) -> Batch:
+    """At most CLOUDS clouds with points, at random POINTS points of each."""
+    filled = (pc.sizes(clouds) > 0).nonzero().flatten()
+    some = _positions(pc.select(clouds, filled[_all_over(len(filled), CLOUDS)]))
+    key = torch.rand(len(some.pos), generator=torch.Generator().manual_seed(0))
+    return pc.select_points(some, pc.ranks(some, key) < POINTS)
+
+
+def _positions(clouds: Batch) -> Batch:
+    """Positions alone, in the precision that all clouds share here."""
+    return pc.make(clouds.pos.double(), pc.sizes(clouds))
+
+
+def _all_over(number: int, most: int) -> Tensor:
+    """At most so many of 0 to number - 1, evenly spaced: files may be sorted."""
+    return torch.linspace(0, number - 1, min(most, number), dtype=torch.float64).round().long()
+
+
+def _floor(among: Tensor) -> float:
+    """Mean distance to the nearest other cloud, from all distances [R, R]; 1 if it is 0."""
+    nearest = among.clone().fill_diagonal_(math.inf).min(1).values.mean().item()
+    return nearest if nearest > 0 else 1.0
+
+
+def _scale(values: Tensor, period: float | None) -> float:
+    """σ of an observable; of one that does not vary its size, as a share of which errors count."""
+    if period is not None:
+        ones, ptr = torch.ones_like(values), torch.tensor([0, len(values)])
+        values = wrap(values - segment_circular_mean(values, ones, ptr, period), period)
+    size, spread = values.abs().mean().item(), values.std().item()
+    # Rounding leaves a spread of 1e-7 to sums in float32.
+    return spread if spread > 1e-6 * size else size or 1.0

@@ -11,7 +11,7 @@ from pcgen import clouds as convention
 from pcgen import plotting, viewing
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.io import open_cloud_file
-from pcgen.schema import Quantity, Schema
+from pcgen.schema import Schema
 
 _STEPS = 1000
 
@@ -128,14 +128,7 @@ def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
 def _agreed(paths: Sequence[Path], schemas: Sequence[Schema]) -> Schema:
     """The schema of the first file, if the others mean the same."""
     for path, schema in zip(paths, schemas, strict=True):
-        if _meaning(schema) != _meaning(schemas[0]):
-            raise DataError(
-                f"{path}: axes and weight are {_meaning(schema)}, "
-                f"expected {_meaning(schemas[0])} as in {paths[0]}"
-            )
+        difference = schemas[0].difference(schema, of=("axes", "weight"))
+        if difference is not None:
+            raise DataError(f"{path}: {difference} as in {paths[0]}")
     return schemas[0]
-
-
-def _meaning(schema: Schema) -> list[str]:
-    quantities: list[Quantity | None] = [*schema.axes, schema.weight]
-    return [f"{q.name} [{q.unit}]" if q else "none" for q in quantities]

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.grids.binning import read_binning
-from pcgen.grids.grid import Grid
+from pcgen.grids.grid import Grid, columns_of
 from pcgen.schema import Quantity, Schema
 
 ALPHA, R = Quantity("alpha", "rad", 2 * math.pi, r"$\alpha$"), Quantity("r", "mm")
@@ -186,6 +186,14 @@ class Calorimeter:
             layers=tuple(map(str, self.numbers)),
             description="energies in the voxels of a calorimeter",
         )
+
+    def columns(self, axes: Sequence[Quantity]) -> tuple[int, ...]:
+        """Columns of ``pos`` that are x, y and z, among ``axes`` (those of a schema).
+
+        Raises:
+            ArgumentError: an axis is missing there, or has another unit or period.
+        """
+        return columns_of(self.schema.axes, axes)
 
     def geometry(self, device: torch.device | str = "cpu") -> Voxels:
         """Where the voxels are."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids.text import parse, regular, write
-from pcgen.schema import Quantity
+from pcgen.schema import Quantity, Schema
 
 
 class Location(NamedTuple):
@@ -157,19 +157,35 @@ class Grid:
         Raises:
             ArgumentError: an axis is missing there, or has another unit or period.
         """
-        places = {axis.name: number for number, axis in enumerate(axes)}
-        for axis in self.axes:
-            if axis.name not in places:
-                raise ArgumentError(
-                    f"axes of grid: got {axis.name!r}, expected one of {list(places)}"
-                )
-            other = axes[places[axis.name]]
-            if (axis.unit, axis.period) != (other.unit, other.period):
-                raise ArgumentError(
-                    f"axis {axis.name!r} of grid: got unit {axis.unit!r} and period {axis.period}, "
-                    f"expected {other.unit!r} and {other.period} as in the clouds"
-                )
-        return tuple(places[axis.name] for axis in self.axes)
+        return columns_of(self.axes, axes)
+
+    def matched(self, schema: Schema) -> Grid:
+        """This grid with its axes in the order of the schema's: what locates its clouds' points.
+
+        Raises:
+            ArgumentError: the grid and the schema have different axes, units, periods or layers.
+
+        >>> schema = Schema((Quantity("eta"), Quantity("phi")))
+        >>> str(Grid.parse("phi:-1:1:2,eta:-3:3:6").matched(schema))
+        'eta:-3.0:3.0:6,phi:-1.0:1.0:2'
+        """
+        columns = self.columns(schema.axes)
+        left = [axis.name for k, axis in enumerate(schema.axes) if k not in columns]
+        if left:
+            raise ArgumentError(
+                f"axes of grid: got {[axis.name for axis in self.axes]}, "
+                f"expected cells along {', '.join(left)} too"
+            )
+        if schema.layers and self.layers != schema.layers:
+            raise ArgumentError(
+                f"layers of grid: got {', '.join(self.layers) or 'none'}, "
+                f"expected {', '.join(schema.layers)} as in the clouds"
+            )
+        if list(columns) == sorted(columns):
+            return self
+        order = sorted(range(len(columns)), key=columns.__getitem__)
+        axes = tuple(self.axes[k] for k in order)
+        return Grid(axes, tuple(self.edges[k] for k in order), self.layers)
 
     def locate(self, pos: Tensor, layer: Tensor | None = None) -> Location:
         """Cells of the points ``pos`` [N, D], whose layers (where the grid has some) are [N].
@@ -278,6 +294,25 @@ class Grid:
                 f"layer of point {row}: got {int(layer[row])}, "
                 f"expected 0 to {len(self.layers) - 1} for {self.layers}"
             )
+
+
+def columns_of(axes: Sequence[Quantity], of: Sequence[Quantity]) -> tuple[int, ...]:
+    """Where the ``axes`` of a grid or calorimeter are among those ``of`` clouds, by name.
+
+    Raises:
+        ArgumentError: an axis is missing there, or has another unit or period.
+    """
+    places = {axis.name: number for number, axis in enumerate(of)}
+    for axis in axes:
+        if axis.name not in places:
+            raise ArgumentError(f"axes of grid: got {axis.name!r}, expected one of {list(places)}")
+        other = of[places[axis.name]]
+        if (axis.unit, axis.period) != (other.unit, other.period):
+            raise ArgumentError(
+                f"axis {axis.name!r} of grid: got unit {axis.unit!r} and period {axis.period}, "
+                f"expected {other.unit!r} and {other.period} as in the clouds"
+            )
+    return tuple(places[axis.name] for axis in axes)
 
 
 def _below(value: Tensor) -> Tensor:

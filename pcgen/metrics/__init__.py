@@ -30,7 +30,7 @@ from pcgen.metrics.dimension import jacobian_dimension, local_dimension
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.energyflow import efp_graphs, energy_flow_polynomials, w1efp_graphs
 from pcgen.metrics.estimate import Estimate
-from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
+from pcgen.metrics.evaluation import Evaluation, Score, evaluate, json_values, whole_events
 from pcgen.metrics.fpnd import (
     frechet_particlenet_distance,
     load_particlenet,
@@ -142,6 +142,7 @@ __all__ = [
     "high_level_names",
     "jacobian_dimension",
     "jensen_shannon",
+    "json_values",
     "kernel_distance",
     "kernel_of_samples",
     "kernel_physics_distance",

@@ -52,9 +52,15 @@ class Score:
 
     @property
     def z(self) -> float:
-        """(score - floor) / σ, σ of the difference; 0 is perfect."""
-        spread = (self.error**2 + self.floor_error**2) ** 0.5
-        return (self.value - self.floor) / spread if spread > 0 else 0.0
+        """(score - floor) / σ, σ of the difference; 0 is perfect.
+
+        Infinite, with the sign of the difference, where score and floor differ and neither varies.
+        """
+        difference = self.value - self.floor
+        spread = math.hypot(self.error, self.floor_error)
+        if spread == 0:
+            return math.copysign(math.inf, difference) if difference else 0.0
+        return difference / spread
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,26 @@ class Evaluation:
     undefined: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; each score has its ``z`` too."""
-        return {**asdict(self), "scores": [{**asdict(s), "z": s.z} for s in self.scores]}
+        """Plain values, ready for JSON (see :func:`json_values`); each score has its ``z`` too."""
+        scores = [{**asdict(score), "z": score.z} for score in self.scores]
+        values: dict[str, Any] = json_values({**asdict(self), "scores": scores})
+        return values
+
+
+def json_values(value: Any) -> Any:
+    """Nested dictionaries and lists in which JSON has a word for every number.
+
+    JSON knows no infinity and no NaN: they become ``"inf"``, ``"-inf"`` and ``"nan"``, which
+    ``float`` reads back.
+
+    >>> json_values({"z": [-math.inf, 1.5]})
+    {'z': ['-inf', 1.5]}
+    """
+    if isinstance(value, dict):
+        return {key: json_values(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_values(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate(
@@ -110,10 +134,11 @@ def evaluate(
         progress: Called with the fraction done.
 
     Raises:
-        ArgumentError: attributes do not fit the schema.
-        DataError: fewer events than the protocol needs, or negative weights.
+        ArgumentError: attributes do not fit the schema, or the schema not the protocol.
+        DataError: events of another kind or fewer than the protocol needs, or negative weights.
     """
     protocol = pcgen(schema) if protocol is None else protocol
+    protocol.requires(schema)
     broken = tuple(_broken(side) for side in (real, generated))
     whole = [whole_events(side) for side in (real, generated)]
     for side in whole:

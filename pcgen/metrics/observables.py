@@ -6,11 +6,16 @@ massless and the four-momentum of a jet is P = Σ p_i with
     p_i = p_T,i (cosh η_i, cos φ_i, sin φ_i, sinh η_i).
 
 Mass and |p_T| do not change under the boost and rotation that take the jet axis to (0, 0), so
-relative coordinates give the jet's own mass. Other clouds have the geometric observables: total
-weight, multiplicity, centre and width along each axis.
+relative coordinates give the jet's own mass. Girth and width are about the jet's axis: (0, 0) of
+relative axes (``eta_rel``, ``phi_rel``), rapidity and azimuth of P where the schema's axes are
+absolute (``eta``, ``phi``). Other clouds have the geometric observables: total weight,
+multiplicity, centre and width along each axis, on a circle where the axis is periodic.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,17 +23,21 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.ops.segments import segment_max, segment_sum
+from pcgen.ops.points import wrap
+from pcgen.ops.segments import segment_circular_mean, segment_max, segment_sum
 from pcgen.schema import Quantity, Schema
 
 _ANGLES = ({"eta", "eta_rel"}, {"phi", "phi_rel"})
 
 
 def is_jet(schema: Schema) -> bool:
-    """Whether the first two axes are pseudorapidity and azimuth and the points carry a weight."""
+    """Whether the first two axes are pseudorapidity and azimuth and the points carry a weight.
+
+    The azimuth is in radians: degrees have no four-momentum here.
+    """
     names = [axis.name for axis in schema.axes]
     angles = len(names) >= 2 and names[0] in _ANGLES[0] and names[1] in _ANGLES[1]
-    return angles and schema.weight is not None
+    return angles and schema.axes[1].unit in ("", "rad") and schema.weight is not None
 
 
 def four_momentum(clouds: Batch) -> Tensor:
@@ -57,6 +66,29 @@ def transverse_momentum(clouds: Batch) -> Tensor:
     """|Σ p_T| of each jet as a vector sum [B], in the unit of the weights."""
     _, px, py, _ = four_momentum(clouds).unbind(1)
     return torch.hypot(px, py)
+
+
+def about_axis(jets: Batch, schema: Schema) -> Batch:
+    """Jets with η and φ relative to their axes: as they are where the schema's axes are relative.
+
+    Of absolute axes the rapidity and the azimuth of P are subtracted, φ to within ±π. As particles
+    are massless this is a boost and a rotation, which change neither mass nor p_T. An empty or
+    weightless jet stays where it is.
+    """
+    absolute = [name in ("eta", "phi") for name in (axis.name for axis in schema.axes[:2])]
+    if not any(absolute):
+        return jets
+    eta, phi, *others = jets.pos.double().unbind(1)
+    pt = pc.weights(jets).double()
+    rows = torch.stack([pt * eta.exp(), pt * (-eta).exp(), pt * phi.cos(), pt * phi.sin()], 1)
+    plus, minus, px, py = segment_sum(rows, jets.ptr).unbind(1)
+    present = (plus > 0) & (minus > 0)
+    rapidity = torch.where(present, (plus / torch.where(present, minus, 1)).log() / 2, 0)
+    if absolute[0]:
+        eta = eta - rapidity[jets.batch]
+    if absolute[1]:
+        phi = wrap(phi - torch.atan2(py, px)[jets.batch], 2 * math.pi)
+    return pc.replace(jets, pos=torch.stack([eta, phi, *others], 1))
 
 
 def girth(clouds: Batch) -> Tensor:
@@ -98,13 +130,18 @@ def _weighted_mean(clouds: Batch, value: Tensor) -> Tensor:
     return segment_sum(weight * value, clouds.ptr) / total
 
 
-def _moments(clouds: Batch) -> tuple[Tensor, Tensor]:
-    """Weighted mean and standard deviation along each axis, each [B, D]."""
+def _moments(clouds: Batch, periods: Sequence[float | None]) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation along each axis, each [B, D]; periodic ones wrapped."""
     weight = pc.weights(clouds).double()[:, None]
     norm = segment_sum(weight, clouds.ptr).clamp(min=torch.finfo(torch.double).tiny)
     pos = clouds.pos.double()
     mean = segment_sum(weight * pos, clouds.ptr) / norm
-    spread = weight * (pos - mean[clouds.batch]) ** 2
+    for axis, period in enumerate(periods):
+        if period is not None:
+            values = (pos[:, axis].contiguous(), weight[:, 0], clouds.ptr)
+            mean[:, axis] = segment_circular_mean(*values, period)
+    steps = zip((pos - mean[clouds.batch]).unbind(1), periods, strict=True)
+    spread = weight * torch.stack([wrap(step, period or 0.0) for step, period in steps], 1) ** 2
     return mean, (segment_sum(spread, clouds.ptr) / norm).sqrt()
 
 
@@ -128,18 +165,21 @@ def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     if is_jet(schema):
         values[Quantity("mass", unit, symbol="jet mass")] = mass(clouds)
         values[Quantity("pt", unit, symbol="jet $p_T$")] = transverse_momentum(clouds)
-        values[Quantity("girth", symbol="girth")] = girth(clouds)
-        values[Quantity("width", symbol="jet width")] = width(clouds)
+        jets = about_axis(clouds, schema)
+        values[Quantity("girth", symbol="girth")] = girth(jets)
+        values[Quantity("width", symbol="jet width")] = width(jets)
         values[Quantity("ptd", symbol="$p_T^D$")] = ptd(clouds)
     elif schema.weight is not None:
         name = f"total_{schema.weight.name}"
         values[Quantity(name, unit, symbol=f"total {schema.weight.name}")] = pc.total(
             clouds
         ).double()
-        mean, widths = _moments(clouds)
+        mean, widths = _moments(clouds, schema.periods)
         for d, axis in enumerate(schema.axes):
             text = axis.symbol or axis.name
-            centre = Quantity(f"centre_{axis.name}", axis.unit, symbol=f"centre in {text}")
+            centre = Quantity(
+                f"centre_{axis.name}", axis.unit, axis.period, symbol=f"centre in {text}"
+            )
             values[centre] = mean[:, d]
             spread = Quantity(f"width_{axis.name}", axis.unit, symbol=f"width in {text}")
             values[spread] = widths[:, d]
@@ -148,9 +188,31 @@ def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     return values
 
 
+def event_features(values: Mapping[Quantity, Tensor]) -> Tensor:
+    """Quantities [B] as columns [B, F] between which differences have a meaning, float64.
+
+    A periodic quantity becomes two columns, its place on the circle of that circumference.
+    """
+    columns = []
+    for quantity, value in values.items():
+        if quantity.period is None:
+            columns.append(value.double())
+        else:
+            radius = quantity.period / (2 * math.pi)
+            angle = value.double() / radius
+            columns += [radius * angle.cos(), radius * angle.sin()]
+    return torch.stack(columns, 1)
+
+
 def point_features(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
-    """Features of the points pooled over all clouds, each [N]: the axes, the weight, ``x``."""
-    values = {axis: clouds.pos[:, d].double() for d, axis in enumerate(schema.axes)}
+    """Features of the points pooled over all clouds, each [N]: the axes, the weight, ``x``.
+
+    Periodic axes are taken to within ± half a period.
+    """
+    values = {
+        axis: wrap(clouds.pos[:, d].double(), axis.period or 0.0)
+        for d, axis in enumerate(schema.axes)
+    }
     if schema.weight is not None and clouds.get("weight") is not None:
         values[schema.weight] = clouds.weight.double()
     if clouds.get("x") is not None:

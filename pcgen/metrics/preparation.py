@@ -8,13 +8,26 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import DataError
-from pcgen.metrics.observables import is_jet, transverse_momentum
+from pcgen.metrics.observables import about_axis, is_jet, transverse_momentum
 from pcgen.ops.segments import segment_sum
 from pcgen.schema import Schema
 
 
+def check_jets(schema: Schema) -> None:
+    """Refuse clouds that are not jets.
+
+    Raises:
+        DataError: naming the axes.
+    """
+    if not is_jet(schema):
+        names = ", ".join(axis.name for axis in schema.axes)
+        raise DataError(f"schema: got axes {names}, expected jets: eta, phi and a weight p_T")
+
+
 def relative(clouds: Batch, schema: Schema) -> Batch:
-    """Jets with weights p_T / p_T of the jet, as JetNet has them.
+    """Jets with weights p_T / p_T of the jet and axes relative to the jet's, as JetNet has them.
+
+    Absolute axes become relative to the jet's own (:func:`~pcgen.metrics.observables.about_axis`).
 
     The jet's p_T is the condition ``jet_pt`` where the clouds have one (it is that of the whole
     jet, also where only the hardest particles are left), otherwise the vector sum.
@@ -22,9 +35,7 @@ def relative(clouds: Batch, schema: Schema) -> Batch:
     Raises:
         DataError: the clouds are not jets, or a jet has particles and no transverse momentum.
     """
-    if not is_jet(schema):
-        names = ", ".join(axis.name for axis in schema.axes)
-        raise DataError(f"schema: got axes {names}, expected jets: eta, phi and a weight p_T")
+    check_jets(schema)
     conditions = [quantity.name for quantity in schema.condition]
     if clouds.get("y") is not None and "jet_pt" in conditions:
         pt = clouds.y[:, conditions.index("jet_pt")].double()
@@ -35,7 +46,8 @@ def relative(clouds: Batch, schema: Schema) -> Batch:
         event = int(bad.nonzero()[0])
         raise DataError(f"jet_pt of event {event}: got {pt[event].item()}, expected a number > 0")
     weight = clouds.weight.double() / pt[clouds.batch]
-    return pc.replace(clouds, weight=weight.to(clouds.weight.dtype))
+    pos = about_axis(clouds, schema).pos.to(clouds.pos.dtype)
+    return pc.replace(clouds, pos=pos, weight=weight.to(clouds.weight.dtype))
 
 
 def recentred(clouds: Batch) -> Batch:

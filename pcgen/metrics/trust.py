@@ -18,7 +18,7 @@ from pcgen.metrics.energyflow import energy_flow_polynomials
 from pcgen.metrics.estimate import divided_by_real_maximum
 from pcgen.metrics.frechet import frechet_distance
 from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
-from pcgen.metrics.observables import is_jet, observables
+from pcgen.metrics.observables import event_features, is_jet, observables
 from pcgen.metrics.outliers import OutlierReport, outlier_report
 from pcgen.metrics.preparation import relative
 from pcgen.schema import Schema
@@ -95,7 +95,7 @@ def _some(clouds: Batch, generator: torch.Generator) -> Batch:
 
 
 def _features(clouds: Batch, schema: Schema) -> Tensor:
-    return torch.stack(list(observables(clouds, schema).values()), 1)
+    return event_features(observables(clouds, schema))
 
 
 def _flow(clouds: Batch, schema: Schema) -> Tensor:

@@ -24,7 +24,7 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.request import Request
 from pcgen.ops.drawing import uniform
-from pcgen.ops.segments import segment_sum
+from pcgen.ops.segments import segment_circular_mean, segment_sum
 from pcgen.schema import Schema
 
 _ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
     Attributes:
         sizes: Number of points [B].
         total: Sum of the weights [B].
-        centroid: Weighted mean of the coordinates [B, D].
+        centroid: Weighted mean of the coordinates [B, D], the circular one on periodic axes.
         y: Continuous condition [B, C], None where the schema has none.
         label: Class [B], None where the schema has none.
         spread: Root of the weighted mean squared distance from the centroid [B]; None where it is
@@ -62,7 +62,13 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
             raise DataError(f"{name}: got clouds without it, expected it as the schema says")
     total, weight = cl.total(clouds), cl.weights(clouds)
     some = torch.where(total > 0, total, 1.0)
-    centroid = segment_sum(weight[:, None] * clouds.pos, clouds.ptr) / some[:, None]
+    moment = segment_sum(weight[:, None] * clouds.pos, clouds.ptr)
+    columns = list((moment / some[:, None]).unbind(1))
+    for axis, period in enumerate(schema.periods):
+        if period is not None:
+            values = (clouds.pos[:, axis], weight, clouds.ptr)
+            columns[axis] = segment_circular_mean(*values, period)
+    centroid = torch.stack(columns, 1)
     apart = wrapped(clouds.pos - centroid[clouds.batch], schema).square().sum(1)
     square = segment_sum(weight * apart, clouds.ptr) / some
     # The centroid of one point is rounded, and so not always the point.

@@ -21,7 +21,7 @@ the total is shared out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
-from pcgen.images import snap
+from pcgen.images import overflow, snap
 from pcgen.models.base import Phase
 from pcgen.models.cardinality import Cardinality, Drawn, describe, recentred, rescaled
 from pcgen.ops.moments import Moments, Scale
@@ -65,6 +65,13 @@ class Seen(NamedTuple):
 
     event: Event
     condition: Tensor
+
+
+class Loss(NamedTuple):
+    """Fractions of the points and of their weight that are lost, 0 to 1."""
+
+    points: float
+    weight: float
 
 
 class Representation(nn.Module, ABC):
@@ -133,6 +140,10 @@ class Representation(nn.Module, ABC):
         Raises:
             ArgumentError: the representation does not say where its values are.
         """
+
+    def loss_of(self, clouds: Batch) -> Loss:
+        """What of these clouds the representation cannot hold."""
+        return Loss(0.0, 0.0)
 
     def _fit_standardize(self, batches: Iterable[Batch]) -> None:
         self.standardize.fit(self.prepared(clouds) for clouds in batches)
@@ -260,11 +271,13 @@ class Sites(Representation):
     Args:
         schema: Of the clouds; points must carry a weight and have no further features, since a
             cell adds its points up.
-        grid: The cells.
+        grid: The cells. Its axes are those of the schema, in any order: ``self.grid`` has them in
+            the order of the schema.
         capacity: Most training events that the cardinality keeps.
 
     Raises:
-        ArgumentError: points carry no weight, or features that a cell cannot hold.
+        ArgumentError: points carry no weight, or features that a cell cannot hold, or the grid has
+            other axes, units, periods or layers than the schema.
     """
 
     def __init__(self, schema: Schema, grid: Grid, *, capacity: int = 8192) -> None:
@@ -274,11 +287,35 @@ class Sites(Representation):
                 f"schema: got points with {got}, expected a weight and nothing else on a grid"
             )
         super().__init__(schema, capacity=capacity)
-        self.grid = grid
+        self.grid = grid.matched(schema)
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
         return snap(clouds, self.grid, outside="drop")
+
+    def loss_of(self, clouds: Batch) -> Loss:
+        """See :meth:`Representation.loss_of`: the points outside the grid."""
+        out, total = overflow(clouds, self.grid), float(cl.total(clouds).double().sum())
+        return Loss(
+            int(out.points.sum()) / max(len(clouds.pos), 1),
+            float(out.weight.double().sum()) / total if total > 0 else 0.0,
+        )
+
+    def _fit_standardize(self, batches: Iterable[Batch]) -> None:
+        self.standardize.fit(self._inside(batches))
+
+    def _inside(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The prepared clouds; refused at their end where all points were outside the grid."""
+        points, left = 0, 0
+        for clouds in batches:
+            kept = self.prepared(clouds)
+            points, left = points + len(clouds.pos), left + len(kept.pos)
+            yield kept
+        if points and not left:
+            raise DataError(
+                f"grid {self.grid}: got {points} points, all of them outside, expected a grid that "
+                f"holds some along {', '.join(axis.name for axis in self.schema.axes)}"
+            )
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""

@@ -119,6 +119,36 @@ def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
 
 
+def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Tensor, period: float) -> Tensor:
+    """Weighted mean of a periodic coordinate over each segment [B], within ±period / 2.
+
+    The mean of the shortest differences from the mean direction: the arithmetic mean, up to whole
+    periods, wherever the rows lie within half a period. 0 for a segment without weight; where the
+    rows balance (two opposite ones) every direction is as good, and one of them is returned.
+
+    Args:
+        value: [N].
+        weight: [N], not negative.
+        ptr: [B+1].
+        period: Length after which the coordinate repeats, > 0.
+
+    >>> phi, ptr = torch.tensor([170.0, -170.0, 20.0]), torch.tensor([0, 2, 3])
+    >>> segment_circular_mean(phi, torch.tensor([3.0, 1.0, 1.0]), ptr, 360.0).tolist()
+    [175.0, 20.0]
+    """
+    _check_float(value, ptr)
+    owner, radius = owners(ptr, len(value)), period / (2 * math.pi)
+    angle, share = value.detach().double() / radius, weight.detach().double()
+    rows = torch.stack([share * angle.cos(), share * angle.sin()], 1)
+    x, y = sum_by(rows, owner, len(ptr) - 1).unbind(1)
+    start = (torch.atan2(y, x) * radius).to(value.dtype)
+    step = value - start[owner]
+    step = step - period * (step / period).detach().round()
+    total = sum_by(weight.to(value.dtype), owner, len(ptr) - 1)
+    mean = start + sum_by(weight * step, owner, len(ptr) - 1) / torch.where(total > 0, total, 1)
+    return mean - period * (mean / period).detach().round()
+
+
 def segment_max(value: Tensor, ptr: Tensor, *, empty: float = 0.0) -> Tensor:
     """Maximum over each segment [B, ...]; ``empty`` where there is no row.
 

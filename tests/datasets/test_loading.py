@@ -323,8 +323,13 @@ def test_files_that_disagree_are_refused(tmp_path: Path) -> None:
         write(tmp_path / "a.h5", numbered(5)),
         write(tmp_path / "b.h5", numbered(5), metres),
     ]
-    with pytest.raises(DataError, match=r"b.h5: axes of its schema is .*'m'.*a.h5: .*'mm'"):
+    with pytest.raises(
+        DataError, match=r"b.h5: got axes x \[m\].*expected x \[mm\].* as in .*a.h5"
+    ):
         open_clouds(paths, "all")
+    turning = replace(SCHEMA, axes=(replace(SCHEMA.axes[0], period=9.0), *SCHEMA.axes[1:]))
+    with pytest.raises(DataError, match=r"d.h5: got axes x \[mm\] with period 9.0"):
+        open_clouds([paths[0], write(tmp_path / "d.h5", numbered(5), turning)], "all")
     named = replace(SCHEMA, axes=tuple(replace(axis, symbol="$q$") for axis in SCHEMA.axes))
     other = write(tmp_path / "c.h5", numbered(5), replace(named, description="elsewhere"))
     assert len(open_clouds([paths[0], other], "all")) == 10

@@ -188,3 +188,13 @@ def test_from_xml_is_the_same_as_by_hand(tmp_path: Path) -> None:
     )
     by_hand = Calorimeter.cylindrical([(0, 1, 2), (0, 5)], [4, 1], numbers=(0, 12), depth=(0, 2, 9))
     assert Calorimeter.from_xml(path, "pion", depth=(0, 2, 9)) == by_hand
+
+
+def test_columns_are_found_by_name_and_unit() -> None:
+    calorimeter = Calorimeter.planar([(0, 1)], [(0, 1)])
+    x, y, z = calorimeter.schema.axes
+    assert calorimeter.columns((z, x, Quantity("time", "ns"), y)) == (1, 3, 0)
+    with pytest.raises(ArgumentError, match="axes of grid: got 'y', expected one of"):
+        calorimeter.columns((x, z))
+    with pytest.raises(ArgumentError, match=r"axis .x. of grid: got unit .mm.*expected .cm"):
+        calorimeter.columns((Quantity("x", "cm"), y, z))

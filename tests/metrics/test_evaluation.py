@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pcgen import clouds as pc
+from pcgen import report
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics import evaluate, protocols
+from pcgen.metrics import Evaluation, Score, evaluate, protocols
 from pcgen.metrics.preparation import relative
 from pcgen.schema import Quantity, Schema
 
@@ -131,3 +132,45 @@ def test_a_condition_that_one_side_lacks_is_used_on_neither():
     known = pc.replace(real, y=torch.full((60, 1), 7.0))
     one = evaluate(known, fake, schema, protocol=protocol, permutations=0)
     assert one == evaluate(real, fake, schema, protocol=protocol, permutations=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "error", "expected"),
+    [
+        (1.0, 0.5, 0.0, math.inf),
+        (0.5, 1.0, 0.0, -math.inf),
+        (0.5, 0.5, 0.0, 0.0),
+        (1.0, 0.5, 0.25, 2.0),
+    ],
+)
+def test_scores_that_do_not_vary_are_infinitely_far_unless_they_are_equal(
+    value, floor, error, expected
+):
+    score = Score("W1 multiplicity", "", value, error, floor, 0.0, None, 20, 2)
+    assert score.z == expected
+
+
+def test_infinite_distances_are_valid_json_and_marked_in_every_table():
+    scores = tuple(
+        Score(name, "", value, 0.0, 0.5, 0.0, None, 20, 2)
+        for name, value in (("over", 1.0), ("under", 0.1), ("equal", 0.5))
+    )
+    result = Evaluation("pcgen", scores, (40, 20), 0, 0)
+    text = json.dumps(result.to_dict(), allow_nan=False)
+    assert [float(score["z"]) for score in json.loads(text)["scores"]] == [math.inf, -math.inf, 0]
+    lines = report.markdown_table({"fake": result}).splitlines()[2:]
+    assert ["**+inf**" in lines[0], "**-inf**" in lines[1], "+0.0" in lines[2]] == [True] * 3
+    assert report.html_table({"fake": result}).count('class="far"') == 4
+
+
+def test_a_constant_number_of_points_that_is_wrong_is_a_failure():
+    def hits(number, points, seed):
+        generator = torch.Generator().manual_seed(seed)
+        rows = number * points
+        pos = torch.randn(rows, 2, generator=generator)
+        return pc.make(pos, [points] * number, weight=torch.rand(rows, generator=generator))
+
+    protocol = protocols.pcgen(JETS, repeats=2, subset=0)
+    result = evaluate(hits(40, 5, 0), hits(20, 7, 1), JETS, protocol=protocol, permutations=0)
+    found = {score.name: score for score in result.scores}["W1 multiplicity"]
+    assert (found.value, found.floor, found.z) == (2.0, 0.0, math.inf)

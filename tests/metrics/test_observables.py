@@ -12,8 +12,11 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.metrics import observables, point_features
 from pcgen.metrics.observables import (
+    about_axis,
+    event_features,
     four_momentum,
     girth,
+    is_jet,
     leading_fraction,
     mass,
     transverse_momentum,
@@ -120,3 +123,90 @@ def test_point_features_pool_all_points():
 def test_a_schema_of_another_dimension_is_refused():
     with pytest.raises(ArgumentError, match="got 3 axes, expected the 2"):
         observables(random_jets([2]), HITS)
+
+
+PHI = Quantity("phi", "rad", 2 * math.pi)
+ABSOLUTE = Schema((Quantity("eta"), PHI), Quantity("pt", "GeV"))
+BARREL = Schema((Quantity("z", "mm"), PHI), Quantity("energy", "GeV"))
+
+
+def by_name(clouds, schema):
+    return {q.name: v for q, v in observables(clouds, schema).items()}
+
+
+def test_centre_and_width_of_a_cloud_at_the_seam():
+    weight = torch.tensor([3.0, 1.0], dtype=torch.double)
+    pos = torch.tensor([[2.0, 3.1], [4.0, -3.1]], dtype=torch.double)
+    values = by_name(pc.make(pos, [2], weight=weight), BARREL)
+    step = 2 * math.pi - 6.2
+    assert values["centre_phi"].item() == pytest.approx(3.1 + step / 4)
+    assert values["width_phi"].item() == pytest.approx(math.sqrt(3) / 4 * step)
+    assert values["centre_z"].item() == pytest.approx(2.5)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.floats(-7, 7), st.integers(0, 99))
+def test_a_turn_moves_centres_and_leaves_widths(sizes, turn, seed):
+    generator = torch.Generator().manual_seed(seed)
+    pos = 0.5 * torch.randn(sum(sizes), 2, generator=generator, dtype=torch.double)
+    clouds = pc.make(pos, sizes, weight=torch.rand(sum(sizes), generator=generator) + 0.1)
+    turned = pc.replace(clouds, pos=pos + torch.tensor([0.0, turn], dtype=torch.double))
+    still, moved = by_name(clouds, BARREL), by_name(turned, BARREL)
+    for name in ("width_phi", "centre_z", "width_z"):
+        torch.testing.assert_close(moved[name], still[name])
+    filled = torch.tensor(sizes) > 0
+    away = ((moved["centre_phi"] - still["centre_phi"] - turn) / (2 * math.pi))[filled]
+    torch.testing.assert_close(away, away.round())
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=5), st.floats(-3, 3), st.floats(-7, 7))
+def test_absolute_jets_have_the_girth_about_their_own_axis(sizes, boost, turn):
+    jets = random_jets(sizes)
+    jets = pc.replace(jets, pos=jets.pos.double(), weight=jets.weight.double() + 0.1)
+    moved = pc.replace(jets, pos=jets.pos + torch.tensor([boost, turn], dtype=torch.double))
+    still, there = by_name(jets, ABSOLUTE), by_name(moved, ABSOLUTE)
+    for name in still:
+        torch.testing.assert_close(there[name], still[name], rtol=1e-6, atol=1e-6)
+    own = about_axis(moved, ABSOLUTE)
+    momentum = four_momentum(own)
+    torch.testing.assert_close(
+        momentum[:, 2:], torch.zeros_like(momentum[:, 2:]), atol=1e-8, rtol=0
+    )
+    torch.testing.assert_close(mass(own), mass(jets), rtol=1e-6, atol=1e-5)
+    torch.testing.assert_close(there["girth"], girth(own))
+
+
+def test_two_particles_have_their_axis_in_the_middle():
+    pos = torch.tensor([[2.0, 3.1], [2.1, -3.1]], dtype=torch.double)
+    jets = pc.make(pos, [2], weight=torch.tensor([50.0, 50.0]))
+    half = math.hypot(0.05, math.pi - 3.1)
+    assert by_name(jets, ABSOLUTE)["girth"].item() == pytest.approx(half)
+    assert by_name(jets, ABSOLUTE)["width"].item() == pytest.approx(half**2)
+
+
+def test_relative_axes_are_taken_as_they_are():
+    jets = random_jets([4, 0, 2])
+    assert about_axis(jets, JETS) is jets
+    assert torch.equal(by_name(jets, JETS)["girth"], girth(jets))
+
+
+def test_azimuths_in_degrees_are_no_jets():
+    degrees = Schema((Quantity("eta"), Quantity("phi", "deg", 360.0)), Quantity("pt", "GeV"))
+    pair = pc.make(torch.tensor([[0.0, 179.0], [0.0, -179.0]]), [2], weight=torch.ones(2))
+    assert not is_jet(degrees)
+    assert by_name(pair, degrees)["width_phi"].item() == pytest.approx(1.0)
+
+
+def test_features_of_events_are_near_where_the_events_are():
+    phi = torch.tensor([3.1, -3.1], dtype=torch.double)
+    centres = {Quantity("a"): torch.tensor([1.0, 2.0]), PHI: phi}
+    rows = event_features(centres)
+    assert rows[:, 0].tolist() == [1.0, 2.0]
+    step = (rows[0, 1:] - rows[1, 1:]).norm().item()
+    assert step == pytest.approx(2 * math.sin(math.pi - 3.1))
+
+
+def test_points_at_both_ends_of_the_period_are_the_same():
+    pos = torch.tensor([[0.0, 3.5], [0.0, 3.5 - 2 * math.pi], [0.0, 0.5]], dtype=torch.double)
+    phi = point_features(pc.make(pos, [3], weight=torch.ones(3)), BARREL)[PHI]
+    assert phi[0].item() == pytest.approx(phi[1].item())
+    assert phi[2].item() == 0.5

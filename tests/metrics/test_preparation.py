@@ -51,3 +51,13 @@ def test_clipping_bounds_coordinates_and_weights():
     cut = clipped(jets(), distance=0.25, weight=30.0)
     assert cut.pos.abs().max().item() == 0.25
     assert cut.weight.tolist() == [100.0, 50.0, 30.0, 30.0]
+
+
+def test_absolute_jets_become_relative_to_their_axis():
+    absolute = Schema((Quantity("eta"), Quantity("phi", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
+    moved = pc.replace(jets(), pos=jets().pos + torch.tensor([1.5, 3.0], dtype=torch.double))
+    found, still = relative(moved, absolute), relative(jets(), absolute)
+    torch.testing.assert_close(found.pos, still.pos)
+    torch.testing.assert_close(found.weight, still.weight)
+    assert found.pos.abs().max() < 0.8
+    torch.testing.assert_close(mass(found), mass(relative(jets(), JETS)))

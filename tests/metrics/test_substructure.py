@@ -108,3 +108,13 @@ def test_two_tight_prongs_are_told_from_a_broad_jet():
 def test_clouds_that_are_not_jets_are_refused():
     with pytest.raises(ArgumentError, match="expected jets"):
         substructure(random_jets([2]), Schema((Quantity("x"), Quantity("y"))))
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=3), st.floats(-3, 3), st.floats(-7, 7))
+def test_substructure_does_not_depend_on_where_a_jet_is(sizes, boost, turn):
+    absolute = Schema((Quantity("eta"), Quantity("phi", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
+    jets = random_jets(sizes, 3)
+    moved = pc.replace(jets, pos=jets.pos + torch.tensor([boost, turn], dtype=torch.double))
+    still, there = substructure(jets, JETS), substructure(moved, absolute)
+    for quantity, value in still.items():
+        torch.testing.assert_close(there[quantity], value, rtol=1e-6, atol=1e-9)

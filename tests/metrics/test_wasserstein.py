@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
 
 from pcgen.errors import ArgumentError, DataError
@@ -44,3 +45,29 @@ def test_bad_samples_are_refused():
         wasserstein1(good, good[:0])
     with pytest.raises(DataError, match=r"a\[1\]: got nan"):
         wasserstein1(torch.tensor([0.0, torch.nan]), good)
+
+
+def circle_cost(a, b, period):
+    """The least mean arc between matched values, by trying all matchings' costs exactly."""
+    arc = (a[:, None] - b).abs() % period
+    arc = torch.minimum(arc, period - arc).numpy()
+    return arc[linear_sum_assignment(arc)].mean()
+
+
+@given(st.integers(1, 8), st.integers(1, 3), st.integers(0, 10**6), st.sampled_from([0.1, 1.0, 3]))
+def test_on_a_circle_it_is_the_best_matching_of_arcs(n, repeat, seed, spread):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = (spread * torch.randn(n, generator=generator, dtype=torch.double) for _ in range(2))
+    expected = circle_cost(a, b + 1, 5.0)
+    # Unequal sizes: repeating a sample changes nothing.
+    found = wasserstein1(a.repeat(repeat), b + 1, period=5.0).item()
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@given(samples, samples, st.floats(-3, 3))
+def test_on_a_circle_a_common_turn_changes_nothing(a, b, turn):
+    a, b = a / 1e6, b / 1e6
+    still = wasserstein1(a, b, period=3.0).item()
+    assert still <= wasserstein1(a, b).item() * (1 + 1e-9)
+    turned = wasserstein1(a + turn, b + turn, period=3.0).item()
+    assert turned == pytest.approx(still, rel=1e-9, abs=1e-9)

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.cardinality import Cardinality, Drawn
+from pcgen.models.cardinality import Cardinality, Drawn, describe, recentred
 from pcgen.models.request import Request
 from pcgen.schema import Quantity, Schema
 
@@ -243,3 +243,20 @@ def test_errors_name_the_class_and_the_remedy(fitted: Cardinality) -> None:
         Cardinality(SCHEMA).fit([cl.make(torch.zeros(1, 2), [1])])
     with pytest.raises(ArgumentError, match="got capacity 0"):
         Cardinality(BARE, capacity=0)
+
+
+@given(st.floats(-7, 7))
+def test_the_centroid_at_the_seam_is_that_of_the_cloud(turn: float) -> None:
+    axes = (Quantity("z", "mm"), Quantity("phi", "rad", 6.0))
+    schema = Schema(axes, Quantity("energy", "GeV"))
+    pos = torch.tensor([[1.0, 0.2], [3.0, -0.4], [0.0, 0.1]], dtype=torch.float64)
+    weight = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
+    still = cl.make(pos, [2, 0, 1], weight=weight)
+    clouds = cl.replace(still, pos=pos + torch.tensor([0.0, turn], dtype=torch.float64))
+    away = describe(clouds, schema).centroid - describe(still, schema).centroid
+    torch.testing.assert_close(away[:, 0], torch.zeros(3, dtype=torch.float64))
+    turns = (away[[0, 2], 1] - turn) / 6.0
+    torch.testing.assert_close(turns, turns.round(), atol=1e-9, rtol=0)
+    # Moved back to where it was, it is the same cloud.
+    back = recentred(clouds, describe(still, schema).centroid, schema)
+    torch.testing.assert_close(back.pos, pos)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcgen import clouds as cl
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image, snap
 from pcgen.models.cardinality import describe
@@ -199,3 +199,48 @@ def test_a_cell_that_is_no_number_is_told_and_not_left_out() -> None:
     whole = made.weight.isfinite()
     assert whole[made.batch == 0].all()
     assert not whole[made.batch == 1].any()
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=5).filter(any), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("kind", [Sites, Images])
+def test_the_order_in_which_a_grid_names_its_axes_changes_nothing(
+    kind: type[Sites], sizes: list[int], seed: int
+) -> None:
+    swapped = Grid.parse("phi_rel:-1:1:5,eta_rel:-1:1:6", AXES)
+    clouds = jets(sizes, seed)
+    one, other = fitted(kind(JETS, GRID), clouds), fitted(kind(JETS, swapped), clouds)
+    assert other.grid == GRID
+    drawn = describe(snap(clouds, GRID), JETS)
+    a, b = (see.clouds(see.see(clouds).event, drawn) for see in (one, other))
+    assert torch.equal(a.pos, b.pos)
+    assert torch.equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize("kind", [Sites, Images])
+@pytest.mark.parametrize(
+    "text", ["eta:-1:1:6,phi_rel:-1:1:5", "eta_rel:-1:1:6:cm,phi_rel:-1:1:5", "eta_rel:-1:1:6"]
+)
+def test_a_grid_of_other_axes_is_refused(kind: type[Sites], text: str) -> None:
+    with pytest.raises(ArgumentError, match=r"of grid: got .*expected"):
+        kind(JETS, Grid.parse(text, AXES))
+
+
+def test_the_loss_is_that_of_the_points_outside_the_grid() -> None:
+    clouds = cl.make(
+        torch.tensor([[0.0, 0.0], [1.5, 0.0], [0.0, -3.0], [0.5, 0.5]]),
+        [2, 0, 2],
+        weight=torch.tensor([5.0, 1.0, 2.0, 2.0]),
+    )
+    for kind in ("sites", "images"):
+        assert _on_grid(kind).loss_of(clouds) == (0.5, 0.3)
+    assert Points(JETS).loss_of(clouds) == (0.0, 0.0)
+    empty = cl.make(torch.zeros(0, 2), [0], weight=torch.zeros(0))
+    assert _on_grid("sites").loss_of(empty) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["sites", "images"])
+def test_a_grid_without_any_point_is_refused_by_its_name(kind: str) -> None:
+    far = cl.replace(jets([3, 2]), pos=torch.full((5, 2), 7.0))
+    with pytest.raises(DataError, match=r"grid eta_rel:-1\.0:1\.0:6,.*: got 5 points, all of them"):
+        fitted(_on_grid(kind), far)

@@ -139,3 +139,29 @@ def test_compiles_without_graph_breaks():
         reduce = getattr(segments, name)
         compiled = torch.compile(reduce, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(value, ptr), reduce(value, ptr))
+
+
+angles = st.lists(st.floats(-0.24, 0.24), min_size=1, max_size=6)
+
+
+@given(st.lists(angles, min_size=1, max_size=5), st.floats(-5, 5), st.sampled_from([1.0, 7.5]))
+def test_circular_mean_is_the_mean_wherever_the_seam_is(parts, turn, period):
+    sizes = [len(part) for part in parts]
+    value = period * torch.tensor([v for part in parts for v in part], dtype=torch.float64)
+    weight = torch.rand(len(value), dtype=torch.float64) + 0.1
+    moved = segments.segment_circular_mean(value + turn * period, weight, pointer(sizes), period)
+    for found, v, w in zip(moved, value.split(sizes), weight.split(sizes), strict=True):
+        away = (found.item() - turn * period - ((v * w).sum() / w.sum()).item()) / period
+        assert abs(away - round(away)) < 1e-9
+    assert bool((moved.abs() <= period / 2 * (1 + 1e-12)).all())
+
+
+def test_circular_mean_without_weight_is_0_and_has_the_gradient_of_a_mean():
+    value = torch.tensor([3.0, -3.2, 1.0], dtype=torch.float64, requires_grad=True)
+    weight = torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64)
+    ptr, period = torch.tensor([0, 2, 2, 3]), 6.0
+    found = segments.segment_circular_mean(value, weight, ptr, period)
+    assert found[1:].tolist() == [0.0, 0.0]
+    assert found[0].item() == pytest.approx((3.0 + 3 * 2.8) / 4)
+    found.sum().backward()
+    assert value.grad[:2].tolist() == pytest.approx([0.25, 0.75])

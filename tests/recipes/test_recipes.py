@@ -264,3 +264,24 @@ def test_latent_gans_of_both_games() -> None:
 def test_a_schema_that_is_none_is_refused() -> None:
     with pytest.raises(DataError, match="schema: got"):
         RECIPES["points-vae"](schema={"axes": "x"})
+
+
+ON_GRIDS = [name for name, make in RECIPES.items() if "grid" in inspect.signature(make).parameters]
+
+
+@pytest.mark.parametrize("name", ON_GRIDS)
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("eta:-0.4:0.4:4,phi_rel:-0.4:0.4:4", "axes of grid: got 'eta', expected one of"),
+        ("eta_rel:-4:4:4:cm,phi_rel:-0.4:0.4:4", "axis 'eta_rel' of grid: got unit 'cm'"),
+        ("eta_rel:-0.4:0.4:4", "expected cells along phi_rel too"),
+    ],
+)
+def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        RECIPES[name](grid=grid)
+
+
+def test_recipes_on_grids_are_tried() -> None:
+    assert len(ON_GRIDS) == 6

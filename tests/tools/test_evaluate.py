@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import h5py
 import pytest
@@ -70,7 +71,38 @@ def test_other_units_are_refused(files, tmp_path, capsys):
     path = tmp_path / "mev.h5"
     write_clouds(path, pc.make(torch.zeros(2, 2), [2], weight=torch.ones(2)), schema)
     assert cli.main(["evaluate", str(files / "real.h5"), str(path), "--split", "all"]) == 1
-    assert "weight are [('pt', 'MeV')], expected" in capsys.readouterr().err
+    assert "mev.h5: got weight pt [MeV], expected pt [GeV]" in capsys.readouterr().err
+    straight = Schema((axes[0], Quantity("phi_rel", "rad")), weight=Quantity("pt", "GeV"))
+    write_clouds(path, pc.make(torch.zeros(2, 2), [2], weight=torch.ones(2)), straight)
+    assert evaluate(files, str(path)) == 1
+    assert "expected eta_rel, phi_rel [rad] with period 6.28" in capsys.readouterr().err
+    assert evaluate(files, "other.h5", "--training", str(path)) == 1
+    assert "mev.h5: got axes eta_rel, phi_rel [rad]" in capsys.readouterr().err
+
+
+def test_what_generated_events_lack_is_printed(files, tmp_path, capsys):
+    jets = pc.select(sample_jets("all").read(0, 300), slice(200, 300))
+    bare = Schema(JETS.axes, JETS.weight)
+    write_clouds(tmp_path / "bare.h5", pc.replace(jets, y=None, label=None), bare)
+    assert evaluate(files, str(tmp_path / "bare.h5"), "--subset", "0") == 0
+    printed = capsys.readouterr().out
+    assert "generated events have no condition (real: jet_pt), which is left out" in printed
+    assert "generated events have no classes (real: g, q, t), which are left out" in printed
+    gluons = pc.select(jets, jets.label == 0)
+    write_clouds(tmp_path / "gluons.h5", gluons, JETS)
+    assert evaluate(files, str(tmp_path / "gluons.h5"), "--subset", "0") == 0
+    printed = capsys.readouterr().out
+    assert "generated events have none of class q, t, real ones have" in printed
+    assert "left out" not in printed
+    assert evaluate(files, str(tmp_path / "gluons.h5"), "--subset", "0", "--classes", "[g]") == 0
+    assert "none of class" not in capsys.readouterr().out
+
+
+def test_conditions_of_another_meaning_are_refused(files, tmp_path, capsys):
+    schema = replace(JETS, condition=(Quantity("jet_pt", "TeV"),))
+    write_clouds(tmp_path / "tev.h5", sample_jets("all").read(0, 40), schema)
+    assert evaluate(files, str(tmp_path / "tev.h5")) == 1
+    assert "tev.h5: got condition jet_pt [TeV], expected jet_pt" in capsys.readouterr().err
 
 
 def test_a_missing_file_and_a_bad_folder_are_one_line(files, tmp_path, capsys):
@@ -150,3 +182,18 @@ def test_broken_real_events_are_left_out_and_reported_too(files, tmp_path, capsy
     words = ["evaluate", str(path), str(files / "other.h5"), "--split", "all", "--subset", "0"]
     assert cli.main([*words, "--output", str(tmp_path / "out")]) == 0
     assert "real events with NaN or infinite values, left out: 3 (1)" in capsys.readouterr().out
+
+
+def test_simulated_jets_are_proposed_for_jets_alone(files, tmp_path, capsys):
+    schema = Schema((Quantity("x", "cm"), Quantity("y", "cm")), Quantity("energy", "GeV"))
+    clouds = pc.make(torch.rand(40, 2), [2] * 20, weight=torch.rand(40))
+    write_clouds(tmp_path / "showers.h5", clouds, schema)
+    showers = [str(tmp_path / "showers.h5")] * 2
+    for protocol in ("mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "pointflow"):
+        words = ["evaluate", *showers, "--split", "all", "--protocol", protocol]
+        assert cli.main(words) == 1
+        printed = capsys.readouterr().err
+        assert "simulate jets" not in printed
+        assert "outside=" not in printed
+        if protocol != "pointflow":
+            assert "schema: got axes x, y, expected jets" in printed

@@ -221,6 +221,11 @@ def test_clouds_of_another_meaning_are_refused(tmp_path):
     write_clouds(file, pc.make(torch.rand(30, 2), [1] * 30, weight=torch.ones(30)), other)
     with pytest.raises(DataError, match=r"showers\.h5: got axes x \[mm\], y \[mm\], expected "):
         train("tiny", data=[str(file)], output=str(tmp_path / "run"), **FAST)
+    turned = dataclasses.replace(JETS.axes[1], period=None)
+    straight = dataclasses.replace(JETS, axes=(JETS.axes[0], turned))
+    write_clouds(file, sample_jets("all").read(0, 30), straight)
+    with pytest.raises(DataError, match=r"expected eta_rel, phi_rel \[rad\] with period 6\.28"):
+        train("tiny", data=[str(file)], output=str(tmp_path / "run"), **FAST)
     assert not (tmp_path / "run").exists()
 
 

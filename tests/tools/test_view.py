@@ -129,10 +129,12 @@ def test_files_that_mean_different_things(folder: Path) -> None:
     other = Schema(axes=(Quantity("x", "cm"), *SCHEMA.axes[1:]), weight=SCHEMA.weight)
     clouds = cloud.make(torch.rand(1, 3), [1], weight=torch.ones(1))
     write_clouds("other.h5", clouds, other)
-    with pytest.raises(
-        DataError, match=r"other\.h5: axes and weight are \['x \[cm\]'.*\['x \[mm\]'"
-    ):
+    with pytest.raises(DataError, match=r"other\.h5: got axes x \[cm\].*expected x \[mm\].*real"):
         view("real.h5", "other.h5")
+    turning = Schema(axes=(Quantity("x", "mm", 6.5), *SCHEMA.axes[1:]), weight=SCHEMA.weight)
+    write_clouds("turning.h5", clouds, turning)
+    with pytest.raises(DataError, match=r"turning\.h5: got axes x \[mm\] with period 6\.5, .*"):
+        view("real.h5", "turning.h5")
     with pytest.raises(FileError, match=r"missing\.h5"):
         view("missing.h5")
 

@@ -5,13 +5,14 @@ A sample of events is a row of counts c over the pool, so that all samples share
     W1 = Σ_k |F_a(t_k) - F_b(t_k)| (t_{k+1} - t_k),
     F(t_k) = Σ_{j ≤ k} c_{owner(j)} / Σ_j c_{owner(j)}
 
-with the values t of the pool in rising order and owner(j) the event that value j belongs to.
+with the values t of the pool in rising order and owner(j) the event that value j belongs to. Values
+of a periodic quantity lie on a circle (:mod:`pcgen.metrics.wasserstein`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from torch_geometric.data import Batch
 
 from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
 from pcgen.metrics.observables import observables, point_features
+from pcgen.metrics.wasserstein import around_circle
+from pcgen.ops.points import wrap
 from pcgen.schema import Quantity, Schema
 
 # Numbers held at once while cumulative distributions are made.
@@ -33,11 +36,13 @@ class Column:
         measure: The score it enters; columns of one measure are averaged.
         values: [M].
         owner: Event of the pool that each value belongs to [M].
+        period: Length after which the values repeat, None where they do not.
     """
 
     measure: Measure
     values: Tensor
     owner: Tensor
+    period: float | None = None
 
 
 class Marginals:
@@ -55,8 +60,8 @@ class Marginals:
     def __init__(self, columns: Iterable[Column], events: int) -> None:
         self._columns = []
         for column in columns:
-            values, order = column.values.double().sort()
-            self._columns.append(Column(column.measure, values, column.owner[order]))
+            values, order = wrap(column.values.double(), column.period or 0.0).sort()
+            self._columns.append(replace(column, values=values, owner=column.owner[order]))
         self._events = events
 
     @property
@@ -79,7 +84,7 @@ class Marginals:
         for column in self._columns:
             row = place.to(column.owner.device)[column.owner]
             kept = row >= 0
-            value = _wasserstein1(column.values[kept], row[kept], counts)
+            value = _wasserstein1(column.values[kept], row[kept], counts, column.period)
             sums.setdefault(column.measure, []).append(value.cpu())
         return torch.stack([torch.stack(values).mean(0) for values in sums.values()])
 
@@ -96,14 +101,20 @@ def _counts(sample: Tensor, events: int) -> Tensor:
     return torch.zeros(len(sample), events, dtype=torch.double).scatter_add_(1, sample, ones)
 
 
-def _wasserstein1(values: Tensor, owner: Tensor, counts: Sequence[Tensor]) -> Tensor:
+def _wasserstein1(
+    values: Tensor, owner: Tensor, counts: Sequence[Tensor], period: float | None
+) -> Tensor:
     """W1 [P] between samples with the given counts [P, N] of the owners of sorted values [M]."""
     gaps = values.diff()
     parts = []
     rows = max(BLOCK // max(len(values), 1), 1)
     for first, second in zip(*(count.split(rows) for count in counts), strict=True):
         below = [_cumulative(count.to(values.device)[:, owner]) for count in (first, second)]
-        parts.append((below[0] - below[1])[:, :-1].abs() @ gaps)
+        difference = (below[0] - below[1])[:, :-1]
+        if period is None:
+            parts.append(difference.abs() @ gaps)
+        else:
+            parts.append(around_circle(difference, gaps, period))
     return torch.cat(parts)
 
 
@@ -129,7 +140,9 @@ def event_columns(values: dict[Quantity, Tensor], name: str = "W1 {}") -> list[C
         name: Name of the measure, with {} for that of the quantity.
     """
     return [
-        Column(Measure(name.format(q.name), q.unit), v, torch.arange(len(v), device=v.device))
+        Column(
+            Measure(name.format(q.name), q.unit), v, torch.arange(len(v), device=v.device), q.period
+        )
         for q, v in values.items()
     ]
 
@@ -137,6 +150,6 @@ def event_columns(values: dict[Quantity, Tensor], name: str = "W1 {}") -> list[C
 def point_columns(clouds: Batch, schema: Schema, name: str = "W1 point {}") -> list[Column]:
     """Columns of the features of all points."""
     return [
-        Column(Measure(name.format(q.name), q.unit), values, clouds.batch)
+        Column(Measure(name.format(q.name), q.unit), values, clouds.batch, q.period)
         for q, values in point_features(clouds, schema).items()
     ]

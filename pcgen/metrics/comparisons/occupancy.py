@@ -21,6 +21,7 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
 from pcgen.ops.neighbors import nearest
+from pcgen.ops.points import Period, wrap
 from pcgen.schema import Schema
 
 RADIUS = 0.5
@@ -67,6 +68,7 @@ class Occupancy:
         outside: What happens to clouds with a point outside that sphere: "raise" refuses them,
             "nearest" counts the point at the nearest node, as the published code does after a
             warning (DPM's boxes of side 2 put most points there).
+        periods: Period of each axis, None where it is not periodic; no axis is by default.
 
     Raises:
         DataError: clouds reach outside the sphere; naming them.
@@ -75,20 +77,30 @@ class Occupancy:
         outside: Clouds with a point outside the sphere.
     """
 
-    def __init__(self, clouds: Batch, *, resolution: int = 28, outside: Outside = "raise") -> None:
-        far = clouds.pos.double().norm(dim=1) > RADIUS + MARGIN
+    def __init__(
+        self,
+        clouds: Batch,
+        *,
+        resolution: int = 28,
+        outside: Outside = "raise",
+        periods: Period | None = None,
+    ) -> None:
+        periods = [None] * clouds.pos.shape[1] if periods is None else periods
+        steps = zip(clouds.pos.double().unbind(1), periods, strict=True)
+        pos = torch.stack([wrap(step, period or 0.0) for step, period in steps], 1)
+        far = pos.norm(dim=1) > RADIUS + MARGIN
         events = clouds.batch[far].unique().tolist()
         if events and outside == "raise":
             listed = ", ".join(map(str, events[:10])) + (", ..." if len(events) > 10 else "")
             raise DataError(
                 f"pos: got points farther than {RADIUS} from the origin in {len(events)} of "
-                f"{clouds.num_graphs} events ({listed}), expected normalised clouds, or "
-                "outside='nearest'"
+                f"{clouds.num_graphs} events ({listed}), expected normalised clouds: shapes "
+                "centred and scaled into that sphere (other events have no such score)"
             )
         self.outside = len(events)
         nodes = grid_nodes(resolution, clouds.pos.shape[1]).to(clouds.pos.device)
         ends = [clouds.ptr.new_tensor([0, len(rows)]) for rows in (clouds.pos, nodes)]
-        node = nearest(clouds.pos.double(), nodes, *ends).row.cpu()
+        node = nearest(pos, nodes, *ends, period=periods).row.cpu()
         self._node, self._owner, self._nodes = node, clouds.batch.cpu(), len(nodes)
         self._events = clouds.num_graphs
 
@@ -123,4 +135,5 @@ def occupancy(
     clouds: Batch, schema: Schema, *, resolution: int = 28, outside: Outside = "raise"
 ) -> Occupancy:
     """JSD of the positions of the points; see :class:`Occupancy`."""
-    return Occupancy(clouds, resolution=resolution, outside=outside)
+    periods = schema.periods
+    return Occupancy(clouds, resolution=resolution, outside=outside, periods=periods)

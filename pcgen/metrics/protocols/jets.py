@@ -31,7 +31,7 @@ from pcgen.metrics.energyflow import energy_flow_polynomials, w1efp_graphs
 from pcgen.metrics.fpnd import particlenet_activations
 from pcgen.metrics.frechet import Gaussian, frechet, gaussian
 from pcgen.metrics.observables import mass, point_features
-from pcgen.metrics.preparation import clipped, recentred, relative
+from pcgen.metrics.preparation import check_jets, clipped, recentred, relative
 from pcgen.metrics.protocols.protocol import Part, Protocol
 from pcgen.nn.particlenet import ParticleNet
 from pcgen.schema import Quantity, Schema
@@ -65,6 +65,7 @@ def mpgan2021(particlenet: ParticleNet | None = None, real: Gaussian | None = No
         need=50_000 if fpnd else 10_000,
         source="arXiv:2106.11535",
         more=_MORE,
+        requires=check_jets,
     )
 
 
@@ -86,6 +87,7 @@ def jetnet() -> Protocol:
         need=50_000,
         source="arXiv:2211.10295",
         more=_MORE,
+        requires=check_jets,
     )
 
 
@@ -105,6 +107,7 @@ def fpcd() -> Protocol:
         need=50_000,
         source="arXiv:2304.01266",
         more=_MORE,
+        requires=check_jets,
     )
 
 
@@ -130,6 +133,7 @@ def epic() -> Protocol:
         need=1000,
         source="arXiv:2301.08128",
         more=_MORE,
+        requires=check_jets,
     )
 
 

@@ -23,7 +23,7 @@ from pcgen.metrics.comparisons import (
 )
 from pcgen.metrics.declustering import lund_declusterings
 from pcgen.metrics.energyflow import energy_flow_polynomials
-from pcgen.metrics.observables import is_jet, observables
+from pcgen.metrics.observables import event_features, is_jet, observables
 from pcgen.metrics.preparation import relative
 from pcgen.metrics.protocols.jets import w1efp
 from pcgen.metrics.protocols.protocol import Part, Protocol
@@ -82,4 +82,4 @@ def physics(clouds: Batch, schema: Schema) -> Comparison:
 
 def classifier(clouds: Batch, schema: Schema) -> TwoSample:
     """A classifier that sees the observables of the events."""
-    return TwoSample(torch.stack(list(observables(clouds, schema).values()), 1))
+    return TwoSample(event_features(observables(clouds, schema)))

@@ -45,6 +45,10 @@ def unchanged(clouds: Batch, schema: Schema) -> Batch:
     return clouds
 
 
+def any_events(schema: Schema) -> None:
+    """Refuses nothing."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Everything that fixes a table of scores.
@@ -56,6 +60,7 @@ class Protocol:
         need: Generated events needed; the real ones are twice as many, for the floor.
         source: Where it was defined.
         more: How to get more events, for the error where there are too few.
+        requires: Raises one of pcgen's errors where events are not of the kind that it scores.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Protocol:
     need: int = 2
     source: str = ""
     more: str = ""
+    requires: Callable[[Schema], None] = any_events
 
     def check(self, real: int, generated: int) -> None:
         """Refuse sets that are too small.

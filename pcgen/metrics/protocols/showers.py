@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
+from pcgen.images import project
 from pcgen.metrics.calochallenge import ChallengeData
 from pcgen.metrics.comparisons import (
     Comparison,
@@ -59,7 +61,25 @@ def calochallenge(
         Part(build(partial(classify, seen=low_level_features, name="low")), batches=5),
         Part(build(fidelity), events=10_000, batches=5, tested=500),
     )
-    return Protocol("calochallenge", parts, need=50_000, source="arXiv:2410.21611")
+    return Protocol(
+        "calochallenge",
+        parts,
+        need=50_000,
+        source="arXiv:2410.21611",
+        requires=partial(_check, calorimeter),
+    )
+
+
+def _check(calorimeter: Calorimeter, schema: Schema) -> None:
+    """Refuse clouds that are not of the calorimeter's coordinates, or have other energies than MeV.
+
+    Raises:
+        ArgumentError: naming the axis or the unit.
+    """
+    calorimeter.columns(schema.axes)
+    unit = "" if schema.weight is None else schema.weight.unit
+    if unit != "MeV":
+        raise ArgumentError(f"weight: got unit {unit!r}, expected energies in MeV")
 
 
 Judge = Callable[[Showers, Calorimeter, ChallengeData], Comparison]
@@ -72,7 +92,8 @@ def _comparison(
     """The comparison of a pool of clouds, whose showers are read out above the threshold."""
 
     def build(clouds: Batch, schema: Schema) -> Comparison:
-        showers = showers_of(clouds, calorimeter).above(data.threshold)
+        placed = project(clouds, calorimeter.columns(schema.axes))
+        showers = showers_of(placed, calorimeter).above(data.threshold)
         return judge(showers, calorimeter, data)
 
     return build

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from pcgen import clouds as pc
+from pcgen.metrics import wasserstein1
 from pcgen.metrics.comparisons import Column, Marginals, Measure, marginals
 from pcgen.schema import Quantity, Schema
 
@@ -61,3 +62,33 @@ def test_p_values_are_small_where_the_samples_differ_and_uniform_where_not():
     assert 0.3 < sum(p) / 40 < 0.7
     assert min(p) < 0.2
     assert max(p) > 0.8
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 8), st.integers(0, 10**6), st.sampled_from([0.2, 2.0]))
+def test_values_of_a_periodic_quantity_lie_on_a_circle(events, seed, spread):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(1, 4, (events,), generator=generator)
+    owner = torch.arange(events).repeat_interleave(sizes)
+    values = spread * torch.randn(len(owner), generator=generator, dtype=torch.double)
+    a, b = (torch.randint(events, (2, 5), generator=generator) for _ in range(2))
+    found = [
+        Marginals([Column(Measure("W1 phi"), v, owner, 3.0)], events).compare(a, b)
+        for v in (values, values + 1.4, values + 6.0)
+    ]
+    for p in range(2):
+        sides = [torch.cat([values[owner == e] for e in side[p]]) for side in (a, b)]
+        expected = wasserstein1(*sides, period=3.0).item()
+        for each in found:
+            assert each[0, p].item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_a_turn_of_all_events_changes_no_score():
+    schema = Schema((Quantity("z", "mm"), Quantity("phi", "rad", 2 * math.pi)), Quantity("E"))
+    generator = torch.Generator().manual_seed(0)
+    pos = 0.4 * torch.randn(60, 2, generator=generator, dtype=torch.double)
+    clouds = pc.make(pos, [3] * 20, weight=torch.rand(60, generator=generator))
+    seam = pc.replace(clouds, pos=pos + torch.tensor([0.0, math.pi]))
+    a, b = torch.arange(10)[None], torch.arange(10, 20)[None]
+    still, turned = (marginals(side, schema).compare(a, b) for side in (clouds, seam))
+    torch.testing.assert_close(turned, still)

@@ -14,7 +14,8 @@ from scipy.stats import entropy, kstest
 from pcgen import clouds as pc
 from pcgen.errors import DataError
 from pcgen.metrics import normalize_boxes, occupancy_jsd
-from pcgen.metrics.comparisons import Occupancy, grid_nodes, jensen_shannon
+from pcgen.metrics.comparisons import Occupancy, grid_nodes, jensen_shannon, occupancy
+from pcgen.schema import Quantity, Schema
 
 
 def shapes(number: int, points: int = 16, stretch: float = 1.0) -> pc.Batch:
@@ -114,3 +115,12 @@ def test_jsd_p_value():
         null.append(same.p_values(torch.arange(12), torch.arange(12, 24), 39, generator).item())
     # Uniform on k/40; spread over the step below, to compare with the continuum.
     assert kstest((torch.tensor(null) - torch.rand(30) / 40).numpy(), "uniform").pvalue > 0.01
+
+
+def test_nodes_are_nearest_the_short_way_round():
+    clouds = pc.make(torch.tensor([[0.1, 0.0], [0.1, 6.0], [0.1, -6.0]]), [1, 1, 1])
+    schema = Schema((Quantity("eta"), Quantity("phi", "rad", 6.0)))
+    found = occupancy(clouds, schema)
+    assert found.compare(torch.tensor([[0, 0]]), torch.tensor([[1, 2]])).item() == 0.0
+    with pytest.raises(DataError, match=r"in 2 of 3 events \(1, 2\), expected normalised clouds"):
+        occupancy(clouds, Schema((Quantity("eta"), Quantity("phi", "rad"))))

@@ -8,12 +8,14 @@ from functools import partial
 import pytest
 from fabricated_showers import CELLS, fabricated_showers
 
-from pcgen.errors import DataError
+from pcgen import clouds as pc
+from pcgen.errors import ArgumentError, DataError
 from pcgen.images import shower_to_cloud
 from pcgen.metrics import CALOCHALLENGE, evaluate, protocols
 from pcgen.metrics.comparisons import frechet_physics, kernel_physics
 from pcgen.metrics.learners import BoostedTrees
 from pcgen.metrics.protocols import showers as shower_protocols
+from pcgen.schema import Quantity
 
 FACTS = CALOCHALLENGE["2"]
 
@@ -52,3 +54,25 @@ def test_wider_showers_are_told_from_real_ones_and_equal_ones_are_not(protocol):
     assert min(s.p for s in same.values() if s.p is not None) > 0.01 / len(same)
     for name in ("FPD", "KPD", "AUC high", "AUC low"):
         assert wide[name].p <= 0.01, name
+
+
+def test_axes_are_found_by_name_and_units_are_those_of_the_calorimeter(protocol):
+    parts = protocol.parts[:1]
+    separation = dataclasses.replace(protocol, parts=parts)
+    sides = clouds(120, 0), clouds(60, 1)
+    x, y, z = CELLS.schema.axes
+    turned = [pc.replace(side, pos=side.pos[:, [2, 0, 1]]) for side in sides]
+    schema = dataclasses.replace(CELLS.schema, axes=(z, x, y))
+    results = [
+        evaluate(*each, s, protocol=separation, permutations=0)
+        for each, s in ((sides, CELLS.schema), (turned, schema))
+    ]
+    assert results[0].scores == results[1].scores
+    for field, value, message in (
+        ("axes", (x, y, Quantity("depth", "mm")), "axes of grid: got 'z'"),
+        ("axes", (Quantity("x", "cm"), y, z), "axis 'x' of grid: got unit 'mm'"),
+        ("weight", Quantity("energy", "GeV"), "weight: got unit 'GeV', expected energies in MeV"),
+    ):
+        other = dataclasses.replace(CELLS.schema, **{field: value})
+        with pytest.raises(ArgumentError, match=message):
+            evaluate(*sides, other, protocol=separation)
