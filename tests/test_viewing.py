@@ -300,7 +300,7 @@ def test_open3d_in_this_process_draws_the_same(context: None) -> None:
 def test_a_picture_states_axes_units_and_scale(context: None) -> None:
     empty = cloud.make(torch.zeros(0, 2), [0, 0], weight=torch.zeros(0))
     figure = picture({"real": jets(), "generated": empty}, JET, event=1)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     written = texts(figure)
     assert {"eta", r"$\phi$ [rad]", r"$\log_{10}$($E$/GeV)", "$E$ [GeV]"} <= written
     assert "area of a sphere: $E$; height: $\\log_{10}$($E$/GeV)" in written
@@ -313,7 +313,7 @@ def test_a_picture_states_axes_units_and_scale(context: None) -> None:
 def test_no_name_of_an_axis_is_cut_off(context: None) -> None:
     long = Quantity("phi", "rad", symbol="azimuth relative to the jet")
     figure = picture({"real": jets()}, Schema((JET.axes[0], long), ENERGY))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     inside = figure.bbox
     for axes in figure.axes:
         for text in axes.texts:
@@ -324,7 +324,7 @@ def test_no_name_of_an_axis_is_cut_off(context: None) -> None:
 
 def test_matplotlib_draws_where_asked() -> None:
     figure = picture({"real": jets()}, JET, open3d=False)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert {"eta", r"$\phi$ [rad]", r"$\log_{10}$($E$/GeV)", "$E$ [GeV]"} <= texts(figure)
     panel: Any = next(axes for axes in figure.axes if hasattr(axes, "zaxis"))
     assert len(panel.collections[0].get_offsets()) == 10

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
+from pcgen import escaping
 from pcgen.metrics import observables, wasserstein1
 from pcgen.models.autoencoder import Autoencoder, Deterministic
 from pcgen.models.base import GenerativeModel
@@ -44,7 +45,7 @@ class Validation:
         """What the columns of the log mean, with units, for plots."""
         labels = {"validation/score": "score: mean $W_1$ [$\\sigma$]"}
         for quantity in observables(self.real, schema):
-            labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {quantity.label}"
+            labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels
 
     def _made(self, model: GenerativeModel) -> Batch:
