@@ -95,10 +95,11 @@ def terminal(text: str) -> Text:
 def markdown(text: str) -> str:
     r"""Text for a cell of a Markdown table.
 
-    >>> print(markdown("_a_b|*c* <d>"))
-    \_a_b\|\*c\* \<d\>
+    >>> print(markdown("_a_b|*c* <d> [GeV] [e](f)"))
+    \_a_b\|\*c\* \<d\> [GeV] [e]\(f)
     """
-    text = re.sub(r"([\\`*|<>\[\]~$&])", r"\\\1", one_line(text))
+    # Brackets alone, as around units, are no link.
+    text = re.sub(r"([\\`*|<>~$&]|(?<=\])\()", r"\\\1", one_line(text))
     # Inside a word an underscore is none of Markdown's business.
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 

@@ -131,7 +131,8 @@ def _between(
         return edge + pitch * np.unique(np.round((smooth - edge) / pitch)), True
     width = math.ceil(levels / bins)
     number = math.ceil(levels / width)
-    return edge + pitch * (first + width * np.arange(number + 1)), False
+    edges: Floats = edge + pitch * (first + width * np.arange(number + 1))
+    return edges, False
 
 
 def _around(few: Floats) -> Floats:
