@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+import html
+import io
+import math
+import re
+from dataclasses import replace
+from urllib.parse import unquote
+
 import pytest
+from rich.console import Console
 
 from pcgen.metrics import Evaluation, Score
 from pcgen.report import (
+    bullets,
     comparison,
+    details,
+    far,
     figure,
     html_table,
     latex_table,
+    link,
     markdown_table,
     number,
     paragraph,
+    summary,
     text_table,
     write_page,
 )
@@ -92,3 +105,76 @@ def test_latex_escapes_its_special_characters():
     assert r"W1 eta\_rel \& 5\% [GeV]" in text
     assert r"1.00 $\pm$ 0.20 & 1.10 $\pm$ 0.20 & +0.4 &  \\" in text
     assert text.startswith(r"\begin{tabular}{lrrrr}")
+
+
+def test_the_summary_counts_scores_at_the_floor_and_names_the_ends():
+    middle = Score("FPD", "", 2.0, 0.5, 1.0, 0.5, 0.2, 50, 4)
+    lines = summary({"gan": evaluation(middle, NEAR, FAR), "vae": evaluation(ONLY)})
+    assert lines[0] == (
+        "gan: 2 of 3 scores are at the floor, what real events score against other real ones. "
+        "Nearest to it: W1 distance of mass, 1.10 ± 0.20 GeV beside 1.00 ± 0.20 GeV "
+        "(0.4 standard deviations); farthest: W1 distance of mass, 9.00 ± 0.20 GeV beside "
+        "1.00 ± 0.20 GeV (28.3 standard deviations)."
+    )
+    assert lines[1].startswith("vae: 1 of 1 scores")
+    assert "farthest" not in lines[1]
+    assert lines[2] == "Missing: nothing, each score is defined."
+
+
+def test_the_summary_hides_nothing_that_is_missing():
+    nan = Score("JSD", "bit", math.nan, math.nan, 1.0, 0.1, None, 50, 4)
+    stiff = Score("COV-EMD", "", 0.4, 0.0, 0.5, 0.0, None, 50, 4)
+    gaps = replace(
+        evaluation(NEAR, nan, stiff), broken=((), (3, 4)), weightless=(1, 0), undefined=("W1 tau2",)
+    )
+    lines = summary({"gan": gaps, "none": evaluation(nan)})
+    # Neither is at the floor, nor nearest to it, and the table has no distance for them.
+    cells = dict(comparison({"gan": gaps})[1])
+    assert [text for text, _ in cells["JSD [bit]"]] == ["1.00 ± 0.10", "nan ± nan", "", ""]
+    assert [text for text, _ in cells["COV-EMD"]] == ["0.5 ± 0", "0.4 ± 0", "", ""]
+    assert lines[0].startswith("gan: 1 of 1 scores are at the floor")
+    assert lines[1] == "none: no score has a distance from its floor."
+    for gap in (
+        "gan: 2 generated events with NaN or infinite values",
+        "gan: 1 real events without weight in scores over pairs",
+        "gan: no distance from the floor for JSD, COV-EMD",
+        "gan: not defined: W1 tau2",
+        "none: no distance from the floor for JSD",
+    ):
+        assert gap in lines[2]
+
+
+def test_a_score_far_away_by_chance_is_not_marked():
+    chance = replace(FAR, p=0.2)
+    assert far(FAR)
+    assert not far(chance)
+    assert "1 of 1" in summary({"gan": evaluation(chance)})[0]
+
+
+ODD = ["[bold]a[/]", "<b>", "a|b", "$x$", "_a_ *b*", "a\nb", ":smile: \\"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_names_of_generators_and_scores_are_shown_as_they_are(name):
+    odd = {name: evaluation(replace(NEAR, name=name))}
+    shown = name.replace("\n", " ")
+    file = io.StringIO()
+    Console(file=file, width=300).print(text_table(odd, f"title {name}"))
+    assert f"title {shown}" in file.getvalue()
+    assert file.getvalue().count(shown) == 3
+    assert html_table(odd).count(html.escape(shown)) == 2
+    lines = markdown_table(odd).splitlines()
+    assert len(lines) == 3
+    # A cell ends at a bar that is not escaped.
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 6 for line in lines)
+    for piece in (paragraph(name), bullets([name]), details(name, []), link("a.html", name)):
+        assert html.escape(shown, quote=True) in piece
+
+
+def test_files_of_any_name_are_found_from_the_page():
+    name = 'a b#c?d%e"<.png'
+    for piece in (figure(name, "caption"), link(name, "text")):
+        found = re.findall(r'(?:src|href)="([^"]*)"', piece)
+        assert found
+        assert {unquote(address) for address in found} == {name}
+        assert not set("#?<") & set("".join(found))

@@ -35,6 +35,9 @@ RECIPES = {"latent GAN": "jets-latent-gan", "VAE": "jets-vae"}
 STAGES = {"latent GAN": 2, "VAE": 1}
 """A latent GAN trains an autoencoder first, which gets half of the steps."""
 
+_KEY = "In brackets the class: g gluon, q light quark, t top quark, w and z boson."
+"""What the classes of the jets are."""
+
 PARTICLES, PIXELS = "floor: particles", "floor: pixelised"
 
 
@@ -134,32 +137,13 @@ def _page(
     lost: Mapping[str, float],
     steps: int,
 ) -> None:
-    """index.html."""
-    events = [score.events for score in next(iter(evaluations.values())).scores]
-    scores = [
-        report.paragraph(
-            f"Mean and standard deviation over random halvings of the test jets, {events[0]} jets "
-            f"a side ({events[-1]} for scores over pairs). A floor is what real jets score against "
-            "other real jets; a generator can be no better. z is the distance from the floor of "
-            "pixelised jets in standard deviations (more than 3 is marked, and there the "
-            "generator is still told from the truth), p the probability of such a score or a worse "
-            "one for a perfect generator. COV is better when higher, 1-NNA and AUC are best at "
-            "0.5, all others are better when lower."
-        ),
-        report.html_table(evaluations, floors=floors),
-        report.paragraph(_far(evaluations)),
-        report.paragraph(
-            "Energy generated outside the 25 x 25 cells and dropped: "
-            + ", ".join(f"{name} {fraction:.2%}" for name, fraction in lost.items())
-            + "."
-        ),
-    ]
+    """index.html: what was made and how close it is, then pictures, and at the end all scores."""
     views = [
-        report.figure(f"jets-{event}.png", "A real and two generated jets, drawn by Open3D.")
+        report.figure(
+            f"jets-{event}.png", f"A real and two generated jets, drawn by Open3D. {_KEY}"
+        )
         for event in range(2)
     ]
-    views.append(report.link("jets.html", "Turn these jets in the browser."))
-    views.append(report.figure("events.png", "Further events."))
     curves = [
         report.figure(
             f"{recipe}/figures/learning-curves.png",
@@ -168,20 +152,70 @@ def _page(
         for name, recipe in RECIPES.items()
     ]
     sections = {
-        "Scores and floors": scores,
-        "Histograms": [report.figure("histograms.png", "Observables of jets and particles.")],
-        "Jets": views,
+        "In short": [report.bullets(_short(evaluations, lost, steps)), views[0]],
+        "Histograms": [
+            report.figure(
+                "histograms.png",
+                "Observables of jets and particles, and their ratio to the real ones on the grid.",
+            )
+        ],
+        "Jets": [
+            report.link("jets.html", "Turn these jets in the browser."),
+            views[1],
+            report.figure("events.png", f"Further events. {_KEY}"),
+        ],
         "Mean images": [report.figure("mean-images.png", "Mean energy of each cell.")],
         "Training": curves,
+        "Scores and floors": _scores(evaluations, floors),
     }
     report.write_page(folder / "index.html", "pcgen demo: jets, real and generated", sections)
+
+
+def _short(
+    evaluations: Mapping[str, Evaluation], lost: Mapping[str, float], steps: int
+) -> list[str]:
+    """Five lines: what was generated, how close each is, what was dropped, what is missing."""
+    real = next(iter(evaluations.values())).events[0]
+    made = " and ".join(
+        f"{each.events[1]} by a {name} after {steps * STAGES[name]} steps of training"
+        for name, each in evaluations.items()
+    )
+    *closeness, missing = report.summary(evaluations)
+    dropped = ", ".join(f"{name} {fraction:.2%}" for name, fraction in lost.items())
+    return [
+        f"Jets were generated as clouds of calorimeter cells, {made}, and are compared with {real} "
+        "real jets that no model was trained on.",
+        *closeness,
+        f"Energy generated outside the 25 x 25 cells and dropped: {dropped}.",
+        missing,
+    ]
+
+
+def _scores(evaluations: Mapping[str, Evaluation], floors: Mapping[str, Evaluation]) -> list[str]:
+    """The table of all scores, and how to read it."""
+    scores = next(iter(evaluations.values())).scores
+    events = [score.events for score in scores]
+    read = (
+        f"Mean and standard deviation over random halvings of the test jets, {events[0]} jets a "
+        f"side ({events[-1]} for scores over pairs). A floor is what real jets score against other "
+        "real jets; a generator can be no better. z is the distance from the floor of pixelised "
+        "jets in standard deviations (more than 3 is marked, and there the generator is still to "
+        "be told from the truth), p the probability of such a score or a worse one for a perfect "
+        "generator. COV is better when higher, 1-NNA and AUC are best at 0.5, all others are "
+        "better when lower."
+    )
+    table = report.html_table(evaluations, floors=floors)
+    return [
+        report.paragraph(_far(evaluations)),
+        report.details(f"All {len(scores)} scores", [table, report.paragraph(read)]),
+    ]
 
 
 def _far(evaluations: Mapping[str, Evaluation]) -> str:
     """One sentence per generator on where it is still far from the floor."""
     sentences = []
     for name, evaluation in evaluations.items():
-        far = [score.name for score in evaluation.scores if abs(score.z) > report.FAR]
-        told = f"far from the floor in {', '.join(far)}" if far else "within 3σ of the floor in all"
-        sentences.append(f"The {name} is {told}.")
+        far = [score.name for score in evaluation.scores if report.far(score)]
+        where = f"far from the floor in {', '.join(far)}" if far else "far from no floor"
+        sentences.append(f"The {name} is {where}.")
     return " ".join(sentences)

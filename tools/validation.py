@@ -22,6 +22,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
+from pcgen import escaping
 from pcgen.datasets.loading import CloudDataset
 from pcgen.errors import DataError
 from pcgen.metrics import (
@@ -86,7 +87,7 @@ class Validation:
                 "validation/reconstruction_cd": "reconstruction (Chamfer) / floor",
             }
         for quantity in observables(self.real, schema):
-            labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {quantity.label}"
+            labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels
 
     def _made(self, model: GenerativeModel) -> Batch:

@@ -10,16 +10,22 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pcgen.errors import FileError
-from pcgen.plotting.figures import COLOURS, new, tidy
+from pcgen.escaping import formula, mathtext
+from pcgen.plotting.figures import colours, legend, new, tidy, wrapped
 
 Floats = NDArray[np.float64]
 
 
 _KNOWN = {"seconds": "time [s]", "gradient": "gradient norm", "lr": "learning rate"}
 """What the log of a run has besides losses and scores, by column or group."""
+_WIDTH = 4.4
+"""Of a panel in inches."""
+_SINGLE = 30
+"""Up to so many values of a column are marked one by one."""
 _ALONE = "validation"
 """The group whose columns have units of their own."""
 
@@ -35,14 +41,15 @@ def learning_curves(
 
     Columns named ``group/term`` share the panel of their group, but for scores on the validation
     split, which have one each; faint lines are the logged values, full ones their running mean over
-    a fiftieth of the log. Losses that are positive throughout and span decades have a logarithmic
-    axis.
+    a fiftieth of the log. Columns of few values have a marker at each; those without any have no
+    panel. Losses that are positive throughout and span decades have a logarithmic axis.
 
     Args:
         path: File with a header and one row per logged step; empty fields are left out.
         step: Name of the column that counts the steps.
-        title: Title of the picture.
-        labels: Name and unit of columns, by their full name.
+        title: Title of the picture; no formulae.
+        labels: Name and unit of columns, by their full name; with formulae as matplotlib writes
+            them.
 
     Raises:
         FileError: the file is missing, or is not such a log.
@@ -55,43 +62,44 @@ def learning_curves(
         groups.setdefault(name if group in ("", _ALONE) else group, []).append(name)
     columns = min(len(groups), 3)
     rows = math.ceil(len(groups) / columns)
-    figure = new(4.4 * columns, 3.0 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[len(groups) :]:
-        panel.set_visible(False)
-    for panel, (group, names) in zip(panels, groups.items(), strict=False):
-        _panel(panel, steps, {name.rpartition("/")[2]: table[name] for name in names})
+    figure = new(_WIDTH * columns, 3.0 * rows)
+    panels = [figure.add_subplot(rows, columns, 1 + place) for place in range(len(groups))]
+    for panel, (group, names) in zip(panels, groups.items(), strict=True):
+        curves = {name.rpartition("/")[2]: table[name] for name in names}
+        _panel(panel, steps, curves)
         if names != [group]:
-            _legend(panel)
-        panel.set_xlabel(step)
-        panel.set_ylabel((labels or {}).get(group) or _label(group, names))
+            few = any(_few(values) for values in curves.values())
+            legend(panel, list(curves), colours(len(curves)), _WIDTH - 0.8, dots=few)
+        panel.set_xlabel(mathtext(step))
+        panel.set_ylabel(formula((labels or {}).get(group, "")) or _label(group, names))
     if title:
-        figure.suptitle(title)
+        figure.suptitle(mathtext(title))
     return figure
 
 
 def _label(group: str, names: Sequence[str]) -> str:
     """What a panel shows: ``critic/loss`` is a loss of the critic, ``validation/x`` is x."""
     alone = names == [group]
-    return _KNOWN.get(group) or (group.replace("/", ": ") if alone else f"loss of {group}")
+    text = _KNOWN.get(group) or (group.replace("/", ": ") if alone else f"loss of {group}")
+    return wrapped(text, 40)
 
 
 def _panel(panel: Axes, steps: Floats, curves: Mapping[str, Floats]) -> None:
-    for number, (name, values) in enumerate(curves.items()):
-        colour, known = COLOURS[number % len(COLOURS)], np.isfinite(values)
+    for colour, (name, values) in zip(colours(len(curves)), curves.items(), strict=True):
+        known = np.isfinite(values)
         x, y = steps[known], values[known]
         panel.plot(x, y, color=colour, alpha=0.3, linewidth=0.8)
-        panel.plot(x, _smooth(y), color=colour, label=name)
+        # A line through a single value is nothing to be seen.
+        marker = "o" if _few(values) else ""
+        panel.plot(x, _smooth(y), marker=marker, markersize=4, color=colour, label=name)
     if _spans_decades(np.concatenate(list(curves.values()))):
         panel.set_yscale("log")
+    panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     tidy(panel)
 
 
-def _legend(panel: Axes) -> None:
-    """Above the panel, where no line is."""
-    panel.legend(
-        frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0
-    )
+def _few(values: Floats) -> bool:
+    return int(np.isfinite(values).sum()) <= _SINGLE
 
 
 def _read(path: Path, step: str) -> dict[str, Floats]:

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.plotting.figures import COLOURS, REAL, new, tidy
+from pcgen.escaping import label, mathtext
+from pcgen.plotting.edges import choose_edges
+from pcgen.plotting.figures import REAL, colours, legend, new, tidy, wrapped
 from pcgen.schema import Quantity
 
 Floats = NDArray[np.float64]
 
-_TAIL = 0.001
-"""Share of the real values that may lie beyond each end of the axis."""
-_BROAD = 30.0
-"""From this ratio of the largest to the median value the axis is logarithmic."""
 _RATIO_TOP = 2.0
+_OUTSIDE = 0.0025
+"""Share of the values off the axis from which on it is written."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,17 @@ def histograms(
 ) -> Figure:
     """One panel per quantity: the densities of all samples, and below them the ratio to the real.
 
-    Bins are chosen from the real values: one for each integer where all are integers and few,
-    logarithmic ones where the values are positive and span decades. The legend says which share of
-    the values is off the axis where it is more than 0.25 %; triangles mark ratios above 2. Errors
-    are those of independent values, which particles of one event are not.
+    Bins are chosen from the real values: between whole numbers or the centres of cells where
+    values come in such steps, logarithmic ones where they are positive and span decades. Above a
+    panel stands which share of the values is off its axis where it is more than 0.25 %; triangles
+    mark ratios above 2. Errors are those of independent values, which particles of one event are
+    not.
 
     Args:
         real: Values [n] of each quantity.
         generated: The same quantities for each generator, by its name.
-        bins: Number of bins.
-        title: Title of the picture.
+        bins: Number of bins, at most this where values come in steps.
+        title: Title of the picture; no formulae.
         real_name: How the legend calls the real events.
 
     Raises:
@@ -89,29 +90,11 @@ def histograms(
         lower = figure.add_subplot(cells[2 * row + 1, column], sharex=upper)
         samples = {name: _array(each[quantity]) for name, each in generated.items()}
         _panel(upper, lower, quantity, _array(values), samples, bins, real_name)
+    shades = [REAL, *colours(len(generated))]
+    legend(figure, [real_name, *generated], shades, figure.get_figwidth())
     if title:
-        figure.suptitle(title)
+        figure.suptitle(mathtext(title))
     return figure
-
-
-def choose_edges(values: Floats, bins: int) -> tuple[Floats, bool]:
-    """Edges of the bins for ``values``, and whether they are for a logarithmic axis."""
-    if not len(values):
-        return np.linspace(0.0, 1.0, bins + 1), False
-    low, middle, high = np.quantile(values, [_TAIL, 0.5, 1 - _TAIL])
-    if np.all(values == np.round(values)):
-        # Integers: a bin is a whole number of them wide, or the histogram has gaps.
-        low, high = math.floor(low), math.ceil(high)
-        width = max(math.ceil((high - low + 1) / bins), 1)
-        return np.arange(low, high + width + 1, width) - 0.5, False
-    if low > 0 and high > _BROAD * middle:
-        return np.geomspace(low, high, bins + 1), True
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    pad = 0.02 * (high - low)
-    # Quantities that cannot be negative do not get an axis that says they can.
-    bottom = max(low - pad, 0.0) if values.min() >= 0 else low - pad
-    return np.linspace(bottom, high + pad, bins + 1), False
 
 
 def binned(values: Floats, edges: Floats) -> Binned:
@@ -136,23 +119,26 @@ def _panel(
     bins: int,
     real_name: str,
 ) -> None:
-    edges, logarithmic = choose_edges(real, bins)
+    edges, logarithmic = choose_edges(real, bins, list(samples.values()))
     base = binned(real, edges)
     upper.stairs(base.density, edges, fill=True, color=REAL, alpha=0.25)
-    upper.stairs(base.density, edges, color=REAL, label=_name(real_name, base))
+    upper.stairs(base.density, edges, color=REAL, label=real_name)
     band = _over(base.error, base.density)
     lower.stairs(1 + band, edges, baseline=1 - band, fill=True, color=REAL, alpha=0.25)
     lower.axhline(1.0, color=REAL, linewidth=0.8)
     centres = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
-    for number, (name, values) in enumerate(samples.items()):
-        colour, other = COLOURS[number % len(COLOURS)], binned(values, edges)
+    outside = {real_name: base.outside}
+    for colour, (name, values) in zip(colours(len(samples)), samples.items(), strict=True):
+        other = binned(values, edges)
+        outside[name] = other.outside
         style: dict[str, Any] = {"color": colour, "linewidth": 1.3}
-        upper.stairs(other.density, edges, label=_name(name, other), **style)
+        upper.stairs(other.density, edges, label=name, **style)
         upper.errorbar(centres, other.density, other.error, fmt="none", **style)
         ratio, error = _over(other.density, base.density), _over(other.error, base.density)
         lower.errorbar(centres, ratio, error, fmt=".", markersize=4, **style)
         above = ratio > _RATIO_TOP
         lower.plot(centres[above], 0 * ratio[above] + 0.94 * _RATIO_TOP, "^", color=colour, ms=4)
+    upper.set_title(_off(outside), fontsize=8, loc="right", color="0.3")
     _decorate(upper, lower, quantity, logarithmic)
 
 
@@ -161,21 +147,20 @@ def _decorate(upper: Axes, lower: Axes, quantity: Quantity, logarithmic: bool) -
         upper.set_xscale("log")
         upper.set_yscale("log")
     else:
-        # Room for the legend.
-        upper.set_ylim(0, 1.25 * upper.dataLim.ymax or 1.0)
+        upper.set_ylim(0, 1.05 * upper.dataLim.ymax or 1.0)
     upper.tick_params(labelbottom=False)
-    upper.set_ylabel(f"density [1/{quantity.unit}]" if quantity.unit else "density")
-    upper.legend(frameon=False, fontsize=8)
-    lower.set_xlabel(quantity.label)
+    upper.set_ylabel(f"density [1/{mathtext(quantity.unit)}]" if quantity.unit else "density")
+    lower.set_xlabel(label(quantity))
     lower.set_ylabel("gen. / real", fontsize=9)
     lower.set_ylim(0.0, _RATIO_TOP)
     tidy(upper)
     tidy(lower)
 
 
-def _name(name: str, histogram: Binned) -> str:
-    share = 100 * histogram.outside
-    return f"{name} ({share:.1f} % off the axis)" if share > 100 * 2.5 * _TAIL else name
+def _off(outside: Mapping[str, float]) -> str:
+    """Which samples have how much off the axis, where it is worth a word."""
+    shares = [f"{name} {100 * share:.1f} %" for name, share in outside.items() if share > _OUTSIDE]
+    return wrapped(f"off the axis: {', '.join(shares)}", 60) if shares else ""
 
 
 def _over(above: Floats, below: Floats) -> Floats:

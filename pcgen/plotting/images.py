@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.escaping import label, mathtext
 from pcgen.grids import Grid
-from pcgen.plotting.figures import COLOURS, REAL, SCALE, new, tidy
+from pcgen.plotting.figures import REAL, SCALE, colours, legend, new, tidy, wrapped
 from pcgen.schema import Quantity
 
 Floats = NDArray[np.float64]
@@ -40,16 +41,19 @@ def mean_images(
         weight: What a cell holds.
         axes: The two axes of the grid to draw.
         decades: Range of the colour scale below the largest value.
-        title: Title of the picture.
+        title: Title of the picture; no formulae.
 
     Raises:
-        ArgumentError: the images are not of the grid, there is none, or the axes are not its own.
+        ArgumentError: there are no samples or images, they are not of the grid, or the axes are
+            not its own.
     """
     pair = (0,) if len(grid.axes) == 1 else tuple(axes)
     if len(set(pair)) != min(2, len(grid.axes)) or not set(pair) <= {*range(len(grid.axes))}:
         raise ArgumentError(
             f"axes: got {axes}, expected two different numbers from 0 to {len(grid.axes) - 1}"
         )
+    if not samples:
+        raise ArgumentError("samples: got none, expected at least one")
     means = {name: _mean(name, image, grid, pair) for name, image in samples.items()}
     layers = grid.layers or ("",)
     flat = len(pair) == 1
@@ -61,7 +65,7 @@ def mean_images(
     else:
         _maps(figure, panels, means, grid, weight, pair, decades)
     if title:
-        figure.suptitle(title)
+        figure.suptitle(mathtext(title))
     return figure
 
 
@@ -81,15 +85,16 @@ def _mean(name: str, image: Tensor, grid: Grid, pair: tuple[int, ...]) -> Floats
 
 
 def _steps(panels: NDArray[Any], means: Mapping[str, Floats], grid: Grid, weight: Quantity) -> None:
+    shades = [REAL, *colours(len(means))][: len(means)]
     for layer, panel in enumerate(panels):
-        for number, (name, mean) in enumerate(means.items()):
-            colour = (REAL, *COLOURS)[number % (1 + len(COLOURS))]
+        for colour, (name, mean) in zip(shades, means.items(), strict=True):
             panel.stairs(mean[layer], grid.edges[0], color=colour, label=name)
-        panel.set_ylabel(f"mean {weight.label}")
-        panel.set_title(grid.layers[layer] if grid.layers else "", fontsize=10)
-        panel.legend(frameon=False, fontsize=8)
+        panel.set_ylabel(f"mean {label(weight)}")
+        panel.set_title(mathtext(grid.layers[layer]) if grid.layers else "", fontsize=10)
         tidy(panel)
-    panels[-1].set_xlabel(grid.axes[0].label)
+    panels[-1].set_xlabel(label(grid.axes[0]))
+    figure = panels[0].get_figure(root=True)
+    legend(figure, list(means), shades, figure.get_figwidth())
 
 
 def _maps(
@@ -114,13 +119,14 @@ def _maps(
                 norm=scale,
                 cmap=SCALE,
             )
-            panel.set_title(f"{name}, {grid.layers[layer]}" if grid.layers else name, fontsize=10)
+            text = f"{name}, {grid.layers[layer]}" if grid.layers else name
+            panel.set_title(wrapped(text, 40), fontsize=10)
             panel.set_box_aspect(1)
             tidy(panel)
     for panel in panels[-1]:
-        panel.set_xlabel(grid.axes[pair[0]].label)
+        panel.set_xlabel(label(grid.axes[pair[0]]))
     for panel in panels[:, 0]:
-        panel.set_ylabel(grid.axes[pair[1]].label)
+        panel.set_ylabel(label(grid.axes[pair[1]]))
     if mesh is not None:
-        label = f"mean {weight.label} per cell"
-        figure.colorbar(mesh, ax=panels.ravel().tolist(), label=label, pad=0.02)
+        text = f"mean {label(weight)} per cell"
+        figure.colorbar(mesh, ax=panels.ravel().tolist(), label=text, pad=0.02)

@@ -15,13 +15,14 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
-from pcgen.plotting.figures import SCALE, new, tidy
+from pcgen.escaping import label, mathtext
+from pcgen.plotting.figures import COLOURS, SCALE, new, tidy, wrapped
 from pcgen.schema import Quantity, Schema
 
 Floats = NDArray[np.float64]
 
-_LARGEST = 160.0
-"""Area of the heaviest point in square points of typography."""
+_LARGEST, _ALIKE = 160.0, 14.0
+"""Area of the heaviest point, and of points that only count, in square points of typography."""
 
 
 def event_displays(
@@ -36,8 +37,8 @@ def event_displays(
     """Single events, one row per sample (real, generated, ...) and one column per event.
 
     The area of a point is proportional to its weight, its colour says the weight on a logarithmic
-    scale, and all panels share limits and scales. Clouds of one coordinate are drawn as weight over
-    coordinate.
+    scale, and all panels share limits and scales. Points that only count are all alike. Clouds of
+    one coordinate are drawn as weight over coordinate.
 
     Args:
         samples: Clouds by the name of their origin.
@@ -45,7 +46,7 @@ def event_displays(
         number: Events of each sample.
         first: Index of the first event.
         axes: Which two coordinates.
-        title: Title of the picture.
+        title: Title of the picture; no formulae.
 
     Raises:
         ArgumentError: a sample has no event ``first``, or the axes are not two of the schema's.
@@ -56,7 +57,8 @@ def event_displays(
     figure = new(2.6 * columns + 1.2, 2.7 * len(shown) + 0.4)
     panels = figure.subplots(len(shown), columns, squeeze=False, sharex=True, sharey=True)
     values = {name: _columns(batch, pair) for name, batch in shown.items()}
-    scale = _scale(np.concatenate([each[2] for each in values.values()]))
+    carried = any(batch.get("weight") is not None for batch in shown.values())
+    scale = _scale(np.concatenate([each[2] for each in values.values()])) if carried else None
     marks = None
     for row, (name, batch) in zip(panels, shown.items(), strict=True):
         for panel in row[batch.num_graphs :]:
@@ -66,9 +68,9 @@ def event_displays(
             x, y, weight = (column[rows] for column in values[name])
             marks = _event(panel, x, y, weight, scale)
             panel.set_title(_caption(name, batch, schema, event, first), fontsize=9)
-    _decorate(figure, panels, schema, pair, marks)
+    _decorate(figure, panels, schema, pair, marks if carried else None)
     if title:
-        figure.suptitle(title)
+        figure.suptitle(mathtext(title))
     return figure
 
 
@@ -106,33 +108,36 @@ def _scale(weight: Floats) -> LogNorm:
     return LogNorm(low, high if high > low else 10 * low, clip=True)
 
 
-def _event(panel: Axes, x: Floats, y: Floats, weight: Floats, scale: LogNorm) -> PathCollection:
+def _event(
+    panel: Axes, x: Floats, y: Floats, weight: Floats, scale: LogNorm | None
+) -> PathCollection:
     order = np.argsort(-weight)
-    area = _LARGEST * weight / (scale.vmax or 1.0)
-    return panel.scatter(
-        x[order],
-        y[order],
-        # A point that carries something is never too small to be seen.
-        s=np.maximum(area, 2.0)[order],
-        c=np.maximum(weight, scale.vmin or 0.0)[order],
-        norm=scale,
-        cmap=SCALE,
-        alpha=0.85,
-        linewidths=0.0,
-    )
+    style: dict[str, Any] = {"s": _ALIKE, "color": COLOURS[0]}
+    if scale is not None:
+        area = _LARGEST * weight / (scale.vmax or 1.0)
+        style = {
+            # A point that carries something is never too small to be seen.
+            "s": np.maximum(area, 2.0)[order],
+            "c": np.maximum(weight, scale.vmin or 0.0)[order],
+            "norm": scale,
+            "cmap": SCALE,
+        }
+    return panel.scatter(x[order], y[order], alpha=0.85, linewidths=0.0, **style)
 
 
 def _caption(name: str, batch: Batch, schema: Schema, event: int, first: int) -> str:
-    label = batch.get("label")
+    classes = batch.get("label")
     kind = ""
-    if label is not None and 0 <= int(label[event]) < len(schema.labels):
-        kind = f" ({schema.labels[int(label[event])]})"
+    if classes is not None and 0 <= int(classes[event]) < len(schema.labels):
+        kind = f" ({schema.labels[int(classes[event])]})"
     points = int(convention.sizes(batch)[event])
-    text = f"{name}, event {first + event}{kind}\n{points} points"
-    if schema.weight is None:
-        return text
-    total, unit = float(convention.total(batch)[event]), schema.weight.unit
-    return f"{text}, sum {total:.4g} {unit}".rstrip()
+    numbers = f"{points} points"
+    if schema.weight is not None:
+        total, unit = float(convention.total(batch)[event]), schema.weight.unit
+        numbers = f"{numbers}, sum {total:.4g} {unit}".rstrip()
+    return "\n".join(
+        wrapped(text, 34) for text in (f"{name}, event {first + event}{kind}", numbers)
+    )
 
 
 def _decorate(
@@ -149,8 +154,9 @@ def _decorate(
         panel.set_axisbelow(True)
         panel.grid(color="0.92", linewidth=0.6)
     for panel in panels[-1]:
-        panel.set_xlabel(schema.axes[pair[0]].label)
+        panel.set_xlabel(label(schema.axes[pair[0]]))
     for panel in panels[:, 0]:
-        panel.set_ylabel(vertical.label)
+        panel.set_ylabel(label(vertical))
     if marks is not None:
-        figure.colorbar(marks, ax=panels.ravel().tolist(), label=weight.label, aspect=35, pad=0.01)
+        bar = figure.colorbar(marks, ax=panels.ravel().tolist(), aspect=35, pad=0.01)
+        bar.set_label(label(weight))

@@ -5,13 +5,13 @@ A score more than three standard deviations from its floor is marked.
 
 from __future__ import annotations
 
-import html
+import math
 from collections.abc import Mapping
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
+from pcgen.escaping import latex, markdown, markup, terminal
 from pcgen.metrics import Evaluation, Score
 
 FAR = 3.0
@@ -27,8 +27,8 @@ def number(value: float, error: float) -> str:
     >>> number(1.23456, 0.0234), number(102.4, 21.0), number(0.5, 0.0)
     ('1.235 ± 0.023', '102 ± 21', '0.5 ± 0')
     """
-    if not error > 0:
-        return f"{value:.4g} ± 0"
+    if not 0 < error < math.inf:
+        return f"{value:.4g} ± {error:.4g}"
     exponent = int(f"{error:.1e}".split("e")[1])
     digits = max(1 - exponent, 0)
     if exponent < -4 or abs(value) < 1e-4:
@@ -78,12 +78,29 @@ def _floor(score: Score | None) -> tuple[str, bool]:
 
 
 def _cells(score: Score | None) -> list[tuple[str, bool]]:
-    """Score, z and p; what is far is so in the first two."""
+    """Score, z (empty where there is none) and p; what is far is so in the first two."""
     if score is None:
         return [("", False)] * 3
-    far = abs(score.z) > FAR and (score.p is None or score.p < CHANCE)
+    marked = far(score)
     chance = "" if score.p is None else f"{score.p:.2g}"
-    return [(number(score.value, score.error), far), (f"{score.z:+.1f}", far), (chance, False)]
+    value = number(score.value, score.error)
+    away = f"{score.z:+.1f}" if has_distance(score) else ""
+    return [(value, marked), (away, marked), (chance, False)]
+
+
+def has_distance(score: Score) -> bool:
+    """Whether the score is a number of standard deviations away from its floor.
+
+    It is not where it is not defined, nor where neither it nor its floor has a spread.
+    """
+    spread = math.hypot(score.error, score.floor_error)
+    known = all(map(math.isfinite, (score.value, score.floor, spread)))
+    return known and (spread > 0 or score.value == score.floor)
+
+
+def far(score: Score) -> bool:
+    """Whether a score is so far from its floor that chance does not explain it."""
+    return abs(score.z) > FAR and (score.p is None or score.p < CHANCE)
 
 
 def text_table(
@@ -96,17 +113,19 @@ def text_table(
     header, rows = comparison(evaluations, floors)
     # Eighty columns hold one generator with its floor.
     table = Table(
-        title=title or None,
+        title=terminal(title) if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     for k, name in enumerate(header):
-        table.add_column(name, justify="right" if k else "left", no_wrap=not k, overflow="fold")
+        table.add_column(
+            terminal(name), justify="right" if k else "left", no_wrap=not k, overflow="fold"
+        )
     for name, cells in rows:
-        shown = [f"[bold]{text}[/]" if far else text for text, far in cells]
-        table.add_row(escape(name), *shown)
+        shown = [f"[bold]{text}[/]" if marked else text for text, marked in cells]
+        table.add_row(terminal(name), *shown)
     return table
 
 
@@ -115,13 +134,14 @@ def html_table(
 ) -> str:
     """The comparison as HTML; far scores have the class ``far``."""
     header, rows = comparison(evaluations, floors)
-    lines = ["<table><tr>", *(f"<th>{html.escape(name)}</th>" for name in header), "</tr>"]
+    lines = ['<div class="wide"><table><tr>']
+    lines += [*(f"<th>{markup(name)}</th>" for name in header), "</tr>"]
     for name, cells in rows:
-        line = f"<tr><td>{html.escape(name)}</td>"
-        for text, far in cells:
-            line += f'<td class="far">{html.escape(text)}</td>' if far else f"<td>{text}</td>"
+        line = f"<tr><td>{markup(name)}</td>"
+        for text, marked in cells:
+            line += f'<td class="far">{markup(text)}</td>' if marked else f"<td>{markup(text)}</td>"
         lines.append(line + "</tr>")
-    return "\n".join([*lines, "</table>"])
+    return "\n".join([*lines, "</table></div>"])
 
 
 def markdown_table(
@@ -129,20 +149,11 @@ def markdown_table(
 ) -> str:
     """The comparison in Markdown; far scores are in bold."""
     header, rows = comparison(evaluations, floors)
-    lines = [header, ["---", *["--:"] * (len(header) - 1)]]
+    lines = [[*map(markdown, header)], ["---", *["--:"] * (len(header) - 1)]]
     for name, cells in rows:
-        lines.append([name, *(f"**{text}**" if far else text for text, far in cells)])
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
-
-
-_LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "±": r"$\pm$",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+        texts = [f"**{markdown(text)}**" if marked else markdown(text) for text, marked in cells]
+        lines.append([markdown(name), *texts])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def latex_table(
@@ -151,12 +162,8 @@ def latex_table(
     """The comparison as a LaTeX ``tabular`` of plain LaTeX; far scores are in bold."""
     header, rows = comparison(evaluations, floors)
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\hline"]
-    lines += [" & ".join(map(_latex, header)) + r" \\", r"\hline"]
+    lines += [" & ".join(map(latex, header)) + r" \\", r"\hline"]
     for name, cells in rows:
-        texts = [rf"\textbf{{{_latex(text)}}}" if far else _latex(text) for text, far in cells]
-        lines.append(" & ".join([_latex(name), *texts]) + r" \\")
+        texts = [rf"\textbf{{{latex(text)}}}" if marked else latex(text) for text, marked in cells]
+        lines.append(" & ".join([latex(name), *texts]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}"])
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

@@ -8,15 +8,23 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
+from pcgen import escaping
 from pcgen.viewing.scene import COLOURS, Floats, Frame
-from pcgen.viewing.shapes import DARK, Lines, Mesh, directions, together
+from pcgen.viewing.shapes import DARK, LETTER, Lines, Mesh, directions, together, width_of
 
 _BAR = (0.06, 0.9)
 """Width and height of the colour bar."""
 _STEPS = 64
 
 
-def letters(text: str, place: Floats, *, height: float = 0.045, side: str = "center") -> Lines:
+def letters(
+    text: str,
+    place: Floats,
+    *,
+    height: float = LETTER,
+    side: str = "center",
+    upright: bool = False,
+) -> Lines:
     """The outlines of a text, formulae too, that faces who looks from :data:`VIEW`.
 
     Args:
@@ -24,19 +32,21 @@ def letters(text: str, place: Floats, *, height: float = 0.045, side: str = "cen
         place: Middle of its left or right side or of itself, as ``side`` says [3].
         height: Of a line.
         side: ``"left"``, ``"center"`` or ``"right"``.
+        upright: Whether it is read from below.
     """
     right, down, _ = directions()
+    along, across = (-down, right) if upright else (right, down)
     ends, pairs = [np.zeros((0, 3))], [np.zeros((0, 2), dtype=np.int32)]
     rows = [row for row in text.splitlines() if row.strip()]
     for number, row in enumerate(rows):
         path = TextPath((0, 0), row, size=height)
-        width = float(path.get_extents().x1)
+        width = width_of(row, height)
         left = {"left": 0.0, "center": -width / 2, "right": -width}[side]
         drop = 1.5 * height * (number - (len(rows) - 1) / 2) + 0.35 * height
         for outline in map(np.asarray, path.to_polygons(closed_only=False)):
             corner = sum(map(len, ends)) + np.arange(len(outline) - 1, dtype=np.int32)
             pairs.append(np.stack([corner, corner + 1], 1))
-            flat = (outline[:, :1] + left) * right + (drop - outline[:, 1:]) * down
+            flat = (outline[:, :1] + left) * along + (drop - outline[:, 1:]) * across
             ends.append(place + flat)
     joined = np.concatenate(pairs)
     return Lines(np.concatenate(ends), joined, np.tile(DARK, (len(joined), 1)))
@@ -55,7 +65,7 @@ def colour_bar(frame: Frame, place: Floats) -> tuple[Mesh, Lines]:
     faces = np.array([[0, 1, 3], [0, 3, 2], [3, 1, 0], [2, 3, 0]])
     triangles = (corner + faces).reshape(-1, 3).astype(np.int32)
     middle = matplotlib.colormaps[COLOURS]((levels[1:] + levels[:-1]) / 2)[:, :3]
-    parts = [letters(frame.shade.label, place - 0.6 * height * down)]
+    parts = [letters(escaping.label(frame.shade), place - 0.6 * height * down)]
     for share, text in _marks(frame):
         at = place + height * (0.5 - share) * down + (width / 2) * right
         parts.append(letters(text, at + 0.02 * right, side="left"))

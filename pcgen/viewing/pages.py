@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import re
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,16 @@ from typing import Any
 import numpy as np
 from torch_geometric.data import Batch
 
+from pcgen.escaping import hypertext, label, markup
 from pcgen.io import atomic
 from pcgen.schema import Schema
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
 
 _HEIGHT = 640
-_LONG = 270
-"""Pixels along the box, about: sizes of points are in pixels."""
+_NARROW, _LONG = 460, 270
+"""Least width of a scene, and length of its box, about: sizes of points are in pixels."""
+_AWAY = 1.2
+"""Distance of the camera at which the names of the axes are seen."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number
         for place, scene in enumerate(scenes):
             for trace in _traces(scene, frame, schema):
                 figure.add_trace(trace.update(visible=event == events[0]), 1, place + 1)
-    figure.update_scenes(_scene(frame))
+    figure.update_scenes(_scene(frame, len(samples)))
     figure.update_layout(
         height=_HEIGHT,
         margin={"l": 0, "r": 0, "t": 60, "b": 0},
@@ -89,37 +90,9 @@ def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number
         annotations=titles[0],
         sliders=[_slider(events, titles, len(samples) * (2 if frame.lift else 1))],
     )
-    return Page(figure.to_html(include_plotlyjs=True, full_html=True))
-
-
-def hypertext(label: str) -> str:
-    """A label with simple formulae as browsers write it.
-
-    >>> hypertext(r"$\\eta^\\mathrm{rel}$ [rad]")
-    'η<sup>rel</sup> [rad]'
-    >>> hypertext(r"$\\log_{10}$($p_T$/GeV)")
-    'log<sub>10</sub>(p<sub>T</sub>/GeV)'
-    """
-    parts = label.split("$")
-    parts[1::2] = map(_formula, parts[1::2])
-    return "".join(parts)
-
-
-def _formula(text: str) -> str:
-    text = re.sub(r"\\(?:mathrm|text)\{([^{}]*)\}", r"{\1}", text)
-    text = re.sub(r"\\([A-Za-z]+) ?", lambda match: _letter(match[1]), text)
-    for mark, tag in (("^", "sup"), ("_", "sub")):
-        text = re.sub(rf"\{mark}(?:\{{([^{{}}]*)\}}|(.))", rf"<{tag}>\1\2</{tag}>", text)
-    return text.replace("{", "").replace("}", "")
-
-
-def _letter(name: str) -> str:
-    """A Greek letter by its name; other names stay as they are (log)."""
-    case = "SMALL" if name.islower() else "CAPITAL"
-    try:
-        return unicodedata.lookup(f"GREEK {case} LETTER {name.upper()}")
-    except KeyError:
-        return name
+    width = f"min-width: {_NARROW * len(samples)}px"
+    text = figure.to_html(include_plotlyjs=True, full_html=True)
+    return Page(text.replace("<body>", f'<body style="margin: 0; {width}">', 1))
 
 
 def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
@@ -129,7 +102,10 @@ def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
     columns = list(zip(schema.axes, scene.values.T, strict=False))
     if frame.weight:
         columns.append((frame.weight, scene.weight))
-    words = [[f"{q.name} = {v:.4g} {q.unit}".rstrip() for v in column] for q, column in columns]
+    words = [
+        [f"{markup(q.name)} = {v:.4g} {markup(q.unit)}".rstrip() for v in column]
+        for q, column in columns
+    ]
     text = ["<br>".join(each) for each in zip(*words, strict=True)]
     shade = np.log10(np.maximum(scene.weight, frame.scale.vmin or 0.0)) if frame.weight else z
     marker = {"size": 2 * _LONG * scene.radii, "color": shade, "coloraxis": "coloraxis"}
@@ -154,7 +130,7 @@ def _titles(scenes: Sequence[Scene]) -> list[dict[str, Any]]:
     """Text above each scene."""
     return [
         {
-            "text": html.escape(scene.title).replace("\n", "<br>"),
+            "text": "<br>".join(map(hypertext, scene.title.splitlines())),
             "x": (place + 0.5) / len(scenes),
             "y": 1.0,
             "xref": "paper",
@@ -168,21 +144,24 @@ def _titles(scenes: Sequence[Scene]) -> list[dict[str, Any]]:
     ]
 
 
-def _scene(frame: Frame) -> dict[str, Any]:
+def _scene(frame: Frame, number: int) -> dict[str, Any]:
+    """Axes and camera of each of so many scenes."""
+    # The camera's opening is upright: narrow panels are seen from farther away.
+    away = _AWAY * max(1.0, number / 2)
     scene: dict[str, Any] = {
         "aspectmode": "manual",
         "aspectratio": dict(zip("xyz", frame.size.tolist(), strict=True)),
         "camera": {
-            "eye": {"x": -1.15, "y": -1.5, "z": 0.7},
+            "eye": {"x": -1.15 * away, "y": -1.5 * away, "z": 0.7 * away},
             "center": {"x": 0, "y": 0, "z": -0.12},
         },
     }
     for k, axis in enumerate(frame.axes):
         scene[f"{'xyz'[k]}axis"] = {
-            "title": {"text": "" if axis.name == "nothing" else hypertext(axis.label)},
+            "title": {"text": "" if axis.name == "nothing" else hypertext(label(axis))},
             "range": [float(frame.low[k]), float(frame.high[k])],
             "tickvals": [place for place, _ in frame.ticks[k]],
-            "ticktext": [text for _, text in frame.ticks[k]],
+            "ticktext": [hypertext(text) for _, text in frame.ticks[k]],
             "backgroundcolor": "rgb(248,248,248)",
             "gridcolor": "rgb(215,215,215)",
         }
@@ -191,7 +170,7 @@ def _scene(frame: Frame) -> dict[str, Any]:
 
 def _colours(frame: Frame) -> dict[str, Any]:
     low, high = frame.scale.vmin or 0.0, frame.scale.vmax or 1.0
-    bar: dict[str, Any] = {"title": {"text": hypertext(frame.shade.label)}, "len": 0.7}
+    bar: dict[str, Any] = {"title": {"text": hypertext(label(frame.shade))}, "len": 0.7}
     if frame.weight:
         low, high = float(np.log10(low)), float(np.log10(high))
         # 1 and 3 of each decade; 3 is where half a decade ends.

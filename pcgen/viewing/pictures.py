@@ -21,6 +21,7 @@ from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
+from pcgen import escaping
 from pcgen.schema import Schema
 from pcgen.viewing import offscreen
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
@@ -34,6 +35,8 @@ _FINER = 2
 _PATIENCE = 180.0
 _PANEL, _TITLE = 5.6, 13
 """Width of a panel in inches, and size of the names of its axes in points."""
+_PADS = (4.0, 4.0, 16.0)
+"""Of the names of the axes from their numbers where matplotlib draws, in points."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -63,7 +66,7 @@ def picture(
         else:
             _show(figure.add_subplot(panels[number]), pixels[number], scene, frame, camera)
     scale = ScalarMappable(frame.scale, COLOURS)
-    figure.colorbar(scale, cax=bar).set_label(frame.shade.label, fontsize=13)
+    figure.colorbar(scale, cax=bar).set_label(escaping.label(frame.shade), fontsize=13)
     figure.text(0.01, 0.015, frame.note, fontsize=9, color="0.35")
     return figure
 
@@ -176,7 +179,8 @@ def _draw(axes: Any, scene: Scene, frame: Frame) -> None:
             axes.plot([point[0]] * 2, [point[1]] * 2, [0, point[2]], color="0.7", linewidth=0.7)
     # A box of length 1 is about 300 points of typography long in a panel.
     axes.scatter(x, y, z, s=(2 * 300 * scene.radii) ** 2, c=scene.colours, depthshade=False)
-    axes.set_box_aspect(frame.size)
+    # A copy, as matplotlib scales what it is given; smaller, or labels would be cut off.
+    axes.set_box_aspect(tuple(frame.size.tolist()), zoom=0.85)
     axes.view_init(*VIEW)
     axes.set_title(scene.title, fontsize=12)
     for k, name in enumerate("xyz"):
@@ -184,4 +188,4 @@ def _draw(axes: Any, scene: Scene, frame: Frame) -> None:
         places = [(place - low) / span * frame.size[k] for place, _ in frame.ticks[k]]
         getattr(axes, f"set_{name}lim")(0, frame.size[k])
         getattr(axes, f"set_{name}ticks")(places, [text for _, text in frame.ticks[k]])
-        getattr(axes, f"set_{name}label")(frame.axes[k].label)
+        getattr(axes, f"set_{name}label")(escaping.label(frame.axes[k]), labelpad=_PADS[k])

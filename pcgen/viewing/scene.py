@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
+from pcgen.escaping import mathtext, one_line, symbol
 from pcgen.schema import Quantity, Schema
 
 Floats = NDArray[np.float64]
@@ -26,6 +28,8 @@ _LARGEST, _ALIKE = 0.055, 0.015
 """Radius of the heaviest point, and that of points that only count; the box is 1 long."""
 _SMALLEST = 0.004, 0.14
 """No radius is below this, nor below this share of the largest, or it could not be seen."""
+_ROW = 60
+"""Letters of a row of a title."""
 _SPARSE = 300
 """From this number of points on the spheres shrink, so that they do not fill the box."""
 
@@ -40,7 +44,7 @@ class Frame:
         high: Upper ends [3].
         size: Lengths of the box in the scene [3], the longest 1; to scale where all units agree,
             but none is shorter than a third.
-        ticks: Place and text of the ticks of each axis.
+        ticks: Place and text of the ticks of each axis, for matplotlib as all texts here.
         weight: What the points carry; None where they only count.
         shade: What the colours say: the weight, or the third coordinate where there is none.
         scale: Its scale.
@@ -62,7 +66,7 @@ class Frame:
     @property
     def note(self) -> str:
         """What size and height say."""
-        area = f"area of a sphere: {self.weight.symbol or self.weight.name}" if self.weight else ""
+        area = f"area of a sphere: {symbol(self.weight)}" if self.weight else ""
         return "; ".join(text for text in (area, self.lift) if text)
 
     def place(self, values: Floats) -> Floats:
@@ -75,7 +79,7 @@ class Scene:
     """One event.
 
     Attributes:
-        title: Origin, number, class, multiplicity and sum of weights.
+        title: Origin, number, class, multiplicity and sum of weights, in rows for matplotlib.
         values: Coordinates in the units of the axes [n, 3].
         points: Places in the box [n, 3].
         weight: [n].
@@ -181,9 +185,9 @@ def _axes(batch: Batch, schema: Schema) -> tuple[tuple[Quantity, Quantity, Quant
     if batch.get("weight") is None or schema.weight is None:
         return (axes[0], second, Quantity("nothing")), "height: none"
     weight, unit = schema.weight, f"/{schema.weight.unit}" if schema.weight.unit else ""
-    symbol = f"$\\log_{{10}}$({weight.symbol or weight.name}{unit})"
-    height = Quantity(f"log10({weight.name}{unit})", symbol=symbol)
-    return (axes[0], second, height), f"height: {symbol}"
+    text = f"$\\log_{{10}}$({symbol(weight)}{mathtext(unit)})"
+    height = Quantity(f"log10({weight.name}{unit})", symbol=text)
+    return (axes[0], second, height), f"height: {text}"
 
 
 def _coordinates(batch: Batch) -> Floats:
@@ -231,7 +235,7 @@ def _ticks(
     low: float, high: float, size: float, names: Sequence[str]
 ) -> tuple[tuple[float, str], ...]:
     if names:
-        return tuple((float(place), name) for place, name in enumerate(names))
+        return tuple((float(place), mathtext(name)) for place, name in enumerate(names))
     places: Any = MaxNLocator(max(round(5 * size), 2), steps=[1, 2, 2.5, 5, 10]).tick_values(
         low, high
     )
@@ -251,7 +255,9 @@ def _title(name: str, one: Batch, schema: Schema, event: int, outside: int) -> s
     label, kind = one.get("label"), ""
     if label is not None and 0 <= int(label[0]) < len(schema.labels):
         kind = f" ({schema.labels[int(label[0])]})"
-    text = f"{name}, event {event}{kind}\n{len(one.pos)} points"
+    text = f"{len(one.pos)} points"
     if schema.weight is not None:
         text += f", sum {float(convention.total(one)[0]):.4g} {schema.weight.unit}".rstrip()
-    return f"{text}, {outside} outside the frame" if outside else text
+    text += f", {outside} outside the frame" if outside else ""
+    rows = [*textwrap.wrap(one_line(f"{name}, event {event}{kind}"), _ROW), text]
+    return "\n".join(map(mathtext, rows))

@@ -9,8 +9,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
+from pcgen import escaping
 from pcgen.viewing.scene import Floats, Frame, Scene
 
 Integers = NDArray[np.int32]
@@ -19,6 +21,10 @@ VIEW = (22.0, -127.0)
 """Elevation and azimuth in degrees from which the box is seen."""
 _LIGHT = np.array([-0.1, -0.75, 0.65])
 DARK, _PALE, _STEM = (0.25, 0.25, 0.25), (0.87, 0.87, 0.87), (0.7, 0.7, 0.7)
+LETTER = 0.045
+"""Height of a line of text."""
+_MEETING = 0.15
+"""Numbers nearer to the corner of the first two axes go apart."""
 _OPENING = 24.0
 """Vertical opening angle of the camera in degrees: narrow, so that far points are not small."""
 _MARGIN = 0.05
@@ -194,23 +200,63 @@ def together(parts: Sequence[Lines]) -> Lines:
 
 
 def labels(frame: Frame) -> list[Label]:
-    """All that is written around the box."""
+    """All that is written around the box; no number lies on another one."""
     x, y, z = frame.size
-    # A letter is about a fiftieth of the box wide.
-    widest = 0.02 * max((len(text) for _, text in frame.ticks[2]), default=0)
-    starts = np.array([[0.0, -0.07, 0.0], [-0.07, 0.0, 0.0], [-0.03, y, 0.0]])
-    titles = np.array([[x / 2, -0.17, 0.0], [-0.17, y / 2, 0.0], [-0.13 - widest, y, z / 2]])
-    sides, ends = ("left", "right", "center"), ("center", "center", "right")
+    right = directions()[0]
+    # The name of the third axis is left of its numbers, which are of any length.
+    widest = max((width_of(text) for _, text in frame.ticks[2]), default=0.0)
+    aside = 0.03 + (widest + 1.5 * LETTER) / abs(float(right[0]))
+    titles = np.array([[x / 2, -0.17, 0.0], [-0.17, y / 2, 0.0], [-aside, y, z / 2]])
+    sides = ("left", "right", "center")
+    ticks = _apart([_numbers(frame, axis) for axis in range(3)])
     written = []
-    for axis, ticks in enumerate(frame.ticks):
-        span = frame.high[axis] - frame.low[axis]
-        for place, text in ticks:
-            point = starts[axis].copy()
-            point[axis] += (place - frame.low[axis]) / span * frame.size[axis]
-            written.append(Label(point, text, ends[axis], title=False))
-        title = "" if frame.axes[axis].name == "nothing" else frame.axes[axis].label
+    for axis, numbers in enumerate(ticks):
+        title = "" if frame.axes[axis].name == "nothing" else escaping.label(frame.axes[axis])
+        written += numbers
         written.append(Label(titles[axis], title, sides[axis], title=True, upright=axis == 2))
     return written
+
+
+def _numbers(frame: Frame, axis: int) -> list[Label]:
+    """What is written at the ticks of an axis."""
+    start = np.array([[0.0, -0.07, 0.0], [-0.07, 0.0, 0.0], [-0.03, frame.size[1], 0.0]])[axis]
+    numbers = []
+    for place, text in frame.ticks[axis]:
+        point = start.copy()
+        share = (place - frame.low[axis]) / (frame.high[axis] - frame.low[axis])
+        point[axis] += share * frame.size[axis]
+        # Where the first two axes meet, their numbers go apart.
+        apart = ("left", "right")[axis] if axis < 2 and point[axis] < _MEETING else "center"
+        numbers.append(Label(point, text, "right" if axis == 2 else apart, title=False))
+    return numbers
+
+
+def _apart(ticks: list[list[Label]]) -> list[list[Label]]:
+    """The numbers without those that lie on one of another axis, which has fewer of them."""
+    ticks = [list(numbers) for numbers in ticks]
+    for one, other in ((1, 2), (0, 1), (0, 2)):
+        while clash := [
+            (a, b)
+            for a in ticks[one]
+            for b in ticks[other]
+            if np.all(np.abs(_box(a)[0] - _box(b)[0]) < (_box(a)[1] + _box(b)[1]) / 2)
+        ]:
+            more = one if len(ticks[one]) >= len(ticks[other]) else other
+            ticks[more].remove(clash[0][more != one])
+    return ticks
+
+
+def _box(label: Label) -> tuple[Floats, Floats]:
+    """Middle and size of a text, to the right and down."""
+    size = np.array([width_of(label.text) + 0.01, LETTER])
+    shift = {"left": 0.5, "center": 0.0, "right": -0.5}[label.side]
+    return directions()[:2] @ label.point + [shift * size[0], 0.0], size
+
+
+@cache
+def width_of(text: str, height: float = LETTER) -> float:
+    """Width of a line of text whose letters are so high."""
+    return float(TextPath((0, 0), text, size=height).get_extents().x1) if text.strip() else 0.0
 
 
 def arrays(mesh: Mesh, lines: Lines, number: int) -> dict[str, NDArray[Any]]:

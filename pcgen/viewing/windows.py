@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch_geometric.data import Batch
 
+from pcgen import escaping
 from pcgen.errors import MissingExtraError, PcgenError
 from pcgen.schema import Schema
 from pcgen.viewing.letters import colour_bar, letters
@@ -28,10 +29,11 @@ from pcgen.viewing.shapes import (
     stems,
     together,
     united,
+    width_of,
 )
 
-_GAP = 1.9
-"""Distance of the boxes from middle to middle; each is at most 1 long."""
+_GAP, _SPACE = 1.7, 0.2
+"""Least distance of the boxes from middle to middle, and of what is written at them."""
 _FORWARD, _BACK = (262, 267, ord(".")), (263, 266, ord(","))
 """Keys of the next and the previous event: arrows, page up and down, full stop and comma."""
 _START = ord("R")
@@ -144,15 +146,22 @@ class Viewer:
     def draw(self, *, reset: bool = False) -> None:
         """Put the event into the window, with the view of the start where ``reset``."""
         right, down, _ = directions()
+        boxes = [
+            self._box(scene_of(name, batch, self.schema, self.frame, self.event))
+            for name, batch in self.samples.items()
+        ]
+        # As far apart as their names and numbers reach.
+        reach = np.concatenate([written.ends @ right for _, written in boxes])
+        gap = max(float(np.ptp(reach)) + _SPACE, _GAP)
         meshes, lines = [], []
-        for place, (name, batch) in enumerate(self.samples.items()):
-            scene = scene_of(name, batch, self.schema, self.frame, self.event)
-            mesh, written = self._box(scene)
-            offset = place * _GAP * right
+        for place, (mesh, written) in enumerate(boxes):
+            offset = place * gap * right
             meshes.append(Mesh(mesh.vertices + offset, mesh.triangles, mesh.colours))
             lines.append(Lines(written.ends + offset, written.pairs, written.colours))
         middle = self.frame.size / 2
-        bar, marks = colour_bar(self.frame, middle + ((len(lines) - 1) * _GAP + 0.95) * right)
+        side = (len(boxes) - 1) * gap + float(reach.max() - middle @ right)
+        half = max(width_of(escaping.label(self.frame.shade)) / 2, 0.05)
+        bar, marks = colour_bar(self.frame, middle + (side + _SPACE + half) * right)
         note = letters(self.frame.note, middle + 0.95 * down - 0.7 * right, side="left")
         mesh, line = united([*meshes, bar]), together([*lines, marks, note])
         self.drawer.clear_geometries()
@@ -163,8 +172,7 @@ class Viewer:
         frame = self.frame
         parts = [scaffold(frame), *([stems(scene)] if frame.lift else [])]
         for label in labels(frame):
-            side = "right" if label.upright else label.side
-            parts.append(letters(label.text, label.point, side=side))
+            parts.append(letters(label.text, label.point, side=label.side, upright=label.upright))
         above = frame.size * [0.5, 0.5, 1.0] + [0.0, 0.0, 0.33]
         return balls(scene), together([*parts, letters(scene.title, above, height=0.055)])
 
