@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
 from rich.progress import Progress
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import sizes
+from pcgen.clouds import replace, sizes
 from pcgen.errors import DataError
-from pcgen.grids import Grid
-from pcgen.images import Outside, cloud_to_image, image_to_cloud, overflow, project
+from pcgen.grids import Calorimeter, Grid
+from pcgen.images import (
+    Outside,
+    cloud_to_image,
+    image_to_cloud,
+    overflow,
+    project,
+    shower_to_cloud,
+)
+from pcgen.io.image_source import check_images
 
 
 class Converted(NamedTuple):
@@ -34,39 +45,87 @@ class Converted(NamedTuple):
     outside_weight: float
 
 
+Nan = Literal["error", "unobserved"]
+
+
 @dataclass(frozen=True)
 class Reading:
-    """The events that are asked for, block by block, with a progress bar."""
+    """The events that are asked for, block by block, with a progress bar.
+
+    Attributes:
+        source: The file.
+        events: Numbers of the events.
+        block: Events of a block.
+        bar: Shows how far it is.
+        y: Conditions of all events of the file [B, C] that replace its own.
+        label: Classes of all events of the file [B] that replace its own.
+        raw: Leave images unchecked: :class:`Filling` knows which cells become points.
+    """
 
     source: io.CloudSource | io.ImageSource
     events: range
     block: int
     bar: Progress
+    y: Tensor | None = None
+    label: Tensor | None = None
+    raw: bool = False
 
     def blocks(self, what: str) -> Iterator[tuple[int, Batch | io.Images]]:
         """Number of the first event of each block, and the block."""
         task = self.bar.add_task(what, total=len(self.events))
         for first in self.events[:: self.block]:
             stop = min(first + self.block, self.events.stop)
-            yield first, self.source.read(first, stop)
+            part = self.source.read(first, stop, check=not self.raw)
+            beside = {"y": self.y, "label": self.label}
+            given = {name: v[first:stop] for name, v in beside.items() if v is not None}
+            yield first, self._replaced(part, given)
             self.bar.advance(task, stop - first)
+
+    @staticmethod
+    def _replaced(part: Batch | io.Images, given: dict[str, Tensor]) -> Batch | io.Images:
+        if isinstance(part, io.Images):
+            return part._replace(**given)
+        return replace(part, **given) if given else part
 
 
 @dataclass(frozen=True)
 class Filling:
-    """How the cells of an image become points."""
+    """How the cells of an image become points.
+
+    Attributes:
+        threshold: Only cells with more than this do.
+        jitter: Put each point at random within its cell.
+        generator: Source of that randomness.
+        nan: Cells that are NaN are refused, or channels that were not observed and give no point.
+        cells: Where the cells are: a grid, a calorimeter, or nothing where clouds stay clouds.
+        removed: How many cells were negative, or unobserved; counted as blocks pass.
+    """
 
     threshold: float
     jitter: bool
     generator: torch.Generator
+    nan: Nan
+    cells: Grid | Calorimeter | None
+    removed: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, part: Batch | io.Images, grid: Grid | None) -> Batch:
-        """Clouds pass as they are."""
-        if not isinstance(part, io.Images) or grid is None:
+    def __call__(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
+        """Clouds pass as they are.
+
+        Args:
+            part: A block of events.
+            first: Number of its first event, for messages.
+            path: Of its file, for messages.
+        """
+        if not isinstance(part, io.Images) or self.cells is None:
             return part
+        image = self._checked(part, first, path)
+        if isinstance(self.cells, Calorimeter):
+            return shower_to_cloud(
+                image, self.cells, threshold=self.threshold, y=part.y, label=part.label
+            )
         return image_to_cloud(
-            part.image,
-            grid,
+            image,
+            self.cells,
             threshold=self.threshold,
             jitter=self.jitter,
             y=part.y,
@@ -74,15 +133,36 @@ class Filling:
             generator=self.generator,
         )
 
+    def _checked(self, part: io.Images, first: int, path: Path) -> Tensor:
+        """The image without its unobserved cells, if all others can be cut at the threshold."""
+        image, dead = part.image, part.image.isnan()
+        if self.nan == "unobserved":
+            image = image.masked_fill(dead, 0)
+            self.removed["unobserved"] += int(dead.sum())
+        try:
+            check_images(
+                part._replace(image=image), first=first, where=path, threshold=self.threshold
+            )
+        except DataError as error:
+            raise DataError(f"{error}{self._way(image)}") from error
+        self.removed["negative"] += int((image < 0).sum())
+        return image
 
-def write_clouds(
-    reading: Reading, sink: io.CloudSink, filling: Filling, grid: Grid | None
-) -> Converted:
+    def _way(self, image: Tensor) -> str:
+        """The option that would take such cells, where there is one."""
+        if bool(image.isnan().any()):
+            return "; --nan unobserved takes NaN as channels that were not observed"
+        if bool((image < 0).any()) and self.threshold <= 0:
+            return "; a --threshold above 0 takes negative cells as empty"
+        return ""
+
+
+def write_clouds(reading: Reading, sink: io.CloudSink, filling: Filling) -> Converted:
     """Write all events that are read as clouds."""
     points = 0
     with sink:
-        for _, part in reading.blocks("convert"):
-            clouds = filling(part, grid)
+        for first, part in reading.blocks("convert"):
+            clouds = filling(part, first, reading.source.path)
             sink.append(clouds)
             points += len(clouds.pos)
         _check_filled(points, reading)
@@ -103,13 +183,17 @@ def write_images(reading: Reading, sink: io.ImageSink, grid: Grid, outside: Outs
     return Converted(len(reading.events), points, out, lost)
 
 
-def largest(reading: Reading, filling: Filling, grid: Grid | None) -> int:
+def largest(reading: Reading, filling: Filling) -> int:
     """Points of the largest cloud, at least 1; images are read once more to know it."""
     if isinstance(reading.source, io.CloudSource):
         chosen = reading.source.sizes()[reading.events.start : reading.events.stop]
         return max([1, *chosen.tolist()])
-    plain = dataclasses.replace(filling, jitter=False)
-    return max([1, *(int(sizes(plain(p, grid)).max()) for _, p in reading.blocks("count"))])
+    plain = dataclasses.replace(filling, jitter=False, removed=Counter())
+    numbers = [
+        int(sizes(plain(part, first, reading.source.path)).max())
+        for first, part in reading.blocks("count")
+    ]
+    return max([1, *numbers])
 
 
 def _check_filled(points: int, reading: Reading) -> None:
