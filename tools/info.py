@@ -95,7 +95,8 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
     """Which recipes clouds can train, and what they lack: rows of a table.
 
     Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
-    need a weight to add up, have no place for further features, and cut one to three axes.
+    need a weight to add up, have no place for further features, and cut one to three axes, as
+    every grid does.
 
     Args:
         schema: Of the clouds.
@@ -108,8 +109,6 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
     if schema.features:
         names = ", ".join(feature.name for feature in schema.features)
         lacks.append(f"points have further features ({names})")
-    if grid is not None and len(grid.axes) > 3:
-        lacks.append(f"the grid has {len(grid.axes)} axes, 1 to 3 are possible")
     cells = "with the grid above" if grid else "with a --grid of 1 to 3 of the axes"
     able = f"not: {', '.join(lacks)}" if lacks else cells
     missing = [

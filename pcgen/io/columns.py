@@ -129,14 +129,15 @@ def classes(
         raise FileError(f"{where} has shape {values.shape}, expected [B] for B = {events} events")
     names = tuple(names)
     if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
+        values = _decoded(values, where)
     if values.dtype.kind == "U":
         names = names or tuple(sorted(set(values.tolist())))
         places = {name: place for place, name in enumerate(names)}
         numbers = np.array([places.get(name, -1) for name in values.tolist()], dtype=np.int64)
     elif values.dtype.kind in "biuf":
-        whole = (values >= 0) & (values < 2**62) & (values == np.floor(values.astype(np.float64)))
-        numbers = np.where(whole, values, -1).astype(np.int64)
+        exact = values.astype(np.float64)
+        whole = (exact >= 0) & (exact < _EXACT) & (exact == np.floor(exact))
+        numbers = np.where(whole, exact, -1).astype(np.int64)
     else:
         raise DataError(f"{where} holds {values.dtype}, expected whole numbers or names")
     good = (numbers >= 0) & (numbers < len(names) if names else True)
@@ -148,6 +149,13 @@ def classes(
             expected += f" as a whole number{counted or ' from 0'}"
         raise DataError(f"{_of_event(values, where, event)}, expected {expected}")
     return torch.from_numpy(numbers), names
+
+
+def _decoded(values: Array, where: str) -> Array:
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is no text in UTF-8 ({error})") from error
 
 
 def representable(values: Array) -> Array:
@@ -227,7 +235,7 @@ def read_array(file: IO[bytes], where: str) -> Array:
     try:
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise FileError(f"{where}: cannot be read ({error})") from error
+        raise FileError(f"{where} cannot be read ({error})") from error
 
 
 def _of_archive(path: Path, name: str | None) -> Array:

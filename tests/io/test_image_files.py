@@ -435,7 +435,9 @@ def test_formats_by_ending_content_and_request(tmp_path):
         io.open_file(tmp_path / "a.dat")
     with io.open_file(tmp_path / "a.dat", format="npy") as source:
         assert torch.equal(source.read().image, images.image)
-    with pytest.raises(ArgumentError, match=r"got 'gif', expected clouds \(\.h5\), jetnet \(\.hdf5\)"):
+    with pytest.raises(
+        ArgumentError, match=r"got 'gif', expected clouds \(\.h5\), jetnet \(\.hdf5\)"
+    ):
         io.open_file(tmp_path / "a.dat", format="gif")
     write(tmp_path / "a.h5", images, format="images")
     with pytest.raises(FileError, match="holds images, expected clouds; pcgen convert makes"):

@@ -143,7 +143,10 @@ def test_nan_without_a_mask_is_not_padding(tmp_path):
     features, jet = jets([1, 2], 3)
     features[1, 2, 2] = np.nan
     path = write(tmp_path / "g.hdf5", features[..., :3], jet)
-    with io.open_cloud_file(path) as file, pytest.raises(DataError, match="event 1 holds NaN, expected zeros as padding, or a mask"):
+    with (
+        io.open_cloud_file(path) as file,
+        pytest.raises(DataError, match="event 1 holds NaN, expected zeros as padding, or a mask"),
+    ):
         file.read()
 
 
