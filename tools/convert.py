@@ -140,7 +140,7 @@ def convert(
         if showers:
             _check_showers(source, calorimeter, drawn)
         own = own_columns(opened, condition or [], labels, classes)
-        left_out = unread(opened, own.used)
+        left_out, lost = unread(opened, own.used), _lost(opened, chosen, drawn)
         reading = Reading(
             opened, _span(opened, event, block), block, bar, own.y, own.label, filled and not drawn
         )
@@ -161,8 +161,24 @@ def convert(
                 target, schema, format=chosen, attrs=attrs, particles=particles or 1
             )
             done = write_clouds(reading, clouds, filling)
-    _tell(done, target, outside, removed, left_out)
+    _tell(done, target, outside, removed)
+    if left_out:
+        hint = "(--condition 'NAME [UNIT]=ARRAY' and --labels ARRAY take such arrays)"
+        _print(f"passed over: {', '.join(left_out)} {hint}")
+    if lost:
+        _print(f"lost, as {chosen} has no place for it: {', '.join(lost)}")
     return done
+
+
+def _lost(source: io.CloudSource | io.ImageSource, chosen: Format, drawn: bool) -> tuple[str, ...]:
+    """What the source has and images (.npy: the numbers alone) cannot keep."""
+    if source.schema is None or not drawn:
+        return ()
+    lost = [feature.name for feature in source.schema.features]
+    if chosen == "npy":
+        lost += [each.name for each in source.schema.condition]
+        lost += ["classes"] if source.schema.labels else []
+    return tuple(lost)
 
 
 def _check_showers(source: str, calorimeter: Calorimeter | None, drawn: bool) -> None:
@@ -272,11 +288,7 @@ def _progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
-def _tell(
-    done: Converted, target: str, outside: Outside, removed: Counter[str], left_out: tuple[str, ...]
-) -> None:
-    from rich.console import Console
-
+def _tell(done: Converted, target: str, outside: Outside, removed: Counter[str]) -> None:
     told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
@@ -284,10 +296,10 @@ def _tell(
     for kind, number in removed.items():
         if number:
             told += f"; {number} {kind} cell{'s' * (number != 1)} gave no point"
-    lines = [told]
-    if left_out:
-        lines.append(
-            f"passed over: {', '.join(left_out)} (--condition 'NAME [UNIT]=ARRAY' and "
-            "--labels ARRAY take such arrays)"
-        )
-    Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    _print(told)
+
+
+def _print(line: str) -> None:
+    from rich.console import Console
+
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)

@@ -86,6 +86,20 @@ def test_several_conditions_stay_in_their_order_also_in_images(here):
         assert source.read().y.tolist() == [[0, 10], [1, 20], [2, 40]]
 
 
+def test_what_images_cannot_keep_is_named(here, capsys):
+    schema = Schema((Quantity("x"), Quantity("y")), Quantity("E"), (Quantity("time"),),
+                    (Quantity("energy"),), ("e",))  # fmt: skip
+    batch = pc.make(torch.rand(6, 2), [1, 2, 3], weight=torch.ones(6), x=torch.ones(6, 1),
+                    y=torch.ones(3, 1), label=torch.zeros(3).long())  # fmt: skip
+    io.write_clouds("timed.h5", batch, schema)
+    for target, lost in (("b.npy", "time, energy, classes"), ("b.npz", "time")):
+        convert("timed.h5", target, grid=GRID)
+        line = f"lost, as {target[2:]} has no place for it: {lost}\n"
+        assert capsys.readouterr().out.endswith(line)
+    convert("timed.h5", "b_%d.ply")
+    assert "lost" not in capsys.readouterr().out
+
+
 def test_names_for_the_classes_that_a_file_has(here):
     convert("a_images.h5", "b.h5", grid=GRID, classes=["e", "pi"])
     clouds, schema = io.read_clouds("b.h5")
