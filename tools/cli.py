@@ -143,6 +143,8 @@ def _spelt(argv: list[str], *functions: Callable[..., Any]) -> list[str]:
     """
     signatures = [inspect.signature(function).parameters for function in functions]
     flags = {n for s in signatures for n, p in s.items() if p.annotation in (bool, "bool")}
+    # A list may be written word by word, each with its option: --condition A --condition B.
+    lists = {n for s in signatures for n, p in s.items() if p.annotation == "list[str] | None"}
     words, argv = _leading(argv, signatures[0])
     for word, following in zip(argv, [*argv[1:], "--"], strict=False):
         option, equals, value = word.partition("=")
@@ -152,6 +154,9 @@ def _spelt(argv: list[str], *functions: Callable[..., Any]) -> list[str]:
             word = option + equals + value
             if alone and option[2:] in flags:
                 word += "=true"
+            given = value if equals else following
+            if option[2:] in lists and given[:1] not in ("[", "") and given != "null":
+                word = f"{option}+{equals}{value}"
         words.append(word)
     return words
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from rich.progress import Progress
@@ -14,10 +15,18 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import POINT_ATTRIBUTES, attributes, cast, select_points, sizes
+from pcgen.clouds import POINT_ATTRIBUTES, attributes, cast, replace, select_points, sizes
 from pcgen.errors import DataError
-from pcgen.grids import Grid
-from pcgen.images import Outside, cloud_to_image, image_to_cloud, overflow, project
+from pcgen.grids import Calorimeter, Grid
+from pcgen.images import (
+    Outside,
+    cloud_to_image,
+    image_to_cloud,
+    overflow,
+    project,
+    shower_to_cloud,
+)
+from pcgen.io.image_source import check_images
 from pcgen.io.source import check_clouds
 from pcgen.ops.segments import segment_max, segment_min
 
@@ -38,6 +47,9 @@ class Converted(NamedTuple):
     outside_weight: float
 
 
+Nan = Literal["error", "unobserved"]
+
+
 class PrecisionError(DataError):
     """Values that float32 does not hold."""
 
@@ -48,9 +60,12 @@ class Reading:
 
     Attributes:
         source: The file.
-        events: Their numbers.
-        block: How many are read at once.
-        bar: Shows the progress.
+        events: Numbers of the events.
+        block: Events of a block.
+        bar: Shows how far it is.
+        y: Conditions of all events of the file [B, C] that replace its own.
+        label: Classes of all events of the file [B] that replace its own.
+        raw: Leave images unchecked: :class:`Filling` knows which cells become points.
         drop: Leave out points of clouds that have no finite coordinates.
         missing: How many were left out the last time the events were read.
     """
@@ -59,6 +74,9 @@ class Reading:
     events: range
     block: int
     bar: Progress
+    y: Tensor | None = None
+    label: Tensor | None = None
+    raw: bool = False
     drop: bool = False
     missing: int = 0
 
@@ -68,36 +86,66 @@ class Reading:
         task = self.bar.add_task(what, total=len(self.events))
         for first in self.events[:: self.block]:
             stop = min(first + self.block, self.events.stop)
-            if self.drop and isinstance(self.source, io.CloudSource):
-                yield first, self._finite(self.source, first, stop)
-            else:
-                yield first, self.source.read(first, stop)
+            part = self._read(first, stop)
+            beside = {"y": self.y, "label": self.label}
+            given = {name: v[first:stop] for name, v in beside.items() if v is not None}
+            yield first, self._replaced(part, given)
             self.bar.advance(task, stop - first)
 
-    def _finite(self, source: io.CloudSource, first: int, stop: int) -> Batch:
-        """A block without the points that have no coordinates."""
-        clouds = source.read(first, stop, check=False)
+    def _read(self, first: int, stop: int) -> Batch | io.Images:
+        if not (self.drop and isinstance(self.source, io.CloudSource)):
+            return self.source.read(first, stop, check=not self.raw)
+        clouds = self.source.read(first, stop, check=False)
         good = clouds.pos.isfinite().all(1)
         self.missing += int((~good).sum())
         clouds = select_points(clouds, good)
-        return check_clouds(clouds, source.schema, first=first, where=source.path)
+        return check_clouds(clouds, self.source.schema, first=first, where=self.source.path)
+
+    @staticmethod
+    def _replaced(part: Batch | io.Images, given: dict[str, Tensor]) -> Batch | io.Images:
+        if isinstance(part, io.Images):
+            return part._replace(**given)
+        return replace(part, **given) if given else part
 
 
 @dataclass(frozen=True)
 class Filling:
-    """How the cells of an image become points."""
+    """How the cells of an image become points.
+
+    Attributes:
+        threshold: Only cells with more than this do.
+        jitter: Put each point at random within its cell.
+        generator: Source of that randomness.
+        nan: Cells that are NaN are refused, or channels that were not observed and give no point.
+        cells: Where the cells are: a grid, a calorimeter, or nothing where clouds stay clouds.
+        removed: How many cells were negative, or unobserved; counted as blocks pass.
+    """
 
     threshold: float
     jitter: bool
     generator: torch.Generator
+    nan: Nan
+    cells: Grid | Calorimeter | None
+    removed: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, part: Batch | io.Images, grid: Grid | None) -> Batch:
-        """Clouds pass as they are."""
-        if not isinstance(part, io.Images) or grid is None:
+    def __call__(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
+        """Clouds pass as they are.
+
+        Args:
+            part: A block of events.
+            first: Number of its first event, for messages.
+            path: Of its file, for messages.
+        """
+        if not isinstance(part, io.Images) or self.cells is None:
             return part
+        image = self._checked(part, first, path)
+        if isinstance(self.cells, Calorimeter):
+            return shower_to_cloud(
+                image, self.cells, threshold=self.threshold, y=part.y, label=part.label
+            )
         return image_to_cloud(
-            part.image,
-            grid,
+            image,
+            self.cells,
             threshold=self.threshold,
             jitter=self.jitter,
             y=part.y,
@@ -105,12 +153,34 @@ class Filling:
             generator=self.generator,
         )
 
+    def _checked(self, part: io.Images, first: int, path: Path) -> Tensor:
+        """The image without its unobserved cells, if all others can be cut at the threshold."""
+        image, dead = part.image, part.image.isnan()
+        if self.nan == "unobserved":
+            image = image.masked_fill(dead, 0)
+            self.removed["unobserved"] += int(dead.sum())
+        try:
+            check_images(
+                part._replace(image=image), first=first, where=path, threshold=self.threshold
+            )
+        except DataError as error:
+            raise DataError(f"{error}{self._way(image)}") from error
+        self.removed["negative"] += int((image < 0).sum())
+        return image
+
+    def _way(self, image: Tensor) -> str:
+        """The option that would take such cells, where there is one."""
+        if bool(image.isnan().any()):
+            return "; --nan unobserved takes NaN as channels that were not observed"
+        if bool((image < 0).any()) and self.threshold <= 0:
+            return "; a --threshold above 0 takes negative cells as empty"
+        return ""
+
 
 def write_clouds(
     reading: Reading,
     sink: io.CloudSink,
     filling: Filling,
-    grid: Grid | None,
     dtype: torch.dtype,
 ) -> tuple[Converted, bool]:
     """Write all events that are read as clouds; also returns whether their values were rounded.
@@ -119,7 +189,6 @@ def write_clouds(
         reading: The events.
         sink: Where to.
         filling: How images become clouds.
-        grid: The cells of images.
         dtype: Type of all floats.
 
     Raises:
@@ -128,7 +197,7 @@ def write_clouds(
     points, rounded = 0, False
     with sink:
         for first, part in reading.blocks("convert"):
-            clouds = filling(part, grid)
+            clouds = filling(part, first, reading.source.path)
             if dtype == torch.float32:
                 rounded |= check_precision(clouds, first, reading.source.path)
             sink.append(cast(clouds, dtype))
@@ -198,13 +267,17 @@ def write_images(reading: Reading, sink: io.ImageSink, grid: Grid, outside: Outs
     return Converted(len(reading.events), points, out, lost)
 
 
-def largest(reading: Reading, filling: Filling, grid: Grid | None) -> int:
+def largest(reading: Reading, filling: Filling) -> int:
     """Points of the largest cloud, at least 1; images are read once more to know it."""
     if isinstance(reading.source, io.CloudSource):
         chosen = reading.source.sizes()[reading.events.start : reading.events.stop]
         return max([1, *chosen.tolist()])
-    plain = dataclasses.replace(filling, jitter=False)
-    return max([1, *(int(sizes(plain(p, grid)).max()) for _, p in reading.blocks("count"))])
+    plain = dataclasses.replace(filling, jitter=False, removed=Counter())
+    numbers = [
+        int(sizes(plain(part, first, reading.source.path)).max())
+        for first, part in reading.blocks("count")
+    ]
+    return max([1, *numbers])
 
 
 def _check_filled(points: int, reading: Reading) -> None:

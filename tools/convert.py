@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from rich.console import Console
-from rich.progress import Progress
-
-from pcgen import io
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Grid
-from pcgen.images import Outside
-from pcgen.schema import Quantity, Schema
-from pcgen.tools.conversion import (
-    Converted,
-    Filling,
-    PrecisionError,
-    Reading,
-    largest,
-    write_clouds,
-    write_images,
-)
 
-_Source = io.CloudSource | io.ImageSource
+if TYPE_CHECKING:
+    import torch
+    from rich.progress import Progress
+
+    from pcgen import io
+    from pcgen.grids import Calorimeter, Grid
+    from pcgen.schema import Schema
+    from pcgen.tools.conversion import Converted
+
+# The same as pcgen.io.Format, pcgen.images.Outside and pcgen.tools.conversion.Nan, without torch:
+# help needs no more.
+Format = Literal[
+    "clouds", "jetnet", "ply", "pcd", "xyz", "npy", "npz", "png", "images", "calochallenge"
+]
+Outside = Literal["error", "drop", "clip"]
+Nan = Literal["error", "unobserved"]
 
 
 def convert(
@@ -40,22 +38,33 @@ def convert(
     seed: int = 0,
     outside: Outside = "error",
     event: int | None = None,
+    nan: Nan = "error",
     weight: str | None = None,
+    condition: list[str] | None = None,
+    labels: str | None = None,
+    classes: list[str] | None = None,
+    geometry: str | None = None,
+    particle: str | None = None,
     label: str | None = None,
     particles: int | None = None,
     dtype: Literal["float32", "float64"] | None = None,
     missing: Literal["error", "drop"] = "error",
     block: int = 1024,
-    from_format: io.Format | None = None,
-    to_format: io.Format | None = None,
+    from_format: Format | None = None,
+    to_format: Format | None = None,
 ) -> Converted:
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
     The endings decide: .h5 are pcgen's clouds, .hdf5 are jets in JetNet's layout, .ply, .pcd and
     .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
-    back (pcgen view draws figures with axes). HDF5 files are read as what they hold. Large files
-    pass through in blocks; the target appears when it is complete, or not at all.
+    back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
+    clouds, or the CaloChallenge's showers, which need --geometry. Large files pass through in
+    blocks; the target appears when it is complete, or not at all.
+
+    In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
+    conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
+    Other arrays are named and passed over, unless --condition or --labels takes them.
 
     A cell of an image that holds more than the threshold becomes a point at its centre that carries
     its energy; the other way round, the points in a cell add up to its energy. Empty events are
@@ -77,8 +86,21 @@ def convert(
         outside: Points outside the grid are refused (error), left out (drop) or put into the
             nearest cell (clip).
         event: Convert only the event of this number, counted from 0.
+        nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
+            points (unobserved).
         weight: What a cell carries, with its unit, where the source does not say it, for
             instance 'energy [MeV]'.
+        condition: A number that each event has, with its name, its unit and where it is: 'E
+            [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
+            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array of the source
+            itself; a number at the end is a column of an array, 'p_z [GeV]=momentum.npy:2'. Give it
+            several times for several. Replaces the conditions of the source.
+        labels: The class of each event, from such a place: labels.npy, table.csv:particle, or
+            label. Whole numbers from 0, or names.
+        classes: Names of the classes, in the order of their numbers: e,pi. By default those that
+            the labels are made of, sorted, or none where they are numbers.
+        geometry: For the CaloChallenge's showers, its XML file of the calorimeter.
+        particle: Which particle of that file (photon, pion, electron), where it has several.
         label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not say it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet has.
@@ -99,27 +121,50 @@ def convert(
         DataError: an event is negative, not finite or outside the grid, or none has a point.
         FileError: a file cannot be read or written.
     """
+    import torch
+
+    from pcgen import io
+    from pcgen.grids import Calorimeter
+    from pcgen.tools.conversion import Filling, Reading, largest, write_clouds, write_images
+    from pcgen.tools.own_columns import own_columns, unread
+
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     chosen = io.written_format(target, to_format)
-    with io.open_file(source, format=from_format, label=label) as opened, _progress() as bar:
+    calorimeter = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    with (
+        io.open_file(source, format=from_format, label=label, calorimeter=calorimeter) as opened,
+        _progress() as bar,
+    ):
         filled, drawn = isinstance(opened, io.ImageSource), chosen in get_args(io.ImageFormat)
-        _check_used(filled and not drawn, threshold=threshold != 0.0, jitter=jitter)
+        showers = isinstance(opened, io.ShowerFile)
+        _check_used(filled and not drawn, threshold=threshold != 0.0, nan=nan != "error")
+        _check_used(filled and not drawn and not showers, jitter=jitter)
         _check_used(drawn and not filled, outside=outside != "error")
-        _check_used(drawn or filled, grid=grid is not None)
+        _check_used((drawn or filled) and not showers, grid=grid is not None)
         _check_used(chosen == "jetnet", particles=particles is not None)
         _check_used(isinstance(opened, io.CloudSource), missing=missing == "drop")
         _check_used(not drawn, dtype=dtype is not None)
-        reading = Reading(opened, _span(opened, event, block), block, bar, missing == "drop")
-        cells = _grid(opened, grid) if drawn or filled else None
-        schema, note = _schema(opened, cells, weight), ""
+        _check_used(showers, geometry=geometry is not None)
+        _check_used(showers and geometry is not None, particle=particle is not None)
+        _check_used(chosen != "npy", condition=bool(condition), labels=labels is not None)
+        if showers:
+            _check_showers(source, calorimeter, drawn)
+        own = own_columns(opened, condition or [], labels, classes)
+        left_out, lost = unread(opened, own.used), _lost(opened, chosen, drawn)
+        events, raw = _span(opened, event, block), filled and not drawn
+        reading = Reading(opened, events, block, bar, own.y, own.label, raw, drop=missing == "drop")
+        cells = _grid(opened, grid) if (drawn or filled) and not showers else None
+        schema = own.named(_schema(opened, cells, weight))
+        removed, note = Counter[str](), ""
         if cells is not None and drawn:
             images = io.image_writer(target, len(reading.events), cells, schema, format=chosen)
             done = write_images(reading, images, cells, outside)
         else:
-            filling = Filling(threshold, jitter, torch.Generator())
+            generator = torch.Generator()
+            filling = Filling(threshold, jitter, generator, nan, calorimeter or cells, removed)
             if chosen == "jetnet" and particles is None:
-                particles = largest(reading, filling, cells)
+                particles = largest(reading, filling)
             attrs = opened.attrs if isinstance(opened, io.CloudSource) else {}
             attrs = attrs if cells is None else {**attrs, "grid": cells.to_dict()}
 
@@ -127,11 +172,17 @@ def convert(
                 writer = io.cloud_writer(
                     target, schema, format=chosen, attrs=attrs, particles=particles or 1
                 )
-                filling.generator.manual_seed(seed)
-                return write_clouds(reading, writer, filling, cells, stored)
+                generator.manual_seed(seed)
+                removed.clear()
+                return write_clouds(reading, writer, filling, stored)
 
             done, note = _in_type(write, dtype)
-    _tell(done, target, outside, reading.missing, note)
+    _tell(done, target, outside, removed, reading.missing, note)
+    if left_out:
+        hint = "(--condition 'NAME [UNIT]=ARRAY' and --labels ARRAY take such arrays)"
+        _print(f"passed over: {', '.join(left_out)} {hint}")
+    if lost:
+        _print(f"lost, as {chosen} has no place for it: {', '.join(lost)}")
     return done
 
 
@@ -142,6 +193,10 @@ def _in_type(
 
     Also returns how the floats were stored, where that is not as they were.
     """
+    import torch
+
+    from pcgen.tools.conversion import PrecisionError
+
     if dtype == "float64":
         return write(torch.float64)[0], ""
     try:
@@ -154,8 +209,37 @@ def _in_type(
         return write(torch.float64)[0], f"stored as float64, since {why}"
 
 
-def _grid(source: _Source, text: str | None) -> Grid:
+def _lost(source: io.CloudSource | io.ImageSource, chosen: Format, drawn: bool) -> tuple[str, ...]:
+    """What the source has and images (.npy: the numbers alone) cannot keep."""
+    if source.schema is None or not drawn:
+        return ()
+    lost = [feature.name for feature in source.schema.features]
+    if chosen == "npy":
+        lost += [each.name for each in source.schema.condition]
+        lost += ["classes"] if source.schema.labels else []
+    return tuple(lost)
+
+
+def _check_showers(source: str, calorimeter: Calorimeter | None, drawn: bool) -> None:
+    if calorimeter is None:
+        raise ArgumentError(
+            f"geometry: got none and {source} holds the CaloChallenge's showers, whose voxels its "
+            "XML file of the binning describes; expected for instance --geometry "
+            "binning_dataset_2.xml (and --particle photon where the file has several)"
+        )
+    if drawn:
+        raise ArgumentError(
+            f"{source}: got showers to write as images, expected clouds as target: the layers of a "
+            "calorimeter have cells of their own"
+        )
+
+
+def _grid(source: io.CloudSource | io.ImageSource, text: str | None) -> Grid:
     """The grid that was given, or else that of the source."""
+    from pcgen import io
+    from pcgen.grids import Grid
+    from pcgen.schema import Schema
+
     schema = source.schema or Schema(axes=())
     known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
     if text is None and known is not None:
@@ -181,10 +265,15 @@ def _grid(source: _Source, text: str | None) -> Grid:
     return dataclasses.replace(grid, layers=grid.layers or schema.layers)
 
 
-def _schema(source: _Source, grid: Grid | None, weight: str | None) -> Schema:
+def _schema(
+    source: io.CloudSource | io.ImageSource, grid: Grid | None, weight: str | None
+) -> Schema:
     """What the numbers of the target mean; ``grid`` where there is one between the two."""
+    from pcgen.schema import Quantity, Schema
+    from pcgen.tools.own_columns import quantity
+
     schema = source.schema or Schema(axes=())
-    carried = _quantity(weight) if weight is not None else schema.weight
+    carried = quantity("weight", weight) if weight is not None else schema.weight
     if grid is None:
         return dataclasses.replace(schema, weight=carried)
     return dataclasses.replace(
@@ -196,15 +285,7 @@ def _schema(source: _Source, grid: Grid | None, weight: str | None) -> Schema:
     )
 
 
-def _quantity(text: str) -> Quantity:
-    """``energy [MeV]``, or a name alone."""
-    match = re.fullmatch(r"\s*([^\[\]]*[^\[\]\s])\s*(?:\[([^\[\]]*)\])?\s*", text)
-    if match is None:
-        raise ArgumentError(f"weight: got {text!r}, expected a name and a unit: energy [MeV]")
-    return Quantity(match[1], match[2] or "")
-
-
-def _span(source: _Source, event: int | None, block: int) -> range:
+def _span(source: io.CloudSource | io.ImageSource, event: int | None, block: int) -> range:
     if block < 1:
         raise ArgumentError(f"block: got {block}, expected a positive number of events")
     if not len(source):
@@ -227,7 +308,12 @@ _PARTS = {
     "threshold": "unless images become clouds",
     "jitter": "unless images become clouds",
     "outside": "unless clouds become images",
-    "grid": "where clouds stay clouds",
+    "nan": "unless images become clouds",
+    "grid": "where clouds stay clouds, or where --geometry has the cells",
+    "geometry": "unless the source holds the CaloChallenge's showers",
+    "particle": "without --geometry",
+    "condition": "in .npy, which keeps the images alone",
+    "labels": "in .npy, which keeps the images alone",
     "dtype": "where images are written",
     "missing": "unless clouds are read",
     "particles": "unless jets are written in JetNet's layout",
@@ -235,17 +321,36 @@ _PARTS = {
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     # A bar in a log file would only be empty lines.
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
-def _tell(done: Converted, target: str, outside: Outside, missing: int, note: str) -> None:
+def _tell(
+    done: Converted,
+    target: str,
+    outside: Outside,
+    removed: Counter[str],
+    missing: int,
+    note: str,
+) -> None:
     told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
         told += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"
+    for kind, number in removed.items():
+        if number:
+            told += f"; {number} {kind} cell{'s' * (number != 1)} gave no point"
     if missing:
         told += f"; {missing} without coordinates {'were' if missing > 1 else 'was'} left out"
     told += f"; {note}" if note else ""
-    Console().print(told, markup=False, highlight=False, soft_wrap=True)
+    _print(told)
+
+
+def _print(line: str) -> None:
+    from rich.console import Console
+
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from pcgen import clouds as pc
-from pcgen import io
 from pcgen.errors import CheckpointError, FileError
-from pcgen.grids import Grid
-from pcgen.loading import build
-from pcgen.schema import Quantity, Schema
-from pcgen.training import RunFolder, checkpoint, install
-from pcgen.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pcgen import io
+    from pcgen.grids import Grid
+    from pcgen.schema import Quantity, Schema
+    from pcgen.training.checkpoint import Checkpoint
 
 
 def info(path: str) -> None:
@@ -26,6 +23,10 @@ def info(path: str) -> None:
         path: File of clouds or images, folder of a run (its last checkpoint is told), or a
             checkpoint (.ckpt).
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     target = Path(path)
     if target.suffix == ".ckpt" or (target / "config.json").is_file():
         rows = _run(target)
@@ -39,6 +40,8 @@ def info(path: str) -> None:
 
 
 def _events(path: Path) -> dict[str, str]:
+    from pcgen import io
+
     if not path.exists() and "%" not in path.name:
         raise FileError(f"{path}: no such file or folder")
     try:
@@ -49,17 +52,31 @@ def _events(path: Path) -> dict[str, str]:
             raise FileError(f"{path}: no run here, and no events ({reason})") from error
         raise
     with file as source:
-        return _clouds(source) if isinstance(source, io.CloudSource) else _images(source)
+        # What is passed over is a row of the table, not a warning of the first read.
+        left_out, source.passed_over = source.passed_over, ()
+        if isinstance(source, io.CloudSource):
+            rows = _clouds(source)
+        elif isinstance(source, io.ShowerFile):
+            rows = _showers(source)
+        else:
+            rows = _images(source)
+        return rows | {"passed over": ", ".join(left_out)}
 
 
 def _clouds(file: io.CloudSource) -> dict[str, str]:
+    import torch
+
+    from pcgen import clouds as pc
+    from pcgen.grids import Grid
+
     sizes, number = file.sizes(), len(file)
     rows = {"events": str(number), "points": str(int(sizes.sum()))}
+    names: Collection[str] = ()
     if number:
         mean = sizes.double().mean().item()
         rows["points of an event"] = f"{int(sizes.min())} to {int(sizes.max())}, mean {mean:.1f}"
         rows["empty events"] = str(int((sizes == 0).sum()))
-        first = pc.attributes(file.read(0, 1))
+        names = first = pc.attributes(file.read(0, 1))
         rows["attributes"] = ", ".join(
             f"{name} {value.dtype}".replace("torch.", "") for name, value in first.items()
         )
@@ -69,16 +86,65 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
         counts = torch.bincount(labels, minlength=len(file.schema.labels)).tolist()
         pairs = zip(file.schema.labels, counts, strict=True)
         rows["classes"] = ", ".join(f"{name}: {count}" for name, count in pairs if count)
-    if "grid" in file.attrs:
-        rows["grid"] = str(Grid.from_dict(file.attrs["grid"]))
-    return rows
+    grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
+    rows["grid"] = "" if grid is None else str(grid)
+    return rows | trainable(file.schema, names, grid)
+
+
+def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) -> dict[str, str]:
+    """Which recipes clouds can train, and what they lack: rows of a table.
+
+    Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
+    need a weight to add up, have no place for further features, and cut one to three axes, as
+    every grid does.
+
+    Args:
+        schema: Of the clouds.
+        attributes: What the clouds have, ``weight`` say; nothing where there are no events.
+        grid: Of their cells, where the file knows it.
+    """
+    lacks = []
+    if "weight" not in attributes:
+        lacks.append("points carry no weight")
+    if schema.features:
+        names = ", ".join(feature.name for feature in schema.features)
+        lacks.append(f"points have further features ({names})")
+    cells = "with the grid above" if grid else "with a --grid of 1 to 3 of the axes"
+    able = f"not: {', '.join(lacks)}" if lacks else cells
+    missing = [
+        name
+        for name, there in (
+            ("no condition", "y" in attributes),
+            ("no classes", "label" in attributes),
+            ("classes without names", "label" not in attributes or schema.labels),
+        )
+        if not there
+    ]
+    rows = {
+        "points-* and latent recipes": "any clouds" if attributes else "not: no events",
+        "image-* and sites-* recipes": able if attributes else "not: no events",
+    }
+    return rows | {"to condition on": ", ".join(missing)}
 
 
 def _images(file: io.ImageSource) -> dict[str, str]:
     shape = " x ".join(map(str, file.shape))
     grid = "not known" if file.grid is None else str(file.grid)
     rows = {"images": str(len(file)), "shape": shape, "grid": grid}
-    return rows | ({} if file.schema is None else _schema(file.schema))
+    rows |= {} if file.schema is None else _schema(file.schema)
+    rows["classes"] = ", ".join(file.schema.labels) if file.schema else ""
+    way = "pcgen convert makes clouds" + ("" if file.grid else ", with --grid")
+    return rows | {"to train on": way}
+
+
+def _showers(file: io.ShowerFile) -> dict[str, str]:
+    rows = {"showers": str(len(file)), "voxels": str(file.shape[0])}
+    if len(file):
+        energy = file.incident()
+        low, high = float(energy.min()), float(energy.max())
+        rows["incident energies"] = f"{low:.6g} to {high:.6g} MeV"
+    rows |= _schema(file.schema)
+    return rows | {"to train on": "pcgen convert makes clouds, with --geometry (XML file)"}
 
 
 def _schema(schema: Schema) -> dict[str, str]:
@@ -101,6 +167,9 @@ def _told(quantities: tuple[Quantity, ...]) -> str:
 
 
 def _run(path: Path) -> dict[str, str]:
+    from pcgen.schema import Schema
+    from pcgen.training import RunFolder, checkpoint
+
     file = RunFolder(path).last if path.is_dir() else path
     if path.is_dir() and not file.exists():
         raise FileError(f"{path}: a run without a checkpoint yet, expected {file.name} in it")
@@ -121,6 +190,9 @@ def _run(path: Path) -> dict[str, str]:
 
 def _trained(file: Path, state: Checkpoint) -> dict[str, str]:
     """What the training split had, as far as the model knows; a user's own cannot be built here."""
+    from pcgen.loading import build
+    from pcgen.training import install
+
     try:
         model = install(file, build(file, state), state)
     except CheckpointError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -15,25 +16,29 @@ from pcgen.grids import Grid
 from pcgen.images.placing import Outside, locate, rows_of
 from pcgen.images.sampling import scatter_within
 
+Array = np.ndarray[Any, Any]
 Reduce = Literal["sum", "mean", "max", "count"]
 
 
 def image_to_cloud(
-    image: Tensor,
+    image: Tensor | Array,
     grid: Grid,
     *,
     threshold: float = 0.0,
     jitter: bool = False,
-    observed: Tensor | None = None,
-    y: Tensor | None = None,
-    label: Tensor | None = None,
+    observed: Tensor | Array | None = None,
+    y: Tensor | Array | None = None,
+    label: Tensor | Array | None = None,
     generator: torch.Generator | None = None,
 ) -> Batch:
     """Points at the cells of each image that are above ``threshold``.
 
+    Tensors and NumPy arrays are taken alike.
+
     Args:
-        image: [B, *grid.shape], ≥ 0. Integers become the default float type.
-        grid: The cells; it says what the axes and the layers are.
+        image: [B, *grid.shape], ≥ 0; with a threshold above 0 cells may be negative, as noise
+            about a pedestal is, and give no point. Integers become the default float type.
+        grid: The cells; it defines the axes and the layers.
         threshold: A cell with more than this is a point, ≥ 0, in the unit of the image.
         jitter: Put the point uniformly within the cell (see :func:`jitter`), not at its centre.
         observed: False where the detector did not look (dead channels) [*grid.shape] or
@@ -55,6 +60,8 @@ def image_to_cloud(
     >>> clouds.pos.tolist(), clouds.weight.tolist()
     ([[-0.5, 0.5]], [3.0])
     """
+    image, observed = as_tensor("image", image), as_tensor("observed", observed)
+    y, label = as_tensor("y", y), as_tensor("label", label)
     if image.shape[1:] != grid.shape or image.is_complex():
         raise ArgumentError(
             f"image: got {image.dtype} {tuple(image.shape)}, "
@@ -72,7 +79,7 @@ def image_to_cloud(
                 f"expected bool {grid.shape} or {tuple(image.shape)}"
             )
         filled = filled & observed
-    _check_image(image, observed)
+    _check_image(image, observed, threshold)
     index = filled.nonzero()
     weight = image[filled]
     cell = index[:, -len(grid.axes) :]
@@ -125,15 +132,56 @@ def cloud_to_image(
     return image.view(clouds.num_graphs, *grid.shape)
 
 
-def _check_image(image: Tensor, observed: Tensor | None) -> None:
+@overload
+def as_tensor(name: str, value: Tensor | Array) -> Tensor: ...
+
+
+@overload
+def as_tensor(name: str, value: Tensor | Array | None) -> Tensor | None: ...
+
+
+def as_tensor(name: str, value: Tensor | Array | None) -> Tensor | None:
+    """The tensor itself, or that of a NumPy array; None stays None.
+
+    Raises:
+        ArgumentError: it is neither, or an array of something else than numbers.
+
+    >>> as_tensor("image", np.array([1, 2], dtype=">f4"))
+    tensor([1., 2.])
+    """
+    if value is None or isinstance(value, Tensor):
+        return value
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise ArgumentError(f"{name}: got {found}, expected a tensor or a NumPy array of numbers")
+    if value.dtype.kind == "u" and value.dtype.itemsize > 1:
+        # torch knows unsigned integers of several bytes by name alone.
+        largest = int(value.max(initial=0))
+        if largest > np.iinfo(np.int64).max:
+            raise ArgumentError(f"{name}: got {largest}, expected numbers below 2^63")
+        value = value.astype(np.int64)
+    return torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
+
+
+def finite_energies(values: Tensor, threshold: float) -> Tensor:
+    """Which values may stand in an image that is cut at ``threshold``, as booleans of its shape.
+
+    Energies are finite and ≥ 0. What a threshold above 0 removes may be negative too: the noise of
+    an empty channel lies on both sides of its pedestal.
+    """
+    # NaN is neither above nor below anything.
+    return (values > -math.inf if threshold > 0 else values >= 0) & (values < math.inf)
+
+
+def _check_image(image: Tensor, observed: Tensor | None, threshold: float) -> None:
     """Refuse an observed cell that is negative or not finite, naming its event."""
-    # One pass finds out that nothing is wrong; NaN is not ≥ 0 either.
-    good = (image >= 0) & (image < math.inf)
+    good = finite_energies(image, threshold)
     good = good if observed is None else good | ~observed
     if bool(good.all()):
         return
     event, *cell = (int(number) for number in (~good).nonzero()[0])
     raise DataError(
         f"image of event {event}, cell {tuple(cell)}: got {float(image[(event, *cell)])}, "
-        "expected a finite number ≥ 0 (unobserved cells are named by observed=)"
+        "expected a finite number ≥ 0 (unobserved cells are named by observed=, and negative ones "
+        "are empty where the threshold is above 0)"
     )

@@ -16,24 +16,25 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
+from pcgen.images.cells import Array, as_tensor, finite_energies
 from pcgen.images.placing import Outside, Overflow
 
 
 def shower_to_cloud(
-    voxels: Tensor,
+    voxels: Tensor | Array,
     calorimeter: Calorimeter,
     *,
     threshold: float = 0.0,
-    y: Tensor | None = None,
-    label: Tensor | None = None,
+    y: Tensor | Array | None = None,
+    label: Tensor | Array | None = None,
 ) -> Batch:
-    """Points at the voxels that hold energy.
+    """Points at the voxels that are above ``threshold``, as :func:`image_to_cloud` has it.
 
     Args:
-        voxels: Energies [B, V], ≥ 0. Integers become the default float type.
+        voxels: Energies [B, V], ≥ 0; with a threshold above 0 they may be negative and give no
+            point. Integers become the default float type.
         calorimeter: The V voxels.
-        threshold: A voxel with less than this gives no point (in the CaloChallenge 1 MeV in data
-            set 1, 0.5e-3 / 0.033 MeV in the others).
+        threshold: A voxel with more than this is a point, ≥ 0.
         y: Conditions [B, C], the incident energy say, passed on.
         label: Classes [B], passed on.
 
@@ -51,10 +52,11 @@ def shower_to_cloud(
     """
     if not 0 <= threshold < math.inf:
         raise ArgumentError(f"threshold: got {threshold}, expected a number ≥ 0")
-    check_showers(voxels, calorimeter)
+    voxels, y, label = as_tensor("voxels", voxels), as_tensor("y", y), as_tensor("label", label)
+    check_showers(voxels, calorimeter, threshold=threshold)
     if not voxels.is_floating_point():
         voxels = voxels.to(torch.get_default_dtype())
-    filled = (voxels > 0) & (voxels >= threshold)
+    filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
     return cloud.make(
@@ -117,8 +119,10 @@ def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
     return Overflow(points, weight.new_zeros(len(points)).index_add(0, clouds.batch, weight))
 
 
-def check_showers(voxels: Tensor, calorimeter: Calorimeter) -> Tensor:
+def check_showers(voxels: Tensor, calorimeter: Calorimeter, *, threshold: float = 0.0) -> Tensor:
     """Refuse energies [B, V] that are negative or not finite; return them otherwise.
+
+    Below a threshold above 0 they may be negative.
 
     Raises:
         ArgumentError: they are no real numbers [B, V].
@@ -129,10 +133,9 @@ def check_showers(voxels: Tensor, calorimeter: Calorimeter) -> Tensor:
             f"voxels: got {voxels.dtype} {tuple(voxels.shape)}, "
             f"expected real numbers ['B', {calorimeter.voxels}]"
         )
-    # One pass finds out that nothing is wrong; NaN passes through minimum and maximum.
-    least, most = voxels.aminmax() if voxels.numel() else (voxels.new_zeros(()),) * 2
-    if not (bool(least >= 0) and bool(most < math.inf)):
-        event, voxel = map(int, (~((voxels >= 0) & (voxels < math.inf))).nonzero()[0])
+    good = finite_energies(voxels, threshold)
+    if not bool(good.all()):
+        event, voxel = map(int, (~good).nonzero()[0])
         layer = calorimeter.numbers[int(calorimeter.geometry().layer[voxel])]
         raise DataError(
             f"voxel {voxel} (layer {layer}) of event {event}: got {float(voxels[event, voxel])}, "

@@ -33,7 +33,17 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, reading
+from pcgen.io.columns import classes
+from pcgen.io.hdf5 import (
+    Hdf5Output,
+    contents,
+    data_set,
+    header,
+    opened,
+    read_header,
+    reading,
+    values_of,
+)
 from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
@@ -64,6 +74,7 @@ class CloudFile(CloudSource):
             ptr = self._file["ptr"][:]
         _check_ptr(ptr, self._file["pos"].shape[0], self.path)
         self._ptr = ptr
+        self.passed_over = contents(self._file, {*self._names, "ptr"})
 
     def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
         return CloudFile, (self.path,)
@@ -79,8 +90,8 @@ class CloudFile(CloudSource):
         """Class of each cloud [B], None where they have none; the points are not read."""
         if "label" not in self._names:
             return None
-        with reading(self.path):
-            return torch.from_numpy(self._file["label"][:]).long()
+        values, names = values_of(self._file["label"], self.path), self.schema.labels
+        return classes(values, len(self), f"{self.path}: label", names)[0]
 
     def close(self) -> None:
         self._file.close()
@@ -175,10 +186,13 @@ def _checked_names(file: h5py.File, path: Path, dimensions: int) -> tuple[str, .
     """Attributes of the clouds that the file holds, if its data sets have the right shapes."""
     known = (*convention.POINT_ATTRIBUTES, *convention.CLOUD_ATTRIBUTES)
     names = tuple(name for name in known if name in file)
-    for name in ("pos", "ptr"):
-        if name not in file:
-            found = ", ".join(file) or "nothing"
-            raise FileError(f"{path}: got the data sets {found}, expected pos and ptr among them")
+    for name in ("pos", "ptr", *names):
+        if data_set(file, name) is None:
+            found = ", ".join(each for each in file if data_set(file, each) is not None)
+            raise FileError(
+                f"{path}: got the data sets {found or 'none'}, expected "
+                f"{'pos and ptr' if name in ('pos', 'ptr') else name} among them"
+            )
     rows = {"pos": file["pos"].shape[0], "ptr": file["ptr"].shape[0]}
     for name in names:
         data = file[name]
@@ -186,10 +200,11 @@ def _checked_names(file: h5py.File, path: Path, dimensions: int) -> tuple[str, .
         columns["y"] = data.shape[1:]
         length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
         shape = (length, *columns.get(name, ()))
-        if data.shape != shape or data.dtype.kind not in "fiu":
+        kinds = "iu" if name in ("label", "layer", "cell") else "fiu"
+        if data.shape != shape or data.dtype.kind not in kinds:
             raise FileError(
                 f"{path}: /{name} has shape {data.shape} of {data.dtype}, "
-                f"expected numbers of shape {shape}"
+                f"expected {'whole ' * (kinds == 'iu')}numbers of shape {shape}"
             )
     return names
 

@@ -1,30 +1,34 @@
 """Which layout a file has, and who reads and writes it.
 
-=========== ============= =====================================================
-format      ending        what
-=========== ============= =====================================================
-clouds      .h5           pcgen's ragged clouds
-jetnet      .hdf5         JetNet's layout of jets
-ply pcd xyz of that name  clouds as point files, one event each
-images      (.h5)         images in HDF5
-npy npz     of that name  images
-png         .png          images as greyscale pictures, one event each
-=========== ============= =====================================================
+============= ============= ===================================================
+format        ending        what
+============= ============= ===================================================
+clouds        .h5           pcgen's ragged clouds
+jetnet        .hdf5         JetNet's layout of jets
+ply pcd xyz   of that name  clouds as point files, one event each
+npy npz       of that name  images
+png           .png          images as greyscale pictures, one event each
+images        (.h5)         images in HDF5
+calochallenge (.hdf5)       the CaloChallenge's showers, for reading
+============= ============= ===================================================
 
 The ending decides; HDF5 files are read as what their content says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
+import h5py
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, FileError
-from pcgen.grids import Grid
+from pcgen.grids import Calorimeter, Grid
+from pcgen.io.calochallenge import ShowerFile, is_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.image_hdf5 import ImageFile, ImageWriter
@@ -34,25 +38,48 @@ from pcgen.io.jetnet_writer import JetNetWriter
 from pcgen.io.npy import NpyFile, NpyWriter, NpzFile, NpzWriter
 from pcgen.io.png import PngFiles, PngWriter
 from pcgen.io.point_files import PointFiles, PointWriter
-from pcgen.io.points import PCD, PLY, XYZ
+from pcgen.io.points import PCD, PLY, XYZ, PointFormat
 from pcgen.io.source import CloudSink, CloudSource
 from pcgen.schema import Schema
 
 CloudFormat = Literal["clouds", "jetnet", "ply", "pcd", "xyz"]
 ImageFormat = Literal["images", "npy", "npz", "png"]
-Format = Literal["clouds", "jetnet", "ply", "pcd", "xyz", "images", "npy", "npz", "png"]
+Format = Literal[
+    "clouds", "jetnet", "ply", "pcd", "xyz", "npy", "npz", "png", "images", "calochallenge"
+]
 
-_ENDINGS: dict[str, Format] = {
-    ".h5": "clouds",
-    ".hdf5": "jetnet",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".png": "png",
-    ".ply": "ply",
-    ".pcd": "pcd",
-    ".xyz": "xyz",
+
+class Layout(NamedTuple):
+    """A layout of files.
+
+    Attributes:
+        ending: Of its files' names.
+        opens: Opens a file for reading.
+    """
+
+    ending: str
+    opens: Callable[[str | Path], CloudSource | ImageSource]
+
+
+_POINTS: dict[str, PointFormat] = {"ply": PLY, "pcd": PCD, "xyz": XYZ}
+
+FORMATS: dict[Format, Layout] = {
+    "clouds": Layout(".h5", CloudFile),
+    "jetnet": Layout(".hdf5", JetNetFile),
+    "ply": Layout(".ply", partial(PointFiles, format=PLY)),
+    "pcd": Layout(".pcd", partial(PointFiles, format=PCD)),
+    "xyz": Layout(".xyz", partial(PointFiles, format=XYZ)),
+    "npy": Layout(".npy", NpyFile),
+    "npz": Layout(".npz", NpzFile),
+    "png": Layout(".png", PngFiles),
+    "images": Layout(".h5", ImageFile),
+    "calochallenge": Layout(".hdf5", ShowerFile),
 }
-_POINTS = {"ply": PLY, "pcd": PCD, "xyz": XYZ}
+"""Every layout; the first one of an ending is what is written by that ending alone."""
+
+
+def _known(formats: Iterable[Format] = FORMATS) -> str:
+    return ", ".join(f"{name} ({FORMATS[name].ending})" for name in formats)
 
 
 def written_format(path: str | Path, format: str | None = None) -> Format:
@@ -62,14 +89,15 @@ def written_format(path: str | Path, format: str | None = None) -> Format:
         ArgumentError: the ending or the format is unknown.
     """
     ending = Path(path).suffix.lower()
-    for known in get_args(Format):
-        if known == format or (format is None and _ENDINGS.get(ending) == known):
+    for known, layout in FORMATS.items():
+        if known == format or (format is None and layout.ending == ending):
             return known
     if format is not None:
-        raise ArgumentError(f"format: got {format!r}, expected {', '.join(get_args(Format))}")
+        raise ArgumentError(f"format: got {format!r}, expected {_known()}")
+    endings = dict.fromkeys(layout.ending for layout in FORMATS.values())
     raise ArgumentError(
-        f"{path}: got the ending {ending!r}, expected one of {', '.join(_ENDINGS)}, "
-        f"or a format: {', '.join(get_args(Format))}"
+        f"{path}: got the ending {ending!r}, expected one of {', '.join(endings)}, "
+        f"or a format: {_known()}"
     )
 
 
@@ -78,7 +106,7 @@ def read_format(path: str | Path, format: str | None = None) -> Format:
 
     Raises:
         ArgumentError: the ending or the format is unknown.
-        FileError: the file is missing, or HDF5 that is truncated.
+        FileError: the file is missing, or HDF5 that is truncated or of no known layout.
     """
     path = Path(path)
     if format is None and path.is_dir():
@@ -86,9 +114,24 @@ def read_format(path: str | Path, format: str | None = None) -> Format:
     if format is not None or path.suffix.lower() not in (".h5", ".hdf5"):
         return written_format(path, format)
     with open_hdf5(path) as file:
-        if is_jetnet(file):
-            return "jetnet"
-        return "images" if "image" in file or "images" in file else "clouds"
+        return _hdf5_format(file, path)
+
+
+def _hdf5_format(file: h5py.File, path: Path) -> Format:
+    """Layout of an HDF5 file, by the names of what is in it."""
+    if is_jetnet(file):
+        return "jetnet"
+    if is_showers(file):
+        return "calochallenge"
+    if "image" in file or "images" in file:
+        return "images"
+    if "format" in file.attrs or ("pos" in file and "ptr" in file):
+        return "clouds"
+    raise FileError(
+        f"{path}: got the data sets {', '.join(file) or 'none'}, expected image or images "
+        "[B, ...], JetNet's particle_features and jet_features, CaloChallenge's showers and "
+        "incident_energies, or clouds that pcgen wrote"
+    )
 
 
 def _folder_format(folder: Path) -> Format:
@@ -99,33 +142,35 @@ def _folder_format(folder: Path) -> Format:
             f"{folder}: is a folder with {', '.join(found) or 'no'} point files or pictures, "
             f"expected files of one ending .ply, .pcd, .xyz or .png, or a format"
         )
-    return _ENDINGS[found[0]]
+    return written_format(f"events{found[0]}")
 
 
 def open_file(
-    path: str | Path, *, format: str | None = None, label: str | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    calorimeter: Calorimeter | None = None,
 ) -> CloudSource | ImageSource:
-    """Open a file of clouds or images, whichever it is.
+    """Open a file of clouds, images or showers, whichever it is.
 
     Args:
         path: File; for point files and pictures also a folder or a name such as ``event_%05d.ply``.
         format: One of the formats above; None: by ending and content.
-        label: Class of all jets of a JetNet file; None: told by the file or its name.
+        label: Class of all jets of a JetNet file; None: as the file or its name states it.
+        calorimeter: The voxels of a file of showers; without it only their number is known.
 
     Raises:
         ArgumentError: the ending or the format is unknown.
         FileError: the file is missing, truncated or of another layout.
+        DataError: the class of an event cannot be used.
     """
     chosen = read_format(path, format)
-    if chosen in _POINTS:
-        return PointFiles(path, _POINTS[chosen])
     if chosen == "jetnet":
         return JetNetFile(path, label)
-    if chosen == "clouds":
-        return CloudFile(path)
-    images: dict[str, Callable[[str | Path], ImageSource]]
-    images = {"images": ImageFile, "npy": NpyFile, "npz": NpzFile, "png": PngFiles}
-    return images[chosen](path)
+    if chosen == "calochallenge":
+        return ShowerFile(path, calorimeter)
+    return FORMATS[chosen].opens(path)
 
 
 def open_cloud_file(
@@ -141,7 +186,8 @@ def open_cloud_file(
     if isinstance(source, CloudSource):
         return source
     source.close()
-    raise FileError(f"{path}: holds images, expected clouds; pcgen convert makes them from images")
+    what = "showers" if isinstance(source, ShowerFile) else "images"
+    raise FileError(f"{path}: holds {what}, expected clouds; pcgen convert makes them from {what}")
 
 
 def cloud_writer(
@@ -231,14 +277,30 @@ def write_clouds(
     *,
     format: CloudFormat | None = None,
     attrs: Mapping[str, Any] | None = None,
+    grid: Grid | None = None,
 ) -> None:
     """Write all clouds to a file, at once or not at all; arguments as in :func:`cloud_writer`.
 
+    Args:
+        path: File.
+        clouds: B clouds.
+        schema: What the numbers mean.
+        format: As in :func:`cloud_writer`.
+        attrs: As in :func:`cloud_writer`.
+        grid: Cells that the points come from, stored in pcgen's own files (``"clouds"``), so that
+            they become images again without being given the grid.
+
     Raises:
-        ArgumentError: the ending or the format is unknown, or holds no such clouds.
+        ArgumentError: the ending or the format is unknown, or holds no such clouds or no grid; or
+            the grid has other axes than the schema.
         FileError: the file cannot be written.
         DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema.
     """
+    if grid is not None:
+        if written_format(path, format) != "clouds":
+            raise ArgumentError(f"{path}: got a grid, which only pcgen's own files (.h5) store")
+        grid.columns(schema.axes)
+        attrs = {**(attrs or {}), "grid": grid.to_dict()}
     largest = max(convention.sizes(clouds).tolist(), default=0)
     writer = cloud_writer(path, schema, format=format, attrs=attrs, particles=max(largest, 1))
     with writer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _CHUNK = 1 << 16  # bytes
+# Registered filter plugins that files of others often use (The HDF Group, "Registered Filters").
+_FILTERS = {
+    307: "bzip2",
+    32000: "LZF",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "Bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32026: "Blosc2",
+}
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -61,13 +72,73 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
 def reading(path: Path) -> Iterator[None]:
     """Damaged blocks of an HDF5 file come up while reading: name the file.
 
+    A block can also be sound, and packed by a filter (a compression) that is not installed here.
+
     Raises:
         FileError: HDF5 failed inside the ``with`` statement.
     """
     try:
         yield
     except (OSError, RuntimeError) as error:
+        missing = _missing_filter(path)
+        if missing is not None:
+            raise FileError(f"{path}: {missing}") from error
         raise FileError(f"{path}: damaged, a block cannot be read ({error})") from error
+
+
+def _missing_filter(path: Path) -> str | None:
+    """Which data set of a file is packed by a filter that is not installed, and what helps."""
+    found: list[str] = []
+
+    def look(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        properties = item.id.get_create_plist()
+        for place in range(properties.get_nfilters()):
+            number, _, _, title = properties.get_filter(place)
+            if not h5py.h5z.filter_avail(number):
+                known = _FILTERS.get(number) or title.decode("utf-8", "replace")
+                named = f"{number} ({known})" if known else str(number)
+                found.append(
+                    f"/{name} is packed by the HDF5 filter {named}, which is not installed here; "
+                    "the file need not be damaged. pip install hdf5plugin brings the usual ones "
+                    "(HDF5_PLUGIN_PATH must name its folder of plugins), h5repack -f GZIP=4 packs "
+                    "the file anew"
+                )
+
+    with h5py.File(path, "r") as file:
+        file.visititems(look)
+    return found[0] if found else None
+
+
+def data_set(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """The data set of this name; None where there is none, or a group."""
+    found = file.get(name)
+    return found if isinstance(found, h5py.Dataset) else None
+
+
+def contents(file: h5py.File, known: Collection[str]) -> tuple[str, ...]:
+    """What lies in a file besides the data sets that are known; groups are marked as such."""
+    return tuple(
+        name if isinstance(file.get(name), h5py.Dataset) else f"{name} (a group)"
+        for name in file
+        if name not in known or data_set(file, name) is None
+    )
+
+
+def values_of(data: h5py.Dataset, path: Path) -> np.ndarray[Any, Any]:
+    """A whole data set; text of HDF5's several kinds becomes NumPy's.
+
+    Raises:
+        FileError: it cannot be read, or is no text in UTF-8.
+    """
+    try:
+        with reading(path):
+            if h5py.check_string_dtype(data.dtype) is None:
+                return np.asarray(data[()])
+            return np.array(data.asstr()[()], dtype=str)
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path}: {data.name} is no text in UTF-8 ({error})") from error
 
 
 def header(

@@ -1,7 +1,10 @@
 r"""Images in HDF5: ``image`` [B, \*shape] in chunks, ``y`` [B, C], ``label`` [B], grid and schema.
 
+HDF5 files of others may also call them ``images`` and ``labels``, have a flat ``y`` [B], and
+classes as text.
+
 Attributes of the file as in :mod:`pcgen.io.hdf5`, with ``format = "pcgen-images"`` and the grid
-under ``attrs``. HDF5 files of others are read too if they have a data set ``image`` or ``images``.
+under ``attrs``; files of others have none of these.
 """
 
 from __future__ import annotations
@@ -10,15 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-import numpy as np
 import torch
 
 from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, reading
-from pcgen.io.image_source import Images, ImageSink, ImageSource, fitting, floats
+from pcgen.io.hdf5 import (
+    Hdf5Output,
+    contents,
+    data_set,
+    header,
+    opened,
+    read_header,
+    reading,
+    values_of,
+)
+from pcgen.io.image_source import Images, ImageSink, ImageSource, chosen_name, fitting
 from pcgen.schema import Schema
 
 FORMAT = "pcgen-images"
@@ -30,6 +40,7 @@ class ImageFile(ImageSource):
 
     Raises:
         FileError: the file is missing, truncated, foreign, of another version, or has no images.
+        DataError: a condition or a class cannot be used; names the event.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -38,27 +49,27 @@ class ImageFile(ImageSource):
             self._open()
 
     def _open(self) -> None:
-        name = next((name for name in ("image", "images") if name in self._file), None)
-        if name is None or not isinstance(self._file[name], h5py.Dataset):
+        found = [name for name in self._file if data_set(self._file, name) is not None]
+        image, label = chosen_name("image", found), chosen_name("label", found)
+        if image is None:
             raise FileError(
-                f"{self.path}: got the data sets {', '.join(self._file) or 'none'}, "
+                f"{self.path}: got the data sets {', '.join(found) or 'none'}, "
                 f"expected image among them"
             )
-        self._image = self._file[name]
+        self._image = self._file[image]
         if self._image.ndim < 2:
             raise FileError(
-                f"{self.path}: /{name} has shape {self._image.shape}, expected images [B, ...]"
+                f"{self.path}: /{image} has shape {self._image.shape}, expected images [B, ...]"
             )
         self.shape = self._image.shape[1:]
-        for other, rank in (("y", 2), ("label", 1)):
-            shape = self._file[other].shape if other in self._file else None
-            if shape is not None and (len(shape) != rank or shape[0] != len(self)):
-                raise FileError(
-                    f"{self.path}: /{other} has shape {shape}, "
-                    f"expected rank {rank} with {len(self)} rows"
-                )
-        if "format" not in self._file.attrs:
-            return
+        if "format" in self._file.attrs:
+            self._read_header()
+        rows = {"y": "y" if "y" in found else None, "label": label}
+        values = {name: values_of(self._file[n], self.path) for name, n in rows.items() if n}
+        self._beside(values)
+        self.passed_over = contents(self._file, {image, *filter(None, rows.values())})
+
+    def _read_header(self) -> None:
         self.schema, attrs = read_header(self._file, self.path, FORMAT, VERSION)
         try:
             grid = Grid.from_dict(attrs.get("grid", {}))
@@ -75,13 +86,7 @@ class ImageFile(ImageSource):
     def _read(self, start: int, stop: int) -> Images:
         with reading(self.path):
             image = self._image[start:stop]
-            y = self._file["y"][start:stop] if "y" in self._file else None
-            label = self._file["label"][start:stop] if "label" in self._file else None
-        return Images(
-            floats(image, self.path),
-            None if y is None else floats(y, self.path),
-            None if label is None else torch.from_numpy(label.astype(np.int64)),
-        )
+        return self._block(image, start, stop)
 
 
 class ImageWriter(ImageSink):

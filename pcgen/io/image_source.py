@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
+from pcgen.io.columns import beside, representable
 from pcgen.io.source import Sink, Source, within
 from pcgen.schema import Quantity, Schema
 
@@ -50,9 +51,28 @@ class ImageSource(Source[Images]):
     shape: tuple[int, ...]
     grid: Grid | None = None
     schema: Schema | None = None
+    _y: Tensor | None = None
+    _label: Tensor | None = None
 
     def _check(self, block: Images, first: int) -> Images:
         return check_images(block, first=first, where=self.path)
+
+    def _beside(self, values: Mapping[str, Array]) -> None:
+        """Take the conditions and classes of all events from the arrays ``y`` and ``label``."""
+        self._y, self._label, self.schema = beside(values, len(self), self.schema, self.path)
+
+    def _block(self, image: Array, start: int, stop: int) -> Images:
+        """Images of some events, with what stands beside them."""
+        return Images(
+            floats(image, self.path),
+            None if self._y is None else self._y[start:stop],
+            None if self._label is None else self._label[start:stop],
+        )
+
+
+def chosen_name(name: str, names: Collection[str]) -> str | None:
+    """``image`` or ``images`` (``label`` or ``labels``), whichever there is, in this order."""
+    return next((each for each in (name, f"{name}s") if each in names), None)
 
 
 class ImageSink(Sink[Images]):
@@ -62,15 +82,24 @@ class ImageSink(Sink[Images]):
         return check_images(block, first=self.written, where=self.path)
 
 
-def check_images(images: Images, *, first: int, where: str | Path) -> Images:
+def check_images(
+    images: Images, *, first: int, where: str | Path, threshold: float = 0.0
+) -> Images:
     """Refuse images that are negative or not finite.
+
+    Args:
+        images: A block of a file.
+        first: Number of its first event in the file, for the message.
+        where: File, for the message.
+        threshold: What becomes of cells up to this is no matter: if it is above 0, they may be
+            negative.
 
     Raises:
         DataError: naming file, event and cell.
     """
     for name, value in images._asdict().items():
         low, wanted = -math.inf, "a finite value"
-        if name == "image":
+        if name == "image" and threshold <= 0:
             low, wanted = 0.0, "a finite value that is not negative"
         if value is None or within(value, low, math.inf):
             continue
@@ -87,10 +116,16 @@ def floats(value: Array, path: Path) -> Tensor:
     """Numbers of a file as floats: float32 where that holds the type exactly, float64 otherwise.
 
     Raises:
-        DataError: they are no real numbers.
+        DataError: they are no real numbers, or whole numbers that float64 does not hold.
     """
     if value.dtype.kind not in "biuf":
         raise DataError(f"{path}: got values of type {value.dtype}, expected real numbers")
+    exact = representable(value)
+    if not exact.all():
+        raise DataError(
+            f"{path}: got the whole number {value[~exact][0]}, expected none beyond 2^53, which "
+            "float64 does not hold"
+        )
     return torch.from_numpy(value.astype(float_type(value.dtype)))
 
 
@@ -116,6 +151,11 @@ def described(grid: Grid, schema: Schema) -> dict[str, Array]:
     for axis, edges in zip(grid.axes, grid.edges, strict=True):
         values[f"edges_{axis.name}"] = np.array(edges)
     return values
+
+
+def describes(name: str) -> bool:
+    """Whether an array of this name may be one of :func:`described`."""
+    return name in ("axes", "units", "periods", "schema", "layers") or name.startswith("edges_")
 
 
 def understood(

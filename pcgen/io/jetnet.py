@@ -12,7 +12,8 @@ dataset             shape     columns
 =================== ========= ==============================================================
 
 As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt]. Written files hold the
-classes in a further data set ``label`` [N] (order g, q, t, w, z), which other readers pass over.
+classes in a further data set ``label`` [N] (order g, q, t, w, z, or these names), which other
+readers pass over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.hdf5 import opened, reading
+from pcgen.io.columns import classes
+from pcgen.io.hdf5 import contents, data_set, opened, reading, values_of
+from pcgen.io.image_source import floats
 from pcgen.io.source import CloudSource
 from pcgen.schema import Quantity, Schema
 
@@ -61,6 +64,7 @@ class JetNetFile(CloudSource):
     Raises:
         ArgumentError: the label is none of the classes.
         FileError: the file is missing, truncated, or has other data sets or shapes.
+        DataError: the class of a jet is no whole number and no name of a class; names the event.
     """
 
     def __init__(self, path: str | Path, label: str | None = None) -> None:
@@ -70,7 +74,10 @@ class JetNetFile(CloudSource):
         self._asked = label
         with opened(path) as self._file:
             self._particles, self._jets = _data_sets(self._file, self.path)
-            self._class = label or _class(self._file, self.path)
+            self._labels = None if label else _labels(self._file, self.path, len(self))
+            self._class = label or (_class(self._file, self.path) if self._labels is None else None)
+            known = {"particle_features", "jet_features", "label"}
+            self.passed_over = contents(self._file, known)
         self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
         self._sizes: Tensor | None = None
 
@@ -95,7 +102,9 @@ class JetNetFile(CloudSource):
     def _present(self, start: int, stop: int) -> np.ndarray[Any, Any]:
         with reading(self.path):
             if self._particles.shape[2] == 3:
-                return (self._particles[start:stop] != 0).any(2)
+                particles = self._particles[start:stop]
+                self._refuse_nan(particles, start)
+                return (particles != 0).any(2)
             mask = self._particles[start:stop, :, 3]
         bad = ((mask != 0) & (mask != 1)).any(1)
         if bad.any():
@@ -106,11 +115,20 @@ class JetNetFile(CloudSource):
             )
         return mask == 1
 
+    def _refuse_nan(self, particles: np.ndarray[Any, Any], start: int) -> None:
+        """NaN is neither a particle nor, without a mask, padding."""
+        bad = np.isnan(particles).any((1, 2))
+        if bad.any():
+            raise DataError(
+                f"{self.path}: particle_features of event {start + int(bad.argmax())} holds NaN, "
+                "expected zeros as padding, or a mask (1 particle, 0 padding) as fourth column"
+            )
+
     def _read(self, start: int, stop: int) -> Batch:
         present = self._present(start, stop)
         with reading(self.path):
-            particles = torch.from_numpy(_floats(self._particles[start:stop])[present])
-            pt = torch.from_numpy(_floats(self._jets[start:stop])[:, 0].copy())
+            particles = floats(self._particles[start:stop][present], self.path)
+            pt = floats(self._jets[start:stop, 0], self.path)
         sizes = torch.from_numpy(present.sum(1))
         return convention.make(
             particles[:, :2].contiguous(),
@@ -123,10 +141,7 @@ class JetNetFile(CloudSource):
     def _label(self, start: int, stop: int) -> Tensor | None:
         if self._class is not None:
             return torch.full((stop - start,), JETS.labels.index(self._class))
-        if "label" not in self._file:
-            return None
-        with reading(self.path):
-            return torch.from_numpy(self._file["label"][start:stop].astype(np.int64))
+        return None if self._labels is None else self._labels[start:stop]
 
 
 def is_jetnet(file: h5py.File) -> bool:
@@ -152,17 +167,19 @@ def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]
             f"{path}: jet_features has shape {jets.shape}, "
             f"expected {(particles.shape[0], 4)} of pt, eta, mass, number of particles"
         )
-    if "label" in file and file["label"].shape != particles.shape[:1]:
-        raise FileError(
-            f"{path}: label has shape {file['label'].shape}, expected {particles.shape[:1]}"
-        )
     return particles, jets
 
 
-def _class(file: h5py.File, path: Path) -> str | None:
-    """Class of all jets of the file, where the file or its name says so."""
-    if "label" in file:
+def _labels(file: h5py.File, path: Path, jets: int) -> Tensor | None:
+    """Class of each jet, where the file holds them: numbers in the schema's order, or names."""
+    data = data_set(file, "label")
+    if data is None:
         return None
+    return classes(values_of(data, path), jets, f"{path}: label", JETS.labels)[0]
+
+
+def _class(file: h5py.File, path: Path) -> str | None:
+    """Class of all jets of the file, where the file or its name states it."""
     stored = file.attrs.get("class")
     if isinstance(stored, str) and stored in JETS.labels:
         return stored
@@ -172,7 +189,3 @@ def _class(file: h5py.File, path: Path) -> str | None:
         if match:
             return match[1]
     return None
-
-
-def _floats(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return value if value.dtype in (np.float32, np.float64) else value.astype(np.float32)

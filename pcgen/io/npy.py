@@ -14,18 +14,20 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pcgen.errors import FileError
 from pcgen.grids import Grid
 from pcgen.io.array_stream import ArrayReader, ArrayWriter, size_of
 from pcgen.io.atomic import atomic
+from pcgen.io.columns import read_array
 from pcgen.io.image_source import (
     Array,
     Images,
     ImageSink,
     ImageSource,
+    chosen_name,
     described,
+    describes,
     floats,
     understood,
 )
@@ -63,10 +65,13 @@ class NpyFile(ImageSource):
 class NpzFile(ImageSource):
     """Images in an .npz file: the array ``image`` (or ``images``, or the only one there is).
 
-    ``y`` and ``label`` go with them; the grid is that of ``axes`` and ``edges_<axis>``.
+    Conditions ``y`` [B] or [B, C] and classes ``label`` (or ``labels``) [B], whole numbers or
+    names, go with them; the grid is that of ``axes`` and ``edges_<axis>``. Other arrays are not
+    opened: ``passed_over`` names them.
 
     Raises:
         FileError: the file is missing, truncated, or has no such array.
+        DataError: a condition or a class cannot be used; names the event.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -91,24 +96,27 @@ class NpzFile(ImageSource):
 
     def _open(self) -> None:
         self._zip = self._stack.enter_context(zipfile.ZipFile(existing_file(self.path)))
-        names = [name.removesuffix(".npy") for name in self._zip.namelist()]
-        chosen = [name for name in ("image", "images") if name in names] or names
-        if chosen is names and len(names) != 1:
+        members = self._zip.namelist()
+        names = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
+        image = names[0] if len(names) == 1 else chosen_name("image", names)
+        if image is None:
             raise FileError(
                 f"{self.path}: got the arrays {', '.join(names) or 'none'}, "
                 f"expected image among them"
             )
-        self._array = self._member(chosen[0])
+        self._array = self._member(image)
         self.shape = _event_shape(self._array.shape, self.path)
-        others = {name: _small(self._zip, name, self.path) for name in names if name != chosen[0]}
-        self.grid, self.schema = understood(others, self.path, self.shape)
-        self._rows = {name: others[name] for name in ("y", "label") if name in others}
-        for name, value in self._rows.items():
-            if value.shape[:1] != self._array.shape[:1] or value.ndim != (2 if name == "y" else 1):
-                raise FileError(
-                    f"{self.path}: {name} has shape {value.shape}, "
-                    f"expected {'[B, C]' if name == 'y' else '[B]'} for {len(self)} images"
-                )
+        # Only what is read is opened: what else there is may be large, or made of Python objects.
+        cells = {n: self._small(n) for n in names if "axes" in names and describes(n)}
+        self.grid, self.schema = understood(cells, self.path, self.shape)
+        rows = {"y": "y" if "y" in names else None, "label": chosen_name("label", names)}
+        self._beside({name: self._small(found) for name, found in rows.items() if found})
+        used = {f"{name}.npy" for name in (image, *rows.values(), *cells)}
+        self.passed_over = tuple(n.removesuffix(".npy") for n in members if n not in used)
+
+    def _small(self, name: str) -> Array:
+        with self._zip.open(f"{name}.npy") as file:
+            return read_array(file, f"{self.path}: array {name}")
 
     def _member(self, name: str) -> ArrayReader:
         info = self._zip.getinfo(f"{name}.npy")
@@ -122,12 +130,7 @@ class NpzFile(ImageSource):
         self._stack.close()
 
     def _read(self, start: int, stop: int) -> Images:
-        y, label = self._rows.get("y"), self._rows.get("label")
-        return Images(
-            floats(self._array.rows(start, stop), self.path),
-            None if y is None else floats(y[start:stop], self.path),
-            None if label is None else torch.from_numpy(label[start:stop].astype(np.int64)),
-        )
+        return self._block(self._array.rows(start, stop), start, stop)
 
 
 class NpyWriter(ImageSink):
@@ -197,12 +200,3 @@ def _event_shape(shape: tuple[int, ...], path: Path) -> tuple[int, ...]:
     if len(shape) < 2:
         raise FileError(f"{path}: got an array of shape {shape}, expected images [B, ...]")
     return shape[1:]
-
-
-def _small(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
-    """A whole array of an archive; text is welcome, Python objects are not."""
-    try:
-        with archive.open(f"{name}.npy") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, KeyError) as error:
-        raise FileError(f"{path}: array {name} cannot be read ({error})") from error

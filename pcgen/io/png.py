@@ -7,7 +7,7 @@ Grey values are whole numbers g ≤ 65535, so an energy is g times the scale of 
 energies are such numbers the scale is 1 and nothing is lost; otherwise it is the largest energy
 over 65535, and energies come back within one scale. A filled cell stays filled. The text ``pcgen``
 of the picture (JSON) states scale, grid, schema, condition and class; in pictures of others, of 8
-or 16 bits, the grey value is the energy and the cells are pixels.
+16 or fewer bits, the grey value is the energy and the cells are pixels.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class PngFiles(ImageSource):
         self._files = files_of(self.path, ".png")
         first = _read(self._files[0])
         self.grid, self.schema = first.grid, first.schema
-        self.shape = self.grid.shape
+        self.shape, self._facts = self.grid.shape, first.facts
 
     def __len__(self) -> int:
         return len(self._files)
@@ -64,6 +64,11 @@ class PngFiles(ImageSource):
                 raise FileError(
                     f"{file}: picture has {picture.grid.shape} cells, expected {self.shape} "
                     "on the same grid as the first"
+                )
+            if picture.facts != self._facts:
+                raise FileError(
+                    f"{file}: picture has another schema than {self._files[0]}, or a condition or "
+                    "class where that has none, expected the same of all"
                 )
         image = np.stack([p.image for p in pictures]) if pictures else np.zeros((0, *self.shape))
         return Images(
@@ -124,6 +129,11 @@ class _Picture(NamedTuple):
     y: list[float] | None
     label: int | None
 
+    @property
+    def facts(self) -> tuple[Schema, bool, bool]:
+        """What pictures read together have in common: schema, and whether y and label are there."""
+        return self.schema, self.y is None, self.label is None
+
 
 def quantised(image: Array) -> tuple[Array, float]:
     """Whole numbers to 65535 of the shape of ``image``, and the energy that 1 stands for.
@@ -153,6 +163,7 @@ def _read(path: Path) -> _Picture:
         with Image.open(path, formats=("PNG",)) as picture:
             mode, text = picture.mode, picture.info.get("pcgen")
             values = np.array(picture) if mode in _GREY else None
+        bits = _bits(path)
     except (OSError, SyntaxError, ValueError) as error:
         raise FileError(f"{path}: truncated, damaged or not a PNG picture ({error})") from error
     if values is None:
@@ -160,8 +171,18 @@ def _read(path: Path) -> _Picture:
             f"{path}: got a picture of mode {mode}, expected greyscale of 8 or 16 bits as pcgen "
             "convert writes; colours do not tell energies"
         )
+    if mode == "L" and bits < 8:
+        # Pillow stretches the 4 or 16 grey values of such pictures to 255, whose divisor is whole.
+        values = values // (255 // (2**bits - 1))
     energy = values[::-1].T.astype(np.float64)
     return _of_others(energy) if text is None else _of_pcgen(energy, text, path)
+
+
+def _bits(path: Path) -> int:
+    """Bits of a grey value, from the header: signature (8 bytes), IHDR's length and name (8),
+    width and height (8), then the depth. PNG specification, section 11.2.2."""
+    with path.open("rb") as file:
+        return file.read(25)[24]
 
 
 def _of_others(energy: Array) -> _Picture:
@@ -181,9 +202,8 @@ def _of_pcgen(energy: Array, text: Any, path: Path) -> _Picture:
         scale = float(facts["scale"])
         if energy.size != math.prod(grid.shape) or not (math.isfinite(scale) and scale > 0):
             raise ValueError(f"{energy.size} pixels of scale {scale} on {grid}")
-        return _Picture(
-            scale * energy.reshape(grid.shape), grid, schema, facts["y"], facts["label"]
-        )
+        y, label = _beside(facts, schema)
+        return _Picture(scale * energy.reshape(grid.shape), grid, schema, y, label)
     except (KeyError, TypeError, ValueError, PcgenError) as error:
         raise FileError(
             f"{path}: its text 'pcgen' cannot be used ({error!r}), expected that of a picture by "
@@ -191,8 +211,22 @@ def _of_pcgen(energy: Array, text: Any, path: Path) -> _Picture:
         ) from error
 
 
+def _beside(facts: dict[str, Any], schema: Schema) -> tuple[list[float] | None, int | None]:
+    """Condition and class, if they are what the schema has."""
+    y, label = facts["y"], facts["label"]
+    if y is not None:
+        y = [float(value) for value in y]
+        if len(y) != len(schema.condition) or not all(map(math.isfinite, y)):
+            raise ValueError(f"y is {y}, for {len(schema.condition)} conditions")
+    if label is not None:
+        known = len(schema.labels) or math.inf
+        if type(label) is not int or not 0 <= label < known:
+            raise ValueError(f"label is {label!r}, for {len(schema.labels)} classes")
+    return y, label
+
+
 def _together(values: list[Any], kind: torch.dtype) -> Tensor | None:
-    """One tensor of what all events have; None where one has none."""
-    if not values or any(value is None for value in values):
+    """One tensor of what all events have; None where none has it."""
+    if not values or values[0] is None:
         return None
     return torch.tensor(values, dtype=kind)

@@ -8,6 +8,7 @@ file and event.
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -35,9 +36,11 @@ class Source(ABC, Generic[Block]):
 
     Attributes:
         path: Where it lies.
+        passed_over: Names of what the file holds and nobody reads; the first :meth:`read` warns.
     """
 
     path: Path
+    passed_over: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -74,6 +77,9 @@ class Source(ABC, Generic[Block]):
                 f"{self.path}: got the range {start} to {stop}, "
                 f"expected one within 0 to {len(self)}"
             )
+        if self.passed_over:
+            names, self.passed_over = ", ".join(self.passed_over), ()
+            warnings.warn(f"{self.path}: {names} passed over", stacklevel=2)
         block = self._read(start, stop)
         return self._check(block, start) if check else block
 

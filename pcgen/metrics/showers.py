@@ -47,6 +47,8 @@ class Showers(NamedTuple):
 
         Negative energies and NaN stay, so that they are refused and not forgotten.
         """
+        # The CaloChallenge's own rule empties what is below the threshold and keeps what is on it
+        # (arXiv:2410.21611); clouds of pcgen.images keep what is strictly above theirs.
         dead = (self.voxels >= 0) & (self.voxels < threshold)
         return Showers(self.voxels.masked_fill(dead, 0), self.incident)
 

@@ -43,10 +43,12 @@ def test_there_and_back_is_exact(case: tuple[Calorimeter, Tensor], named: bool) 
 
 
 @given(showers(), st.floats(0, 3))
-def test_what_is_below_threshold_is_dead(case: tuple[Calorimeter, Tensor], cut: float) -> None:
+def test_what_is_not_above_the_threshold_is_empty(
+    case: tuple[Calorimeter, Tensor], cut: float
+) -> None:
     calorimeter, voxels = case
     back = cloud_to_shower(shower_to_cloud(voxels, calorimeter, threshold=cut), calorimeter)
-    assert torch.equal(back, torch.where(voxels >= cut, voxels, 0))
+    assert torch.equal(back, torch.where(voxels > cut, voxels, 0))
 
 
 @given(st.sampled_from(CALORIMETERS), st.integers(0, 99), st.booleans())
@@ -116,3 +118,22 @@ def test_integers_are_energies_too() -> None:
     voxels = torch.zeros(1, 19, dtype=torch.int32)
     voxels[0, 3] = 7
     assert shower_to_cloud(voxels, CALORIMETERS[0]).weight.tolist() == [7.0]
+
+
+def test_noise_below_a_threshold_is_empty() -> None:
+    voxels = torch.zeros(2, 19)
+    voxels[0, 3], voxels[1, 5] = -0.3, 7.0
+    assert shower_to_cloud(voxels, CALORIMETERS[0], threshold=1.0).weight.tolist() == [7.0]
+    with pytest.raises(DataError, match=r"voxel 3 .*of event 0: got -0\.3"):
+        shower_to_cloud(voxels, CALORIMETERS[0])
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        voxels[0, 3] = bad
+        with pytest.raises(DataError, match="voxel 3"):
+            shower_to_cloud(voxels, CALORIMETERS[0], threshold=1.0)
+
+
+def test_numpy_is_taken_as_torch_is() -> None:
+    voxels = torch.rand(2, 19)
+    clouds = shower_to_cloud(voxels.numpy(), CALORIMETERS[0], y=voxels[:, :1].numpy())
+    assert torch.equal(clouds.weight, voxels.flatten())
+    assert torch.equal(clouds.y, voxels[:, :1])

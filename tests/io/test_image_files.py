@@ -224,7 +224,7 @@ def test_wrong_keys_and_shapes(tmp_path):
         (
             ({"a": image, "b": image}, "arrays a, b, expected image among them"),
             ({"image": np.zeros(3)}, r"array of shape \(3,\), expected images"),
-            ({"image": image, "y": np.zeros(2)}, r"y has shape \(2,\), expected \[B, C\]"),
+            ({"image": image, "y": np.zeros(3)}, r"y has shape \(3,\), expected \[B\] or \[B, C\]"),
             ({"image": image, "label": [1]}, r"label has shape \(1,\), expected \[B\]"),
             ({"image": image, "axes": ["x", "y"]}, "its grid cannot be read .*edges_x"),
             (
@@ -258,14 +258,16 @@ def test_wrong_hdf5(tmp_path):
     for name, value, message in (
         ("image", np.zeros(3), r"/image has shape \(3,\), expected images"),
         ("image", np.zeros((2, 4, 2)), r"images have shape \(4, 2\), expected \(3, 2\)"),
-        ("y", np.zeros(2), r"/y has shape \(2,\), expected rank 2 with 2 rows"),
-        ("label", np.zeros(5), r"/label has shape \(5,\)"),
+        ("y", np.zeros(3), r"y has shape \(3,\), expected \[B\] or \[B, C\] for B = 2 events"),
+        ("y", np.zeros((2, 4)), r"y has 4 columns, expected the 1 of its schema \(incident\)"),
+        ("label", np.zeros(5), r"label has shape \(5,\)"),
+        ("label", np.array([0, 2]), "label of event 1 is 2, expected one of the classes e, pi"),
         ("version", 3, "version 3 of pcgen-images, expected 1"),
         ("format", "pcgen-clouds", "format 'pcgen-clouds' .* expected .* 'pcgen-images'"),
         ("attrs", "{}", "grid: got {}"),
     ):
         change(name, value)
-        with pytest.raises(FileError, match=message):
+        with pytest.raises((FileError, DataError), match=message):
             io.open_file(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["other"] = 1
@@ -433,7 +435,9 @@ def test_formats_by_ending_content_and_request(tmp_path):
         io.open_file(tmp_path / "a.dat")
     with io.open_file(tmp_path / "a.dat", format="npy") as source:
         assert torch.equal(source.read().image, images.image)
-    with pytest.raises(ArgumentError, match="format: got 'gif', expected clouds, jetnet"):
+    with pytest.raises(
+        ArgumentError, match=r"got 'gif', expected clouds \(\.h5\), jetnet \(\.hdf5\)"
+    ):
         io.open_file(tmp_path / "a.dat", format="gif")
     write(tmp_path / "a.h5", images, format="images")
     with pytest.raises(FileError, match="holds images, expected clouds; pcgen convert makes"):

@@ -1,0 +1,307 @@
+"""What stands beside each event: conditions and classes, from arrays, tables and text.
+
+A condition is a number for each event [B], or several [B, C]. A class is a whole number from 0, or
+a name; the names of a file become the classes of its schema. Nothing is guessed: what is no number,
+no whole number or no known name is refused with the file, the event and the value.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.hdf5 import open_hdf5, values_of
+from pcgen.io.source import existing_file
+from pcgen.schema import Quantity, Schema
+
+Array = np.ndarray[Any, Any]
+
+_FILE = re.compile(r"(.+?\.(?:npy|npz|h5|hdf5|csv|tsv|txt))(?::(.*))?", re.IGNORECASE)
+_EXACT = 2**53  # float64 holds every whole number up to this
+
+
+class Beside(NamedTuple):
+    """Conditions and classes of all events of a file.
+
+    Attributes:
+        y: Conditions [B, C], where there are some.
+        label: Classes [B], where there are some.
+        schema: What they mean, with names where the file has none; None if there is nothing to say.
+    """
+
+    y: Tensor | None
+    label: Tensor | None
+    schema: Schema | None
+
+
+def beside(values: Mapping[str, Array], events: int, schema: Schema | None, path: Path) -> Beside:
+    """Conditions and classes from the arrays of a file that are called ``y`` and ``label``.
+
+    A condition without a name is called ``y`` (``y_0``, ``y_1``, ... where there are several).
+
+    Raises:
+        FileError: they have another shape, or columns that the schema of the file does not have.
+        DataError: a value is no finite number, or no class; names the event.
+    """
+    y, label = None, None
+    known = schema or Schema(axes=())
+    if "y" in values:
+        y = conditions(values["y"], events, f"{path}: y")
+        condition = known.condition or _unnamed(y.shape[1])
+        if len(condition) != y.shape[1]:
+            raise FileError(
+                f"{path}: y has {y.shape[1]} columns, expected the {len(condition)} of its schema "
+                f"({', '.join(quantity.name for quantity in condition)})"
+            )
+        known = dataclasses.replace(known, condition=condition)
+    if "label" in values:
+        label, names = classes(values["label"], events, f"{path}: label", known.labels)
+        known = dataclasses.replace(known, labels=names)
+    return Beside(y, label, schema if schema is None and known == Schema(axes=()) else known)
+
+
+def _unnamed(columns: int) -> tuple[Quantity, ...]:
+    return tuple(Quantity(f"y_{k}") for k in range(columns)) if columns != 1 else (Quantity("y"),)
+
+
+def conditions(values: Array, events: int, where: str) -> Tensor:
+    """Numbers beside the events [B, C], float32 where that holds their type and float64 otherwise.
+
+    Args:
+        values: [B], or [B, C].
+        events: Number of events B that there must be.
+        where: File and name, for messages.
+
+    Raises:
+        FileError: the shape does not fit.
+        DataError: a value is no finite number, or a whole number that float64 does not hold; names
+            the event.
+    """
+    if values.ndim not in (1, 2) or len(values) != events:
+        raise FileError(
+            f"{where} has shape {values.shape}, expected [B] or [B, C] for B = {events} events"
+        )
+    columns = values[:, None] if values.ndim == 1 else values
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{_of_event(columns[:1], where)}, expected a number")
+    good = np.isfinite(columns) & representable(columns)
+    if not good.all():
+        event = int((~good).any(1).argmax())
+        raise DataError(
+            f"{where} of event {event} is {columns[event][~good[event]][0]}, expected a finite "
+            "number that float64 holds"
+        )
+    kind = np.float32 if np.can_cast(columns.dtype, np.float32) else np.float64
+    return torch.from_numpy(columns.astype(kind))
+
+
+def classes(
+    values: Array, events: int, where: str, names: Sequence[str] = ()
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Class of each event [B], int64, and the names of the classes.
+
+    Args:
+        values: Whole numbers from 0 [B], of any type that holds them; or names [B].
+        events: Number of events B that there must be.
+        where: File and name, for messages.
+        names: Of the classes, in their order. Where there are none, text brings its own, sorted.
+
+    Raises:
+        FileError: the shape does not fit.
+        DataError: a value is no whole number, or none of the classes; names the event.
+
+    >>> classes(np.array(["q", "g", "q"]), 3, "a.npz: label")
+    (tensor([1, 0, 1]), ('g', 'q'))
+    """
+    if values.shape != (events,):
+        raise FileError(f"{where} has shape {values.shape}, expected [B] for B = {events} events")
+    names = tuple(names)
+    if values.dtype.kind == "S":
+        values = _decoded(values, where)
+    if values.dtype.kind == "U":
+        names = names or tuple(sorted(set(values.tolist())))
+        places = {name: place for place, name in enumerate(names)}
+        numbers = np.array([places.get(name, -1) for name in values.tolist()], dtype=np.int64)
+    elif values.dtype.kind in "biuf":
+        exact = values.astype(np.float64)
+        whole = (exact >= 0) & (exact < _EXACT) & (exact == np.floor(exact))
+        numbers = np.where(whole, exact, -1).astype(np.int64)
+    else:
+        raise DataError(f"{where} holds {values.dtype}, expected whole numbers or names")
+    good = (numbers >= 0) & (numbers < len(names) if names else True)
+    if not good.all():
+        event = int((~good).argmax())
+        expected = f"one of the classes {', '.join(names)}" if names else "a class"
+        counted = f" (0 to {len(names) - 1})" if names else ""
+        if values.dtype.kind != "U":
+            expected += f" as a whole number{counted or ' from 0'}"
+        raise DataError(f"{_of_event(values, where, event)}, expected {expected}")
+    return torch.from_numpy(numbers), names
+
+
+def _decoded(values: Array, where: str) -> Array:
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is no text in UTF-8 ({error})") from error
+
+
+def representable(values: Array) -> Array:
+    """Whether float64 holds each value exactly; of integers only those to 2^53 surely are."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8:
+        return np.ones(values.shape, dtype=bool)
+    return (values <= _EXACT) & (values >= (-_EXACT if values.dtype.kind == "i" else 0))
+
+
+def _of_event(values: Array, where: str, event: int = 0) -> str:
+    return (
+        f"{where} of event {event} is {str(values[event].tolist())[:40]}" if len(values) else where
+    )
+
+
+def read_column(reference: str, source: str | Path) -> tuple[Array, str]:
+    """Values beside the events, from the file of the events or from one of its own.
+
+    Args:
+        reference: ``energy.npy``; an array of an archive, ``more.npz:energy`` or ``more.h5:energy``
+            (groups as ``truth/energy``); a column of a table with a line of names,
+            ``table.csv:energy`` (also .tsv, and .txt with blanks between). Without a file it is an
+            array of the events' own file: ``energy``. A number at the end chooses a column of an
+            array [B, C], counted from 0: ``momentum.npy:2`` or ``more.npz:momentum:2``.
+        source: File of the events.
+
+    Returns:
+        The values [B] or [B, C], and file and name for messages.
+
+    Raises:
+        ArgumentError: there is no such array or column; names those that there are.
+        FileError: the file is missing or damaged.
+    """
+    match = _FILE.fullmatch(reference)
+    path, key = (Path(match[1]), match[2]) if match else (Path(source), reference)
+    ending = path.suffix.lower()
+    if match is None and ending not in (".npz", ".h5", ".hdf5"):
+        raise ArgumentError(
+            f"got {reference!r}, and {source} has no arrays beside its events; expected a file "
+            "such as energy.npy, more.npz:energy or table.csv:energy"
+        )
+    existing_file(path)
+    if ending in (".csv", ".tsv", ".txt"):
+        return _of_table(path, key), f"{path}: {key or 'its column'}"
+    name, column = _parts(key, ending)
+    if ending == ".npy":
+        with path.open("rb") as file:
+            values = read_array(file, str(path))
+    else:
+        values = _of_archive(path, name) if ending == ".npz" else _of_hdf5(path, name)
+    where = ": ".join(filter(None, (str(path), key)))
+    if column is None:
+        return values, where
+    if values.ndim != 2 or column >= values.shape[1]:
+        raise ArgumentError(f"{where}: got column {column} of an array of shape {values.shape}")
+    return values[:, column], where
+
+
+def _parts(key: str | None, ending: str) -> tuple[str | None, int | None]:
+    """Name of an array and number of a column."""
+    if ending == ".npy":
+        name, number = None, key
+    else:
+        match = re.fullmatch(r"(.*?)(?::(\d+))?", key or "")
+        name, number = (match[1] or None, match[2]) if match else (key, None)
+    if number is not None and not number.isdigit():
+        raise ArgumentError(f"got the column {number!r} of an .npy file, expected a number from 0")
+    return name, None if number is None else int(number)
+
+
+def read_array(file: IO[bytes], where: str) -> Array:
+    """A whole array in .npy format; text is welcome, Python objects are not: they would run code.
+
+    Raises:
+        FileError: it is damaged, or holds Python objects.
+    """
+    try:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise FileError(f"{where} cannot be read ({error})") from error
+
+
+def _of_archive(path: Path, name: str | None) -> Array:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+            name = _chosen(name, names, path)
+            with archive.open(f"{name}.npy") as file:
+                return read_array(file, f"{path}: {name}")
+    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
+        raise FileError(f"{path}: truncated or not an .npz file ({error})") from error
+
+
+def _of_hdf5(path: Path, name: str | None) -> Array:
+    with open_hdf5(path) as file:
+        names: list[str] = []
+        file.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+        chosen = _chosen(name and name.strip("/"), names, path)
+        return values_of(file[chosen], path)
+
+
+def _chosen(name: str | None, names: Sequence[str], path: Path) -> str:
+    """The name, if it is among those that there are; without one, the only one there is."""
+    if name is None and len(names) == 1:
+        return names[0]
+    if name not in names or name is None:
+        raise ArgumentError(f"{path}: got {name or 'no name'}, expected {' or '.join(names)}")
+    return name
+
+
+def _of_table(path: Path, name: str | None) -> Array:
+    """A column of a text file whose first line names the columns."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: is no text that can be read ({error})") from error
+    rows = [line for line in lines if line.strip()]
+    if not rows:
+        raise FileError(f"{path}: is empty, expected a line of names and one for each event")
+    cells = _split(rows, path.suffix.lower())
+    names = [cell.strip() for cell in cells[0]]
+    names[0] = names[0].removeprefix("#").strip()
+    names = names if names[0] else names[1:]
+    if len(set(names)) != len(names):
+        raise FileError(f"{path}: got the columns {', '.join(names)}, expected different names")
+    place = names.index(_chosen(name, names, path))
+    for number, row in enumerate(cells[1:], 2):
+        if len(row) != len(names):
+            raise FileError(
+                f"{path}: row {number} has {len(row)} cells, expected the {len(names)} of the first"
+            )
+    return _typed([row[place].strip() for row in cells[1:]])
+
+
+def _split(rows: list[str], ending: str) -> list[list[str]]:
+    if ending == ".txt":
+        return [row.split() for row in rows]
+    comma = ";" if ";" in rows[0] and "," not in rows[0] else ","
+    return list(csv.reader(rows, delimiter="\t" if ending == ".tsv" else comma))
+
+
+def _typed(words: list[str]) -> Array:
+    """Whole numbers if all are, else numbers if all are, else text."""
+    for kind in (int, float):
+        try:
+            return np.array([kind(word) for word in words], dtype=np.int64 if kind is int else None)
+        except (ValueError, OverflowError):
+            continue
+    return np.array(words, dtype=str)
