@@ -20,8 +20,12 @@ _TAIL = 0.001
 """Share of the real values that may lie beyond each end of the axis."""
 _BROAD = 30.0
 """From this ratio of the largest to the median value the axis is logarithmic."""
+_FINE = 8
+"""Steps of a generator that fit into the range of real values without any, at least."""
 _NOISE = 5e-7
 """Values that differ by less than this, relative to the largest, are the same but for rounding."""
+_WHOLE = 2.0**53
+"""From this number on all values are whole, which means nothing."""
 _EXACT = 0.01
 """Share of a step by which values may be beside it."""
 
@@ -50,13 +54,17 @@ def choose_edges(values: Floats, bins: int, others: Sequence[Floats] = ()) -> tu
     values = values[np.isfinite(values)]
     if not len(values):
         return np.linspace(0.0, 1.0, bins + 1), False
-    steps = [steps_of(values), *map(steps_of, others)]
+    first, known = steps_of(values), [each for each in map(steps_of, others) if each]
     if values.min() == values.max():
         values = np.concatenate([values, *others])
+        first = steps_of(values)
     low, middle, high = np.quantile(values, [_TAIL, 0.5, 1 - _TAIL])
     broad = bool(low > 0 and high > _BROAD * middle)
-    if any(steps):
-        return _between(values, bins, *_together(steps), broad=broad)
+    if first is None:
+        # A generator of few values, all zero say, does not make the bins of the real ones coarse.
+        known = [each for each in known if _FINE * each.pitch <= high - low]
+    if first or known:
+        return _between(values, bins, *_together(first, known), broad=broad)
     few = _distinct(values)
     if 1 < len(few) <= min(bins, len(values) // 2):
         return _around(few), False
@@ -79,7 +87,7 @@ def steps_of(values: Floats) -> Steps | None:
     if not len(values):
         return None
     few = _distinct(values)
-    if np.all(values == np.round(values)):
+    if np.all(values == np.round(values)) and np.abs(few).max() < _WHOLE:
         # The common step of three values may be chance.
         step = np.gcd.reduce(np.diff(few).astype(np.int64)) if len(few) > 3 else 1
         return Steps(float(few[0]), float(step))
@@ -103,10 +111,9 @@ def _distinct(values: Floats) -> Floats:
     return few[~same]
 
 
-def _together(steps: Sequence[Steps | None]) -> tuple[float, float]:
+def _together(first: Steps | None, known: Sequence[Steps]) -> tuple[float, float]:
     """A place between the steps of all, and the width that bins are a multiple of."""
-    known = [each for each in steps if each is not None]
-    wide = steps[0] or max(known, key=lambda each: each.pitch)
+    wide = first or max(known, key=lambda each: each.pitch)
     finest = wide.pitch
     for each in known:
         ratio, shift = wide.pitch / each.pitch, (wide.origin - each.origin) / each.pitch
@@ -131,7 +138,7 @@ def _between(
         return edge + pitch * np.unique(np.round((smooth - edge) / pitch)), True
     width = math.ceil(levels / bins)
     number = math.ceil(levels / width)
-    edges: Floats = edge + pitch * (first + width * np.arange(number + 1))
+    edges: Floats = edge + pitch * (first + width * np.arange(number + 1, dtype=np.float64))
     return edges, False
 
 

@@ -110,3 +110,18 @@ def test_continuous_values_have_no_steps(seed: int) -> None:
 def test_values_that_are_no_numbers_do_not_choose() -> None:
     values = np.array([np.nan, 1.0, 2.0, 3.0, np.inf])
     assert choose_edges(values, 40)[0].tolist() == [0.5, 1.5, 2.5, 3.5]
+
+
+@pytest.mark.parametrize("other", [np.zeros(50), np.arange(5.0).repeat(9), np.full(9, 0.1)])
+def test_few_values_of_a_generator_do_not_make_real_bins_coarse(other: np.ndarray) -> None:
+    real = np.random.default_rng(0).uniform(0, 0.2, 1000)
+    np.testing.assert_array_equal(choose_edges(real, 40, [other])[0], choose_edges(real, 40)[0])
+
+
+def test_real_values_that_are_all_zero_do_not_make_bins_coarse() -> None:
+    made = np.random.default_rng(0).uniform(0, 0.2, 1000)
+    edges, _ = choose_edges(np.zeros(50), 40, [made])
+    assert len(edges) == 41
+    assert edges[-1] < 0.3
+    huge, _ = choose_edges(np.array([1e300, 2e300, 5e300]), 40)
+    assert np.all(np.diff(huge) > 0)
