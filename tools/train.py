@@ -23,8 +23,6 @@ from pcgen.tools.sample import sample
 from pcgen.tools.validation import Validation, is_plain_autoencoder
 from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
 
-ADVERSARIAL = {"lr": 2e-3, "betas": (0.0, 0.9)}
-
 
 def train(
     recipe: str,
@@ -37,24 +35,24 @@ def train(
     steps: int = 5000,
     batch_size: int = 128,
     seed: int = 0,
-    lr: float = 5e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-    schedule: Literal["constant", "cosine"] = "cosine",
-    warmup: int = 50,
-    clip: float | None = 5.0,
+    lr: float = Optimiser.lr,
+    betas: tuple[float, float] = Optimiser.betas,
+    weight_decay: float = Optimiser.weight_decay,
+    schedule: Literal["constant", "cosine"] = Optimiser.schedule,
+    warmup: int = Optimiser.warmup,
+    clip: float | None = Optimiser.clip,
     phases: dict[str, dict[str, Any]] | None = None,
     ema: float | None = 0.999,
-    accelerator: str = "auto",
+    accelerator: str = Machine.accelerator,
     devices: int = 1,
-    nodes: int = 1,
-    strategy: str = "auto",
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
-    log_every: int = 50,
-    checkpoint_every: int = 500,
-    validate_every: int = 500,
+    nodes: int = Machine.num_nodes,
+    strategy: str = Machine.strategy,
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Machine.precision,
+    log_every: int = Reports.log_every,
+    checkpoint_every: int = Reports.checkpoint_every,
+    validate_every: int = Reports.validate_every,
     validate_events: int = 1000,
-    keep: int = 2,
+    keep: int = Reports.keep,
     samples: int = 1000,
     progress: bool = True,
 ) -> Path:
@@ -76,14 +74,15 @@ def train(
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
         seed: Of all randomness; the same seed gives the same model.
-        lr: Learning rate (its maximum) of Adam.
+        lr: Learning rate (its maximum) of Adam. Phases whose method needs another one (critic and
+            generator of a GAN: 0.002, without momentum) keep theirs; change it with phases.
         betas: Decay of Adam's running means of gradient and squared gradient.
         weight_decay: Decoupled weight decay (AdamW).
         schedule: Course of the learning rate; cosine falls to zero.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of a gradient.
-        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. By
-            default critic and generator of a GAN have no momentum, as its penalty wants.
+        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. What
+            is not named stays: critic and generator of a GAN keep their betas (0, 0.9).
         ema: Decay of the running average of the weights, which samples are drawn with.
         accelerator: Kind of device: auto, cpu, cuda.
         devices: Number of devices of each machine.
@@ -121,7 +120,7 @@ def train(
         steps=steps,
         seed=seed,
         optimiser=Optimiser(lr, betas, weight_decay, schedule, warmup, clip),
-        phases=_adversarial(parts.model) if phases is None else phases,
+        phases=phases,
         ema=ema,
         machine=Machine(accelerator, devices, nodes, strategy, precision),
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
@@ -177,12 +176,6 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
         raise ArgumentError(f"validate_events: got {number}, expected >= 1")
     chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
     return clouds.gather(chosen.round().long())
-
-
-def _adversarial(model: GenerativeModel) -> dict[str, dict[str, Any]]:
-    """Options of critic and generator, where the model has them (arXiv:1704.00028, Algorithm 1)."""
-    names = {phase.name for phase in model.phases()}
-    return {name: dict(ADVERSARIAL) for name in ("critic", "generator") if name in names}
 
 
 def known(recipe: str) -> Callable[..., GenerativeModel]:

@@ -22,7 +22,7 @@ from pcgen.models.base import Phase
 from pcgen.models.representations import Event, Representation
 from pcgen.models.represented import Represented
 from pcgen.models.request import Request
-from pcgen.objectives.adversarial import NON_SATURATING, Game
+from pcgen.objectives.adversarial import NON_SATURATING, OPTIMISER, Game
 from pcgen.objectives.penalties import r1
 from pcgen.ops.drawing import normal
 
@@ -66,8 +66,14 @@ class GAN(Represented):
         """The representation is fitted; then the critic and the generator take turns."""
         return (
             *self.representation.phases(),
-            Phase("critic", (self.critic,), self.critic_loss, repeat=self.critic_steps),
-            Phase("generator", (self.generator,), self.generator_loss),
+            Phase(
+                "critic",
+                (self.critic,),
+                self.critic_loss,
+                repeat=self.critic_steps,
+                optimiser=OPTIMISER,
+            ),
+            Phase("generator", (self.generator,), self.generator_loss, optimiser=OPTIMISER),
         )
 
     def critic_loss(self, clouds: Batch) -> dict[str, Tensor]:

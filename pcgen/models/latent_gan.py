@@ -21,7 +21,7 @@ from torch_geometric.data import Batch
 from pcgen.models.base import Phase
 from pcgen.models.codes import Codes
 from pcgen.models.latent import Prior
-from pcgen.objectives.adversarial import WASSERSTEIN, Game
+from pcgen.objectives.adversarial import OPTIMISER, WASSERSTEIN, Game
 from pcgen.objectives.penalties import wgan_gp
 from pcgen.ops.drawing import normal
 
@@ -70,8 +70,14 @@ class LatentGAN(Prior):
             return self.generator_loss(seen.code, seen.condition)
 
         return (
-            Phase("critic", (self.critic,), critic_loss, repeat=self.critic_steps),
-            Phase("generator", (self.generator,), generator_loss),
+            Phase(
+                "critic",
+                (self.critic,),
+                critic_loss,
+                repeat=self.critic_steps,
+                optimiser=OPTIMISER,
+            ),
+            Phase("generator", (self.generator,), generator_loss, optimiser=OPTIMISER),
         )
 
     def critic_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:

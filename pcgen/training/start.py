@@ -17,7 +17,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
-from pcgen.training.learner import load_average
+from pcgen.training.learner import load_average, own_options
 from pcgen.training.log import say
 from pcgen.training.loop import Loop
 from pcgen.training.options import Batches, Machine, Optimiser, Options, Reports, Validate
@@ -51,8 +51,10 @@ def train(
             visible to all processes.
         steps: Length of the run; may grow when it is taken up again.
         seed: Of all random numbers.
-        optimiser: Options of all phases.
-        phases: Options that are different in some phases, ``{"critic": {"lr": 1e-4}}``.
+        optimiser: Options of all phases. A phase whose method needs other values brings them
+            (:attr:`~pcgen.models.base.Phase.optimiser`) and keeps them.
+        phases: Options that are to be different in some phases, ``{"critic": {"lr": 1e-4}}``; they
+            go over those that the phase brings, key by key.
         ema: Decay of the running average of the parameters that ``sample`` uses; None for none.
         machine: Devices, processes, precision.
         reports: What is written and how often.
@@ -77,7 +79,8 @@ def train(
     if steps < 1 or seed < 0:
         raise ArgumentError(f"steps, seed: got {steps}, {seed}, expected steps >= 1 and seed >= 0")
     options = Options(
-        Path(folder), steps, seed, optimiser or Optimiser(), dict(phases or {}), ema,
+        Path(folder), steps, seed, optimiser or Optimiser(),
+        own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
         dict(arguments or {}), dict(config or {}),
     )  # fmt: skip
