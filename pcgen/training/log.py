@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from pcgen.errors import FileError
 from pcgen.io.atomic import atomic
 
 
@@ -63,7 +64,12 @@ class Log:
             return []
         with self._file.open(newline="") as file:
             # The last row is cut short where the run was killed while writing it.
-            return [row for row in csv.DictReader(file) if None not in row.values()]
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        if rows and not all(row.get("step", "").isdecimal() for row in rows):
+            raise FileError(
+                f"{self._file}: has rows without a step, expected the log of a run; move it away"
+            )
+        return rows
 
     def _rewrite(self, rows: Sequence[Mapping[str, str]]) -> None:
         with atomic(self._file) as temporary, temporary.open("w", newline="") as file:

@@ -47,8 +47,9 @@ def train(
     Args:
         model: Trained in place. Parameters that no phase owns are left as they are.
         batches: Of the training split.
-        folder: The run; with a checkpoint in it, the run goes on from there, exactly. It must be
-            visible to all processes.
+        folder: The run; with a checkpoint in it, the run goes on from there, exactly: from the
+            last one, or where that file was lost from the newest of the others. It must be visible
+            to all processes.
         steps: Length of the run; may grow when it is taken up again.
         seed: Of all random numbers.
         optimiser: Options of all phases. A phase whose method needs other values brings them
@@ -71,7 +72,8 @@ def train(
 
     Raises:
         ArgumentError: an option cannot be used, or is not what the run was started with.
-        CheckpointError: the run's last checkpoint is damaged or does not fit.
+        CheckpointError: the run's last checkpoint is damaged or does not fit; or it was lost, and
+            no other one is whole.
         FileError: the folder is not a run, or cannot be written.
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
@@ -131,20 +133,22 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
     run.check(options.resolved())
-    state = checkpoint.read(run.last) if run.last.exists() else None
+    found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)
     learning = [parameter.requires_grad for parameter in model.parameters()]
     try:
         loop = Loop(fabric, model, batches, options)
-        if state is not None:
-            loop.load_state(run.last, state)
+        if found is not None:
+            loop.load_state(*found)
             if fabric.global_rank == 0:
-                _tell(loop, state)
+                _tell(loop, run, *found)
         # Nothing is written before data and options have been accepted.
         loop.start()
         if fabric.global_rank == 0:
             run.create(options.resolved(), fabric.device)
+            if found is not None and found[0] != run.last:
+                run.restore(found[0])
         loop.run(run)
     finally:
         for parameter, flag in zip(model.parameters(), learning, strict=True):
@@ -153,8 +157,10 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     fabric.barrier()
 
 
-def _tell(loop: Loop, state: Checkpoint) -> None:
+def _tell(loop: Loop, run: RunFolder, file: Path, state: Checkpoint) -> None:
     """Where the run goes on, and what another length changes."""
+    if file != run.last:
+        say(f"{run.last}: was lost, going on from {file.name} instead, the newest that is whole")
     steps, planned = loop.options.steps, state.config.get("steps")
     done = "nothing is left of" if state.step >= steps else f"resuming at step {state.step} of"
     say(f"{loop.options.folder}: {done} {steps} steps")

@@ -71,7 +71,7 @@ def test_an_option_that_nobody_knows_is_named(tmp_path):
         fit(Toy(odd), tmp_path, 2)
     with pytest.raises(ArgumentError, match="phase 'critic': lr: got 'fast'"):
         fit(Toy(game), tmp_path, 2, phases={"critic": {"lr": "fast"}})
-    with pytest.raises(ArgumentError, match="phases: got 0.1 for 'critic', expected options by"):
+    with pytest.raises(ArgumentError, match=r"phases: got 0\.1 for 'critic', expected options by"):
         fit(Toy(game), tmp_path, 2, phases={"critic": 0.1})
 
 

@@ -14,7 +14,7 @@ from pcgen.models.base import GenerativeModel
 from pcgen.tools.comparison import scores
 from pcgen.tools.comparison.clock import Clock
 from pcgen.tools.comparison.events import Events
-from pcgen.training import RunFolder, checkpoint
+from pcgen.training import RunFolder
 
 FIRST = 25
 """First step of a learning curve; the others are its doubles, and the middle and the end."""
@@ -91,8 +91,9 @@ def points_of(run: RunFolder) -> list[dict[str, float]]:
 
 def seconds_of(run: RunFolder) -> float:
     """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
-    if not run.last.exists():
+    found = run.newest()
+    if found is None:
         return 0.0
-    step = checkpoint.read(run.last).step
+    step = found[1].step
     before = [point for point in points_of(run) if point["step"] <= step]
     return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0
