@@ -12,6 +12,7 @@ from pcgen import clouds as pc
 from pcgen.metrics import observables, wasserstein1
 from pcgen.models.autoencoder import Autoencoder, Deterministic
 from pcgen.models.base import GenerativeModel
+from pcgen.models.blocks import like, ranges, sample_in_blocks
 from pcgen.schema import Schema
 
 _BLOCK = 500  # clouds that are drawn at a time
@@ -48,18 +49,16 @@ class Validation:
         return labels
 
     def _made(self, model: GenerativeModel) -> Batch:
-        device = next(model.parameters()).device
         generator = torch.Generator().manual_seed(0)
-        parts = []
-        for start in range(0, self.real.num_graphs, _BLOCK):
-            real = pc.select(self.real, slice(start, start + _BLOCK)).to(device)
-            if is_plain_autoencoder(model):
-                made = model.reconstruct(real, generator)
-            else:
-                y, label, number = real.get("y"), real.get("label"), real.num_graphs
-                made = model.sample(y=y, label=label, number=number, generator=generator)
-            parts.append(made.to("cpu"))
-        return pc.concat(parts)
+        if not is_plain_autoencoder(model):
+            return pc.concat(
+                sample_in_blocks(model, like(self.real), _BLOCK, lambda block: generator)
+            )
+        device = next(model.parameters()).device
+        return pc.concat(
+            model.reconstruct(pc.select(self.real, rows).to(device), generator).to("cpu")
+            for rows in ranges(self.real.num_graphs, _BLOCK)
+        )
 
 
 def is_plain_autoencoder(model: GenerativeModel) -> TypeGuard[Autoencoder]:

@@ -12,14 +12,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from torch_geometric.data import Batch
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel
 
-Validate = Callable[[GenerativeModel], Mapping[str, float]]
+# Nothing heavy is imported here: commands take their default values from these classes.
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from pcgen.models.base import GenerativeModel
+
+Validate: TypeAlias = "Callable[[GenerativeModel], Mapping[str, float]]"
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -179,6 +182,7 @@ class Options:
     recipe: str | None
     arguments: Mapping[str, Any]
     config: Mapping[str, Any]
+    free: tuple[str, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
         """The run's configuration, plain values."""

@@ -18,7 +18,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -52,10 +52,14 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
 
-    def check(self, config: Mapping[str, Any]) -> None:
+    def check(self, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
         """Refuse to go on with another configuration than the run was started with.
 
         A run that has no checkpoint yet has nothing to lose and may be started anew, with any.
+
+        Args:
+            config: Of now.
+            free: Names that may differ, besides the number of steps and what is reported.
 
         Raises:
             ArgumentError: naming what differs.
@@ -75,7 +79,7 @@ class RunFolder:
         changes = [
             _change(key, stored.get(key), now.get(key))
             for key in dict.fromkeys([*stored, *now])
-            if key not in _FREE and stored.get(key) != now.get(key)
+            if key not in (*_FREE, *free) and stored.get(key) != now.get(key)
         ]
         if changes:
             raise ArgumentError(
@@ -140,6 +144,14 @@ class RunFolder:
                 f"({broken[-1]}), expected a whole checkpoint, or another folder"
             )
         return max(whole, key=lambda found: found[1].step, default=None)
+
+    def amend(self, config: Mapping[str, Any]) -> None:
+        """Replace the recorded configuration, by one in which data have another place say.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        _write_json(self.path / "config.json", config)
 
     def create(self, config: Mapping[str, Any], device: torch.device) -> None:
         """Make the folder where it is missing; write configuration and environment.

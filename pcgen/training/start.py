@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def train(
     recipe: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
+    free: Collection[str] = (),
 ) -> GenerativeModel:
     """Train ``model``, or go on where the run in ``folder`` stopped.
 
@@ -65,7 +66,8 @@ def train(
         recipe: Name of the recipe that made the model, for ``pcgen.load``,
         arguments: and its arguments, plain values.
         config: What else the result depends on (files, batch size); recorded, and compared when
-            the run is taken up again.
+            the run is taken up again,
+        free: but for these names, which may change.
 
     Returns:
         The model in eval mode, its parameters their running averages.
@@ -84,7 +86,7 @@ def train(
         Path(folder), steps, seed, optimiser or Optimiser(),
         own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
-        dict(arguments or {}), dict(config or {}),
+        dict(arguments or {}), dict(config or {}), tuple(free),
     )  # fmt: skip
     fabric = _fabric(options.machine)
     # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.
@@ -132,7 +134,7 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     run = RunFolder(options.folder)
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
-    run.check(options.resolved())
+    run.check(options.resolved(), options.free)
     found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)

@@ -10,6 +10,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen import metrics
+from pcgen.models import blocks
 from pcgen.models.base import GenerativeModel
 from pcgen.tools.comparison import scores
 from pcgen.tools.comparison.clock import Clock
@@ -65,12 +66,8 @@ class Curve:
 
 def draw(model: GenerativeModel, like: Batch, generator: torch.Generator) -> Batch:
     """As many events as ``like`` has, of the same conditions; sizes come from the model."""
-    parts = []
-    for start in range(0, like.num_graphs, _BLOCK):
-        some = pc.select(like, slice(start, start + _BLOCK))
-        y, label, number = some.get("y"), some.get("label"), some.num_graphs
-        parts.append(model.sample(y=y, label=label, number=number, generator=generator))
-    return pc.concat(parts)
+    request = blocks.like(like)
+    return pc.concat(blocks.sample_in_blocks(model, request, _BLOCK, lambda block: generator))
 
 
 def points_of(run: RunFolder) -> list[dict[str, float]]:
