@@ -135,22 +135,28 @@ def _words(path: Path) -> dict[str, list[str]]:
 
 
 def _arrays(path: Path, schema: Schema) -> Iterator[tuple[str, list[Any]]]:
-    stored: Any = np.load(path, allow_pickle=False)
-    if path.suffix.lower() == ".npz":
-        with stored:
+    # numpy leaves a damaged archive open that it has opened itself.
+    with path.open("rb") as file:
+        stored: Any = np.load(file, allow_pickle=False)
+        if path.suffix.lower() == ".npz":
             arrays = {name: stored[name] for name in stored.files}
-    elif stored.dtype.names:
-        arrays = {name: stored[name] for name in stored.dtype.names}
-    elif len(schema.condition) == 1:
-        arrays = {schema.condition[0].name: stored}
-    else:
-        names = ", ".join(q.name for q in schema.condition) or f"{_CLASS}, {_POINTS}"
-        raise DataError(f"{path}: got an array without names, expected named fields ({names})")
+        else:
+            arrays = _fields(path, stored, schema)
     for name, array in arrays.items():
         flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
         if flat.ndim != 1:
             raise DataError(f"{path}: got {name} of shape {array.shape}, expected [B]")
         yield name, flat.tolist()
+
+
+def _fields(path: Path, stored: Any, schema: Schema) -> dict[str, Any]:
+    """Columns of one array."""
+    if stored.dtype.names:
+        return {name: stored[name] for name in stored.dtype.names}
+    if len(schema.condition) == 1:
+        return {schema.condition[0].name: stored}
+    names = ", ".join(q.name for q in schema.condition) or f"{_CLASS}, {_POINTS}"
+    raise DataError(f"{path}: got an array without names, expected named fields ({names})")
 
 
 def _numbers(path: str, name: str, values: Sequence[Any]) -> list[float]:
