@@ -37,7 +37,7 @@ def resume(
         data: The same files at another place, in the same order; by default where they were.
         recipe: The user's own recipe, module:function, where the run was trained with one: a file
             never decides what code is run.
-        progress: Draw a progress bar.
+        progress: Show losses and time left: a bar, or lines where there is no terminal.
 
     Returns:
         The folder of the run.

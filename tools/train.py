@@ -93,7 +93,7 @@ def train(
         validate_events: Most events of the validation split that are looked at.
         keep: Numbered checkpoints that stay, besides the last and the best.
         samples: Events to generate once trained, into the run's folder; 0 for none.
-        progress: Draw a progress bar.
+        progress: Show losses and time left: a bar, or lines where there is no terminal.
 
     Returns:
         The folder of the run.

@@ -9,7 +9,7 @@
 :mod:`.ranks`         what several processes must agree on: gradients, buffers, random states
 :mod:`.checkpoint`    one atomic, versioned file that loads without running foreign code
 :mod:`.run`           the folder of a run: configuration, environment, checkpoints
-:mod:`.log`           metrics.csv, TensorBoard, progress bar
+:mod:`.log`           metrics.csv, TensorBoard, progress
 ===================== ==========================================================================
 
 They are looked up when asked for, so that help of a command does not import torch.

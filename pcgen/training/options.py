@@ -130,7 +130,7 @@ class Reports:
         checkpoint_every: Steps between checkpoints.
         validate_every: Steps between validations.
         keep: How many numbered checkpoints stay beside the last and the best.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show on stderr how far it is: a bar, or lines where there is no terminal.
         validate_at: Further steps after which there is a validation.
 
     Raises:
