@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
+_FIXED = ("sizes", "y", "label")
+"""What a request may fix of each event."""
 _NUMBER = 1000
 """Events that are drawn where nothing says how many."""
 
@@ -214,8 +216,9 @@ def _blocks(
 
 def _arrays(request: Request) -> dict[str, Any]:
     """As it is sent to a worker: tensors would go by file descriptors, of which there are few."""
-    given = request._asdict()
-    return {n: v if v is None or n == "number" else v.clone().numpy() for n, v in given.items()}
+    values = {name: getattr(request, name) for name in _FIXED}
+    arrays = {n: None if v is None else v.clone().numpy() for n, v in values.items()}
+    return {"number": request.number, **arrays}
 
 
 def _block(
@@ -228,9 +231,9 @@ def _block(
     from pcgen.models.blocks import block_generator
     from pcgen.models.request import Request
 
-    values = {n: v if v is None or n == "number" else torch.tensor(v) for n, v in request.items()}
-    model, generator = _model_of_worker(source), block_generator(seed, block)
-    clouds, spent = _timed(model, Request(**values), generator)
+    fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
+    wanted = Request(request["number"], **fixed)
+    clouds, spent = _timed(_model_of_worker(source), wanted, block_generator(seed, block))
     arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
     return arrays, convention.sizes(clouds).numpy(), spent
 

@@ -135,8 +135,9 @@ class Progress:
             losses: Mean of each loss since they were last given; empty where they are not known.
         """
         text = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        shown = {"text": text} if text else {}
-        self._bar.update(self._task, completed=step, **shown)
+        self._bar.update(self._task, completed=step)
+        if text:
+            self._bar.update(self._task, text=text)
         now = self._clock()
         if not self._lines or not text:
             return

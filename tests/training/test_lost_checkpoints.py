@@ -60,9 +60,9 @@ def test_a_run_goes_on_from_the_newest_that_is_whole(tmp_path, run, capsys, lost
     step = last(run, source).step
     capsys.readouterr()
     fit(Toy(), run, 10, reports=OFTEN)
-    told = capsys.readouterr().err
-    assert f"last.ckpt: was lost, going on from {source}.ckpt instead" in told
-    assert f"resuming at step {step} of 10 steps" in told
+    shown = capsys.readouterr().err
+    assert f"last.ckpt: was lost, going on from {source}.ckpt instead" in shown
+    assert f"resuming at step {step} of 10 steps" in shown
     fit(Toy(), tmp_path / "whole", 10, reports=OFTEN)
     states = [dataclasses.asdict(last(folder)) for folder in (tmp_path / "whole", run)]
     different = {path for path in differences(*states) if path not in ("/seconds", "/best")}
