@@ -126,6 +126,6 @@ LEARNING: Mapping[str, Learning] = {
     "vae": Learning(_PLAIN, {}),
     "flow": Learning(_PLAIN, {}),
 }
-"""What differs from the defaults of pcgen. The rate is constant, so that a learning curve can be
-read at any of its steps; without a decay it must be lower, and trainings are short, so the warm-up
-is."""
+"""What differs from the defaults of pcgen (:class:`Optimiser`) and from what phases bring: the rate
+is constant, so that a learning curve can be read at any of its steps; rates and warm-up are those
+that the study was planned with."""
