@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -45,6 +46,37 @@ def run(
         futures = {pool.submit(function, *given): n for n, given in enumerate(arguments)}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def in_order(
+    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], processes: int
+) -> Generator[T, None, None]:
+    """Results of a function for each tuple of arguments, in their order.
+
+    Workers are a few calls ahead of the reader and not more, so that memory does not grow with the
+    number of calls.
+
+    Args:
+        function: Importable by name.
+        arguments: One tuple per call, taken as they are needed.
+        processes: Number of workers; 1 works in this process.
+    """
+    if processes <= 1:
+        for given in arguments:
+            yield function(*given)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start)
+    waiting: deque[Future[T]] = deque()
+    try:
+        for given in arguments:
+            waiting.append(pool.submit(function, *given))
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -49,10 +49,10 @@ def load(
 
 
 def find(path: str | Path) -> Path:
-    """The checkpoint that stands for ``path``: itself, or the best or last one of a run.
+    """The checkpoint that stands for ``path``: itself, or the best, last or newest one of a run.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or none that is whole.
     """
     path = Path(path)
     if not path.is_dir():
@@ -61,6 +61,8 @@ def find(path: str | Path) -> Path:
     for file in (run.best, run.last):
         if file.exists():
             return file
+    if found := run.newest():  # both were lost, a numbered one was not
+        return found[0]
     raise CheckpointError(f"{path}: holds no checkpoint, expected the folder of a run")
 
 

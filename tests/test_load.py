@@ -59,6 +59,15 @@ def test_a_run_without_validation_gives_its_last_model(run):
     assert torch.equal(pcgen.load(run).mean.value, average["0.value"])
 
 
+def test_a_run_that_lost_its_best_and_last_gives_the_newest(run):
+    for name in ("best", "last"):
+        (run / "checkpoints" / f"{name}.ckpt").unlink()
+    newest = run / "checkpoints" / "step-00000004.ckpt"
+    assert loading.find(run) == newest
+    average = checkpoint.read(newest).phases["fit"]["average"]["0.value"]
+    assert torch.equal(pcgen.load(run).mean.value, average)
+
+
 def test_a_checkpoint_is_loaded_by_its_name(run):
     last = run / "checkpoints" / "last.ckpt"
     average = checkpoint.read(last).phases["fit"]["average"]["0.value"]

@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate jets": ("pcgen.tools.simulate:simulate_jets", "make jets with Pythia 8 and anti-kT"),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
+    "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),

@@ -170,10 +170,10 @@ def _run(path: Path) -> dict[str, str]:
     from pcgen.schema import Schema
     from pcgen.training import RunFolder, checkpoint
 
-    file = RunFolder(path).last if path.is_dir() else path
-    if path.is_dir() and not file.exists():
-        raise FileError(f"{path}: a run without a checkpoint yet, expected {file.name} in it")
-    state = checkpoint.read(file)
+    found = RunFolder(path).newest() if path.is_dir() else (path, checkpoint.read(path))
+    if found is None:
+        raise FileError(f"{path}: a run without a checkpoint yet, expected last.ckpt in it")
+    file, state = found
     config = state.config
     rows = {
         "recipe": str(state.recipe),

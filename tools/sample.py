@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-
-import torch
-from rich.console import Console
-from torch_geometric.data import Batch
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pcgen.errors import ArgumentError
-from pcgen.io import cloud_writer
-from pcgen.loading import find, load
-from pcgen.metrics.observables import is_jet
-from pcgen.models.request import beyond, by_name, in_turn
-from pcgen.schema import Schema
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    import torch
+    from torch_geometric.data import Batch
+
+    from pcgen.grids import Grid
+    from pcgen.io import CloudSink, ImageSink
+    from pcgen.models.base import GenerativeModel
+    from pcgen.models.request import Request
+    from pcgen.schema import Schema
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
+_FIXED = ("sizes", "y", "label")
+"""What a request may fix of each event."""
+_NUMBER = 1000
+"""Events that are drawn where nothing says how many."""
 
 
 def sample(
     run: str,
     output: str,
     *,
-    number: int = 1000,
+    number: int | None = None,
     batch_size: int = 500,
     seed: int = 0,
     device: str = "auto",
     classes: list[str] | None = None,
     condition: dict[str, float] | None = None,
     points: int | None = None,
+    like: str | None = None,
+    split: Literal["train", "validation", "test", "all"] | None = None,
+    conditions: str | None = None,
+    processes: int = 1,
+    recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
 
-    What is not asked for (class, condition, number of points) is drawn as in the training data. The
-    events depend on seed, number and batch size, and not on the device but for its rounding.
+    What is not fixed (class, condition, number of points) is drawn as in the training data. The
+    events depend on seed, number and batch size, and not on the number of processes, nor on the
+    device but for its rounding.
 
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).
-        output: File to write; its ending says the format (.h5, .hdf5, .ply, .pcd, .xyz).
-        number: Events to generate, at least one.
+        output: File to write; its ending says the format: clouds (.h5, .hdf5, .ply, .pcd, .xyz), or
+            images (.npz, .npy, .png) where the model is one of a grid.
+        number: Events to generate, at least one; by default 1000, or as many as like or conditions
+            have.
         batch_size: Events generated at a time.
         seed: Of all randomness.
         device: Where to compute: auto, cpu, cuda.
@@ -48,58 +66,253 @@ def sample(
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
         points: Number of points of each event.
+        like: File of events; each generated event has class and condition of one of them, in order,
+            so that the two sets can be compared pair by pair.
+        split: Part of those events: train, validation, test or all, which is the default.
+        conditions: Table with a line for each event (.csv, .npz, .npy). Its columns are the
+            conditions of the model by name, class and points, or some of these.
+        processes: Processes that draw; each takes as many threads as this one has
+            (OMP_NUM_THREADS).
+        recipe: The user's own recipe, module:function, where the run was trained with one.
     """
-    if number < 1 or batch_size < 1:
+    import torch
+
+    from pcgen.loading import find
+    from pcgen.models.blocks import part
+    from pcgen.models.request import beyond
+
+    if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
-            f"number, batch_size: got {number}, {batch_size}, expected at least one event and "
-            "batches of at least one"
+            f"number, batch_size: got {_NUMBER if number is None else number}, {batch_size}, "
+            "expected at least one event and batches of at least one"
+        )
+    if seed < 0 or processes < 1:
+        raise ArgumentError(
+            f"seed, processes: got {seed}, {processes}, expected seed >= 0 and processes >= 1"
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    checkpoint = find(run)
-    model = load(checkpoint, device=device)
-    label = None if classes is None else in_turn(model.schema, classes, number)
-    y = None if condition is None else by_name(model.schema, condition)
-    console = Console(soft_wrap=True, highlight=False)
-
-    def draw(start: int, size: int, generator: torch.Generator) -> tuple[Batch, float]:
-        began = time.perf_counter()
-        clouds = model.sample(
-            sizes=points,
-            y=y,
-            label=None if label is None else label[start : start + size],
-            number=size,
-            generator=generator,
-        ).to("cpu")
-        return clouds, time.perf_counter() - began
-
+    source = _Source(str(find(run)), recipe, device, torch.get_num_threads())
+    model = _model(source)
+    source_of_each = {"like": like, "conditions": conditions}
+    fixed = {"classes": classes, "condition": condition, "points": points}
+    request = _request(model.schema, number, source_of_each, fixed, split)
+    grid = getattr(getattr(model, "representation", None), "grid", None)
+    facts = {"model": source.checkpoint, "seed": seed, "batch_size": batch_size}
+    facts |= {name: value for name, value in source_of_each.items() if value is not None}
     # The first events wait for kernels to be loaded and threads to start: they are not counted.
-    _, start_up = draw(0, min(_FIRST, number), torch.Generator())
-    if warning := beyond(model.schema, y, model.condition_range):
+    first = part(request, slice(0, min(_FIRST, request.number)))
+    start_up = _timed(model, first, torch.Generator())[1]
+    console = _console()
+    if warning := beyond(model.schema, request.y, model.condition_range):
         console.print(warning, markup=False)
-    generator = torch.Generator().manual_seed(seed)
-    facts = {"model": str(checkpoint), "seed": seed, "batch_size": batch_size}
     seconds = 0.0
-    with cloud_writer(output, model.schema, attrs=facts) as file:
-        for start in range(0, number, batch_size):
-            clouds, spent = draw(start, min(batch_size, number - start), generator)
+    with _Output(output, model.schema, grid, request.number, facts) as file:
+        for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent
             file.append(clouds)
-    rate = _rate(model.schema, number, seconds)
+    rate = _rate(model.schema, request.number, seconds / processes)
+    workers = f", {processes} processes" if processes > 1 else ""
     console.print(
-        f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}; "
+        f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
         f"start-up {start_up:.2f} s is not counted)"
     )
 
 
+def _request(
+    schema: Schema,
+    number: int | None,
+    sources: dict[str, str | None],
+    fixed: dict[str, Any],
+    split: str | None,
+) -> Request:
+    """What each event is drawn for: from a file, or the same for all.
+
+    Raises:
+        ArgumentError: options exclude each other, or do not fit the model.
+    """
+    import torch
+
+    from pcgen.models.request import Request, by_name, in_turn, resolve
+    from pcgen.tools import conditions as fixed_by
+
+    given = [name for name, value in {**sources, **fixed}.items() if value is not None]
+    like, table = sources["like"], sources["conditions"]
+    others = [name for name in given if name not in ("like", "points")]
+    if split is not None and like is None:
+        raise ArgumentError(f"split: got {split} without like, expected like, a file of events")
+    if like is not None and others:
+        raise ArgumentError(
+            f"like: got {', '.join(others)} too, expected one of them; like says class and "
+            "condition of each event"
+        )
+    if table is not None and (len(given) > 1 or number is not None):
+        others = [name for name in given if name != "conditions"] or ["number"]
+        raise ArgumentError(
+            f"conditions: got {', '.join(others)} too, expected one of them; a column of the table "
+            "says it for each event"
+        )
+    if table is not None:
+        request = fixed_by.of_table(table, schema)
+    elif like is not None:
+        request = fixed_by.of_events(like, split or "all", schema, number)
+    else:
+        count = _NUMBER if number is None else number
+        condition, classes = fixed["condition"], fixed["classes"]
+        y = None if condition is None else by_name(schema, condition)
+        label = None if classes is None else in_turn(schema, classes, count)
+        request = Request(count, None, y, label)
+    sizes = request.sizes if fixed["points"] is None else fixed["points"]
+    return resolve(schema, sizes, request.y, request.label, request.number, torch.device("cpu"))
+
+
+class _Source(NamedTuple):
+    """Where events are drawn from: what a process needs to make the model for itself."""
+
+    checkpoint: str
+    recipe: str | None
+    device: str
+    threads: int
+
+
+def _model(source: _Source) -> GenerativeModel:
+    from pcgen.loading import load
+    from pcgen.recipes.find import find_recipe
+
+    function = None if source.recipe is None else find_recipe(source.recipe)
+    return load(source.checkpoint, recipe=function, device=source.device)
+
+
+@functools.lru_cache(maxsize=1)
+def _model_of_worker(source: _Source) -> GenerativeModel:
+    """Made once in a worker process, which ends with the sample."""
+    import torch
+
+    # As many threads as in the main process: sums of floats may depend on their number.
+    torch.set_num_threads(source.threads)
+    return _model(source)
+
+
+def _blocks(
+    model: GenerativeModel, source: _Source, request: Request, size: int, seed: int, processes: int
+) -> Iterator[tuple[Batch, float]]:
+    """The clouds of each block, in order, and the seconds that drawing them took."""
+    import torch
+
+    from pcgen import clouds as convention
+    from pcgen.datasets import workers
+    from pcgen.models.blocks import block_generator, part, ranges
+
+    parts = [part(request, rows) for rows in ranges(request.number, size)]
+    if min(processes, len(parts)) == 1:
+        for block, each in enumerate(parts):
+            yield _timed(model, each, block_generator(seed, block))
+        return
+    calls = ((source, _arrays(each), seed, block) for block, each in enumerate(parts))
+    for values, sizes, spent in workers.in_order(_block, calls, min(processes, len(parts))):
+        given = {name: torch.from_numpy(value) for name, value in values.items()}
+        yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
+
+
+def _arrays(request: Request) -> dict[str, Any]:
+    """As it is sent to a worker: tensors would go by file descriptors, of which there are few."""
+    values = {name: getattr(request, name) for name in _FIXED}
+    arrays = {n: None if v is None else v.clone().numpy() for n, v in values.items()}
+    return {"number": request.number, **arrays}
+
+
+def _block(
+    source: _Source, request: dict[str, Any], seed: int, block: int
+) -> tuple[dict[str, Any], Any, float]:
+    """One block, drawn in a worker: arrays of its attributes, and the sizes of its clouds."""
+    import torch
+
+    from pcgen import clouds as convention
+    from pcgen.models.blocks import block_generator
+    from pcgen.models.request import Request
+
+    fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
+    wanted = Request(request["number"], **fixed)
+    clouds, spent = _timed(_model_of_worker(source), wanted, block_generator(seed, block))
+    arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
+    return arrays, convention.sizes(clouds).numpy(), spent
+
+
+def _timed(
+    model: GenerativeModel, request: Request, generator: torch.Generator
+) -> tuple[Batch, float]:
+    from pcgen.models.blocks import draw
+
+    began = time.perf_counter()
+    clouds = draw(model, request, generator)
+    return clouds, time.perf_counter() - began
+
+
+class _Output:
+    """The file of a sample: clouds, or images where the ending says so and the model has a grid.
+
+    Raises:
+        ArgumentError: the ending is unknown, or says images of a model without a grid.
+    """
+
+    def __init__(
+        self, path: str, schema: Schema, grid: Grid | None, number: int, facts: dict[str, Any]
+    ) -> None:
+        from pcgen import io
+
+        self._grid = grid if io.written_format(path) in get_args(io.ImageFormat) else None
+        self._clouds: CloudSink | None = None
+        self._images: ImageSink | None = None
+        if self._grid is not None:
+            self._images = io.image_writer(path, number, self._grid, schema)
+        elif io.written_format(path) in get_args(io.ImageFormat):
+            raise ArgumentError(
+                f"{path}: got the ending of images, but this model generates points without a "
+                "grid; expected .h5, .hdf5, .ply, .pcd or .xyz, and pcgen convert makes images"
+            )
+        else:
+            cells = {} if grid is None else {"grid": grid.to_dict()}
+            self._clouds = io.cloud_writer(path, schema, attrs={**facts, **cells})
+
+    def __enter__(self) -> _Output:
+        self._stack = ExitStack()
+        if sink := self._clouds or self._images:
+            self._stack.enter_context(sink)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def append(self, clouds: Batch) -> None:
+        """Write one block."""
+        if self._clouds is not None:
+            self._clouds.append(clouds)
+        elif self._images is not None and self._grid is not None:
+            from pcgen.images import cloud_to_image
+            from pcgen.io import Images
+
+            image = cloud_to_image(clouds, self._grid)
+            self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(soft_wrap=True, highlight=False)
+
+
 def _rate(schema: Schema, number: int, seconds: float) -> str:
     """The throughput; writing and loading do not count."""
+    from pcgen.metrics.observables import is_jet
+
     word = "jets" if is_jet(schema) else "events"
     rate = number / max(seconds, 1e-9)
     return f"{number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second"
 
 
 def _where(device: str) -> str:
+    import torch
+
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads" if device == "cpu" else device

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-from rich.console import Console
-from torch_geometric.data import Batch
-
-from pcgen import plotting, training
-from pcgen.datasets.jets import SAMPLE
-from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES, current
-from pcgen.schema import Schema
-from pcgen.tools.sample import sample
-from pcgen.tools.validation import Validation
-from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
+from pcgen.training.options import Machine, Optimiser, Reports
 
-ADVERSARIAL = {"lr": 2e-3, "betas": (0.0, 0.9)}
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch_geometric.data import Batch
+
+    from pcgen.datasets.loading import CloudDataset
+    from pcgen.models.base import GenerativeModel
+    from pcgen.schema import Schema
 
 
 def train(
@@ -36,37 +32,37 @@ def train(
     steps: int = 5000,
     batch_size: int = 128,
     seed: int = 0,
-    lr: float = 5e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-    schedule: Literal["constant", "cosine"] = "cosine",
-    warmup: int = 50,
-    clip: float | None = 5.0,
+    lr: float = Optimiser.lr,
+    betas: tuple[float, float] = Optimiser.betas,
+    weight_decay: float = Optimiser.weight_decay,
+    schedule: Literal["constant", "cosine"] = Optimiser.schedule,
+    warmup: int = Optimiser.warmup,
+    clip: float | None = Optimiser.clip,
     phases: dict[str, dict[str, Any]] | None = None,
     ema: float | None = 0.999,
-    accelerator: str = "auto",
+    accelerator: str = Machine.accelerator,
     devices: int = 1,
-    nodes: int = 1,
-    strategy: str = "auto",
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
-    log_every: int = 50,
-    checkpoint_every: int = 500,
-    validate_every: int = 500,
+    nodes: int = Machine.num_nodes,
+    strategy: str = Machine.strategy,
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Machine.precision,
+    log_every: int = Reports.log_every,
+    checkpoint_every: int = Reports.checkpoint_every,
+    validate_every: int = Reports.validate_every,
     validate_events: int = 1000,
-    keep: int = 2,
+    keep: int = Reports.keep,
     samples: int = 1000,
     progress: bool = True,
 ) -> Path:
     """Train a generative model on clouds, or go on where the run was stopped.
 
     A run is a folder of plain files: configuration, log, checkpoints, samples, figures. The same
-    command on the same folder takes an interrupted run up at its last checkpoint, exactly; with
-    more steps it goes on beyond its end. What is fitted sees the training split only; the best
-    checkpoint is the one with the smallest mean distance (Wasserstein-1, in standard deviations) of
-    mass, multiplicity and the other observables on the validation split.
+    command on the same folder, or pcgen resume FOLDER, takes an interrupted run up at its last
+    checkpoint, exactly; with more steps it goes on beyond its end. What is fitted sees the training
+    split only; the best checkpoint is the one with the smallest mean distance (Wasserstein-1, in
+    standard deviations) of mass, multiplicity and the other observables on the validation split.
 
     Args:
-        recipe: Name of the model.
+        recipe: Name of the model, or module:function of the user's own recipe.
         recipe_arguments: Arguments of the recipe.
         data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
         output: Folder of the run, runs/RECIPE by default.
@@ -75,14 +71,15 @@ def train(
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
         seed: Of all randomness; the same seed gives the same model.
-        lr: Learning rate (its maximum) of Adam.
+        lr: Learning rate (its maximum) of Adam. Phases whose method needs another one (critic and
+            generator of a GAN: 0.002, without momentum) keep theirs; change it with phases.
         betas: Decay of Adam's running means of gradient and squared gradient.
         weight_decay: Decoupled weight decay (AdamW).
         schedule: Course of the learning rate; cosine falls to zero.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of a gradient.
-        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. By
-            default critic and generator of a GAN have no momentum, as its penalty wants.
+        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. What
+            is not named stays: critic and generator of a GAN keep their betas (0, 0.9).
         ema: Decay of the running average of the weights, which samples are drawn with.
         accelerator: Kind of device: auto, cpu, cuda.
         devices: Number of devices of each machine.
@@ -95,7 +92,7 @@ def train(
         validate_events: Most events of the validation split that are looked at.
         keep: Numbered checkpoints that stay, besides the last and the best.
         samples: Events to generate once trained, into the run's folder; 0 for none.
-        progress: Draw a progress bar.
+        progress: Show losses and time left: a bar, or lines where there is no terminal.
 
     Returns:
         The folder of the run.
@@ -106,65 +103,162 @@ def train(
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
+    from pcgen.datasets.jets import SAMPLE
+    from pcgen.recipes import current
+    from pcgen.recipes.find import find_recipe
+
     recipe, recipe_arguments = current(recipe, recipe_arguments or {})
-    folder = Path(output or f"runs/{recipe}")
-    chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
-    parts = _assemble(recipe, recipe_arguments, data, chosen, seed)
-    validation = Validation(spread(parts.held_out, validate_events))
-    console, number = Console(soft_wrap=True), len(parts.clouds)
-    if training.first_process():
-        console.print(f"{recipe}: {number} events, {steps} steps of {batch_size}, in {folder}")
-    training.train(
-        parts.model,
-        parts.clouds.batches(batch_size, seed),
-        folder=folder,
+    function = find_recipe(recipe)
+    data_set = open_data(data or [str(SAMPLE)], classes, max_points)
+    plan = Plan(
+        recipe=recipe,
+        function=function,
+        arguments=resolved(function, recipe_arguments, data_set.train.schema),
+        batch_size=batch_size,
         steps=steps,
         seed=seed,
         optimiser=Optimiser(lr, betas, weight_decay, schedule, warmup, clip),
-        phases=_adversarial(parts.model) if phases is None else phases,
+        phases=phases or {},
         ema=ema,
         machine=Machine(accelerator, devices, nodes, strategy, precision),
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
-        validate=validation,
-        recipe=recipe,
-        arguments=parts.arguments,
-        config={"data": parts.files, "events": number, **chosen, "batch_size": batch_size},
+        validate_events=validate_events,
+        samples=samples,
     )
-    if training.first_process():
-        _draw_curves(folder, validation.labels(parts.model.schema))
-        _tell(folder, console)
-        if samples and parts.model.can_sample:
-            sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
-    return folder
+    return plan.run(data_set, plan.build(data_set), Path(output or f"runs/{recipe}"))
 
 
-class _Parts(NamedTuple):
-    """What a training needs, checked: data that are there, and a model that is made for them."""
+class Data(NamedTuple):
+    """What a run is trained on: its files, what was chosen of them, and two splits."""
 
     files: list[str]
-    clouds: CloudDataset
+    classes: list[str] | None
+    max_points: int | None
+    train: CloudDataset
     held_out: CloudDataset
-    model: GenerativeModel
-    arguments: dict[str, Any]
 
 
-def _assemble(
-    recipe: str,
-    arguments: dict[str, Any] | None,
-    data: list[str] | None,
-    chosen: dict[str, Any],
-    seed: int,
-) -> _Parts:
-    known(recipe)
-    files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
-    clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
-    if not bool(clouds.sizes().any()):
+def open_data(
+    files: Sequence[str], classes: list[str] | None = None, max_points: int | None = None
+) -> Data:
+    """The training and the validation split of files, which become absolute paths.
+
+    Raises:
+        DataError: there is no event with a point.
+        FileError: a file cannot be read.
+    """
+    from pcgen.datasets.loading import open_clouds
+
+    paths = [str(Path(path).resolve()) for path in files]
+    parts = [
+        open_clouds(paths, split, classes=classes, max_points=max_points)
+        for split in ("train", "validation")
+    ]
+    if not bool(parts[0].sizes().any()):
         raise DataError(
-            f"{', '.join(files)}: got {len(clouds)} events without a point, expected some with one"
+            f"{', '.join(paths)}: got {len(parts[0])} events without a point, expected some with "
+            "one"
         )
-    model, resolved = build(recipe, dict(arguments or {}), clouds.schema, seed)
-    check_schema(model, clouds.schema, files)
-    return _Parts(files, clouds, held_out, model, resolved)
+    return Data(paths, classes, max_points, *parts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, how, and what is made of it once it is; the options of ``pcgen train``.
+
+    Attributes:
+        recipe: Name of the recipe, as it is recorded,
+        function: and what it stands for.
+        arguments: Of the recipe, resolved.
+    """
+
+    recipe: str
+    function: Callable[..., GenerativeModel]
+    arguments: dict[str, Any]
+    batch_size: int
+    steps: int
+    seed: int
+    optimiser: Optimiser
+    phases: Mapping[str, Mapping[str, Any]]
+    ema: float | None
+    machine: Machine
+    reports: Reports
+    validate_events: int
+    samples: int
+
+    def build(self, data: Data) -> GenerativeModel:
+        """The untrained model, a function of the seed; checked against the data.
+
+        Raises:
+            ArgumentError: the recipe does not take its arguments.
+            DataError: the model is made for clouds that mean something else.
+        """
+        import torch
+
+        from pcgen.training import ranks
+
+        try:
+            with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
+                model = self.function(**self.arguments)
+        except TypeError as error:
+            raise ArgumentError(f"recipe {self.recipe!r}: {error}") from error
+        check_schema(model.schema, data.train.schema, data.files)
+        return model
+
+    def run(self, data: Data, model: GenerativeModel, folder: Path) -> Path:
+        """Train in the folder, or go on there; then draw curves and samples."""
+        from rich.console import Console
+
+        from pcgen import training
+        from pcgen.tools.sample import sample
+        from pcgen.tools.validation import Validation, lost_points
+
+        validation = Validation(spread(data.held_out, self.validate_events))
+        console, number = Console(soft_wrap=True), len(data.train)
+        if training.first_process():
+            console.print(
+                f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
+                f"in {folder}"
+            )
+            if lost := lost_points(model, data.train):
+                console.print(lost, markup=False)
+        training.train(
+            model,
+            data.train.batches(self.batch_size, self.seed),
+            folder=folder,
+            steps=self.steps,
+            seed=self.seed,
+            optimiser=self.optimiser,
+            phases=self.phases,
+            ema=self.ema,
+            machine=self.machine,
+            reports=self.reports,
+            validate=validation,
+            recipe=self.recipe,
+            arguments=self.arguments,
+            config={
+                "data": data.files,
+                "events": number,
+                "classes": data.classes,
+                "max_points": data.max_points,
+                "batch_size": self.batch_size,
+                "validate_events": self.validate_events,
+                "samples": self.samples,
+            },
+            free=("validate_events", "samples"),
+        )
+        if training.first_process():
+            _draw_curves(folder, validation.labels(model.schema))
+            _report(folder, console)
+            if self.samples and model.can_sample:
+                sample(
+                    str(folder),
+                    str(folder / "samples" / "samples.h5"),
+                    number=self.samples,
+                    seed=self.seed,
+                    recipe=self.recipe if ":" in self.recipe else None,
+                )
+        return folder
 
 
 def spread(clouds: CloudDataset, number: int) -> Batch:
@@ -173,77 +267,58 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
     Raises:
         ArgumentError: the number is not positive.
     """
+    import torch
+
     if number < 1:
         raise ArgumentError(f"validate_events: got {number}, expected >= 1")
     chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
     return clouds.gather(chosen.round().long())
 
 
-def _adversarial(model: GenerativeModel) -> dict[str, dict[str, Any]]:
-    """Options of critic and generator, where the model has them (arXiv:1704.00028, Algorithm 1)."""
-    names = {phase.name for phase in model.phases()}
-    return {name: dict(ADVERSARIAL) for name in ("critic", "generator") if name in names}
+def resolved(
+    function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], schema: Schema
+) -> dict[str, Any]:
+    """Arguments of a recipe: one that takes a ``schema`` and was given none gets that of the data.
 
-
-def known(recipe: str) -> Callable[..., GenerativeModel]:
-    """The recipe of this name.
-
-    Raises:
-        ArgumentError: there is none.
+    The model is then built once, and a run or a checkpoint records what it was made for.
     """
-    if recipe not in RECIPES:
-        raise ArgumentError(f"recipe: got {recipe!r}, expected one of {', '.join(RECIPES)}")
-    return RECIPES[recipe]
+    takes = "schema" in inspect.signature(function).parameters
+    own = {"schema": schema.to_dict()} if takes and arguments.get("schema") is None else {}
+    return {**arguments, **own}
 
 
-def build(
-    recipe: str, arguments: dict[str, Any], schema: Schema, seed: int
-) -> tuple[GenerativeModel, dict[str, Any]]:
-    """The untrained model of a recipe for clouds of this schema, and its resolved arguments.
-
-    A recipe that takes a ``schema`` and was given none gets that of the clouds, unless it is made
-    for them anyway.
-
-    Raises:
-        ArgumentError: the recipe does not take such arguments.
-    """
-    function = known(recipe)
-    takes = "schema" in inspect.signature(function).parameters and not arguments.get("schema")
-    try:
-        with ranks.own_randomness(torch.device("cpu"), seed, 4):
-            model = function(**arguments)
-    except TypeError as error:
-        raise ArgumentError(f"recipe {recipe!r}: {error}") from error
-    except ArgumentError:
-        if not takes:
-            raise
-        # What does not suit the recipe's own schema may suit the clouds': a grid of their axes.
-        return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
-    if takes and model.schema.difference(schema):
-        return build(recipe, {**arguments, "schema": schema.to_dict()}, schema, seed)
-    return model, arguments
-
-
-def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -> None:
+def check_schema(
+    expected: Schema, schema: Schema, files: Sequence[str], why: str = "this recipe is made"
+) -> None:
     """Refuse clouds that mean something else than those the model is made for.
+
+    Args:
+        expected: Of the model.
+        schema: Of the clouds.
+        files: Where they are from.
+        why: What the model was made by, for the message.
 
     Raises:
         DataError: naming what differs.
     """
-    difference = model.schema.difference(schema)
+    difference = expected.difference(schema)
     if difference is not None:
-        raise DataError(f"{files[0]}: {difference} as this recipe is made for")
+        raise DataError(f"{files[0]}: {difference} as {why} for")
 
 
 def _draw_curves(folder: Path, labels: dict[str, str]) -> None:
+    from pcgen import plotting
+
     curves = plotting.learning_curves(folder / "metrics.csv", title=folder.name, labels=labels)
     plotting.save(curves, folder / "figures" / "learning-curves.png")
 
 
-def _tell(folder: Path, console: Console) -> None:
+def _report(folder: Path, console: Console) -> None:
     """The checkpoint that samples are drawn from."""
+    from pcgen.training import RunFolder, checkpoint
+
     run = RunFolder(folder)
     chosen = run.best if run.best.exists() else run.last
-    state = training.checkpoint.read(chosen)
+    state = checkpoint.read(chosen)
     score = "" if state.best is None else f", validation score {state.best:.4g}"
     console.print(f"trained: {chosen} (step {state.step}{score})")

@@ -35,6 +35,7 @@ from pcgen.metrics import (
 )
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
+from pcgen.models.blocks import like, ranges, sample_in_blocks
 from pcgen.ops.points import wrap
 from pcgen.ops.segments import segment_circular_mean
 from pcgen.schema import Schema
@@ -91,18 +92,16 @@ class Validation:
         return labels
 
     def _made(self, model: GenerativeModel) -> Batch:
-        device = next(model.parameters()).device
         generator = torch.Generator().manual_seed(0)
-        parts = []
-        for start in range(0, self.real.num_graphs, _BLOCK):
-            real = pc.select(self.real, slice(start, start + _BLOCK)).to(device)
-            if isinstance(model, Autoencoder) and not model.can_sample:
-                made = model.reconstruct(real, generator)
-            else:
-                y, label, number = real.get("y"), real.get("label"), real.num_graphs
-                made = model.sample(y=y, label=label, number=number, generator=generator)
-            parts.append(made.to("cpu"))
-        return pc.concat(parts)
+        if not isinstance(model, Autoencoder) or model.can_sample:
+            return pc.concat(
+                sample_in_blocks(model, like(self.real), _BLOCK, lambda block: generator)
+            )
+        device = next(model.parameters()).device
+        return pc.concat(
+            model.reconstruct(pc.select(self.real, rows).to(device), generator).to("cpu")
+            for rows in ranges(self.real.num_graphs, _BLOCK)
+        )
 
 
 def shape_score(real: Batch, generated: Batch, schema: Schema) -> dict[str, float]:

@@ -42,6 +42,9 @@ class Phase:
         end: Fraction of the run's steps at which the phase is over.
         prepare: Run once over the training split, in order, before the phase's first step and
             without gradients; what it finds is kept in the model's buffers.
+        optimiser: Options of the optimiser that the method needs in this phase and that differ from
+            those of the run, ``{"betas": (0.0, 0.9)}`` say, by the names of
+            :class:`pcgen.training.Optimiser`. The user's options of the phase go over them.
 
     Raises:
         ArgumentError: ``repeat`` is below 1, or not ``0 <= begin < end <= 1``, or the phase has
@@ -55,6 +58,7 @@ class Phase:
     begin: float = 0.0
     end: float = 1.0
     prepare: Prepare | None = None
+    optimiser: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.repeat < 1:

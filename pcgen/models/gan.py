@@ -27,7 +27,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Loss, Phase
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
-from pcgen.objectives.adversarial import NON_SATURATING, Game
+from pcgen.objectives.adversarial import NON_SATURATING, OPTIMISER, Game
 from pcgen.objectives.penalties import r1
 from pcgen.ops.drawing import normal
 
@@ -86,8 +86,8 @@ class Adversary:
     ) -> tuple[Phase, Phase]:
         """The critic ``steps`` times, then the generator once."""
         return (
-            Phase("critic", (critic,), critic_loss, repeat=self.steps),
-            Phase("generator", (generator,), generator_loss),
+            Phase("critic", (critic,), critic_loss, repeat=self.steps, optimiser=OPTIMISER),
+            Phase("generator", (generator,), generator_loss, optimiser=OPTIMISER),
         )
 
     def slope(

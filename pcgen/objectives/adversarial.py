@@ -23,8 +23,9 @@ Where the generator's link is not f it is given beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -108,3 +109,7 @@ WASSERSTEIN = Game(_identity)
 HINGE = Game(_hinge, generator_link=_identity)
 LEAST_SQUARES = Game(_square)
 RELATIVISTIC = Game(F.softplus, paired=True)
+
+OPTIMISER: Mapping[str, Any] = {"lr": 2e-3, "betas": (0.0, 0.9)}
+"""Options of the optimiser of critic and generator: no momentum, as gradient penalties need
+(Gulrajani et al. 2017, arXiv 1704.00028, Algorithm 1)."""

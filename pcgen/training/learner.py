@@ -194,9 +194,30 @@ def learners_of(
         fabric: Launched.
         phases: With unique names.
         optimiser: Options of all phases,
-        overrides: and what is different in some, by the name of the phase.
+        overrides: and what the user wants to be different in some, by the name of the phase.
         steps: Length of the run.
         ema: Decay of the running average, None for none.
+
+    Raises:
+        ArgumentError: names repeat, or an override names no phase or no option.
+    """
+    different = own_options(phases, overrides)
+    return [
+        Learner(fabric, phase, _options(optimiser, phase.name, different), steps, ema)
+        for phase in phases
+    ]
+
+
+def own_options(
+    phases: Sequence[Phase], overrides: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Options in which phases differ from the run: the phase's own, and over them the user's.
+
+    The two are merged key by key: who changes the rate of a critic does not give it momentum.
+
+    Args:
+        phases: With unique names.
+        overrides: The user's, by the name of the phase.
 
     Raises:
         ArgumentError: names repeat, or an override names no phase or no option.
@@ -204,18 +225,29 @@ def learners_of(
     names = [phase.name for phase in phases]
     if len(set(names)) < len(names):
         raise ArgumentError(f"phases: got {', '.join(names)}, expected different names")
-    for name in overrides:
+    for name, values in overrides.items():
         if name not in names:
             raise ArgumentError(f"phases: got {name!r}, expected one of {', '.join(names)}")
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"phases: got {values!r} for {name!r}, expected options by name")
+    merged = {
+        phase.name: {**(phase.optimiser or {}), **overrides.get(phase.name, {})} for phase in phases
+    }
     known = [field.name for field in dataclasses.fields(Optimiser)]
-    for name, values in overrides.items():
+    for name, values in merged.items():
         for key in values:
             if key not in known:
                 raise ArgumentError(
                     f"phases: got option {key!r} of {name!r}, expected one of {', '.join(known)}"
                 )
-    options = [dataclasses.replace(optimiser, **overrides.get(name, {})) for name in names]
-    return [
-        Learner(fabric, phase, chosen, steps, ema)
-        for phase, chosen in zip(phases, options, strict=True)
-    ]
+    return {name: values for name, values in merged.items() if values}
+
+
+def _options(
+    optimiser: Optimiser, name: str, different: Mapping[str, Mapping[str, Any]]
+) -> Optimiser:
+    """Those of one phase; an error names it."""
+    try:
+        return dataclasses.replace(optimiser, **different.get(name, {}))
+    except ArgumentError as error:
+        raise ArgumentError(f"phase {name!r}: {error}") from error

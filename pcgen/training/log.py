@@ -1,25 +1,29 @@
-"""The log of a run: metrics.csv for eyes and pandas, TensorBoard for curves, a bar for patience."""
+"""The log of a run: metrics.csv for eyes and pandas, TensorBoard for curves, progress on stderr."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from pcgen.errors import FileError
 from pcgen.io.atomic import atomic
+
+QUIET = 10.0
+"""Seconds between two lines of progress, where there is no terminal."""
 
 
 class Log:
@@ -63,7 +67,12 @@ class Log:
             return []
         with self._file.open(newline="") as file:
             # The last row is cut short where the run was killed while writing it.
-            return [row for row in csv.DictReader(file) if None not in row.values()]
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        if rows and not all(row.get("step", "").isdecimal() for row in rows):
+            raise FileError(
+                f"{self._file}: has rows without a step, expected the log of a run; move it away"
+            )
+        return rows
 
     def _rewrite(self, rows: Sequence[Mapping[str, str]]) -> None:
         with atomic(self._file) as temporary, temporary.open("w", newline="") as file:
@@ -77,18 +86,81 @@ def say(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
 
 
-@contextmanager
-def progress_bar(steps: int, done: int, *, show: bool) -> Iterator[Progress]:
-    """A progress bar on stderr with one task; silent where there is no terminal."""
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not show or not sys.stderr.isatty()) as bar:
-        bar.add_task("training", total=steps, completed=done, text="")
-        yield bar
+class Progress:
+    """How far a run is, on stderr: steps, losses and the time that is left, in one line.
+
+    A terminal shows a bar that moves. Elsewhere (a batch job whose output goes to a file) it is a
+    line whenever losses are known, but at most one in :data:`QUIET` seconds, and one at the end.
+
+    Args:
+        steps: Length of the run.
+        done: Steps that were done before.
+        show: Show anything at all.
+        clock: Seconds that pass.
+    """
+
+    def __init__(
+        self, steps: int, done: int, *, show: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._steps, self._first, self._clock = steps, done, clock
+        self._started = clock()
+        self._spoke = self._started
+        terminal = sys.stderr.isatty()
+        self._lines = show and not terminal
+        columns = (
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+        )
+        self._bar = RichProgress(
+            *columns, console=Console(stderr=True), disable=not (show and terminal)
+        )
+        self._task = self._bar.add_task("training", total=steps, completed=done, text="")
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, losses: Mapping[str, float]) -> None:
+        """So many steps are done.
+
+        Args:
+            step: Steps done.
+            losses: Mean of each loss since they were last given; empty where they are not known.
+        """
+        text = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        self._bar.update(self._task, completed=step)
+        if text:
+            self._bar.update(self._task, text=text)
+        now = self._clock()
+        if not self._lines or not text:
+            return
+        if now - self._spoke >= QUIET or step == self._steps:
+            self._spoke = now
+            say(f"step {step} of {self._steps}: {text}; {self._left(step, now)}")
+
+    def _left(self, step: int, now: float) -> str:
+        """Time that is left, from the mean duration of the steps of this start."""
+        each = (now - self._started) / max(step - self._first, 1)
+        if step == self._steps:
+            return f"done in {duration(now - self._started)}"
+        return f"{duration(each * (self._steps - step))} left"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, the two largest that are not zero.
+
+    >>> duration(7384.0), duration(59.6), duration(3.2)
+    ('2 h 3 min', '1 min 0 s', '3 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

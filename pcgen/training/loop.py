@@ -31,7 +31,7 @@ from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
 from pcgen.training.interrupt import Interrupt
 from pcgen.training.learner import Learner, adopt, averaged, learners_of
-from pcgen.training.log import Log, progress_bar
+from pcgen.training.log import Log, Progress
 from pcgen.training.options import Batches, Options
 from pcgen.training.run import RunFolder
 
@@ -77,9 +77,8 @@ class Loop:
             KeyboardInterrupt: once the step that was under way is saved (one process only).
         """
         first = self.fabric.global_rank == 0
-        bar = progress_bar(
-            self.options.steps, self.step, show=first and self.options.reports.progress
-        )
+        show = first and self.options.reports.progress
+        bar = Progress(self.options.steps, self.step, show=show)
         # Several processes would hear of it in different steps.
         interrupt = Interrupt(listen=self.fabric.world_size == 1)
         log_file = Log(folder.path, self.step) if first else nullcontext()
@@ -88,8 +87,8 @@ class Loop:
                 self._learn()
                 self.step += 1
                 self._turn()
-                self._report(folder, log)
-                progress.update(progress.task_ids[0], completed=self.step)
+                row = self._report(folder, log)
+                progress.update(self.step, self._losses(row))
                 if interrupt.asked and self.step < self.options.steps:
                     folder.save(self.state(), best=False, keep=self.options.reports.keep)
                     raise KeyboardInterrupt(
@@ -172,8 +171,13 @@ class Loop:
             mean[0] += value
             mean[1] += 1
 
-    def _report(self, folder: RunFolder, log: Log | None) -> None:
-        """Log, validate and save, where it is time."""
+    def _losses(self, row: Mapping[str, float]) -> dict[str, float]:
+        """Terms of the losses in a row of the log, without what else is in it."""
+        names = [f"{learner.phase.name}/" for learner in self.learners]
+        return {key: value for key, value in row.items() if key.startswith(tuple(names))}
+
+    def _report(self, folder: RunFolder, log: Log | None) -> dict[str, float]:
+        """Log, validate and save, where it is time; returns the row of the log, if any."""
         reports, final = self.options.reports, self.step == self.options.steps
         row: dict[str, float] = {}
         if final or self.step % reports.log_every == 0:
@@ -190,6 +194,7 @@ class Loop:
             state = self.state()
             if self.fabric.global_rank == 0:
                 folder.save(state, best=better, keep=reports.keep)
+        return row
 
     def _row(self) -> dict[str, float]:
         """Means since the last row, and what holds now."""

@@ -1,7 +1,8 @@
 """What belongs to a run and not to a model: how parameters move, where, and what is reported.
 
-All that changes a result are plain values, written to the run's configuration and compared when the
-run is taken up again.
+The defaults of Python, of the command line and of the comparison are those of these classes. All
+that change a result are plain values, written to the run's configuration and compared when the run
+is taken up again.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from torch_geometric.data import Batch
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel
 
-Validate = Callable[[GenerativeModel], Mapping[str, float]]
+# Nothing heavy is imported here: commands take their default values from these classes.
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from pcgen.models.base import GenerativeModel
+
+Validate: TypeAlias = "Callable[[GenerativeModel], Mapping[str, float]]"
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -26,6 +30,10 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 @dataclass(frozen=True)
 class Optimiser:
     """AdamW (Loshchilov and Hutter 2019) and its schedule; Adam where ``weight_decay`` is 0.
+
+    They hold for the whole run. A phase whose method needs other values brings them
+    (:attr:`pcgen.models.base.Phase.optimiser`) and keeps them whatever the run's are; the user's
+    options of that phase go over both, key by key.
 
     Attributes:
         lr: Learning rate, the largest of the schedule.
@@ -39,22 +47,26 @@ class Optimiser:
         ArgumentError: a value is out of range.
     """
 
-    lr: float = 1e-3
+    lr: float = 5e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
-    schedule: Schedule = "constant"
-    warmup: int = 0
-    clip: float | None = None
+    schedule: Schedule = "cosine"
+    warmup: int = 50
+    clip: float | None = 5.0
 
     def __post_init__(self) -> None:
-        for name, value in (("lr", self.lr), ("clip", self.clip)):
-            if value is not None and not value > 0.0:
-                raise ArgumentError(f"{name}: got {value}, expected a positive number")
-        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
-            raise ArgumentError(f"betas: got {self.betas}, expected two numbers in [0, 1)")
-        if self.weight_decay < 0.0 or self.warmup < 0:
+        positive = {"lr": self.lr} if self.clip is None else {"lr": self.lr, "clip": self.clip}
+        for name, value in positive.items():
+            if not (_is_number(value) and value > 0.0):
+                raise ArgumentError(f"{name}: got {value!r}, expected a positive number")
+        betas = self.betas if isinstance(self.betas, (tuple, list)) else ()
+        if len(betas) != 2 or not all(_is_number(beta) and 0.0 <= beta < 1.0 for beta in betas):
+            raise ArgumentError(f"betas: got {self.betas!r}, expected two numbers in [0, 1)")
+        object.__setattr__(self, "betas", tuple(betas))  # lists come from files
+        decay, warmup = self.weight_decay, self.warmup
+        if not all(_is_number(value) and value >= 0.0 for value in (decay, warmup)):
             raise ArgumentError(
-                f"weight_decay, warmup: got {self.weight_decay}, {self.warmup}, expected >= 0"
+                f"weight_decay, warmup: got {decay!r}, {warmup!r}, expected numbers >= 0"
             )
         if self.schedule not in ("constant", "cosine"):
             raise ArgumentError(f"schedule: got {self.schedule!r}, expected constant or cosine")
@@ -74,6 +86,11 @@ class Optimiser:
             return self.lr
         done = (step - self.warmup) / max(steps - self.warmup, 1)
         return self.lr * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number; a word (from YAML) or a truth value is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,7 @@ class Reports:
         checkpoint_every: Steps between checkpoints.
         validate_every: Steps between validations.
         keep: How many numbered checkpoints stay beside the last and the best.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show on stderr how far it is: a bar, or lines where there is no terminal.
         validate_at: Further steps after which there is a validation.
 
     Raises:
@@ -121,8 +138,8 @@ class Reports:
     """
 
     log_every: int = 50
-    checkpoint_every: int = 1000
-    validate_every: int = 1000
+    checkpoint_every: int = 500
+    validate_every: int = 500
     keep: int = 2
     progress: bool = True
     validate_at: tuple[int, ...] = ()
@@ -147,7 +164,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of :func:`train` besides model and batches."""
+    """The arguments of :func:`train` besides model and batches.
+
+    ``phases`` holds what phases bring too, so that a run records what it was trained with.
+    """
 
     folder: Path
     steps: int
@@ -162,6 +182,7 @@ class Options:
     recipe: str | None
     arguments: Mapping[str, Any]
     config: Mapping[str, Any]
+    free: tuple[str, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
         """The run's configuration, plain values."""

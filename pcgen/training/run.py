@@ -18,7 +18,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from pcgen.errors import ArgumentError, FileError
+from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.io.atomic import atomic
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
@@ -52,40 +52,106 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
 
-    def check(self, config: Mapping[str, Any]) -> None:
+    def check(self, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
         """Refuse to go on with another configuration than the run was started with.
 
         A run that has no checkpoint yet has nothing to lose and may be started anew, with any.
+
+        Args:
+            config: Of now.
+            free: Names that may differ, besides the number of steps and what is reported.
 
         Raises:
             ArgumentError: naming what differs.
             FileError: the path is a file, or a folder that holds something else.
         """
-        file = self.path / "config.json"
-        if not file.exists():
+        if not (self.path / "config.json").exists():
             occupied = not self.path.is_dir() or any(self.path.iterdir())
             if self.path.exists() and occupied:
                 raise FileError(
                     f"{self.path}: exists and is not a run, expected a new folder or a run"
                 )
             return
-        try:
-            stored = json.loads(file.read_text())
-        except ValueError as error:
-            raise FileError(f"{file}: is not JSON ({error}), expected a run's config") from error
-        if not self.last.exists():
+        stored = self.config()
+        if not self.last.exists() and not self._others():
             return
         now = json.loads(json.dumps(config))
         changes = [
             _change(key, stored.get(key), now.get(key))
             for key in dict.fromkeys([*stored, *now])
-            if key not in _FREE and stored.get(key) != now.get(key)
+            if key not in (*_FREE, *free) and stored.get(key) != now.get(key)
         ]
         if changes:
             raise ArgumentError(
                 f"{self.path}: was started with another configuration ({', '.join(changes)}), "
-                "expected the same, or another folder"
+                "expected the same (pcgen resume takes it from the run), or another folder"
             )
+
+    def config(self) -> dict[str, Any]:
+        """The configuration that the run was started with.
+
+        Raises:
+            FileError: the folder holds none, or it cannot be read.
+        """
+        file = self.path / "config.json"
+        if not file.is_file():
+            raise FileError(f"{self.path}: holds no config.json, expected the folder of a run")
+        stored = _read_json(file)
+        if not isinstance(stored, dict):
+            raise FileError(f"{file}: got a {type(stored).__name__}, expected a run's config")
+        return stored
+
+    def newest(self) -> tuple[Path, Checkpoint] | None:
+        """The checkpoint from which the run goes on, and what is in it; None where there is none.
+
+        It is the last one. Where that file was lost it is the newest of the others (the best and
+        the numbered ones, which hold all that the last one does) that is whole.
+
+        Raises:
+            CheckpointError: the last one cannot be read, or it was lost and no other one can.
+        """
+        if not self.last.exists():
+            return self._newest_of_others()
+        try:
+            return self.last, checkpoint.read(self.last)
+        except CheckpointError as error:
+            try:
+                found = self._newest_of_others()
+            except CheckpointError:
+                found = None
+            if found is None:
+                raise
+            file, state = found
+            raise CheckpointError(
+                f"{error}; move it away to go on from {file.name} (step {state.step})"
+            ) from error
+
+    def _others(self) -> list[Path]:
+        """Checkpoints besides the last one."""
+        best = [self.best] if self.best.exists() else []
+        return [*best, *sorted(self.checkpoints.glob("step-*.ckpt"))]
+
+    def _newest_of_others(self) -> tuple[Path, Checkpoint] | None:
+        whole, broken = [], []
+        for file in self._others():
+            try:
+                whole.append((file, checkpoint.read(file)))
+            except CheckpointError as error:
+                broken.append(error)
+        if broken and not whole:
+            raise CheckpointError(
+                f"{self.checkpoints}: holds no {self.last.name}, and no other one can be read "
+                f"({broken[-1]}), expected a whole checkpoint, or another folder"
+            )
+        return max(whole, key=lambda found: found[1].step, default=None)
+
+    def amend(self, config: Mapping[str, Any]) -> None:
+        """Replace the recorded configuration, by one in which data have another place say.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        _write_json(self.path / "config.json", config)
 
     def create(self, config: Mapping[str, Any], device: torch.device) -> None:
         """Make the folder where it is missing; write configuration and environment.
@@ -102,8 +168,15 @@ class RunFolder:
             ) from error
         _write_json(self.path / "config.json", config)
         file = self.path / "environment.json"
-        before = json.loads(file.read_text()) if file.exists() else []
+        before = _read_json(file) if file.exists() else []
+        if not isinstance(before, list):
+            raise FileError(f"{file}: got a {type(before).__name__}, expected a list of starts")
         _write_json(file, [*before, environment(device)])
+
+    def restore(self, file: Path) -> None:
+        """Let another checkpoint be the last one, in place of one that was lost."""
+        with atomic(self.last) as temporary:
+            shutil.copyfile(file, temporary)
 
     def save(self, state: Checkpoint, *, best: bool, keep: int) -> None:
         """Write the last checkpoint, and the numbered and best ones beside it.
@@ -170,6 +243,15 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileError(f"{path}: is not JSON ({error}), expected what a run wrote") from error
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
-from pcgen.training.learner import load_average
+from pcgen.training.learner import load_average, own_options
 from pcgen.training.log import say
 from pcgen.training.loop import Loop
 from pcgen.training.options import Batches, Machine, Optimiser, Options, Reports, Validate
@@ -41,18 +41,22 @@ def train(
     recipe: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
+    free: Collection[str] = (),
 ) -> GenerativeModel:
     """Train ``model``, or go on where the run in ``folder`` stopped.
 
     Args:
         model: Trained in place. Parameters that no phase owns are left as they are.
         batches: Of the training split.
-        folder: The run; with a checkpoint in it, the run goes on from there, exactly. It must be
-            visible to all processes.
+        folder: The run; with a checkpoint in it, the run goes on from there, exactly: from the
+            last one, or where that file was lost from the newest of the others. It must be visible
+            to all processes.
         steps: Length of the run; may grow when it is taken up again.
         seed: Of all random numbers.
-        optimiser: Options of all phases.
-        phases: Options that are different in some phases, ``{"critic": {"lr": 1e-4}}``.
+        optimiser: Options of all phases. A phase whose method needs other values brings them
+            (:attr:`~pcgen.models.base.Phase.optimiser`) and keeps them.
+        phases: Options that are to be different in some phases, ``{"critic": {"lr": 1e-4}}``; they
+            go over those that the phase brings, key by key.
         ema: Decay of the running average of the parameters that ``sample`` uses; None for none.
         machine: Devices, processes, precision.
         reports: What is written and how often.
@@ -62,14 +66,16 @@ def train(
         recipe: Name of the recipe that made the model, for ``pcgen.load``,
         arguments: and its arguments, plain values.
         config: What else the result depends on (files, batch size); recorded, and compared when
-            the run is taken up again.
+            the run is taken up again,
+        free: but for these names, which may change.
 
     Returns:
         The model in eval mode, its parameters their running averages.
 
     Raises:
         ArgumentError: an option cannot be used, or is not what the run was started with.
-        CheckpointError: the run's last checkpoint is damaged or does not fit.
+        CheckpointError: the run's last checkpoint is damaged or does not fit; or it was lost, and
+            no other one is whole.
         FileError: the folder is not a run, or cannot be written.
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
@@ -77,9 +83,10 @@ def train(
     if steps < 1 or seed < 0:
         raise ArgumentError(f"steps, seed: got {steps}, {seed}, expected steps >= 1 and seed >= 0")
     options = Options(
-        Path(folder), steps, seed, optimiser or Optimiser(), dict(phases or {}), ema,
+        Path(folder), steps, seed, optimiser or Optimiser(),
+        own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
-        dict(arguments or {}), dict(config or {}),
+        dict(arguments or {}), dict(config or {}), tuple(free),
     )  # fmt: skip
     fabric = _fabric(options.machine)
     # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.
@@ -127,21 +134,23 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     run = RunFolder(options.folder)
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
-    run.check(options.resolved())
-    state = checkpoint.read(run.last) if run.last.exists() else None
+    run.check(options.resolved(), options.free)
+    found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)
     learning = [parameter.requires_grad for parameter in model.parameters()]
     try:
         loop = Loop(fabric, model, batches, options)
-        if state is not None:
-            loop.load_state(run.last, state)
+        if found is not None:
+            loop.load_state(*found)
             if fabric.global_rank == 0:
-                _tell(loop, state)
+                _tell(loop, run, *found)
         # Nothing is written before data and options have been accepted.
         loop.start()
         if fabric.global_rank == 0:
             run.create(options.resolved(), fabric.device)
+            if found is not None and found[0] != run.last:
+                run.restore(found[0])
         loop.run(run)
     finally:
         for parameter, flag in zip(model.parameters(), learning, strict=True):
@@ -150,8 +159,10 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     fabric.barrier()
 
 
-def _tell(loop: Loop, state: Checkpoint) -> None:
+def _tell(loop: Loop, run: RunFolder, file: Path, state: Checkpoint) -> None:
     """Where the run goes on, and what another length changes."""
+    if file != run.last:
+        say(f"{run.last}: was lost, going on from {file.name} instead, the newest that is whole")
     steps, planned = loop.options.steps, state.config.get("steps")
     done = "nothing is left of" if state.step >= steps else f"resuming at step {state.step} of"
     say(f"{loop.options.folder}: {done} {steps} steps")

@@ -133,7 +133,7 @@ def test_trained_by_the_loop(tmp_path: object) -> None:
         Repeated(clouds),
         folder=f"{tmp_path}/run",
         steps=20,
-        optimiser=Optimiser(lr=0.01),
+        optimiser=Optimiser(lr=0.01, schedule="constant", warmup=0, clip=None),
         ema=None,
         reports=Reports(progress=False),
     )

@@ -2,51 +2,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from toy_recipes import FAST, tiny
 
 import pcgen
 from pcgen import clouds as pc
 from pcgen.datasets.jets import sample_jets
-from pcgen.errors import ArgumentError, CheckpointError, DataError, FileError
-from pcgen.io import JETS, CloudFile, read_clouds, write_clouds
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io import JETS, read_clouds, write_clouds
 from pcgen.metrics import observables
-from pcgen.models.autoencoder import Autoencoder, Deterministic, Gaussian
-from pcgen.models.cardinality import Cardinality
-from pcgen.nn import PointNet, SetDecoder
-from pcgen.objectives.reconstruction import ChamferLoss
+from pcgen.models.autoencoder import Autoencoder
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
 from pcgen.tools.cli import main
-from pcgen.tools.sample import sample
 from pcgen.tools.train import spread, train
 from pcgen.tools.validation import Validation
 from pcgen.training import checkpoint
-
-FAST = {"steps": 4, "batch_size": 16, "max_points": 8, "validate_events": 40, "log_every": 2,
-        "checkpoint_every": 2, "validate_every": 2, "accelerator": "cpu", "progress": False,
-        "samples": 6}  # fmt: skip
-
-
-def tiny(latent_dim: int = 2, sampled: bool = True) -> Autoencoder:
-    """A VAE of a few parameters, or a plain autoencoder."""
-    standardize = Standardize(JETS)
-    points, condition = standardize.point_features, standardize.condition_features
-    return Autoencoder(
-        standardize=standardize,
-        cardinality=Cardinality(JETS),
-        encoder=PointNet(points, 4, hidden=(8,), head=(), condition_channels=condition),
-        latent=(Gaussian if sampled else Deterministic)(4, latent_dim),
-        decoder=SetDecoder(
-            latent_dim, 2, points - 2, condition_channels=condition, hidden=8, layers=1
-        ),
-        reconstruction={"chamfer": ChamferLoss(standardize=standardize)},
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -70,9 +46,6 @@ def few(tmp_path_factory) -> str:
     file = tmp_path_factory.mktemp("data") / "few.h5"
     write_clouds(file, sample_jets("all", max_points=8).read(0, 200), JETS)
     return str(file)
-
-
-# --- train ----------------------------------------------------------------------------------------
 
 
 def test_a_run_folder_holds_everything(run):
@@ -204,7 +177,7 @@ def test_validation_looks_at_events_from_all_over_the_split():
 
 
 def test_unknown_recipes_and_arguments_are_refused(tmp_path):
-    with pytest.raises(ArgumentError, match=r"recipe: got 'huge', expected one of .*tiny"):
+    with pytest.raises(ArgumentError, match=r"recipe: got 'huge', expected .*one of .*tiny"):
         train("huge", output=str(tmp_path / "run"), **FAST)
     with pytest.raises(ArgumentError, match=r"recipe 'tiny': .*width"):
         train("tiny", {"width": 3}, output=str(tmp_path / "run"), **FAST)
@@ -256,100 +229,3 @@ def test_a_recipe_that_takes_a_schema_gets_that_of_the_clouds(tmp_path):
     train("jets-vae", small, data=[str(file)], output=str(output), **FAST)
     assert pcgen.load(output).schema.labels == ("up", "down")
     assert read_clouds(output / "samples/samples.h5")[1].labels == ("up", "down")
-
-
-# --- sample ---------------------------------------------------------------------------------------
-
-
-def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
-    sample(str(run), str(tmp_path / "a.h5"), number=7, batch_size=3, device="cpu")
-    with CloudFile(tmp_path / "a.h5") as file:
-        assert len(file) == 7
-        assert file.schema == JETS
-        assert file.attrs["seed"] == 0
-        clouds = file.read()
-    assert bool((clouds.weight >= 0).all())
-    told = capsys.readouterr().out
-    line = (
-        r"a\.h5: 7 jets in [\d.]+ s, \d+ jets per second \(batch size 3, cpu, .*; start-up .* s is"
-    )
-    assert re.search(line, told)
-
-
-def test_a_seed_is_a_sample(run, tmp_path):
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        sample(str(run), str(tmp_path / f"{name}.h5"), number=9, batch_size=5, seed=seed)
-    a, b, c = (read_clouds(tmp_path / f"{name}.h5")[0] for name in "abc")
-    assert torch.equal(a.pos, b.pos)
-    assert torch.equal(a.weight, b.weight)
-    assert a.pos.shape != c.pos.shape or not torch.equal(a.pos, c.pos)
-
-
-def test_class_condition_and_size_can_be_asked_for(run, tmp_path):
-    last = str(run / "checkpoints" / "last.ckpt")
-    sample(last, str(tmp_path / "a.h5"), number=5, batch_size=2, classes=["t", "g"],
-           condition={"jet_pt": 1100.0}, points=4)  # fmt: skip
-    clouds, schema = read_clouds(tmp_path / "a.h5")
-    assert [schema.labels[k] for k in clouds.label.tolist()] == ["t", "g", "t", "g", "t"]
-    assert clouds.y.tolist() == [[1100.0]] * 5
-    assert pc.sizes(clouds).tolist() == [4] * 5
-
-
-def test_python_and_the_command_take_the_same_words(run, tmp_path):
-    words = {"classes": ["t", "g"], "condition": {"jet_pt": 1100.0}}
-    sample(str(run), str(tmp_path / "a.h5"), number=4, seed=3, **words)
-    generator = torch.Generator().manual_seed(3)
-    here = pcgen.load(run).sample(number=4, generator=generator, **words)
-    there = read_clouds(tmp_path / "a.h5")[0]
-    assert here.label.tolist() == there.label.tolist() == [2, 0, 2, 0]
-    assert torch.equal(here.y, there.y)
-    assert torch.equal(here.pos, there.pos)
-    with pytest.raises(ArgumentError, match="nothing that says how many clouds"):
-        pcgen.load(run).sample()
-
-
-def test_conditions_that_training_did_not_see(run, tmp_path, capsys):
-    output = str(tmp_path / "a.h5")
-    for value in (-5.0, 0.0):
-        with pytest.raises(ArgumentError, match=f"jet_pt: got {value:g} GeV, expected a positive"):
-            sample(str(run), output, number=2, condition={"jet_pt": value})
-        with pytest.raises(ArgumentError, match="expected a positive"):
-            pcgen.load(run).sample(y=value, number=2)
-    for value in (math.nan, math.inf):
-        with pytest.raises(ArgumentError, match="condition: got a value that is not finite"):
-            sample(str(run), output, number=2, condition={"jet_pt": value})
-    assert list(tmp_path.iterdir()) == []
-    sample(str(run), output, number=2, condition={"jet_pt": 9000.0})
-    told = capsys.readouterr().out.splitlines()
-    assert re.match(
-        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", told[0]
-    )
-    sample(str(run), output, number=2, condition={"jet_pt": 1000.0})
-    assert len(capsys.readouterr().out.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"number": -1}, "number, batch_size: got -1"),
-        ({"number": 0}, "number, batch_size: got 0, 500, expected at least one event"),
-        ({"batch_size": 0}, "number, batch_size: got 1000, 0"),
-        ({"classes": ["g", "b"]}, "classes: got b, expected some of g, q, t, w, z"),
-        ({"classes": []}, "classes: got none"),
-        ({"condition": {"pt": 1.0}}, r"condition: got pt, expected .* jet_pt \[GeV\]"),
-        ({"device": "abacus"}, "device: got 'abacus'"),
-    ],
-)
-def test_requests_that_make_no_sense_leave_no_file(run, tmp_path, options, message):
-    with pytest.raises(ArgumentError, match=message):
-        sample(str(run), str(tmp_path / "a.h5"), **options)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_places_that_cannot_be_read_or_written_are_named(run, tmp_path):
-    with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        sample(str(tmp_path), str(tmp_path / "a.h5"))
-    with pytest.raises(FileError, match="cannot be written"):
-        sample(str(run), str(tmp_path / "missing" / "a.h5"))
-    with pytest.raises(ArgumentError, match="jpeg"):
-        sample(str(run), str(tmp_path / "a.jpeg"))

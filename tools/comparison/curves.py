@@ -10,11 +10,12 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen import metrics
+from pcgen.models import blocks
 from pcgen.models.base import GenerativeModel
 from pcgen.tools.comparison import scores
 from pcgen.tools.comparison.clock import Clock
 from pcgen.tools.comparison.events import Events
-from pcgen.training import RunFolder, checkpoint
+from pcgen.training import RunFolder
 
 FIRST = 25
 """First step of a learning curve; the others are its doubles, and the middle and the end."""
@@ -65,12 +66,8 @@ class Curve:
 
 def draw(model: GenerativeModel, like: Batch, generator: torch.Generator) -> Batch:
     """As many events as ``like`` has, of the same conditions; sizes come from the model."""
-    parts = []
-    for start in range(0, like.num_graphs, _BLOCK):
-        some = pc.select(like, slice(start, start + _BLOCK))
-        y, label, number = some.get("y"), some.get("label"), some.num_graphs
-        parts.append(model.sample(y=y, label=label, number=number, generator=generator))
-    return pc.concat(parts)
+    request = blocks.like(like)
+    return pc.concat(blocks.sample_in_blocks(model, request, _BLOCK, lambda block: generator))
 
 
 def points_of(run: RunFolder) -> list[dict[str, float]]:
@@ -91,8 +88,9 @@ def points_of(run: RunFolder) -> list[dict[str, float]]:
 
 def seconds_of(run: RunFolder) -> float:
     """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
-    if not run.last.exists():
+    found = run.newest()
+    if found is None:
         return 0.0
-    step = checkpoint.read(run.last).step
+    step = found[1].step
     before = [point for point in points_of(run) if point["step"] <= step]
     return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0

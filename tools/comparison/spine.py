@@ -117,13 +117,14 @@ UNEQUAL = (
 )
 """What is not one factor at a time, for who reads a difference between rows."""
 
-_PLAIN = Optimiser(lr=2e-3, warmup=20, clip=5.0)
-_ADVERSARY = {"lr": 1e-3, "betas": (0.0, 0.9)}
-"""No momentum, as gradient penalties want (arXiv:1704.00028, Algorithm 1)."""
+_PLAIN = Optimiser(lr=2e-3, schedule="constant", warmup=20)
+_ADVERSARY = {"lr": 1e-3}
 
 LEARNING: Mapping[str, Learning] = {
     "gan": Learning(_PLAIN, {"critic": _ADVERSARY, "generator": _ADVERSARY}),
     "vae": Learning(_PLAIN, {}),
     "flow": Learning(_PLAIN, {}),
 }
-"""The rate is constant, so that a learning curve can be read at any of its steps."""
+"""What differs from the defaults of pcgen (:class:`Optimiser`) and from what phases bring: the rate
+is constant, so that a learning curve can be read at any of its steps; rates and warm-up are those
+that the study was planned with."""

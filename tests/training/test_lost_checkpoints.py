@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from toy_models import Toy
+from toy_runs import differences, fit, last
+
+from pcgen.errors import ArgumentError, CheckpointError, FileError
+from pcgen.training import Reports
+
+OFTEN = Reports(log_every=1, checkpoint_every=2, validate_every=3, keep=2, progress=False)
+
+
+def improving():
+    """A score that falls at each validation."""
+    scores = iter(range(9, 0, -1))
+    return lambda model: {"score": float(next(scores))}
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """Six steps: numbered checkpoints of the steps 4 and 6, the best one of step 6."""
+    folder = tmp_path / "run"
+    fit(Toy(), folder, 6, reports=OFTEN, validate=improving())
+    return folder
+
+
+def lose(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / "checkpoints" / f"{name}.ckpt").unlink()
+
+
+def damage(folder: Path, *names: str) -> None:
+    for name in names:
+        file = folder / "checkpoints" / f"{name}.ckpt"
+        file.write_bytes(file.read_bytes()[:100])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "checkpoints").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("lost", "broken", "source"),
+    [
+        (("last",), (), "best"),
+        (("last", "best"), (), "step-00000006"),
+        (("last", "best"), ("step-00000006",), "step-00000004"),
+        (("last", "best", "step-00000006"), (), "step-00000004"),
+        (("last", "step-00000006", "step-00000004"), (), "best"),
+    ],
+)
+def test_a_run_goes_on_from_the_newest_that_is_whole(tmp_path, run, capsys, lost, broken, source):
+    lose(run, *lost)
+    damage(run, *broken)
+    step = last(run, source).step
+    capsys.readouterr()
+    fit(Toy(), run, 10, reports=OFTEN)
+    shown = capsys.readouterr().err
+    assert f"last.ckpt: was lost, going on from {source}.ckpt instead" in shown
+    assert f"resuming at step {step} of 10 steps" in shown
+    fit(Toy(), tmp_path / "whole", 10, reports=OFTEN)
+    states = [dataclasses.asdict(last(folder)) for folder in (tmp_path / "whole", run)]
+    different = {path for path in differences(*states) if path not in ("/seconds", "/best")}
+    assert different == set()
+
+
+def test_a_finished_run_gets_its_last_checkpoint_back(run):
+    lose(run, "last")
+    fit(Toy(), run, 6, reports=OFTEN)
+    assert last(run).step == 6
+
+
+def test_another_configuration_is_refused_and_nothing_is_overwritten(run):
+    lose(run, "last")
+    before = files(run)
+    with pytest.raises(ArgumentError, match=r"another configuration \(seed 0 -> 7\)"):
+        fit(Toy(), run, 6, seed=7, reports=OFTEN)
+    assert files(run) == before
+
+
+def test_a_damaged_last_checkpoint_stops_the_run_and_names_the_remedy(run):
+    damage(run, "last")
+    before = files(run)
+    remedy = r"last\.ckpt: is damaged .*; move it away to go on from best.ckpt \(step 6\)"
+    with pytest.raises(CheckpointError, match=remedy):
+        fit(Toy(), run, 8, reports=OFTEN)
+    assert files(run) == before
+    lose(run, "last")
+    fit(Toy(), run, 8, reports=OFTEN)
+    assert last(run).step == 8
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run):
+    damage(run, "last", "best", "step-00000006", "step-00000004")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: is damaged"):
+        fit(Toy(), run, 8, reports=OFTEN)
+    lose(run, "last")
+    before = files(run)
+    with pytest.raises(CheckpointError, match=r"holds no last\.ckpt, and no other one can be read"):
+        fit(Toy(), run, 8, reports=OFTEN)
+    assert files(run) == before
+
+
+def test_a_run_that_lost_its_configuration_is_not_begun_anew(run):
+    (run / "config.json").unlink()
+    with pytest.raises(FileError, match="exists and is not a run"):
+        fit(Toy(), run, 8, reports=OFTEN)
+
+
+@pytest.mark.parametrize("name", ["config.json", "environment.json"])
+@pytest.mark.parametrize("content", ["{", "3", '"text"', "\udcff"])
+def test_damaged_plain_files_are_named(run, name, content):
+    (run / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(FileError, match=name):
+        fit(Toy(), run, 8, reports=OFTEN)
+
+
+def test_a_log_that_is_none_is_named(run):
+    (run / "metrics.csv").write_text("step,loss\nfirst,1\n")
+    with pytest.raises(FileError, match=r"metrics\.csv: has rows without a step"):
+        fit(Toy(), run, 8, reports=OFTEN)
+
+
+def test_a_run_without_any_checkpoint_may_be_begun_with_other_options(run):
+    shutil.rmtree(run / "checkpoints")
+    fit(Toy(), run, 2, seed=7, reports=OFTEN)
+    assert json.loads((run / "config.json").read_text())["seed"] == 7

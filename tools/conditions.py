@@ -1,0 +1,193 @@
+"""What each event of a sample is drawn for, one by one: as in a file of events, or from a table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
+from pcgen.models.request import Request
+from pcgen.schema import Schema
+
+_BLOCK = 10_000  # events that are read at a time
+_CLASS, _POINTS = "class", "points"
+
+
+def of_events(path: str, split: str, schema: Schema, number: int | None = None) -> Request:
+    """Condition and class of each event of a file, in order; sizes are free.
+
+    Args:
+        path: File of clouds that mean the same as those of the model.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
+        schema: Of the model.
+        number: Of the first so many events; None: of all.
+
+    Raises:
+        ArgumentError: there are fewer events.
+        DataError: the file means something else, or its events have no condition or class.
+        FileError: it cannot be read.
+    """
+    from pcgen.datasets.loading import open_clouds
+    from pcgen.models.blocks import ranges
+    from pcgen.tools.train import check_schema
+
+    events = open_clouds(path, split)
+    check_schema(schema, events.schema, [path], "the model was trained")
+    count = len(events) if number is None else number
+    if count > len(events):
+        raise ArgumentError(
+            f"number: got {number}, expected at most the {len(events)} events of {path} "
+            f"(split {split})"
+        )
+    parts: dict[str, list[Tensor | None]] = {"y": [], "label": []}
+    for rows in ranges(count, _BLOCK):
+        some = events.read(rows.start, rows.stop)
+        for name, values in parts.items():
+            values.append(some.get(name))
+    fixed = {}
+    for name, wanted in (("y", schema.condition), ("label", schema.labels)):
+        known = [value for value in parts[name] if value is not None]
+        if wanted and len(known) < len(parts[name]):
+            kind = "condition" if name == "y" else "class"
+            raise DataError(f"{path}: got events without a {kind}, expected one for each")
+        fixed[name] = torch.cat(known) if wanted else None
+    return Request(count, None, fixed["y"], fixed["label"])
+
+
+def of_table(path: str, schema: Schema) -> Request:
+    """Conditions, classes and numbers of points from a table with a line for each event.
+
+    Its columns are those conditions of the model (all of them, or none), ``class`` (names) and
+    ``points``; what has no column is drawn as in the training data.
+
+    Args:
+        path: ``.csv`` with a line of names, ``.npz`` with an array [B] for each column, ``.npy``
+            with named fields; or plain [B] or [B, 1] for a model of one condition.
+        schema: Of the model.
+
+    Raises:
+        ArgumentError: the ending is unknown.
+        DataError: a column is unknown or missing, or a value cannot be used; names the line.
+        FileError: the file cannot be read.
+    """
+    columns = _columns(Path(path), schema)
+    known = [quantity.name for quantity in schema.condition]
+    allowed = [*known, *([_CLASS] if schema.labels else []), _POINTS]
+    unknown = [name for name in columns if name not in allowed]
+    missing = [name for name in known if name not in columns]
+    if unknown or not columns or (missing and len(missing) < len(known)):
+        raise DataError(
+            f"{path}: got the columns {', '.join(columns) or 'none'}, "
+            f"expected some of {', '.join(allowed)}"
+            + (f", and {', '.join(missing)} too" if missing and not unknown and columns else "")
+        )
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1 or not min(lengths.values()):
+        got = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+        raise DataError(f"{path}: got {got}, expected as many values of each, at least one")
+    y = None
+    if known and not missing:
+        values = [_numbers(path, name, columns[name]) for name in known]
+        y = torch.tensor(values, dtype=torch.float64).T.to(torch.get_default_dtype())
+    label = _classes(path, columns[_CLASS], schema.labels) if _CLASS in columns else None
+    sizes = _sizes(path, columns[_POINTS]) if _POINTS in columns else None
+    return Request(min(lengths.values()), sizes, y, label)
+
+
+def _columns(path: Path, schema: Schema) -> Mapping[str, Sequence[Any]]:
+    """Columns by name: words of a CSV file, or values of arrays."""
+    ending = path.suffix.lower()
+    if ending not in (".csv", ".npy", ".npz"):
+        raise ArgumentError(f"conditions: got {path}, expected a file .csv, .npy or .npz")
+    if not path.is_file():
+        raise FileError(f"{path}: no such file, expected a table of conditions")
+    try:
+        return _words(path) if ending == ".csv" else dict(_arrays(path, schema))
+    except PcgenError:
+        raise
+    except Exception as error:  # what a damaged file makes of csv, zipfile and numpy is open-ended
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path}: cannot be read ({reason}), expected a table") from error
+
+
+def _words(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        lines = [(reader.line_num, line) for line in reader if line]
+    if not lines:
+        return {}
+    names = [name.strip() for name in lines[0][1]]
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}: got the columns {', '.join(names)}, expected different names")
+    for number, line in lines[1:]:
+        if len(line) != len(names):
+            raise DataError(
+                f"{path}: got {len(line)} values in line {number}, expected {len(names)} "
+                f"({', '.join(names)})"
+            )
+    return {name: [line[k].strip() for _, line in lines[1:]] for k, name in enumerate(names)}
+
+
+def _arrays(path: Path, schema: Schema) -> Iterator[tuple[str, list[Any]]]:
+    # numpy leaves a damaged archive open that it has opened itself.
+    with path.open("rb") as file:
+        stored: Any = np.load(file, allow_pickle=False)
+        if path.suffix.lower() == ".npz":
+            arrays = {name: stored[name] for name in stored.files}
+        else:
+            arrays = _fields(path, stored, schema)
+    for name, array in arrays.items():
+        flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        if flat.ndim != 1:
+            raise DataError(f"{path}: got {name} of shape {array.shape}, expected [B]")
+        yield name, flat.tolist()
+
+
+def _fields(path: Path, stored: Any, schema: Schema) -> dict[str, Any]:
+    """Columns of one array."""
+    if stored.dtype.names:
+        return {name: stored[name] for name in stored.dtype.names}
+    if len(schema.condition) == 1:
+        return {schema.condition[0].name: stored}
+    names = ", ".join(q.name for q in schema.condition) or f"{_CLASS}, {_POINTS}"
+    raise DataError(f"{path}: got an array without names, expected named fields ({names})")
+
+
+def _numbers(path: str, name: str, values: Sequence[Any]) -> list[float]:
+    return [_number(path, name, row, value) for row, value in enumerate(values)]
+
+
+def _number(path: str, name: str, row: int, value: Any) -> float:
+    try:
+        number = np.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise DataError(f"{path}: {name} of event {row} is {value!r}, expected a finite number")
+    return number
+
+
+def _classes(path: str, values: Sequence[Any], labels: Sequence[str]) -> Tensor:
+    for row, value in enumerate(values):
+        if value not in labels:
+            raise DataError(
+                f"{path}: {_CLASS} of event {row} is {value!r}, expected one of {', '.join(labels)}"
+            )
+    return torch.tensor([labels.index(value) for value in values])
+
+
+def _sizes(path: str, values: Sequence[Any]) -> Tensor:
+    numbers = _numbers(path, _POINTS, values)
+    for row, number in enumerate(numbers):
+        if number < 0 or number % 1:
+            raise DataError(
+                f"{path}: {_POINTS} of event {row} is {values[row]!r}, "
+                "expected a whole number that is not negative"
+            )
+    return torch.tensor(numbers, dtype=torch.float64).long()
