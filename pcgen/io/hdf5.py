@@ -118,9 +118,10 @@ def data_set(file: h5py.File, name: str) -> h5py.Dataset | None:
 
 
 def contents(file: h5py.File, known: Collection[str]) -> tuple[str, ...]:
-    """What lies in a file besides the data sets that are known; groups are marked as such."""
+    """What lies in a file besides the data sets that are known; what is none is marked as such."""
+    marks = {h5py.Dataset: "", h5py.Group: " (a group)", type(None): " (a link to nothing)"}
     return tuple(
-        name if isinstance(file.get(name), h5py.Dataset) else f"{name} (a group)"
+        name + marks.get(type(file.get(name)), " (a type)")
         for name in file
         if name not in known or data_set(file, name) is None
     )

@@ -226,8 +226,7 @@ class Loop:
 
     def _improves(self, scores: Mapping[str, float]) -> bool:
         score = scores.get(self.options.score, math.nan)
-        # Of equal scores the last counts: one that never changes must not keep the first step.
-        if not math.isfinite(score) or (self.best is not None and score > self.best):
+        if not math.isfinite(score) or (self.best is not None and score >= self.best):
             return False
         self.best = score
         return True

@@ -147,6 +147,18 @@ def test_groups_beside_images_are_passed_over(tmp_path, group):
     assert (len(images.image), images.y, images.label) == (3, None, None)
 
 
+def test_links_to_nothing_are_passed_over_or_refused(tmp_path):
+    path = save(tmp_path / "a.h5", image=IMAGE)
+    with h5py.File(path, "r+") as file:
+        file["label"], file["y"] = h5py.SoftLink("/no"), h5py.ExternalLink("no.h5", "/y")
+    with pytest.warns(UserWarning, match=r"label \(a link to nothing\), y \(a link to nothing\)"):
+        assert len(read(path)[0].image) == 3
+    with h5py.File(path, "w") as file:
+        file["image"] = h5py.SoftLink("/no")
+    with pytest.raises(FileError, match=r"a\.h5: got the data sets .*expected image"):
+        io.open_file(path)
+
+
 def test_groups_where_data_sets_are_needed(tmp_path):
     group = {"a": np.ones(3)}
     with pytest.raises(FileError, match="expected image among them"):
