@@ -53,7 +53,8 @@ def resume(
     from pcgen.tools.train import open_data
 
     folder = training.RunFolder(run)
-    config = folder.config()
+    stored = folder.config()
+    config = _by_present_names(stored)
     plan = _plan(folder.path, config, steps, recipe, progress)
     files = _files(folder.path, config["data"], data)
     events = open_data(files, config.get("classes"), config.get("max_points"))
@@ -63,9 +64,21 @@ def resume(
             f"{config['events']} that {folder.path} was started with"
         )
     model = plan.build(events)
-    if data is not None and training.first_process():
-        folder.amend({**config, "data": events.files})
+    config["data"] = events.files if data is not None else config["data"]
+    if config != stored and training.first_process():
+        folder.amend(config)
     return plan.run(events, model, folder.path)
+
+
+def _by_present_names(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a run of any version, with the present names of recipe and arguments."""
+    from pcgen.recipes import current
+
+    name, arguments = config.get("recipe"), config.get("arguments")
+    if not isinstance(name, str) or not isinstance(arguments, dict) or ":" in name:
+        return dict(config)
+    name, arguments = current(name, arguments)
+    return {**config, "recipe": name, "arguments": arguments}
 
 
 def _plan(
