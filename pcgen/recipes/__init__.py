@@ -36,7 +36,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-vae": sites_vae,
 }
 
+ALIASES: dict[str, str] = {}
+"""Older names of recipes, which commands and checkpoints may still give."""
+
 __all__ = [
+    "ALIASES",
     "RECIPES",
     "image_flow",
     "image_gan",

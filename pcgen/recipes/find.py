@@ -1,0 +1,96 @@
+"""From the name of a recipe to its function: one of pcgen's own, or ``module:function`` of a user.
+
+Nothing heavy is imported here: ``pcgen train RECIPE --help`` reads signatures alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pcgen import recipes
+from pcgen.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from pcgen.models.base import GenerativeModel
+
+
+def find_recipe(name: str) -> Callable[..., GenerativeModel]:
+    """The recipe of this name.
+
+    Args:
+        name: One of ``RECIPES``, an older name of one (``ALIASES``), or ``module:function``: a
+            function of the user's own that takes plain values and returns an untrained model. The
+            module is imported as Python does it, from the current folder too.
+
+    Raises:
+        ArgumentError: there is no such recipe, module or function, or its arguments cannot be
+            options: they have no type hints, or are ``*args`` or ``**kwargs``.
+    """
+    if ":" in name:
+        return _own(name)
+    chosen = recipes.RECIPES.get(recipes.ALIASES.get(name, name))
+    if chosen is None:
+        raise ArgumentError(f"recipe: got {name!r}, {_expected(name, list(recipes.RECIPES))}")
+    return chosen
+
+
+def _expected(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"expected module:function or one of {', '.join(known)}"
+
+
+def _own(name: str) -> Callable[..., GenerativeModel]:
+    module_name, _, function_name = name.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
+        raise ArgumentError(f"recipe: got {name!r}, expected module:function, models:my_gan say")
+    module = _imported(module_name, name)
+    function = getattr(module, function_name, None)
+    if function is None:
+        near = difflib.get_close_matches(function_name, vars(module), n=1)
+        hint = f"did you mean {near[0]}?" if near else "expected one of its functions"
+        raise ArgumentError(f"recipe {name}: module {module_name} has no {function_name!r}, {hint}")
+    if not callable(function):
+        kind = type(function).__name__
+        raise ArgumentError(f"recipe {name}: got a value of type {kind}, expected a function")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ArgumentError(f"recipe {name}: takes {parameter}, expected arguments with names")
+        if parameter.annotation is parameter.empty:
+            raise ArgumentError(
+                f"recipe {name}: argument {parameter.name!r} has no type hint, expected one: "
+                f"{parameter.name}: int say"
+            )
+    return function
+
+
+def _imported(module: str, name: str) -> ModuleType:
+    """A user's module; the current folder is searched as by ``python -m``."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    # A module that was written a moment ago may not be in the cached listing of its folder.
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        # What a user's module raises when it is run is not ours to know.
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name
+            and f"{module}.".startswith(f"{error.name}.")
+        ):
+            raise ArgumentError(
+                f"recipe {name}: no module {error.name!r} in {os.getcwd()} or among the installed "
+                "ones"
+            ) from error
+        raise ArgumentError(
+            f"recipe {name}: module {module} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
