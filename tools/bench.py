@@ -7,12 +7,14 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io import atomic
-from pcgen.tools.benchmarks import machine, sections
-from pcgen.tools.benchmarks.measure import Limits
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from pcgen.tools.benchmarks.measure import Limits
+    from pcgen.tools.benchmarks.sections import Section
 
 NOTES = "<!-- Notes: what is below this line is kept when the tables are made again. -->"
 
@@ -56,6 +58,10 @@ def bench(
         peers: Python of an environment with jetnet and energyflow, which need older packages than
             pcgen: its own scores are timed beside ours.
     """
+    from pcgen.io import atomic
+    from pcgen.tools.benchmarks import sections
+    from pcgen.tools.benchmarks.measure import Limits
+
     numbers = {"repeats": repeats, "budget": budget, "limit": limit, "memory": memory}
     for name, value in numbers.items():
         if not value > 0:
@@ -74,8 +80,10 @@ def bench(
     print(f"written: {target}")
 
 
-def _measured(section: sections.Section, limits: Limits, quick: bool, command: str) -> str:
+def _measured(section: Section, limits: Limits, quick: bool, command: str) -> str:
     """A section with a line under its title that says when and how it was made."""
+    from pcgen.tools.benchmarks import machine
+
     before, start = machine.load(), time.monotonic()
     title, _, body = section(limits, quick, _report).partition("\n")
     taken = time.monotonic() - start

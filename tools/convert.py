@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-import torch
-from rich.console import Console
-from rich.progress import Progress
-
-from pcgen import io
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Grid
-from pcgen.images import Outside
 from pcgen.schema import Quantity, Schema
-from pcgen.tools.conversion import Converted, Filling, Reading, largest, write_clouds, write_images
 
-_Source = io.CloudSource | io.ImageSource
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from pcgen import io
+    from pcgen.grids import Grid
+    from pcgen.tools.conversion import Converted
+
+    _Source: TypeAlias = io.CloudSource | io.ImageSource
+
+Format = Literal["clouds", "jetnet", "ply", "pcd", "xyz", "images", "npy", "npz", "png"]
+Outside = Literal["error", "drop", "clip"]
 
 
 def convert(
@@ -35,8 +38,8 @@ def convert(
     label: str | None = None,
     particles: int | None = None,
     block: int = 1024,
-    from_format: io.Format | None = None,
-    to_format: io.Format | None = None,
+    from_format: Format | None = None,
+    to_format: Format | None = None,
 ) -> Converted:
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
@@ -83,6 +86,11 @@ def convert(
         DataError: an event is negative, not finite or outside the grid, or none has a point.
         FileError: a file cannot be read or written.
     """
+    import torch
+
+    from pcgen import io
+    from pcgen.tools.conversion import Filling, Reading, largest, write_clouds, write_images
+
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     chosen = io.written_format(target, to_format)
@@ -114,6 +122,9 @@ def convert(
 
 def _grid(source: _Source, text: str | None) -> Grid:
     """The grid that was given, or else that of the source."""
+    from pcgen import io
+    from pcgen.grids import Grid
+
     schema = source.schema or Schema(axes=())
     known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
     if text is None and known is not None:
@@ -191,12 +202,17 @@ _PARTS = {
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     # A bar in a log file would only be empty lines.
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _tell(done: Converted, target: str, outside: Outside) -> None:
+    from rich.console import Console
+
     told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"

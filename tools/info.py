@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from pcgen import clouds as pc
-from pcgen import io
 from pcgen.errors import CheckpointError, FileError
-from pcgen.grids import Grid
-from pcgen.loading import build
 from pcgen.schema import Quantity, Schema
-from pcgen.training import RunFolder, checkpoint, install
-from pcgen.training.checkpoint import Checkpoint
+
+# Heavy modules are imported in the functions that use them: help needs none of them, and a file of
+# events neither models nor their training.
+if TYPE_CHECKING:
+    from pcgen import io
+    from pcgen.training.checkpoint import Checkpoint
 
 
 def info(path: str) -> None:
@@ -26,6 +22,10 @@ def info(path: str) -> None:
         path: File of clouds or images, folder of a run (its last checkpoint is told), or a
             checkpoint (.ckpt).
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     target = Path(path)
     if target.suffix == ".ckpt" or (target / "config.json").is_file():
         rows = _run(target)
@@ -39,6 +39,8 @@ def info(path: str) -> None:
 
 
 def _events(path: Path) -> dict[str, str]:
+    from pcgen import io
+
     if not path.exists() and "%" not in path.name:
         raise FileError(f"{path}: no such file or folder")
     try:
@@ -53,6 +55,11 @@ def _events(path: Path) -> dict[str, str]:
 
 
 def _clouds(file: io.CloudSource) -> dict[str, str]:
+    import torch
+
+    from pcgen import clouds as pc
+    from pcgen.grids import Grid
+
     sizes, number = file.sizes(), len(file)
     rows = {"events": str(number), "points": str(int(sizes.sum()))}
     if number:
@@ -101,6 +108,8 @@ def _told(quantities: tuple[Quantity, ...]) -> str:
 
 
 def _run(path: Path) -> dict[str, str]:
+    from pcgen.training import RunFolder, checkpoint
+
     file = RunFolder(path).last if path.is_dir() else path
     if path.is_dir() and not file.exists():
         raise FileError(f"{path}: a run without a checkpoint yet, expected {file.name} in it")
@@ -121,6 +130,9 @@ def _run(path: Path) -> dict[str, str]:
 
 def _trained(file: Path, state: Checkpoint) -> dict[str, str]:
     """What the training split had, as far as the model knows; a user's own cannot be built here."""
+    from pcgen.loading import build
+    from pcgen.training import install
+
     try:
         model = install(file, build(file, state), state)
     except CheckpointError:

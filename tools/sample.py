@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-
-import torch
-from rich.console import Console
-from torch_geometric.data import Batch
+from typing import TYPE_CHECKING
 
 from pcgen.errors import ArgumentError
-from pcgen.io import cloud_writer
-from pcgen.loading import find, load
-from pcgen.metrics.observables import is_jet
-from pcgen.models.request import beyond, by_name, in_turn
 from pcgen.schema import Schema
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    import torch
+    from torch_geometric.data import Batch
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
@@ -49,6 +47,13 @@ def sample(
             1000 GeV. Outside the range of the training data events are extrapolated.
         points: Number of points of each event.
     """
+    import torch
+    from rich.console import Console
+
+    from pcgen.io import cloud_writer
+    from pcgen.loading import find, load
+    from pcgen.models.request import beyond, by_name, in_turn
+
     if number < 1 or batch_size < 1:
         raise ArgumentError(
             f"number, batch_size: got {number}, {batch_size}, expected at least one event and "
@@ -94,12 +99,16 @@ def sample(
 
 def _rate(schema: Schema, number: int, seconds: float) -> str:
     """The throughput; writing and loading do not count."""
+    from pcgen.metrics.observables import is_jet
+
     word = "jets" if is_jet(schema) else "events"
     rate = number / max(seconds, 1e-9)
     return f"{number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second"
 
 
 def _where(device: str) -> str:
+    import torch
+
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads" if device == "cpu" else device

@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pcgen.datasets.jets import simulate
-from pcgen.datasets.pythia import JetSettings
-from pcgen.io import CloudFile
-
 
 def simulate_jets(
     output: str,
@@ -50,6 +46,10 @@ def simulate_jets(
         processes: Worker processes; by default one for each core that may be used.
         progress: Draw a progress bar.
     """
+    # Imported here: help needs neither torch nor Pythia.
+    from pcgen.datasets.jets import simulate
+    from pcgen.datasets.pythia import JetSettings
+
     settings = JetSettings(radius, pt_min, pt_max, parton_pt_min, parton_pt_max)
     path = simulate(
         output,
@@ -64,6 +64,8 @@ def simulate_jets(
 
 
 def _summary(path: Path) -> str:
+    from pcgen.io import CloudFile
+
     with CloudFile(path) as file:
         return (
             f"{path}: {len(file)} jets, {int(file.sizes().sum())} particles, "

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-from rich.console import Console
-from torch_geometric.data import Batch
-
-from pcgen import plotting, training
-from pcgen.datasets.jets import SAMPLE
-from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES
 from pcgen.schema import Schema
-from pcgen.tools.sample import sample
-from pcgen.tools.validation import Validation, is_plain_autoencoder
-from pcgen.training import Machine, Optimiser, Reports, RunFolder, ranks
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch_geometric.data import Batch
+
+    from pcgen.datasets.loading import CloudDataset
+    from pcgen.models.base import GenerativeModel
 
 ADVERSARIAL = {"lr": 2e-3, "betas": (0.0, 0.9)}
 
@@ -67,7 +63,7 @@ def train(
     mass, multiplicity and the other observables on the validation split.
 
     Args:
-        recipe: Name of the model.
+        recipe: Name of the model, or module:function of the user's own recipe.
         recipe_arguments: Arguments of the recipe.
         data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
         output: Folder of the run, runs/RECIPE by default.
@@ -107,7 +103,14 @@ def train(
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
-    folder = Path(output or f"runs/{recipe}")
+    from rich.console import Console
+
+    from pcgen import training
+    from pcgen.tools.sample import sample
+    from pcgen.tools.validation import Validation, is_plain_autoencoder
+    from pcgen.training import Machine, Optimiser, Reports
+
+    folder = Path(output or f"runs/{recipe.replace(':', '-')}")
     chosen: dict[str, Any] = {"classes": classes, "max_points": max_points}
     parts = _assemble(recipe, recipe_arguments, data, chosen, seed)
     validation = Validation(spread(parts.held_out, validate_events))
@@ -155,7 +158,11 @@ def _assemble(
     chosen: dict[str, Any],
     seed: int,
 ) -> _Parts:
-    known(recipe)
+    from pcgen.datasets.jets import SAMPLE
+    from pcgen.datasets.loading import open_clouds
+    from pcgen.recipes.find import find_recipe
+
+    find_recipe(recipe)
     files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
     clouds, held_out = (open_clouds(files, split, **chosen) for split in ("train", "validation"))
     if not bool(clouds.sizes().any()):
@@ -173,6 +180,8 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
     Raises:
         ArgumentError: the number is not positive.
     """
+    import torch
+
     if number < 1:
         raise ArgumentError(f"validate_events: got {number}, expected >= 1")
     chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
@@ -183,17 +192,6 @@ def _adversarial(model: GenerativeModel) -> dict[str, dict[str, Any]]:
     """Options of critic and generator, where the model has them (arXiv:1704.00028, Algorithm 1)."""
     names = {phase.name for phase in model.phases()}
     return {name: dict(ADVERSARIAL) for name in ("critic", "generator") if name in names}
-
-
-def known(recipe: str) -> Callable[..., GenerativeModel]:
-    """The recipe of this name.
-
-    Raises:
-        ArgumentError: there is none.
-    """
-    if recipe not in RECIPES:
-        raise ArgumentError(f"recipe: got {recipe!r}, expected one of {', '.join(RECIPES)}")
-    return RECIPES[recipe]
 
 
 def build(
@@ -207,7 +205,12 @@ def build(
     Raises:
         ArgumentError: the recipe does not take such arguments.
     """
-    function = known(recipe)
+    import torch
+
+    from pcgen.recipes.find import find_recipe
+    from pcgen.training import ranks
+
+    function = find_recipe(recipe)
     try:
         with ranks.own_randomness(torch.device("cpu"), seed, 4):
             model = function(**arguments)
@@ -241,15 +244,19 @@ def check_schema(model: GenerativeModel, schema: Schema, files: Sequence[str]) -
 
 
 def _draw_curves(folder: Path, labels: dict[str, str]) -> None:
+    from pcgen import plotting
+
     curves = plotting.learning_curves(folder / "metrics.csv", title=folder.name, labels=labels)
     plotting.save(curves, folder / "figures" / "learning-curves.png")
 
 
 def _tell(folder: Path, console: Console) -> None:
     """The checkpoint that samples are drawn from."""
+    from pcgen.training import RunFolder, checkpoint
+
     run = RunFolder(folder)
     chosen = run.best if run.best.exists() else run.last
-    state = training.checkpoint.read(chosen)
+    state = checkpoint.read(chosen)
     score = "" if state.best is None else f", validation score {state.best:.4g}"
     console.print(f"trained: {chosen} (step {state.step}{score})")
 

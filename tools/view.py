@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch_geometric.data import Batch
-
-from pcgen import clouds as convention
-from pcgen import plotting, viewing
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
-from pcgen.io import open_cloud_file
 from pcgen.schema import Quantity, Schema
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from pcgen import viewing
 
 _STEPS = 1000
 
@@ -51,6 +53,8 @@ def view(
     Returns:
         The page, in a notebook; nothing otherwise.
     """
+    from pcgen import viewing
+
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
     read = [_read(file, label, max(event, 0) + max(number, _STEPS)) for file in files]
@@ -61,18 +65,26 @@ def view(
     elif output is None and viewing.in_notebook():
         return viewing.page(samples, schema, first=event, number=number)
     elif output is not None:
-        plotting.save(viewing.picture(samples, schema, event=event), output)
+        _draw(samples, schema, event, output)
     elif reason := _no_window(samples, schema, event):
         output = f"./{files[0].stem}-{event}.png"
         print(f"{reason}: a picture instead")
-        plotting.save(viewing.picture(samples, schema, event=event), output)
+        _draw(samples, schema, event, output)
     if output is not None:
         print(f"written: {output}")
     return None
 
 
+def _draw(samples: dict[str, Batch], schema: Schema, event: int, output: str) -> None:
+    from pcgen import plotting, viewing
+
+    plotting.save(viewing.picture(samples, schema, event=event), output)
+
+
 def _no_window(samples: dict[str, Batch], schema: Schema, event: int) -> str:
     """Why no window could be shown; empty where one was."""
+    from pcgen import viewing
+
     if not viewing.has_display():
         return "no display"
     try:
@@ -107,6 +119,9 @@ def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
 
 def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
     """The first ``number`` events, of one class where asked, and what they mean."""
+    from pcgen import clouds as convention
+    from pcgen.io import open_cloud_file
+
     parts: list[Batch] = []
     with open_cloud_file(path) as source:
         schema = source.schema
