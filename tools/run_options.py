@@ -53,7 +53,10 @@ def recipe_options(name: str, recipe: Callable[..., Any], run: Sequence[Option])
     Raises:
         ArgumentError: one has the name of an option of the run, or its type is not plain.
     """
-    own = options_of(recipe, positional=False)
+    try:
+        own = options_of(recipe, positional=False)
+    except ArgumentError as error:
+        raise ArgumentError(f"recipe {name}: {error}") from error
     taken = {option.word for option in run} | {word.replace("_", "-") for word in _RESERVED}
     for option in own:
         if option.word in taken:

@@ -29,6 +29,7 @@ def sample(
     classes: list[str] | None = None,
     condition: dict[str, float] | None = None,
     points: int | None = None,
+    recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
 
@@ -46,6 +47,7 @@ def sample(
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
         points: Number of points of each event.
+        recipe: The user's own recipe that the model was trained with, module:function.
     """
     import torch
     from rich.console import Console
@@ -62,7 +64,7 @@ def sample(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = find(run)
-    model = load(checkpoint, device=device)
+    model = load(checkpoint, recipe=recipe, device=device)
     label = None if classes is None else in_turn(model.schema, classes, number)
     y = None if condition is None else by_name(model.schema, condition)
     console = Console(soft_wrap=True, highlight=False)

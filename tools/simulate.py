@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 
 def simulate_jets(
@@ -46,8 +47,6 @@ def simulate_jets(
         processes: Worker processes; by default one for each core that may be used.
         progress: Draw a progress bar.
     """
-    # Imported here: help needs neither torch nor Pythia.
-    from pcgen.datasets.jets import simulate
     from pcgen.datasets.pythia import JetSettings
 
     settings = JetSettings(radius, pt_min, pt_max, parton_pt_min, parton_pt_max)
@@ -61,6 +60,13 @@ def simulate_jets(
         progress=progress,
     )
     print(_summary(path))
+
+
+def simulate(output: str, **options: Any) -> Path:
+    """:func:`pcgen.datasets.jets.simulate`, imported here: help needs no torch."""
+    from pcgen.datasets import simulate
+
+    return simulate(output, **options)
 
 
 def _summary(path: Path) -> str:

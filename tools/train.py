@@ -137,7 +137,9 @@ def train(
         _draw_curves(folder, validation.labels(parts.model.schema))
         _tell(folder, console)
         if samples and not is_plain_autoencoder(parts.model):
-            sample(str(folder), str(folder / "samples" / "samples.h5"), number=samples, seed=seed)
+            own = recipe if ":" in recipe else None
+            file = str(folder / "samples" / "samples.h5")
+            sample(str(folder), file, number=samples, seed=seed, recipe=own)
     return folder
 
 
