@@ -30,7 +30,9 @@ gradient. float32 throughout."""
 def bench(
     output: str = "benchmarks.md",
     *,
-    which: Literal["all", "chamfer", "transport", "neighbours", "evaluation", "lattice"] = "all",
+    which: Literal[
+        "all", "chamfer", "transport", "neighbours", "evaluation", "lattice", "startup"
+    ] = "all",
     quick: bool = False,
     repeats: int = 3,
     budget: float = 600.0,
@@ -39,7 +41,7 @@ def bench(
     device: str = "cpu",
     peers: str = "",
 ) -> None:
-    """Time our distances against others that are installed, and write Markdown tables.
+    """Time our distances against others that are installed, and start-up; write Markdown tables.
 
     Contenders run on the same problems in turn, forward and backward. A cell that would take longer
     or more memory than allowed is marked as not run; so is what the total time leaves no room for,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pcgen.tools.benchmarks import chamfer, evaluation, lattice_tables, scores, transport
+from pcgen.tools.benchmarks import chamfer, evaluation, lattice_tables, scores, startup, transport
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import Contender, Limits, Result, Table, compare
 
@@ -144,5 +144,6 @@ SECTIONS: dict[str, Section] = {
     "transport": transport_section,
     "evaluation": evaluation.section,
     "lattice": lattice_tables.section,
+    "startup": startup.section,
     "chamfer": chamfer_section,
 }
