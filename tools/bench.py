@@ -51,7 +51,7 @@ def bench(
         output: Markdown file to write; parts that are not measured again and notes below the last
             line are kept.
         which: Part of the study.
-        quick: Tiny problems, to see that everything runs; the times say nothing.
+        quick: Tiny problems, to see that everything runs; the times mean nothing.
         repeats: Runs of which the best counts.
         budget: Time for all of it [s].
         limit: Longest run of one contender on one problem [s].

@@ -31,7 +31,7 @@ COMMANDS = {
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
-    "info": ("pcgen.tools.info:info", "say what is in a file, a run or a checkpoint"),
+    "info": ("pcgen.tools.info:info", "show what is in a file, a run or a checkpoint"),
     "bench": ("pcgen.tools.bench:bench", "time our distances beside other packages"),
     "compare": (
         "pcgen.tools.compare:compare",

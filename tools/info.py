@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def info(path: str) -> None:
-    """Say what is in a file of events, a run or a checkpoint.
+    """Show what is in a file of events, a run or a checkpoint.
 
     Args:
-        path: File of clouds or images, folder of a run (its last checkpoint is told), or a
+        path: File of clouds or images, folder of a run (its last checkpoint is shown), or a
             checkpoint (.ckpt).
     """
     from rich.console import Console

@@ -224,6 +224,8 @@ def plain(hint: Any) -> str:
 
 
 def _many(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"some of {', '.join(map(str, get_args(hint)))}"
     return {int: "whole numbers", float: "numbers", str: "words"}.get(hint, "values")
 
 

@@ -92,11 +92,11 @@ class Parser:
         )
         plain = parser.add_argument_group("arguments")
         for option in self.positional:
-            plain.add_argument(option.word, nargs="?", help=_explained(option))
+            plain.add_argument(option.word, help=_explained(option))
         for title, options in self.groups.items():
             group = parser.add_argument_group(title)
             for option in options:
-                if not (option.positional and option.required):
+                if not option.positional:
                     _add(group, option)
         own = parser.add_argument_group("of every command")
         own.add_argument("-h", "--help", action="store_true", help="Show this help.")
@@ -243,22 +243,30 @@ def _taken(option: Option, words: list[str], inside: bool) -> list[str]:
     elif option.kind is None or inside:
         number = min(number, 1)
     elif number and words[0][:1] in "[{":
-        closed = (k + 1 for k in range(number) if words[k][-1:] in "]}")
-        number = next(closed, number)
+        number = _closed(words[:number])
     if not number:
         raise MisuseError(f"{option.shown}: got no value, expected {option.expected}")
     taken, words[:] = words[:number], words[number:]
     return taken
 
 
+def _closed(words: Sequence[str]) -> int:
+    """How many words there are until the first bracket is closed; all where it is not."""
+    depth = 0
+    for number, word in enumerate(words, 1):
+        depth += sum(word.count(each) for each in "[{") - sum(word.count(each) for each in "]}")
+        if depth <= 0:
+            return number
+    return len(words)
+
+
 def _loaded(path: str) -> Any:
     import yaml
 
-    file = Path(path)
-    if not file.exists():
-        raise MisuseError(f"--config {path}: no such file, expected YAML with options")
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MisuseError(f"--config {path}: no such file, expected YAML with options") from error
     except OSError as error:
         raise MisuseError(
             f"--config {path}: cannot be read ({error.strerror}), expected YAML"
@@ -296,8 +304,6 @@ def _metavar(option: Option) -> str:
             return "{" + ",".join(map(str, get_args(hint))) + "}"
     if option.kind is list:
         return "A B" if re.match(r"\d", option.expected) else "A [B ...]"
-    if option.name.endswith("_format"):
-        return "FORMAT"
     return "TEXT" if option.expected.startswith("text") else "NUMBER"
 
 
@@ -308,7 +314,10 @@ def _explained(option: Option) -> str:
         notes.append(option.expected.removesuffix(" or null"))
     if option.expected.endswith("or null") and option.default is not None:
         notes.append("null for none")
-    if option.default is not None and not option.required and option.default is not False:
+    if option.positional and not option.required:
+        notes.append(f"also --{option.word}")
+    unsaid = option.required or option.default is None or option.default is False
+    if not unsaid and option.default != "":
         default = _listed(option.default)
         text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
         notes.append(f"default: {text.lower() if default is True else text}")

@@ -30,9 +30,9 @@ def view(
 ) -> viewing.Page | None:
     """Look at events in a window, a picture or a web page.
 
-    Points are spheres: the area is proportional to the energy (or transverse momentum) and the
-    colour says it. Points with two coordinates stand on stems as high as the logarithm of their
-    energy, or at the height of their detector layer.
+    Points are spheres: area and colour show what a point carries (energy, transverse momentum).
+    Points with two coordinates stand on stems as high as the logarithm of that, or at the height of
+    their detector layer.
 
     Where there is a display, an Open3D window opens: turn it with the mouse, go to the next and the
     previous event with the arrow keys, close it with Q. Otherwise, or with an output, a picture of
@@ -47,7 +47,7 @@ def view(
         number: Events on a page; a window steps through at most 1000.
         output: Picture or page to write, instead of opening a window.
         label: Show only events of this class (t, say); they are then counted among themselves.
-        names: Titles, separated by a comma, where the names of the files do not say it:
+        names: Titles, separated by a comma, where the names of the files are not clear:
             real,generated.
 
     Returns:
@@ -118,7 +118,7 @@ def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
 
 
 def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
-    """The first ``number`` events, of one class where asked, and what they mean."""
+    """The first ``number`` events, of one class where one is chosen, and what they mean."""
     from pcgen import clouds as convention
     from pcgen.io import open_cloud_file
 
