@@ -125,7 +125,7 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
         print(_list("pcgen train RECIPE [OPTIONS]", known, _ABOUT_TRAIN), end="\n\n")
         print(Parser("pcgen train RECIPE", "", grouped(run)).listing(), end="")
         return 0
-    known_recipes = f"module:function or one of {', '.join(RECIPES)}"
+    known_recipes = f"one of {', '.join(RECIPES)}, or module:function"
     if not argv or argv[0].startswith("-"):
         got = f"{argv[0]} first" if argv else "no recipe"
         return _misused(f"pcgen train: got {got}, expected {known_recipes}", "pcgen train")

@@ -45,7 +45,7 @@ def _expected(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"expected module:function or one of {', '.join(known)}"
+    return f"expected one of {', '.join(known)}, or module:function"
 
 
 def _own(name: str) -> Callable[..., GenerativeModel]:

@@ -156,5 +156,5 @@ def test_an_older_name_is_a_name(monkeypatch, capsys):
     name = next(iter(RECIPES))
     monkeypatch.setitem(ALIASES, "old-name", name)
     assert find_recipe("old-name") is RECIPES[name]
-    with pytest.raises(ArgumentError, match=r"'no-such', expected module:function or one of"):
+    with pytest.raises(ArgumentError, match=r"'no-such', expected one of .*, or module:function"):
         find_recipe("no-such")
