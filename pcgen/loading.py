@@ -10,6 +10,7 @@ import torch
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, current
+from pcgen.recipes.find import find_recipe
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
 from pcgen.training.checkpoint import Checkpoint, read
@@ -18,7 +19,7 @@ from pcgen.training.checkpoint import Checkpoint, read
 def load(
     path: str | Path,
     *,
-    recipe: Callable[..., GenerativeModel] | None = None,
+    recipe: Callable[..., GenerativeModel] | str | None = None,
     device: str | torch.device = "cpu",
 ) -> GenerativeModel:
     """The trained model of a run, ready to sample.
@@ -26,12 +27,13 @@ def load(
     Args:
         path: A run's folder (its best checkpoint on the validation split is taken, the last where
             none was chosen) or a checkpoint.
-        recipe: The function that builds the model from the stored arguments. None: the recipe of
-            pcgen that the checkpoint names; nothing else is ever built.
+        recipe: The function that builds the model from the stored arguments, or its name,
+            ``"module:function"``. None: the recipe of pcgen that the checkpoint names; nothing else
+            is ever built, and no module that a checkpoint names is imported.
         device: Where the model shall compute.
 
     Raises:
-        ArgumentError: the device is unknown or not there.
+        ArgumentError: the device is unknown or not there, or there is no such ``module:function``.
         CheckpointError: the checkpoint is missing, damaged, foreign, of another version, names an
             unknown recipe, or its state does not fit.
     """
@@ -67,19 +69,24 @@ def find(path: str | Path) -> Path:
 
 
 def build(
-    path: str | Path, state: Checkpoint, recipe: Callable[..., GenerativeModel] | None = None
+    path: str | Path, state: Checkpoint, recipe: Callable[..., GenerativeModel] | str | None = None
 ) -> GenerativeModel:
     """The untrained model that a checkpoint describes.
 
     Raises:
+        ArgumentError: there is no such ``module:function``.
         CheckpointError: the recipe is unknown, or does not take the stored arguments.
     """
     name, arguments = current(state.recipe or "", state.arguments)
-    chosen = RECIPES.get(name) if recipe is None else recipe
+    if recipe is None:
+        chosen = RECIPES.get(name)
+    else:
+        chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if chosen is None:
+        given = f'"{name}"' if ":" in name else "your_function"
         raise CheckpointError(
             f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
-            f"({', '.join(RECIPES)}); give recipe=your_function for a model of your own"
+            f"({', '.join(RECIPES)}); give recipe={given} for a model of your own"
         )
     try:
         model = chosen(**(arguments if recipe is None else state.arguments))

@@ -7,12 +7,14 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io import atomic
-from pcgen.tools.benchmarks import machine, sections
-from pcgen.tools.benchmarks.measure import Limits
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from pcgen.tools.benchmarks.measure import Limits
+    from pcgen.tools.benchmarks.sections import Section
 
 NOTES = "<!-- Notes: what is below this line is kept when the tables are made again. -->"
 
@@ -29,7 +31,14 @@ def bench(
     output: str = "benchmarks.md",
     *,
     which: Literal[
-        "all", "chamfer", "transport", "neighbours", "evaluation", "lattice", "encoders"
+        "all",
+        "chamfer",
+        "transport",
+        "neighbours",
+        "evaluation",
+        "lattice",
+        "startup",
+        "encoders",
     ] = "all",
     quick: bool = False,
     repeats: int = 3,
@@ -39,7 +48,7 @@ def bench(
     device: str = "cpu",
     peers: str = "",
 ) -> None:
-    """Time our distances against others that are installed, and write Markdown tables.
+    """Time our distances against others that are installed, and start-up; write Markdown tables.
 
     Contenders run on the same problems in turn, forward and backward. A cell that would take longer
     or more memory than allowed is marked as not run; so is what the total time leaves no room for,
@@ -49,7 +58,7 @@ def bench(
         output: Markdown file to write; parts that are not measured again and notes below the last
             line are kept.
         which: Part of the study.
-        quick: Tiny problems, to see that everything runs; the times say nothing.
+        quick: Tiny problems, to see that everything runs; the times mean nothing.
         repeats: Runs of which the best counts.
         budget: Time for all of it [s].
         limit: Longest run of one contender on one problem [s].
@@ -58,6 +67,10 @@ def bench(
         peers: Python of an environment with jetnet and energyflow, which need older packages than
             pcgen: its own scores are timed beside ours.
     """
+    from pcgen.io import atomic
+    from pcgen.tools.benchmarks import sections
+    from pcgen.tools.benchmarks.measure import Limits
+
     numbers = {"repeats": repeats, "budget": budget, "limit": limit, "memory": memory}
     for name, value in numbers.items():
         if not value > 0:
@@ -76,8 +89,10 @@ def bench(
     print(f"written: {target}")
 
 
-def _measured(section: sections.Section, limits: Limits, quick: bool, command: str) -> str:
+def _measured(section: Section, limits: Limits, quick: bool, command: str) -> str:
     """A section with a line under its title that says when and how it was made."""
+    from pcgen.tools.benchmarks import machine
+
     before, start = machine.load(), time.monotonic()
     title, _, body = section(limits, quick, _report).partition("\n")
     taken = time.monotonic() - start

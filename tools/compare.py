@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, require
-from pcgen.tools.comparison import dead_channels, fleet, floors, page, results, trial
-from pcgen.tools.comparison.expectations import DEAD, MAIN
-from pcgen.tools.comparison.rows import Row, grid_of
-from pcgen.tools.comparison.spine import AXIS, OBJECTIVES, SPINE
-from pcgen.tools.comparison.study import PROFILES, Profile, Study, claim, read
-from pcgen.tools.comparison.worker import Job, Run
 from pcgen.tools.evaluate import make_folder
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from pcgen.tools.comparison.rows import Row
+    from pcgen.tools.comparison.study import Profile, Study
+    from pcgen.tools.comparison.worker import Run
 
 
 def compare(
@@ -80,6 +79,11 @@ def compare(
         FileError: a file cannot be read, or the folder is not a comparison or cannot be written.
         MissingExtraError: a scheduler is given and Dask is not installed.
     """
+    from pcgen.datasets.jets import SAMPLE
+    from pcgen.tools.comparison import fleet, page, results, trial
+    from pcgen.tools.comparison.study import PROFILES, Study, claim, read
+    from pcgen.tools.comparison.worker import Job
+
     where = None if report is None else Path(report)
     if where is not None and not where.suffix:
         raise ArgumentError(f"report: got {report}, expected a file, {report}.md say")
@@ -130,6 +134,11 @@ def _rows(
     seeds: int | None,
 ) -> list[Row]:
     """Floors first, they are quick; then seed by seed."""
+    from pcgen.tools.comparison import dead_channels, floors
+    from pcgen.tools.comparison.expectations import DEAD, MAIN
+    from pcgen.tools.comparison.rows import grid_of
+    from pcgen.tools.comparison.spine import AXIS, OBJECTIVES, SPINE
+
     cells = resolutions or list(profile.resolutions)
     number = profile.seeds if seeds is None else seeds
     asked = objectives or [*OBJECTIVES, DEAD]
@@ -166,15 +175,18 @@ def _rows(
     return rows
 
 
-_RUNNERS: dict[str, Run] = {MAIN: trial.run, floors.SPINE: floors.run}
-
-
 def _runner(row: Row) -> Run:
-    return _RUNNERS.get(row.spine, with_dead_channels)
+    from pcgen.tools.comparison import floors, trial
+    from pcgen.tools.comparison.expectations import MAIN
+
+    runners: dict[str, Run] = {MAIN: trial.run, floors.SPINE: floors.run}
+    return runners.get(row.spine, with_dead_channels)
 
 
 def with_dead_channels(row: Row, study: Study, folder: Path) -> dict[str, Any]:
     """A row of the study of dead channels."""
+    from pcgen.tools.comparison import dead_channels
+
     return dead_channels.run(
         row.network,
         row.resolution,

@@ -10,28 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from torch_geometric.data import Batch
-
-from pcgen import clouds as pc
-from pcgen import metrics, plotting, report, viewing
-from pcgen.datasets.jets import SAMPLE, sample_jets
-from pcgen.datasets.loading import open_clouds
-from pcgen.grids import Grid
-from pcgen.images import cloud_to_image, overflow, snap
-from pcgen.io import read_clouds
-from pcgen.metrics import Evaluation, protocols
 from pcgen.schema import Schema
 from pcgen.tools.convert import convert
 from pcgen.tools.evaluate import make_folder, quantities, store
 from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from pcgen.grids import Grid
+    from pcgen.metrics import Evaluation
+
 GRID = "eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25"
 """25 x 25 cells over the jet, as in the jet-image literature (arXiv:1511.05190)."""
 
-RECIPES = {"latent GAN": "jets-latent-gan", "VAE": "jets-vae"}
+RECIPES = {"latent GAN": "points-latent-gan", "VAE": "points-vae"}
 STAGES = {"latent GAN": 2, "VAE": 1}
 """A latent GAN trains an autoencoder first, which gets half of the steps."""
 
@@ -57,6 +54,15 @@ def demo(
         steps: Training steps of the VAE, and of each of the two stages of the latent GAN.
         seed: Seed of everything random.
     """
+    from rich.console import Console
+
+    from pcgen import report
+    from pcgen.datasets.jets import SAMPLE, sample_jets
+    from pcgen.datasets.loading import open_clouds
+    from pcgen.grids import Grid
+    from pcgen.images import snap
+    from pcgen.io import read_clouds
+
     start, console = time.monotonic(), Console()
     folder = make_folder(output)
     images, cells = folder / "images.npz", folder / "cells.h5"
@@ -91,6 +97,9 @@ def _generated(folder: Path, recipe: str) -> Path:
 
 def _lost(clouds: Batch, grid: Grid) -> float:
     """Fraction of the energy that is outside the grid."""
+    from pcgen import clouds as pc
+    from pcgen.images import overflow
+
     return (overflow(clouds, grid).weight.sum() / pc.total(clouds).sum()).item()
 
 
@@ -98,6 +107,9 @@ def _judge(
     particles: Batch, real: Batch, fakes: Mapping[str, Batch], schema: Schema, seed: int
 ) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
     """Evaluations of the generators, and those whose floors the table shows."""
+    from pcgen import metrics
+    from pcgen.metrics import protocols
+
     protocol = protocols.pcgen(schema, subset=60)
     evaluations = {
         name: metrics.evaluate(real, fake, schema, protocol=protocol, seed=seed)
@@ -114,6 +126,9 @@ def _draw(
     folder: Path, samples: Mapping[str, Batch], particles: Batch, grid: Grid, schema: Schema
 ) -> None:
     """All figures of the page."""
+    from pcgen import plotting, viewing
+    from pcgen.images import cloud_to_image
+
     values = {name: quantities(clouds, schema) for name, clouds in samples.items()}
     truth = values.pop("real")
     values["real, as particles"] = quantities(particles, schema)
@@ -138,6 +153,8 @@ def _page(
     steps: int,
 ) -> None:
     """index.html: what was made and how close it is, then pictures, and at the end all scores."""
+    from pcgen import report
+
     views = [
         report.figure(
             f"jets-{event}.png", f"A real and two generated jets, drawn by Open3D. {_KEY}"
@@ -175,6 +192,8 @@ def _short(
     evaluations: Mapping[str, Evaluation], lost: Mapping[str, float], steps: int
 ) -> list[str]:
     """Five lines: what was generated, how close each is, what was dropped, what is missing."""
+    from pcgen import report
+
     real = next(iter(evaluations.values())).events[0]
     made = " and ".join(
         f"{each.events[1]} by a {name} after {steps * STAGES[name]} steps of training"
@@ -193,6 +212,8 @@ def _short(
 
 def _scores(evaluations: Mapping[str, Evaluation], floors: Mapping[str, Evaluation]) -> list[str]:
     """The table of all scores, and how to read it."""
+    from pcgen import report
+
     scores = next(iter(evaluations.values())).scores
     events = [score.events for score in scores]
     read = (
@@ -213,6 +234,8 @@ def _scores(evaluations: Mapping[str, Evaluation], floors: Mapping[str, Evaluati
 
 def _far(evaluations: Mapping[str, Evaluation]) -> str:
     """One sentence per generator on where it is still far from the floor."""
+    from pcgen import report
+
     sentences = []
     for name, evaluation in evaluations.items():
         far = [score.name for score in evaluation.scores if report.far(score)]

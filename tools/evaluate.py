@@ -6,25 +6,21 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-from torch import Tensor
-from torch_geometric.data import Batch
-
-from pcgen import clouds as pc
-from pcgen import metrics, plotting, report
-from pcgen.datasets import open_clouds
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.grids import Calorimeter
-from pcgen.images import shower_to_cloud
-from pcgen.io import atomic, open_cloud_file, read_showers
-from pcgen.metrics import protocols
 from pcgen.schema import Quantity, Schema
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from rich.table import Table
+    from torch import Tensor
+    from torch_geometric.data import Batch
+
+    from pcgen import metrics
+    from pcgen.grids import Calorimeter
 
 ProtocolName = Literal[
     "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
@@ -34,13 +30,23 @@ TAKES = {
     "mpgan2021": ("particlenet", "statistics"),
     "calochallenge": ("geometry", "data_set"),
 }
+
+
+def _fixed(name: str) -> metrics.Protocol:
+    from pcgen.metrics import protocols
+
+    protocol: metrics.Protocol = getattr(protocols, name)()
+    return protocol
+
+
 FIXED = {
-    "mpgan2021": protocols.mpgan2021,
-    "jetnet-0.2.5": protocols.jetnet,
-    "fpcd": protocols.fpcd,
-    "epic": protocols.epic,
-    "pointflow": protocols.pointflow,
+    "mpgan2021": partial(_fixed, "mpgan2021"),
+    "jetnet-0.2.5": partial(_fixed, "jetnet"),
+    "fpcd": partial(_fixed, "fpcd"),
+    "epic": partial(_fixed, "epic"),
+    "pointflow": partial(_fixed, "pointflow"),
 }
+"""The protocols that take no options."""
 
 
 def evaluate(
@@ -87,6 +93,14 @@ def evaluate(
         data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
     """
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pcgen import metrics, plotting, report
+    from pcgen.datasets import open_clouds
+    from pcgen.metrics import protocols
+
     _check_options(
         protocol,
         repeats=repeats,
@@ -155,6 +169,9 @@ def _protocol(
     particlenet: str | None,
     statistics: str | None,
 ) -> metrics.Protocol:
+    from pcgen import metrics
+    from pcgen.metrics import protocols
+
     if name == "pcgen":
         asked = {"repeats": repeats, "subset": subset}
         return protocols.pcgen(schema, **{k: v for k, v in asked.items() if v is not None})
@@ -171,6 +188,9 @@ def _protocol(
 def _calorimeter(
     geometry: str | None, data_set: str | None
 ) -> tuple[Calorimeter, metrics.ChallengeData]:
+    from pcgen import metrics
+    from pcgen.grids import Calorimeter
+
     if geometry is None or data_set is None:
         raise ArgumentError(
             f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
@@ -181,12 +201,20 @@ def _calorimeter(
 
 
 def _showers(path: str, calorimeter: Calorimeter) -> Batch:
+    from pcgen.images import shower_to_cloud
+    from pcgen.io import read_showers
+
     showers = read_showers(path, calorimeter)
     return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
 def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Schema, Tensor]:
     """Generated events, their schema and numbers in the file; broken ones stay, to be reported."""
+    import torch
+
+    from pcgen import clouds as pc
+    from pcgen.io import open_cloud_file
+
     with open_cloud_file(path) as source:
         clouds, schema = source.read(check=False), source.schema
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
@@ -204,6 +232,10 @@ def _look_further(
     folder: Path, training: str, test: Batch, generated: Batch, schema: Schema, seed: int
 ) -> None:
     """What scores do not tell: print it, and write trust.json."""
+    from pcgen import metrics
+    from pcgen.datasets import open_clouds
+    from pcgen.io import atomic
+
     dataset = open_clouds(training, "train")
     _check_meaning(schema, dataset.schema, training)
     known = dataset.load()
@@ -217,6 +249,8 @@ def _look_further(
 
 def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     """What the histograms show: observables of the events and features of their points."""
+    from pcgen import metrics
+
     return {**metrics.observables(clouds, schema), **metrics.point_features(clouds, schema)}
 
 
@@ -244,6 +278,11 @@ def store(
     floors: Mapping[str, metrics.Evaluation] | None = None,
 ) -> None:
     """Write evaluation.json and the table as table.txt, table.md and table.tex."""
+    from rich.console import Console
+
+    from pcgen import report
+    from pcgen.io import atomic
+
     values = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
     with atomic(folder / "evaluation.json") as temporary:
         temporary.write_text(_json(values), encoding="utf-8")

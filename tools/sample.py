@@ -62,7 +62,7 @@ def sample(
         batch_size: Events generated at a time.
         seed: Of all randomness.
         device: Where to compute: auto, cpu, cuda.
-        classes: Only these classes in turn, [g, t] say.
+        classes: Only these classes in turn, g t say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
         points: Number of points of each event.

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-from pcgen.datasets.jets import simulate
-from pcgen.datasets.pythia import JetSettings
-from pcgen.io import CloudFile
+from typing import Any
 
 
 def simulate_jets(
     output: str,
     *,
-    classes: str = "gqt",
+    classes: list[str] | None = None,
     number: int = 2000,
     radius: float = 0.4,
     pt_min: float = 800.0,
@@ -37,8 +34,8 @@ def simulate_jets(
 
     Args:
         output: File to write, ending in .h5 or .hdf5.
-        classes: Which jets, a string of some of these letters: g (gluon), q (light quark: u, d, s),
-            t (top), w (W boson), z (Z boson); t, w and z decay to quarks.
+        classes: Which jets: g (gluon), q (light quark: u, d, s), t (top), w (W boson), z (Z boson),
+            as g q t (the default) or gqt; t, w and z decay to quarks.
         number: Jets of each class.
         radius: Radius R of the anti-kT algorithm.
         pt_min: Smallest transverse momentum of a jet in GeV.
@@ -46,15 +43,17 @@ def simulate_jets(
         parton_pt_min: Smallest transverse momentum in GeV of the two partons (or bosons) of the
             hard collision; the window must overlap that of the jets.
         parton_pt_max: Largest transverse momentum in GeV of the two partons (or bosons).
-        seed: Seed of all randomness.
+        seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
         progress: Draw a progress bar.
     """
+    from pcgen.datasets.pythia import JetSettings
+
     settings = JetSettings(radius, pt_min, pt_max, parton_pt_min, parton_pt_max)
     path = simulate(
         output,
         number=number,
-        classes=classes,
+        classes="gqt" if classes is None else "".join(classes),
         settings=settings,
         seed=seed,
         processes=len(os.sched_getaffinity(0)) if processes is None else processes,
@@ -63,7 +62,16 @@ def simulate_jets(
     print(_summary(path))
 
 
+def simulate(output: str, **options: Any) -> Path:
+    """:func:`pcgen.datasets.jets.simulate`, imported here: help needs no torch."""
+    from pcgen.datasets import simulate
+
+    return simulate(output, **options)
+
+
 def _summary(path: Path) -> str:
+    from pcgen.io import CloudFile
+
     with CloudFile(path) as file:
         return (
             f"{path}: {len(file)} jets, {int(file.sizes().sum())} particles, "

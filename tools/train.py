@@ -66,7 +66,7 @@ def train(
         recipe_arguments: Arguments of the recipe.
         data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
         output: Folder of the run, runs/RECIPE by default.
-        classes: Train on these classes only, [g, t] say.
+        classes: Train on these classes only, g t say.
         max_points: Keep that many points of each event, the most energetic.
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
@@ -78,7 +78,7 @@ def train(
         schedule: Course of the learning rate; cosine falls to zero.
         warmup: Steps in which the learning rate rises.
         clip: Largest norm of a gradient.
-        phases: Different options of one phase of the training, {critic: {lr: 0.0001}} say. What
+        phases: Different options of one phase of the training, critic={lr: 0.0001} say. What
             is not named stays: critic and generator of a GAN keep their betas (0, 0.9).
         ema: Decay of the running average of the weights, which samples are drawn with.
         accelerator: Kind of device: auto, cpu, cuda.
@@ -125,7 +125,9 @@ def train(
         validate_events=validate_events,
         samples=samples,
     )
-    return plan.run(data_set, plan.build(data_set), Path(output or f"runs/{recipe}"))
+    return plan.run(
+        data_set, plan.build(data_set), Path(output or f"runs/{recipe.replace(':', '-')}")
+    )
 
 
 class Data(NamedTuple):

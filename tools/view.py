@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch_geometric.data import Batch
-
-from pcgen import clouds as convention
-from pcgen import plotting, viewing
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
-from pcgen.io import open_cloud_file
 from pcgen.schema import Schema
+
+# Heavy modules are imported in the functions that use them: help needs none of them.
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from pcgen import viewing
 
 _STEPS = 1000
 
@@ -28,9 +30,9 @@ def view(
 ) -> viewing.Page | None:
     """Look at events in a window, a picture or a web page.
 
-    Points are spheres: the area is proportional to the energy (or transverse momentum) and the
-    colour says it. Points with two coordinates stand on stems as high as the logarithm of their
-    energy, or at the height of their detector layer.
+    Points are spheres: area and colour show what a point carries (energy, transverse momentum).
+    Points with two coordinates stand on stems as high as the logarithm of that, or at the height of
+    their detector layer.
 
     Where there is a display, an Open3D window opens: turn it with the mouse, go to the next and the
     previous event with the arrow keys, close it with Q. Otherwise, or with an output, a picture of
@@ -45,12 +47,14 @@ def view(
         number: Events on a page; a window steps through at most 1000.
         output: Picture or page to write, instead of opening a window.
         label: Show only events of this class (t, say); they are then counted among themselves.
-        names: Titles, separated by a comma, where the names of the files do not say it:
+        names: Titles, separated by a comma, where the names of the files are not clear:
             real,generated.
 
     Returns:
         The page, in a notebook; nothing otherwise.
     """
+    from pcgen import viewing
+
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
     read = [_read(file, label, max(event, 0) + max(number, _STEPS)) for file in files]
@@ -61,18 +65,26 @@ def view(
     elif output is None and viewing.in_notebook():
         return viewing.page(samples, schema, first=event, number=number)
     elif output is not None:
-        plotting.save(viewing.picture(samples, schema, event=event), output)
+        _draw(samples, schema, event, output)
     elif reason := _no_window(samples, schema, event):
         output = f"./{files[0].stem}-{event}.png"
         print(f"{reason}: a picture instead")
-        plotting.save(viewing.picture(samples, schema, event=event), output)
+        _draw(samples, schema, event, output)
     if output is not None:
         print(f"written: {output}")
     return None
 
 
+def _draw(samples: dict[str, Batch], schema: Schema, event: int, output: str) -> None:
+    from pcgen import plotting, viewing
+
+    plotting.save(viewing.picture(samples, schema, event=event), output)
+
+
 def _no_window(samples: dict[str, Batch], schema: Schema, event: int) -> str:
     """Why no window could be shown; empty where one was."""
+    from pcgen import viewing
+
     if not viewing.has_display():
         return "no display"
     try:
@@ -106,7 +118,10 @@ def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
 
 
 def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
-    """The first ``number`` events, of one class where asked, and what they mean."""
+    """The first ``number`` events, of one class where one is chosen, and what they mean."""
+    from pcgen import clouds as convention
+    from pcgen.io import open_cloud_file
+
     parts: list[Batch] = []
     with open_cloud_file(path) as source:
         schema = source.schema

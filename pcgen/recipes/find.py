@@ -45,7 +45,7 @@ def _expected(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"expected module:function or one of {', '.join(known)}"
+    return f"expected one of {', '.join(known)}, or module:function"
 
 
 def _own(name: str) -> Callable[..., GenerativeModel]:
@@ -63,7 +63,8 @@ def _own(name: str) -> Callable[..., GenerativeModel]:
         raise ArgumentError(f"recipe {name}: got a value of type {kind}, expected a function")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ArgumentError(f"recipe {name}: takes {parameter}, expected arguments with names")
+            got = str(parameter).partition(":")[0]
+            raise ArgumentError(f"recipe {name}: takes {got}, expected arguments with names")
         if parameter.annotation is parameter.empty:
             raise ArgumentError(
                 f"recipe {name}: argument {parameter.name!r} has no type hint, expected one: "

@@ -5,14 +5,31 @@ Points are spheres whose area is proportional to their weight and whose colour s
 coordinates are lifted: their third is the layer where they have one, otherwise the logarithm of the
 weight.
 
-Open3D is imported only when something is drawn with it, and draws pictures in a process of its own:
+A page needs no figure and a picture no window: each is imported when it is looked up. Open3D is
+imported only when something is drawn with it, and draws pictures in a process of its own:
 where no rendering context can be had it may end the process that asks.
 """
 
 from __future__ import annotations
 
-from pcgen.viewing.pages import Page, in_notebook, page
-from pcgen.viewing.pictures import picture
-from pcgen.viewing.windows import has_display, window
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pcgen.viewing.pages import Page, in_notebook, page
+    from pcgen.viewing.pictures import picture
+    from pcgen.viewing.windows import has_display, window
 
 __all__ = ["Page", "has_display", "in_notebook", "page", "picture", "window"]
+
+_HOMES = {"picture": "pictures", "has_display": "windows", "window": "windows"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'pages')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

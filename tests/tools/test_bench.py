@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +13,18 @@ from pcgen.errors import ArgumentError, FileError
 from pcgen.ops.lattice import active_sites
 from pcgen.ops.rulebooks import submanifold
 from pcgen.tools import bench
-from pcgen.tools.benchmarks import chamfer, lattice, machine, markdown, measure, scores, transport
+from pcgen.tools.benchmarks import (
+    chamfer,
+    lattice,
+    machine,
+    markdown,
+    measure,
+    scores,
+    startup,
+    transport,
+)
 from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run, compare
+from pcgen.tools.cli import COMMANDS
 
 
 def limits(seconds=60.0, memory=2**30, left=60.0, repeats=2):
@@ -186,6 +198,50 @@ def test_a_quick_run_of_chamfer_shows_ratios(tmp_path):
     row = next(line for line in lines if line.startswith("| B=4, n=30 | "))
     assert len(row.split("|")) > 4
     assert any("fastest peer" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_start_up_is_measured_beside_the_imports(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="startup", quick=True, repeats=1)
+    lines = path.read_text().splitlines()
+    rows = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in lines if line[:3] == "| p"}
+    assert set(rows) == {f"pcgen {next(iter(COMMANDS))} --help", "pcgen info jets.h5"}
+    (torch_row,) = (line for line in lines if line.startswith("| import torch |"))
+    assert float(torch_row.split("|")[3]) == 1.0
+
+
+def test_programs_of_start_up_take_turns_and_the_median_counts(monkeypatch):
+    given = {"a": iter([3.0, 1.0, 2.0]), "b": iter([5.0, 9.0, 7.0])}
+    order = []
+
+    def took(command):
+        order.append(command[-1])
+        return next(given[command[-1]])
+
+    monkeypatch.setattr(startup, "cpu_seconds", took)
+    calls = {"first": ["a"], "second": ["b"]}
+    assert startup.measured(calls, limits(repeats=3), quiet) == {"first": 2.0, "second": 7.0}
+    assert order == ["a", "b"] * 3
+    given["a"], given["b"] = iter([1.0]), iter([2.0])
+    assert startup.measured(calls, limits(left=-1, repeats=3), quiet) == {
+        "first": 1.0,
+        "second": 2.0,
+    }
+
+
+def test_start_up_counts_the_work_of_a_program_and_of_its_children():
+    # Each works until its own clock of CPU time stands at 0.2 s, however busy the machine is.
+    work = "import time\nwhile time.process_time() < 0.2: pass"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
+    for code in (work, child):
+        assert startup.cpu_seconds([sys.executable, "-c", code]) >= 0.2
+
+
+def test_every_program_of_start_up_is_one_that_runs(tmp_path):
+    calls = startup.programs(tmp_path, False)
+    assert {f"pcgen {name} --help" for name in COMMANDS} < set(calls)
+    assert all(Path(call[3]).exists() for name, call in calls.items() if "jets.h5" in name)
 
 
 def test_what_cannot_be_used_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -13,8 +14,9 @@ from PIL import Image
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.grids import Grid
-from pcgen.images import image_to_cloud
+from pcgen.images import Outside, image_to_cloud
 from pcgen.schema import Quantity, Schema
+from pcgen.tools import convert as tool
 from pcgen.tools.cli import main
 from pcgen.tools.convert import convert
 
@@ -350,3 +352,9 @@ def test_command_line(here, image, capsys):
     assert len(files(here / "points")) == 7
     assert main(["convert", "none.h5", "b.h5"]) == 1
     assert capsys.readouterr().err == "pcgen: none.h5: no such file\n"
+
+
+def test_the_choices_of_the_command_are_those_of_the_library():
+    # Written twice, so that help needs no torch.
+    assert get_args(tool.Format) == get_args(io.Format)
+    assert get_args(tool.Outside) == get_args(Outside)

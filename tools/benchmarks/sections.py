@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pcgen.tools.benchmarks import chamfer, encoders, evaluation, lattice_tables, scores, transport
+from pcgen.tools.benchmarks import (
+    chamfer,
+    encoders,
+    evaluation,
+    lattice_tables,
+    scores,
+    startup,
+    transport,
+)
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import Contender, Limits, Result, Table, compare
 
@@ -144,6 +152,7 @@ SECTIONS: dict[str, Section] = {
     "transport": transport_section,
     "evaluation": evaluation.section,
     "lattice": lattice_tables.section,
+    "startup": startup.section,
     "chamfer": chamfer_section,
     "encoders": encoders.section,
 }

@@ -1,0 +1,98 @@
+"""The options of ``pcgen train``: those of a run in their groups, and a recipe's beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pcgen.errors import ArgumentError
+from pcgen.recipes import ALIASES
+from pcgen.tools.options import MisuseError, Option, options_of
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
+    "optimisation": (
+        "steps",
+        "lr",
+        "betas",
+        "weight_decay",
+        "schedule",
+        "warmup",
+        "clip",
+        "phases",
+        "ema",
+    ),
+    "machine": ("accelerator", "devices", "nodes", "strategy", "precision"),
+    "reports": (
+        "log_every",
+        "checkpoint_every",
+        "validate_every",
+        "validate_events",
+        "keep",
+        "samples",
+        "progress",
+    ),
+}
+"""The options of a run by what they are about, as help lists them."""
+
+_RESERVED = ("config", "print_config", "help")
+_NESTED = ("optimiser", "machine", "reports", "arguments")
+_RENAMED = {"num_nodes": "nodes"}
+_FACTS = ("events", "validate_at")
+"""What a run's config.json records and no option sets."""
+
+
+def run_options(train: Callable[..., Any]) -> list[Option]:
+    """The options of a run, whatever the recipe."""
+    return options_of(train, skip=("recipe", "recipe_arguments"), positional=False)
+
+
+def recipe_options(name: str, recipe: Callable[..., Any], run: Sequence[Option]) -> list[Option]:
+    """The options of a recipe.
+
+    Raises:
+        ArgumentError: one has the name of an option of the run, or its type is not plain.
+    """
+    try:
+        own = options_of(recipe, positional=False)
+    except ArgumentError as error:
+        raise ArgumentError(f"recipe {name}: {error}") from error
+    taken = {option.word for option in run} | {word.replace("_", "-") for word in _RESERVED}
+    for option in own:
+        if option.word in taken:
+            raise ArgumentError(
+                f"recipe {name}: its argument {option.name!r} has the name of the option "
+                f"--{option.word} of every run, expected another name"
+            )
+    return own
+
+
+def grouped(options: Sequence[Option]) -> dict[str, list[Option]]:
+    """Options under the titles of ``GROUPS``, and under "others" what is in none."""
+    by_name = {option.name: option for option in options}
+    groups = {
+        title: [by_name.pop(name) for name in names if name in by_name]
+        for title, names in GROUPS.items()
+    }
+    groups["others"] = list(by_name.values())
+    return {title: members for title, members in groups.items() if members}
+
+
+def run_config(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in a configuration: as they are, or as a run's config.json groups them.
+
+    Raises:
+        MisuseError: it is that of a run of another recipe.
+    """
+    if "recipe" not in found:
+        return dict(found)
+    recipe = str(found["recipe"])
+    if ALIASES.get(recipe, recipe) != ALIASES.get(name, name):
+        raise MisuseError(f"recipe: got a run of {recipe}, expected one of {name}")
+    values: dict[str, Any] = {}
+    for key, value in found.items():
+        if key in _NESTED and isinstance(value, dict):
+            values |= {_RENAMED.get(str(k), str(k)): each for k, each in value.items()}
+        elif key != "recipe":
+            values[key] = value
+    return {key: value for key, value in values.items() if key not in _FACTS}
