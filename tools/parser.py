@@ -24,7 +24,7 @@ class Parser:
     """The options of one command.
 
     Args:
-        command: Its name, ``"pcgen train jets-vae"`` say.
+        command: Its name, ``"pcgen train points-vae"`` say.
         description: What help says first.
         groups: Options under the title that help gives them.
         translate: From what a configuration file holds to the values of options, where a command

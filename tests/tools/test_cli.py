@@ -282,9 +282,9 @@ def test_help_shows_options_as_they_are_written(capsys):
     [
         ("trian", "train"),
         ("simulate jet", "simulate jets"),
-        ("train jets-latnet-gan", "jets-latent-gan"),
-        ("train jets-vae --stepz 5", "--steps"),
-        ("train jets-vae --latnet_dim 5", "--latent-dim"),
+        ("train points-latnet-gan", "points-latent-gan"),
+        ("train points-vae --stepz 5", "--steps"),
+        ("train points-vae --latnet_dim 5", "--latent-dim"),
     ],
 )
 def test_a_misspelt_name_gets_a_suggestion(words, suggestion, capsys):
@@ -305,7 +305,7 @@ def test_help_of_a_group_lists_what_is_in_it(words, capsys):
     assert cli.main(words) == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: pcgen")
-    assert {"simulate": "simulate jets", "train": "jets-vae", "--help": "view"}[words[0]] in text
+    assert {"simulate": "simulate jets", "train": "points-vae", "--help": "view"}[words[0]] in text
 
 
 def test_an_interruption_may_say_what_was_saved(monkeypatch, capsys):

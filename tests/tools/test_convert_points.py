@@ -55,11 +55,11 @@ def test_a_folder_of_double_precision_is_converted_and_trained_on(tmp_path, endi
     assert batch.pos.dtype == torch.float32
     expected = np.concatenate([shape(number) for number in range(16)])
     np.testing.assert_array_equal(batch.pos.numpy(), expected.astype("f4"))
-    train("jets-autoencoder", {}, data=["a.h5"], output="run", **TWO)
+    train("points-autoencoder", {}, data=["a.h5"], output="run", **TWO)
     convert("shapes", "b.h5", dtype="float64")
     exact, _ = io.read_clouds("b.h5")
     np.testing.assert_array_equal(exact.pos.numpy(), expected)
-    train("jets-autoencoder", {}, data=["b.h5"], output="double", **TWO)
+    train("points-autoencoder", {}, data=["b.h5"], output="double", **TWO)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,6 @@ def test_the_main_job_runs_end_to_end(tmp_path, capsys):
     assert "W1 girth" in far
     assert "far from the floor in" in page
 
-    for name in ("jets-latent-gan", "jets-latent-gan.h5"):
+    for name in ("points-latent-gan", "points-latent-gan.h5"):
         assert cli.main(["info", str(folder / name)]) == 0
     assert "recipe" in capsys.readouterr().out

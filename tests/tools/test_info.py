@@ -46,7 +46,7 @@ def test_lattice_clouds_and_images_tell_their_grid(tmp_path, capsys):
 
 
 def test_a_run_tells_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
-    words = "train jets-vae --latent-dim 2 --hidden 8 --layers 1 --classes [g,t] --max-points 5"
+    words = "train points-vae --latent-dim 2 --hidden 8 --layers 1 --classes [g,t] --max-points 5"
     words += " --steps 2 --batch-size 8 --validate-events 20 --samples 0 --output"
     run = str(tmp_path / "run")
     assert cli.main([*words.split(), run]) == 0

@@ -36,7 +36,7 @@ def my_recipe(width: int, flavour: str = "plain") -> GenerativeModel:
         width: Channels inside.
         flavour: Nothing yet.
     """
-    return find_recipe("jets-vae")(hidden=width)
+    return find_recipe("points-vae")(hidden=width)
 
 
 def clashing(width: int = 8, steps: int = 3, from_format: str = "x"):

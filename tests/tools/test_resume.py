@@ -177,7 +177,7 @@ def test_runs_of_before_are_resumed(few, tmp_path, stopped):
 
 def test_a_run_that_took_the_schema_for_granted_goes_on(tmp_path, few):
     small = {"latent_dim": 2, "hidden": 8, "layers": 1}
-    folder = train("jets-vae", small, data=[str(few)], output=str(tmp_path / "jets"), **OPTIONS)
+    folder = train("points-vae", small, data=[str(few)], output=str(tmp_path / "jets"), **OPTIONS)
     file = folder / "config.json"
     config = json.loads(file.read_text())
     assert config["arguments"].pop("schema")["labels"] == list(JETS.labels)
@@ -191,7 +191,7 @@ def test_a_model_is_built_once(tmp_path, monkeypatch):
 
     def counted(schema: dict | None = None):
         built.append(schema)
-        return RECIPES["jets-vae"](hidden=8, layers=1, schema=schema)
+        return RECIPES["points-vae"](hidden=8, layers=1, schema=schema)
 
     monkeypatch.setitem(RECIPES, "counted", counted)
     jets = sample_jets("all", max_points=8).read(0, 100)

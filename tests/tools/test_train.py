@@ -226,6 +226,6 @@ def test_a_recipe_that_takes_a_schema_gets_that_of_the_clouds(tmp_path):
     jets = sample_jets("all", max_points=8).read(0, 100)
     write_clouds(file, pc.replace(jets, label=jets.label % 2), other)
     small = {"latent_dim": 2, "hidden": 8, "layers": 1, "schema": None}
-    train("jets-vae", small, data=[str(file)], output=str(output), **FAST)
+    train("points-vae", small, data=[str(file)], output=str(output), **FAST)
     assert pcgen.load(output).schema.labels == ("up", "down")
     assert read_clouds(output / "samples/samples.h5")[1].labels == ("up", "down")

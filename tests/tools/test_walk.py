@@ -33,7 +33,7 @@ SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--valid
          "--checkpoint-every", "2", "--log-every", "1", "--samples", "0", "--accelerator", "cpu",
          "--progress", "false"]  # fmt: skip
 RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
-WITHOUT_A_PRIOR = ("jets-autoencoder", "autoencoder")
+WITHOUT_A_PRIOR = ("points-autoencoder", "autoencoder")
 
 
 def call(*words: str) -> Any:
@@ -97,7 +97,7 @@ def data(tmp_path_factory) -> Path:
 def run(tmp_path_factory, data) -> Path:
     """A run of two steps, of which every option was given."""
     folder = tmp_path_factory.mktemp("walk") / "run"
-    words = ["train", "jets-vae", *small("jets-vae"), *SMALL, "--data", str(data)]
+    words = ["train", "points-vae", *small("points-vae"), *SMALL, "--data", str(data)]
     assert call(*words, "--output", str(folder)) == 0
     return folder
 
@@ -188,7 +188,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
     wrong = f"{made}.h5 --protocol"
     return [
         (0, "sample", f"{run} {made}.h5 --number 12 --batch-size 5 --seed 3 --device cpu "
-                      "--classes g q --condition jet_pt=1000 --points 4 --recipe jets-vae"),
+                      "--classes g q --condition jet_pt=1000 --points 4 --recipe points-vae"),
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
         (0, "info", f"{made}.h5"),
         (0, "info", run),
@@ -233,7 +233,7 @@ def test_every_option_of_a_run_is_set_in_a_real_one(data, tmp_path, capsys):
         texts = value if isinstance(value, list | tuple) else [value]
         texts = [json.dumps(text) if isinstance(text, bool | dict) else str(text) for text in texts]
         words += [f"--{name.replace('_', '-')}", *texts]
-    assert call("train", "jets-vae", *small("jets-vae"), *words) == 0
+    assert call("train", "points-vae", *small("points-vae"), *words) == 0
     config = json.loads((tmp_path / "run/config.json").read_text())
     assert config["classes"] == ["g", "t"]
     assert config["optimiser"]["betas"] == list(given["betas"])
@@ -241,18 +241,18 @@ def test_every_option_of_a_run_is_set_in_a_real_one(data, tmp_path, capsys):
 
 def test_the_configuration_of_a_run_starts_another_like_it(data, run, tmp_path, capsys):
     again = tmp_path / "again"
-    words = ["train", "jets-vae", "--config", str(run / "config.json"), "--output", str(again)]
+    words = ["train", "points-vae", "--config", str(run / "config.json"), "--output", str(again)]
     assert call(*words, "--samples", "0", "--validate-events", "8") == 0
     one, other = (json.loads((folder / "config.json").read_text()) for folder in (run, again))
     one["reports"].pop("progress"), other["reports"].pop("progress")
     assert one == other
     capsys.readouterr()
-    assert call("train", "jets-latent-gan", "--config", str(run / "config.json")) == 2
+    assert call("train", "points-latent-gan", "--config", str(run / "config.json")) == 2
     error = capsys.readouterr().err.splitlines()[0]
-    assert "recipe: got a run of jets-vae, expected one of jets-latent-gan" in error
+    assert "recipe: got a run of points-vae, expected one of points-latent-gan" in error
     one["optimiser"]["momentum"] = 1
     (tmp_path / "other.json").write_text(json.dumps(one))
-    assert call("train", "jets-vae", "--config", str(tmp_path / "other.json")) == 2
+    assert call("train", "points-vae", "--config", str(tmp_path / "other.json")) == 2
     assert "unknown option 'momentum'" in capsys.readouterr().err
 
 
@@ -289,8 +289,8 @@ def test_every_recipe_and_choice_from_training_to_scores(recipe, chosen, data, t
     [
         ("info {data}", 0, "200", ""),
         ("info nowhere.h5", 1, "", "pcgen: nowhere.h5: no such file or folder"),
-        ("train jets-vae --stepz 2", 2, "", "did you mean --steps?"),
-        ("train jets-vae --help", 0, "optimisation:", ""),
+        ("train points-vae --stepz 2", 2, "", "did you mean --steps?"),
+        ("train points-vae --help", 0, "optimisation:", ""),
     ],
 )
 def test_the_real_command(words, status, out, err, data):
