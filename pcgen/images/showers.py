@@ -17,6 +17,7 @@ from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.placing import Outside, Overflow
+from pcgen.ops.segments import sum_by
 
 
 def shower_to_cloud(
@@ -100,7 +101,7 @@ def cloud_to_shower(
     if outside == "drop":
         weight = weight * location.inside
     rows = clouds.batch * calorimeter.voxels + location.voxel
-    image = weight.new_zeros(clouds.num_graphs * calorimeter.voxels).index_add(0, rows, weight)
+    image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
 
 
@@ -114,7 +115,7 @@ def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
     out = ~_located(clouds, calorimeter).inside
     weight = cloud.weights(clouds) * out
     points = torch.zeros_like(cloud.sizes(clouds)).index_add(0, clouds.batch, out.long())
-    return Overflow(points, weight.new_zeros(len(points)).index_add(0, clouds.batch, weight))
+    return Overflow(points, sum_by(weight, clouds.batch, len(points)))
 
 
 def check_showers(voxels: Tensor, calorimeter: Calorimeter) -> Tensor:

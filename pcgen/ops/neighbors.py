@@ -181,7 +181,8 @@ def farthest_points(
         pos: Points [N, D].
         ptr: [B+1].
         number: Points of each cloud to choose; all where it has fewer.
-        ratio: Or the fraction of each cloud's points, rounded up.
+        ratio: Or the fraction of each cloud's points, above 0 and up to 1, rounded up: the least
+            number whose quotient by the cloud's size is not below it.
         period: Per axis the period, None for a line.
         generator: Draws the first point; without one it is the first row of the cloud.
 
@@ -201,7 +202,7 @@ def farthest_points(
         _check_count("number", number)
         wanted = sizes.clamp(max=number)
     elif ratio is not None and 0 < ratio <= 1:
-        wanted = (sizes * ratio).ceil().long()
+        wanted = _share(sizes, ratio)
     else:
         raise ArgumentError(f"ratio: got {ratio}, expected 0 < ratio <= 1")
     ptr_out = torch.cat((ptr[:1], wanted.cumsum(0)))
@@ -210,6 +211,15 @@ def farthest_points(
         draw = torch.rand(len(sizes), generator=generator, device=generator.device)
         start = start + (draw.to(pos.device) * sizes).long().clamp(max=(sizes - 1).clamp(min=0))
     return Subset(farthest(pos.detach(), ptr, start, ptr_out, lengths), ptr_out)
+
+
+def _share(sizes: Tensor, ratio: float) -> Tensor:
+    """Least m [B] with m / n ≥ ratio, exactly as these are rounded: k of n where ratio is k / n."""
+    number = sizes.double()
+    # The product is off by less than one: the quotients decide.
+    guess = (number * ratio).ceil()
+    guess = guess - ((guess - 1) / number.clamp(min=1) >= ratio).double()
+    return (guess + (guess / number.clamp(min=1) < ratio).double()).long().clamp(max=sizes)
 
 
 def _check_count(name: str, number: int) -> None:
