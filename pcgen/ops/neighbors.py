@@ -29,6 +29,7 @@ __all__ = [
     "farthest_points",
     "knn",
     "knn_graph",
+    "knn_rows",
     "nearest",
     "radius_graph",
 ]
@@ -104,6 +105,17 @@ def knn(
     return Neighbors(_squared(x, y, index, lengths), index)
 
 
+def knn_rows(pos: Tensor, ptr: Tensor, k: int, *, period: Period | None = None) -> Tensor:
+    """Rows of the k nearest points of each point, itself included [N, k]; -1 where there are fewer.
+
+    Args and errors as :func:`knn_graph`, whose graph with ``loop`` this is without distances.
+    """
+    lengths = check_points(pos, pos, ptr, ptr, period)
+    _check_count("k", k)
+    pos = pos.detach()
+    return search(pos, pos, ptr, ptr, k, lengths)
+
+
 def knn_graph(
     pos: Tensor, ptr: Tensor, k: int, *, loop: bool = False, period: Period | None = None
 ) -> Tensor:
@@ -120,7 +132,7 @@ def knn_graph(
         ``edge_index`` [2, E]: neighbour, centre; by centre, nearest first.
     """
     _check_count("k", k)
-    index = knn(pos, pos, ptr, ptr, k if loop else k + 1, period=period).row
+    index = knn_rows(pos, ptr, k if loop else k + 1, period=period)
     centre = torch.arange(len(pos), device=pos.device)[:, None].expand_as(index)
     keep = index >= 0
     if not loop:
