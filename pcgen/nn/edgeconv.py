@@ -31,7 +31,7 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.condition import told
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
-from pcgen.ops.neighborhoods import first_largest_sum, neighbor_square
+from pcgen.ops.neighborhoods import entries, first_largest_sum, neighbor_square
 from pcgen.ops.neighbors import knn_rows
 from pcgen.ops.segments import segment_max, segment_mean, wide
 from pcgen.standardize import channels
@@ -97,13 +97,13 @@ def largest_message(convolution: EdgeConv, x: Tensor, index: Tensor) -> Tensor:
     if norm is not None:
         rate = (neighbor_square(u, v, index) / u.shape[1] + norm.eps).rsqrt()
         gain = gain if norm.weight is None else wide(norm.weight)
-    row, place = first_largest_sum(u.detach(), v.detach(), rate.detach(), gain.detach(), index)
-    largest = u + v.gather(0, row)
+    of_v, of_rate = first_largest_sum(u.detach(), v.detach(), rate.detach(), gain.detach(), index)
+    largest = u + entries(v, of_v)
     if norm is not None:
-        largest = largest * rate.gather(1, place)
+        largest = largest * entries(rate, of_rate)
         shift = torch.zeros_like(gain) if norm.bias is None else wide(norm.bias)
         largest = torch.addcmul(shift, largest, gain)
-    return activation(largest)
+    return activation(largest.to(x.dtype))
 
 
 def _parts(net: nn.Module) -> tuple[nn.Linear | None, nn.LayerNorm | None, nn.Module]:

@@ -64,6 +64,12 @@ def neighbor_spread(weight: Tensor, u: Tensor, index: Tensor, number: int) -> Te
     return out
 
 
+def entries(value: Tensor, place: Tensor) -> Tensor:
+    """Entries of ``value`` at places in its flattened form, in the shape of the places."""
+    # Of one dimension this is several times as fast as gather, forward and backward.
+    return value.flatten().index_select(0, place.flatten()).view(place.shape)
+
+
 @torch.library.custom_op("pcgen::first_largest_sum", mutates_args=())
 def first_largest_sum(
     u: Tensor, v: Tensor, rate: Tensor, gain: Tensor, index: Tensor
@@ -81,17 +87,19 @@ def first_largest_sum(
         index: [N, k].
 
     Returns:
-        Its row in v [N, C] and its place in ``index``, 0 to k - 1 [N, C].
+        Where v_jc is in the flattened v [N, C], and rate_ij in the flattened rate [N, C].
     """
     if not _compiled_for(u):
         each = (u[:, None] + _rows(v, index)) * rate[:, :, None] * gain
         each = each.masked_fill((index < 0)[:, :, None], -torch.inf)
         top = each.amax(1, keepdim=True)
         place = ((each == top) | each.isnan()).to(torch.uint8).argmax(1)
-        return index.gather(1, place), place
-    row, place = (torch.empty(u.shape, dtype=torch.long) for _ in range(2))
-    _loop(_kernels().first_largest, (u, v, rate, gain, index, row), index.shape[1], place)
-    return row, place
+        channel, row = (torch.arange(n, device=u.device) for n in (u.shape[1], len(u)))
+        of_v = index.gather(1, place) * u.shape[1] + channel
+        return of_v, row[:, None] * index.shape[1] + place
+    of_v, of_rate = (torch.empty(u.shape, dtype=torch.long) for _ in range(2))
+    _loop(_kernels().first_largest, (u, v, rate, gain, index, of_v), index.shape[1], of_rate)
+    return of_v, of_rate
 
 
 @neighbor_dot.register_fake

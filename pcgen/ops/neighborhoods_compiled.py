@@ -66,10 +66,10 @@ def spread(weight: Array, u: Array, index: Array, out: Array) -> None:
 
 @_compiled
 def first_largest(
-    u: Array, v: Array, rate: Array, gain: Array, index: Array, row: Array, place: Array,
+    u: Array, v: Array, rate: Array, gain: Array, index: Array, of_v: Array, of_rate: Array,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """Row and place of the largest gain_c rate_ij (u_ic + v_jc) [N, C] of first, ..., last - 1."""
+    """Where v_jc and rate_ij of the largest gain_c rate_ij (u_ic + v_jc) are, flattened [N, C]."""
     best, slot = np.empty(u.shape[1], u.dtype), np.empty(u.shape[1], np.int32)
     for i in range(first, last):
         best[:], slot[:] = -np.inf, 0
@@ -83,4 +83,5 @@ def first_largest(
                     best[c] = key if more else best[c]
                     slot[c] = np.int32(s) if more else slot[c]
         for c in range(u.shape[1]):
-            row[i, c], place[i, c] = index[i, slot[c]], slot[c]
+            of_v[i, c] = index[i, slot[c]] * v.shape[1] + c
+            of_rate[i, c] = i * index.shape[1] + slot[c]
