@@ -28,7 +28,9 @@ gradient. float32 throughout."""
 def bench(
     output: str = "benchmarks.md",
     *,
-    which: Literal["all", "chamfer", "transport", "neighbours", "evaluation", "lattice"] = "all",
+    which: Literal[
+        "all", "chamfer", "transport", "neighbours", "evaluation", "lattice", "segments"
+    ] = "all",
     quick: bool = False,
     repeats: int = 3,
     budget: float = 600.0,

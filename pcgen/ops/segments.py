@@ -5,8 +5,9 @@ the rest are taken over the rows of each segment:
 
     sum_b = Σ_{i∈b} v_i        softmax_i = exp(v_i - max_b) / Σ_{j∈b} exp(v_j - max_b)
 
-They are plain torch, so that values, gradients and second derivatives are the same whatever is
-installed. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
+They are plain torch, or torch-scatter where it is installed and faster
+(:mod:`pcgen.ops.segments_scatter`): values, gradients and second derivatives are the same either
+way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
 ``scatter_reduce`` splits it among ties, and wrongly where the maximum is exactly 0.
 """
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops import segments_scatter
 from pcgen.ops.extremes import first_extreme
 
 # Columns below which adding element by element is faster than row by row, on the CPU.
@@ -86,7 +88,7 @@ def segment_sum(value: Tensor, ptr: Tensor) -> Tensor:
     [1.0, 0.0, 5.0]
     """
     _check(value, ptr)
-    return sum_by(value, owners(ptr, len(value)), len(ptr) - 1)
+    return _total(wide(value), ptr).to(value.dtype)
 
 
 def wide(value: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ def sum_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
 def mean_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
     """Mean over the rows of each owner [B, ...]; otherwise as :func:`sum_by`."""
     size = torch.bincount(owner, minlength=number)
-    return _mean(wide(value), owner, size).to(value.dtype)
+    return (_sum(wide(value), owner, number) / _divisor(size, value)).to(value.dtype)
 
 
 def max_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
@@ -135,7 +137,7 @@ def max_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
 def segment_mean(value: Tensor, ptr: Tensor) -> Tensor:
     """Mean over each segment [B, ...]; 0 for an empty one. ``value`` [N, ...], ``ptr`` [B+1]."""
     _check_float(value, ptr)
-    return _mean(wide(value), owners(ptr, len(value)), ptr.diff()).to(value.dtype)
+    return _average(wide(value), ptr).to(value.dtype)
 
 
 def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
@@ -144,9 +146,9 @@ def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
     0, with gradient 0, for segments of equal values, of one row, and empty ones.
     """
     _check_float(value, ptr)
-    owner, size, exact = owners(ptr, len(value)), ptr.diff(), wide(value)
-    deviation = exact - _mean(exact, owner, size)[owner]
-    variance = _mean(deviation * deviation, owner, size)
+    owner, exact = owners(ptr, len(value)), wide(value)
+    deviation = exact - _average(exact, ptr, owner)[owner]
+    variance = _average(deviation * deviation, ptr, owner)
     positive = variance > 0
     return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0).to(value.dtype)
 
@@ -172,7 +174,7 @@ def segment_logsumexp(value: Tensor, ptr: Tensor) -> Tensor:
     _check_float(value, ptr)
     owner, exact = owners(ptr, len(value)), wide(value)
     top = _finite_top(exact, ptr)
-    total = _sum((exact - top[owner]).exp(), owner, len(ptr) - 1)
+    total = _total((exact - top[owner]).exp(), ptr, owner)
     some = total > 0
     log = torch.where(some, torch.where(some, total, 1).log() + top, total.log())
     return log.to(value.dtype)
@@ -187,7 +189,7 @@ def segment_softmax(value: Tensor, ptr: Tensor) -> Tensor:
     _check_float(value, ptr)
     owner, exact = owners(ptr, len(value)), wide(value)
     weight = (exact - _finite_top(exact, ptr)[owner]).exp()
-    return (weight / _sum(weight, owner, len(ptr) - 1)[owner]).to(value.dtype)
+    return (weight / _total(weight, ptr, owner)[owner]).to(value.dtype)
 
 
 def _check(value: Tensor, ptr: Tensor) -> None:
@@ -214,10 +216,21 @@ def _sum(value: Tensor, owner: Tensor, number: int) -> Tensor:
     return total.index_add(0, owner, value)
 
 
-def _mean(value: Tensor, owner: Tensor, size: Tensor) -> Tensor:
-    """Mean in the precision of the values; ``size`` [B] is the number of rows of each owner."""
-    total = _sum(value, owner, len(size))
-    return total / size.clamp(min=1).view(-1, *[1] * (value.dim() - 1))
+def _total(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+    """Sum of each segment in the precision of the values."""
+    if segments_scatter.adds(value):
+        return segments_scatter.segment_sum(value, ptr)
+    return _sum(value, owners(ptr, len(value)) if owner is None else owner, len(ptr) - 1)
+
+
+def _average(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+    """Mean of each segment in the precision of the values."""
+    return _total(value, ptr, owner) / _divisor(ptr.diff(), value)
+
+
+def _divisor(size: Tensor, value: Tensor) -> Tensor:
+    """Numbers of rows, 1 instead of 0, in the rank of the values [B, 1, ...]."""
+    return size.clamp(min=1).view(-1, *[1] * (value.dim() - 1))
 
 
 def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
@@ -227,7 +240,10 @@ def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
     if value.numel() == 0:
         return value.new_full(shape, empty)
     flat = value.reshape(len(value), -1)
-    row = first_extreme(flat.detach(), ptr, largest)
+    first = first_extreme
+    if segments_scatter.compares(flat.detach()):
+        first = segments_scatter.first_extreme
+    row = first(flat.detach(), ptr, largest)
     best = torch.where(row < 0, empty, flat.gather(0, row.clamp(min=0)))
     return best.view(shape)
 
