@@ -87,7 +87,8 @@ def largest_message(convolution: EdgeConv, x: Tensor, index: Tensor) -> Tensor:
     if linear is None:
         target, place = (index >= 0).nonzero(as_tuple=True)
         return convolution(x, torch.stack([index[target, place], target]))
-    weight, bias = linear.weight, linear.bias
+    weight: Tensor = linear.weight
+    bias: Tensor | None = linear.bias
     if norm is not None:
         weight = weight - weight.mean(0)
         bias = None if bias is None else bias - bias.mean()
@@ -109,13 +110,17 @@ def largest_message(convolution: EdgeConv, x: Tensor, index: Tensor) -> Tensor:
 def _parts(net: nn.Module) -> tuple[nn.Linear | None, nn.LayerNorm | None, nn.Module]:
     """Linear layer, norm and activation of a network that consists of these; or no layer."""
     layers = list(net) if isinstance(net, nn.Sequential) else []
-    norm = layers.pop(1) if len(layers) == 3 and type(layers[1]) is nn.LayerNorm else None
-    if len(layers) != 2 or type(layers[0]) is not nn.Linear:
+    norm = layers.pop(1) if len(layers) == 3 else None
+    if len(layers) != 2:
         return None, None, net
-    activation = layers[1]
-    leaky = type(activation) is nn.LeakyReLU and activation.negative_slope >= 0
-    rises = leaky or type(activation) in RISING
-    return (layers[0], norm, activation) if rises else (None, None, net)
+    linear, activation = layers
+    rises = type(activation) in RISING
+    if type(activation) is nn.LeakyReLU:
+        rises = activation.negative_slope >= 0
+    # Exact types: a subclass may compute something else.
+    if type(linear) is nn.Linear and (norm is None or type(norm) is nn.LayerNorm) and rises:
+        return linear, norm, activation
+    return None, None, net
 
 
 class DGCNN(nn.Module):
@@ -155,6 +160,7 @@ class DGCNN(nn.Module):
         norm: Norm | None = nn.LayerNorm,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.k = k
@@ -176,7 +182,7 @@ class DGCNN(nn.Module):
 
     def features(self, clouds: Batch) -> Tensor:
         """Features of each point and its surroundings [N, embedding]."""
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         outputs: list[Tensor] = []
         index = knn_rows(clouds.pos, clouds.ptr, self.k)
         for convolution in self.convolutions:

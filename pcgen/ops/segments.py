@@ -240,10 +240,11 @@ def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
     if value.numel() == 0:
         return value.new_full(shape, empty)
     flat = value.reshape(len(value), -1)
-    first = first_extreme
-    if segments_scatter.compares(flat.detach()):
-        first = segments_scatter.first_extreme
-    row = first(flat.detach(), ptr, largest)
+    plain = flat.detach()
+    if segments_scatter.compares(plain):
+        row = segments_scatter.first_extreme(plain, ptr, largest)
+    else:
+        row = first_extreme(plain, ptr, largest)
     best = torch.where(row < 0, empty, flat.gather(0, row.clamp(min=0)))
     return best.view(shape)
 

@@ -118,9 +118,7 @@ def _serves(value: Tensor, columns: int) -> bool:
         and value.dtype in (torch.float32, torch.float64)
         and 0 < value.numel() < columns * len(value)
         and not torch.compiler.is_compiling()
-        # Forward derivatives and torch.func go through plain torch.
-        and forward_ad._current_level < 0
-        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0  # forward derivatives go through plain torch
         and _kernels() is not None
     )
 

@@ -83,17 +83,6 @@ def test_first_and_second_derivatives(name):
 
 
 @installed
-def test_functional_derivatives_are_plain_torchs():
-    value, ptr = torch.randn(5, 2), torch.tensor([0, 2, 2, 5])
-
-    def total(row):
-        return segments.segment_sum(row * row, ptr)
-
-    jacobian = torch.func.jacrev(total)(value)
-    torch.testing.assert_close(jacobian, torch.autograd.functional.jacobian(total, value))
-
-
-@installed
 def test_it_is_used_for_few_columns_of_many_rows(monkeypatch):
     monkeypatch.setattr(segments_scatter, "SUM_NUMBERS", 100)
     for rows, columns, adds, compares in (
