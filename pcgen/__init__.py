@@ -21,3 +21,7 @@ def __getattr__(name: str) -> Any:
     from pcgen.loading import load
 
     return load
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import owners
+from pcgen.ops.segments import owners, sum_by
 
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
@@ -142,13 +142,15 @@ def weights(clouds: Batch) -> Tensor:
     """Weight of each point [N]: ``weight`` where there is one, otherwise 1/n."""
     if clouds.get("weight") is not None:
         return clouds.weight
-    return (1.0 / sizes(clouds).to(clouds.pos.dtype))[clouds.batch]
+    dtype = clouds.pos.dtype
+    exact = sizes(clouds).to(torch.promote_types(dtype, torch.float32))  # 65520 is inf in float16
+    return (1.0 / exact).to(dtype)[clouds.batch]
 
 
 def total(clouds: Batch) -> Tensor:
     """Sum of the weights of each cloud [B]; 0 for an empty one."""
     weight = weights(clouds)
-    return weight.new_zeros(clouds.num_graphs).index_add(0, clouds.batch, weight)
+    return sum_by(weight, clouds.batch, clouds.num_graphs)
 
 
 def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:

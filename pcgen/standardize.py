@@ -38,9 +38,31 @@ from pcgen.schema import Schema
 FLOOR_STDS = 5.0
 
 
-def channels(clouds: Batch) -> Tensor:
-    """What networks see of each point: ``pos`` and then ``x`` [N, D + F]."""
-    return clouds.pos if clouds.get("x") is None else torch.cat([clouds.pos, clouds.x], 1)
+def channels(clouds: Batch, in_channels: int | None = None) -> Tensor:
+    """What networks see of each point: ``pos`` and then ``x`` [N, D + F].
+
+    Args:
+        clouds: A batch of clouds, or one.
+        in_channels: Channels that a network of batches was made for; None for any.
+
+    Raises:
+        ArgumentError: ``pos`` or ``ptr`` is missing, or there are other than ``in_channels``.
+    """
+    if clouds.get("pos") is None or (in_channels is not None and clouds.get("ptr") is None):
+        name = "pos" if clouds.get("pos") is None else "ptr"
+        raise ArgumentError(
+            f"{name}: got none among the attributes {sorted(clouds.keys())}, expected a batch of "
+            "clouds, with pos [N, D] and ptr [B+1] (pcgen.clouds.make)"
+        )
+    parts = {n: clouds[n] for n in ("pos", "x") if clouds.get(n) is not None}
+    found = sum(part.shape[1] for part in parts.values())
+    if in_channels is not None and found != in_channels:
+        shapes = ", ".join(f"{name} {list(part.shape)}" for name, part in parts.items())
+        raise ArgumentError(
+            f"{', '.join(parts)}: got {shapes}, which is {found} channels of a point, "
+            f"expected {in_channels} (in_channels of the network)"
+        )
+    return torch.cat(list(parts.values()), 1) if len(parts) > 1 else parts["pos"]
 
 
 class Standardize(nn.Module):

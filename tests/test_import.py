@@ -33,3 +33,12 @@ def test_the_check_can_fail():
 def test_open3d_and_pythia_wait_until_they_are_needed():
     modules = loaded_by("import pcgen.viewing, pcgen.plotting, pcgen.metrics, pcgen.datasets.jets")
     assert not modules & {"open3d", "pythia8mc"}
+
+
+def test_completion_shows_what_is_imported_when_used() -> None:
+    import pcgen
+    import pcgen.datasets
+
+    for package in (pcgen, pcgen.datasets):
+        assert set(package.__all__) <= set(dir(package))
+        assert "__name__" in dir(package)

@@ -39,6 +39,7 @@ def bench(
         "lattice",
         "startup",
         "encoders",
+        "segments",
     ] = "all",
     quick: bool = False,
     repeats: int = 3,

@@ -15,6 +15,7 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images.placing import Outside, locate, rows_of
 from pcgen.images.sampling import scatter_within
+from pcgen.ops.segments import max_by, mean_by, sum_by
 
 Array = np.ndarray[Any, Any]
 Reduce = Literal["sum", "mean", "max", "count"]
@@ -109,7 +110,9 @@ def cloud_to_image(
             into the nearest cell (``"clip"``). :func:`overflow` counts them.
 
     Returns:
-        Images [B, *grid.shape] in the dtype of the weights; differentiable in them.
+        Images [B, *grid.shape] in the dtype of the weights; differentiable in them. The gradient
+        of a largest weight goes to the first point that has it; half-precision weights are added
+        in float32.
 
     Raises:
         ArgumentError: the grid does not fit the clouds.
@@ -119,14 +122,15 @@ def cloud_to_image(
     rows, weight = rows_of(clouds, grid, location.cell), cloud.weights(clouds)
     if outside == "drop":
         rows, weight = rows[location.inside], weight[location.inside]
-    image = weight.new_zeros(clouds.num_graphs * math.prod(grid.shape))
+    cells = clouds.num_graphs * math.prod(grid.shape)
     if reduce == "sum":
-        image = image.index_add(0, rows, weight)
+        image = sum_by(weight, rows, cells)
     elif reduce == "count":
-        image = image.index_add(0, rows, torch.ones_like(weight))
-    elif reduce in ("mean", "max"):
-        kind = "amax" if reduce == "max" else "mean"
-        image = image.scatter_reduce(0, rows, weight, kind, include_self=False)
+        image = torch.bincount(rows, minlength=cells).to(weight.dtype)
+    elif reduce == "mean":
+        image = mean_by(weight, rows, cells)
+    elif reduce == "max":
+        image = max_by(weight, rows, cells)
     else:
         raise ArgumentError(f"reduce: got {reduce!r}, expected 'sum', 'mean', 'max' or 'count'")
     return image.view(clouds.num_graphs, *grid.shape)

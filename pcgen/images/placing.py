@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid, Location
+from pcgen.ops.segments import sum_by
 
 Outside = Literal["error", "drop", "clip"]
 
@@ -38,7 +39,7 @@ def overflow(clouds: Batch, grid: Grid) -> Overflow:
     out = ~grid.locate(clouds.pos, layer_of(clouds, grid)).inside
     points = torch.zeros_like(cloud.sizes(clouds)).index_add(0, clouds.batch, out.long())
     weight = cloud.weights(clouds) * out
-    return Overflow(points, weight.new_zeros(len(points)).index_add(0, clouds.batch, weight))
+    return Overflow(points, sum_by(weight, clouds.batch, len(points)))
 
 
 def project(clouds: Batch, axes: Sequence[int]) -> Batch:

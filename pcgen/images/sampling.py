@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cloud
 from pcgen.grids import Grid
 from pcgen.images.placing import Outside, locate, rows_of
+from pcgen.ops.segments import sum_by
 
 
 def jitter(
@@ -48,7 +49,7 @@ def snap(clouds: Batch, grid: Grid, *, outside: Outside = "error") -> Batch:
     if outside == "drop":
         rows, weight = rows[location.inside], weight[location.inside]
     rows, place = torch.unique(rows, return_inverse=True)
-    weight = weight.new_zeros(len(rows)).index_add(0, place, weight)
+    weight = sum_by(weight, place, len(rows))
     rows, weight = rows[weight > 0], weight[weight > 0]
     number, cells = clouds.num_graphs, math.prod(grid.shape)
     index = torch.stack(torch.unravel_index(rows, (max(number, 1), *grid.shape)), 1)

@@ -18,6 +18,7 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
 from pcgen.images.placing import Outside, Overflow
+from pcgen.ops.segments import sum_by
 
 
 def shower_to_cloud(
@@ -102,7 +103,7 @@ def cloud_to_shower(
     if outside == "drop":
         weight = weight * location.inside
     rows = clouds.batch * calorimeter.voxels + location.voxel
-    image = weight.new_zeros(clouds.num_graphs * calorimeter.voxels).index_add(0, rows, weight)
+    image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
 
 
@@ -116,7 +117,7 @@ def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
     out = ~_located(clouds, calorimeter).inside
     weight = cloud.weights(clouds) * out
     points = torch.zeros_like(cloud.sizes(clouds)).index_add(0, clouds.batch, out.long())
-    return Overflow(points, weight.new_zeros(len(points)).index_add(0, clouds.batch, weight))
+    return Overflow(points, sum_by(weight, clouds.batch, len(points)))
 
 
 def check_showers(voxels: Tensor, calorimeter: Calorimeter, *, threshold: float = 0.0) -> Tensor:

@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cloud
 from pcgen.grids import Grid
 from pcgen.images.placing import Outside, locate, rows_of
+from pcgen.ops.segments import wide
 
 
 def splat(clouds: Batch, grid: Grid, *, outside: Outside = "error") -> Tensor:
@@ -41,13 +42,14 @@ def splat(clouds: Batch, grid: Grid, *, outside: Outside = "error") -> Tensor:
     lower, upper, fraction = _neighbours(clouds.pos, grid, location.cell)
     weight = cloud.weights(clouds)
     weight = weight * location.inside if outside == "drop" else weight
-    image = weight.new_zeros(clouds.num_graphs * math.prod(grid.shape))
+    exact = wide(weight)
+    image = exact.new_zeros(clouds.num_graphs * math.prod(grid.shape))
     for corner in product((False, True), repeat=len(grid.axes)):
         up = torch.tensor(corner, device=weight.device)
         share = torch.where(up, fraction, 1 - fraction).prod(1)
         rows = rows_of(clouds, grid, torch.where(up, upper, lower))
-        image = image.index_add(0, rows, weight * share.to(weight.dtype))
-    return image.view(clouds.num_graphs, *grid.shape)
+        image = image.index_add(0, rows, exact * share.to(exact.dtype))
+    return image.view(clouds.num_graphs, *grid.shape).to(weight.dtype)
 
 
 def _neighbours(pos: Tensor, grid: Grid, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -177,6 +177,7 @@ class AttentionEncoder(nn.Module):
         pooling: Sequence[Reduction] = (segment_mean, scaled_sum(0.01)),
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.pooling = tuple(pooling)
@@ -197,7 +198,7 @@ class AttentionEncoder(nn.Module):
 
     def features(self, clouds: Batch) -> Tensor:
         """Features of each point in its cloud [N, hidden]; the condition is ``clouds.y``."""
-        y, x = None, channels(clouds)
+        y, x = None, channels(clouds, self.in_channels)
         if self.condition_channels:
             y = expect_condition(clouds.y, clouds.num_graphs, self.condition_channels).to(x.dtype)
         x = self.point_in(x)

@@ -3,10 +3,14 @@ r"""DGCNN: points talk to their nearest neighbours, in space or in the space of 
 .. math:: x_i' = \max_{j \in N_k(i)} h([x_i,\; x_j - x_i])
 
 Wang et al., "Dynamic graph CNN for learning on point clouds", ACM TOG 38 (2019), arXiv 1801.07829.
-The convolution is PyG's ``EdgeConv``; the graphs are our own. As in the paper a point is among its
-own k neighbours, so a cloud of one point sends itself a message, and a cloud of n < k points is
-fully connected. Neighbours are found exactly; where two are equally far, the one of the lower row
-counts, so that exact ties at the k-th place are the one thing that depends on the order.
+As in the paper a point is among its own k neighbours, so a cloud of one point sends itself a
+message, and a cloud of n < k points is fully connected. Neighbours are found exactly; where two are
+equally far, the one of the lower row counts, so that exact ties at the k-th place are the one thing
+that depends on the order.
+
+The convolution is PyG's ``EdgeConv``; the graphs are our own. A layer h of one linear map is not
+evaluated on the edges, of which there are k times as many as points: :func:`largest_message` gives
+the same values from :math:`W [x_i, x_j - x_i] = (A - B) x_i + B x_j`, each product once per point.
 
 Coordinates enter as plain numbers: where an axis closes on itself inside the cloud, give the
 network cos and sin as features.
@@ -18,6 +22,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch_geometric.data import Batch
 from torch_geometric.nn import EdgeConv
 from torch_geometric.nn.aggr import Aggregation
@@ -26,8 +31,9 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.condition import told
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
-from pcgen.ops.neighbors import knn_graph
-from pcgen.ops.segments import segment_max, segment_mean
+from pcgen.ops.neighborhoods import entries, first_largest_sum, neighbor_square
+from pcgen.ops.neighbors import knn_rows
+from pcgen.ops.segments import segment_max, segment_mean, wide
 from pcgen.standardize import channels
 
 
@@ -54,6 +60,67 @@ class FirstMax(Aggregation):
             self.assert_sorted_index(index)
             ptr = torch.searchsorted(index, torch.arange(dim_size + 1, device=x.device))
         return segment_max(x, ptr)
+
+
+RISING = (nn.Identity, nn.ReLU, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Tanh, nn.Sigmoid)
+"""Activations that never fall: the largest message has the largest argument."""
+
+
+def largest_message(convolution: EdgeConv, x: Tensor, index: Tensor) -> Tensor:
+    r"""What ``convolution`` gives on the graph of the neighbours ``index``: [N, C'].
+
+    Where its network is a linear layer, a ``LayerNorm`` or none, and an activation that never
+    falls, messages are compared without being stored. With u = (A - B) x + b and v = B x, the
+    weights less their means over the channels for a norm, that of the edge from j to i is
+
+    .. math:: \sigma(\gamma (u_i + v_j) / \sqrt{|u_i + v_j|^2 / C' + \epsilon} + \beta).
+
+    Only the largest of each channel is then computed once more, with its gradient. Other networks
+    are evaluated on all edges.
+
+    Args:
+        convolution: PyG's, with :class:`FirstMax`.
+        x: Features [N, C].
+        index: Rows of the neighbours of each point [N, k], one at least; -1 for none.
+    """
+    linear, norm, activation = _parts(convolution.nn)
+    if linear is None:
+        target, place = (index >= 0).nonzero(as_tuple=True)
+        return convolution(x, torch.stack([index[target, place], target]))
+    weight: Tensor = linear.weight
+    bias: Tensor | None = linear.bias
+    if norm is not None:
+        weight = weight - weight.mean(0)
+        bias = None if bias is None else bias - bias.mean()
+    own, other = weight.split(x.shape[1], 1)
+    u, v = wide(F.linear(x, own - other, bias)), wide(F.linear(x, other))
+    gain, rate = u.new_ones(u.shape[1]), u.new_ones(index.shape)
+    if norm is not None:
+        rate = (neighbor_square(u, v, index) / u.shape[1] + norm.eps).rsqrt()
+        gain = gain if norm.weight is None else wide(norm.weight)
+    of_v, of_rate = first_largest_sum(u.detach(), v.detach(), rate.detach(), gain.detach(), index)
+    largest = u + entries(v, of_v)
+    if norm is not None:
+        largest = largest * entries(rate, of_rate)
+        shift = torch.zeros_like(gain) if norm.bias is None else wide(norm.bias)
+        largest = torch.addcmul(shift, largest, gain)
+    return activation(largest.to(x.dtype))
+
+
+def _parts(net: nn.Module) -> tuple[nn.Linear | None, nn.LayerNorm | None, nn.Module]:
+    """Linear layer, norm and activation of a network that consists of these; or no layer."""
+    layers = list(net) if isinstance(net, nn.Sequential) else []
+    norm = layers.pop(1) if len(layers) == 3 else None
+    if len(layers) != 2:
+        return None, None, net
+    linear, activation = layers
+    rises = type(activation) in RISING
+    if type(activation) is nn.LeakyReLU:
+        rises = activation.negative_slope >= 0
+    # Exact types: a subclass may compute something else.
+    if type(linear) is nn.Linear and (norm is None or type(norm) is nn.LayerNorm) and rises:
+        return linear, norm, activation
+    return None, None, net
 
 
 class DGCNN(nn.Module):
@@ -93,6 +160,7 @@ class DGCNN(nn.Module):
         norm: Norm | None = nn.LayerNorm,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.k = k
@@ -114,13 +182,13 @@ class DGCNN(nn.Module):
 
     def features(self, clouds: Batch) -> Tensor:
         """Features of each point and its surroundings [N, embedding]."""
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         outputs: list[Tensor] = []
-        edges = knn_graph(clouds.pos, clouds.ptr, self.k, loop=True)
+        index = knn_rows(clouds.pos, clouds.ptr, self.k)
         for convolution in self.convolutions:
             if outputs and self.dynamic:
-                edges = knn_graph(x, clouds.ptr, self.k, loop=True)
-            x = convolution(x, edges)
+                index = knn_rows(x, clouds.ptr, self.k)
+            x = largest_message(convolution, x, index)
             outputs.append(x)
         return self.embed(torch.cat(outputs, 1))
 

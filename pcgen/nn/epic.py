@@ -111,6 +111,7 @@ class EPiCEncoder(nn.Module):
         sum_scale: float = 0.01,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.sum_scale = sum_scale
@@ -133,7 +134,7 @@ class EPiCEncoder(nn.Module):
 
     def _run(self, clouds: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         y = clouds.y if self.condition_channels else None
-        x = F.leaky_relu(self.point_in(channels(clouds)))
+        x = F.leaky_relu(self.point_in(channels(clouds, self.in_channels)))
         x = F.leaky_relu(self.point_hidden(x) + x)
         pooled = pool_mean_sum(x, clouds.ptr, self.sum_scale)
         pooled = with_condition(pooled, y, self.condition_channels)

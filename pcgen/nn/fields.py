@@ -99,6 +99,7 @@ class EPiCField(nn.Module):
         sum_scale: float = 0.01,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.context = Context(time_channels, condition_channels)
         context = self.context.channels
         self.sum_scale = sum_scale
@@ -129,7 +130,7 @@ class EPiCField(nn.Module):
         Raises:
             ArgumentError: time or condition have the wrong shape.
         """
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         context = self.context(clouds, time, condition)
         x = F.leaky_relu(self.point_in(x, context, clouds.batch))
         x = F.leaky_relu(self.point_hidden(x, context, clouds.batch) + x)
@@ -166,6 +167,7 @@ class DeepSetField(nn.Module):
         time_channels: int = 16,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.context = Context(time_channels, condition_channels)
         context = self.context.channels
         self.pooling = tuple(pooling)
@@ -178,7 +180,7 @@ class DeepSetField(nn.Module):
 
     def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """See :meth:`EPiCField.forward`."""
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         context = self.context(clouds, time, condition)
         lift, *mlps = self.mlps
         x = lift(F.leaky_relu(self.point_in(x, context, clouds.batch), 0.2))
@@ -272,6 +274,7 @@ class AttentionField(nn.Module):
         time_channels: int = 16,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.context = Context(time_channels, condition_channels)
         context = self.context.channels
         self.point_in = CloudLinear(in_channels, context, hidden)
@@ -283,7 +286,7 @@ class AttentionField(nn.Module):
 
     def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """See :meth:`EPiCField.forward`."""
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         context = self.context(clouds, time, condition)
         x = self.point_in(x, context, clouds.batch)
         for block in self.blocks:

@@ -39,12 +39,12 @@ def places(clouds: Batch) -> Tensor:
     return pc.ranks(clouds, clouds.x[:, -1])
 
 
-def listed(clouds: Batch, place: Tensor, max_points: int) -> Tensor:
+def listed(clouds: Batch, place: Tensor, max_points: int, in_channels: int | None = None) -> Tensor:
     """The rows of the networks: channels and presence of each place, [B, max_points (C + 1)].
 
     Points of a place beyond ``max_points`` are left out.
     """
-    points = nn.functional.pad(channels(clouds), (0, 1), value=1.0)
+    points = nn.functional.pad(channels(clouds, in_channels), (0, 1), value=1.0)
     rows = points.new_zeros(clouds.num_graphs, max_points, points.shape[1])
     seen = place < max_points
     return rows.index_put((clouds.batch[seen], place[seen]), points[seen]).flatten(1)
@@ -75,6 +75,7 @@ class ListEncoder(nn.Module):
         activation: Activation = LEAKY,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.max_points = max_points
@@ -89,7 +90,7 @@ class ListEncoder(nn.Module):
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
         clouds = told(clouds, condition)
-        row = listed(clouds, places(clouds), self.max_points)
+        row = listed(clouds, places(clouds), self.max_points, self.in_channels)
         return self.mlp(row, clouds.y if self.condition_channels else None)
 
 
@@ -119,6 +120,7 @@ class ListField(nn.Module):
         activation: Activation = LEAKY,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.context = Context(time_channels, condition_channels)
         self.max_points = max_points
         self.mlp = MLP(
@@ -141,7 +143,7 @@ class ListField(nn.Module):
             ArgumentError: a cloud has more than ``max_points`` points, or time or condition have
                 the wrong shape.
         """
-        place = torch.arange(len(clouds.pos), device=clouds.pos.device)
+        place = torch.arange(len(channels(clouds, self.in_channels)), device=clouds.ptr.device)
         place = place - clouds.ptr[:-1][clouds.batch]
         if len(place) and int(place.max()) >= self.max_points:
             raise ArgumentError(
@@ -149,5 +151,5 @@ class ListField(nn.Module):
                 f"{self.max_points}, the max_points of this field"
             )
         context = self.context(clouds, time, condition)
-        row = self.mlp(listed(clouds, place, self.max_points), context)
+        row = self.mlp(listed(clouds, place, self.max_points, self.in_channels), context)
         return row.unflatten(1, (self.max_points, -1))[clouds.batch, place]

@@ -55,6 +55,7 @@ class PointNet(nn.Module):
         norm: Norm | None = nn.LayerNorm,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
         self.pooling = tuple(pooling)
@@ -72,7 +73,7 @@ class PointNet(nn.Module):
         )
 
     def _lift(self, clouds: Batch) -> Tensor:
-        x = channels(clouds)
+        x = channels(clouds, self.in_channels)
         if self.turn_input is not None:
             x = _turn(x, self.turn_input(x, clouds.ptr), clouds.ptr)
         return self.lift(x)

@@ -23,6 +23,8 @@ def first_extreme(value: Tensor, ptr: Tensor, largest: bool) -> Tensor:
         ptr: [B+1].
         largest: Or least.
     """
+    if value.dtype in (torch.float16, torch.bfloat16):
+        value = value.float()  # in the same order, and the loop knows it
     if value.device.type == "cpu" and value.dtype in (torch.float32, torch.float64):
         return _by_loop(value, ptr, largest)
     return _by_scatter(value, ptr, largest)

@@ -29,6 +29,7 @@ __all__ = [
     "farthest_points",
     "knn",
     "knn_graph",
+    "knn_rows",
     "nearest",
     "radius_graph",
 ]
@@ -104,6 +105,17 @@ def knn(
     return Neighbors(_squared(x, y, index, lengths), index)
 
 
+def knn_rows(pos: Tensor, ptr: Tensor, k: int, *, period: Period | None = None) -> Tensor:
+    """Rows of the k nearest points of each point, itself included [N, k]; -1 where there are fewer.
+
+    Args and errors as :func:`knn_graph`, whose graph with ``loop`` this is without distances.
+    """
+    lengths = check_points(pos, pos, ptr, ptr, period)
+    _check_count("k", k)
+    pos = pos.detach()
+    return search(pos, pos, ptr, ptr, k, lengths)
+
+
 def knn_graph(
     pos: Tensor, ptr: Tensor, k: int, *, loop: bool = False, period: Period | None = None
 ) -> Tensor:
@@ -120,7 +132,7 @@ def knn_graph(
         ``edge_index`` [2, E]: neighbour, centre; by centre, nearest first.
     """
     _check_count("k", k)
-    index = knn(pos, pos, ptr, ptr, k if loop else k + 1, period=period).row
+    index = knn_rows(pos, ptr, k if loop else k + 1, period=period)
     centre = torch.arange(len(pos), device=pos.device)[:, None].expand_as(index)
     keep = index >= 0
     if not loop:
@@ -181,7 +193,8 @@ def farthest_points(
         pos: Points [N, D].
         ptr: [B+1].
         number: Points of each cloud to choose; all where it has fewer.
-        ratio: Or the fraction of each cloud's points, rounded up.
+        ratio: Or the fraction of each cloud's points, above 0 and up to 1, rounded up: the least
+            number whose quotient by the cloud's size is not below it.
         period: Per axis the period, None for a line.
         generator: Draws the first point; without one it is the first row of the cloud.
 
@@ -201,7 +214,7 @@ def farthest_points(
         _check_count("number", number)
         wanted = sizes.clamp(max=number)
     elif ratio is not None and 0 < ratio <= 1:
-        wanted = (sizes * ratio).ceil().long()
+        wanted = _share(sizes, ratio)
     else:
         raise ArgumentError(f"ratio: got {ratio}, expected 0 < ratio <= 1")
     ptr_out = torch.cat((ptr[:1], wanted.cumsum(0)))
@@ -210,6 +223,15 @@ def farthest_points(
         draw = torch.rand(len(sizes), generator=generator, device=generator.device)
         start = start + (draw.to(pos.device) * sizes).long().clamp(max=(sizes - 1).clamp(min=0))
     return Subset(farthest(pos.detach(), ptr, start, ptr_out, lengths), ptr_out)
+
+
+def _share(sizes: Tensor, ratio: float) -> Tensor:
+    """Least m [B] with m / n ≥ ratio, exactly as these are rounded: k of n where ratio is k / n."""
+    number = sizes.double()
+    # The product is off by less than one: the quotients decide.
+    guess = (number * ratio).ceil()
+    guess = guess - ((guess - 1) / number.clamp(min=1) >= ratio).double()
+    return (guess + (guess / number.clamp(min=1) < ratio).double()).long().clamp(max=sizes)
 
 
 def _check_count(name: str, number: int) -> None:

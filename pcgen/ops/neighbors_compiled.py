@@ -3,10 +3,10 @@ r"""The compiled loops behind :mod:`pcgen.ops.neighbors_numba`.
 ``space`` is (period [A], 1 / period [A], line, single, width) of the A axes: ``line`` says that
 nothing goes around a circle, ``single`` that moreover the coordinates are float32; ``width`` is a
 tuple whose length is the number of axes that are unrolled, A itself unless A > 8. ``blocks`` holds
-the points of a cloud axis by axis [n, A, 32], in float32 and in float64; one of them, or none, is
-filled. Coordinates are float64, rows int64. Queries go a handful at a time through each stage: a
-call from one compiled function to another hands over its arrays field by field, which would cost
-more than the work.
+the points of a cloud axis by axis [n, A, 32], in float32 or in float64, the latter where A > 8.
+Coordinates are float64, rows int64. Queries go a handful at a time through each stage: a call from
+one compiled function to another hands over its arrays field by field, which would cost more than
+the work.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ def search(
             low = lows[: step * number].reshape(step, number)
             for i0 in range(x0, x1, step):
                 queries = x[i0 : min(i0 + step, x1)].copy()
-                slack = _look(queries, y, y0, y1, space, blocks, low)
+                slack = 0.0, 0.0
+                if limit >= 0 or number >= len(best):  # else no block can be left out
+                    slack = _look(queries, y, y0, y1, space, blocks, low)
                 chosen = pairs[: _choose(len(queries), low, limit, best, slack, pairs)]
-                _measure(queries, y, y0, y1, space, blocks, chosen, squared)
+                _measure(queries, space, blocks, chosen, squared)
                 if limit >= 0:
                     _collect(i0, y0, y1, chosen, squared, limit, place, near)
                 elif len(best) == 1:
@@ -172,11 +174,11 @@ def _collect(
 def _room(y: Array, longest: int, space: Any) -> Any:
     """Scratch for the largest cloud: its blocks, least squared distances [stage], squared distances
     [stage, 32], pairs [stage, 2]."""
-    single, width = space[3], len(space[4])
+    axes = y.shape[1]
+    single = space[3] and axes <= len(space[4])
     number = -(-longest // BLOCK)
-    packed = number if y.shape[1] <= width else 0
-    narrow = np.empty((packed if single else 0, width, BLOCK), np.float32)
-    wide = np.empty((0 if single else packed, width, BLOCK), np.float64)
+    narrow = np.empty((number if single else 0, axes, BLOCK), np.float32)
+    wide = np.empty((0 if single else number, axes, BLOCK), np.float64)
     stage = max(STAGE, number)
     squared, pairs = np.empty((stage, BLOCK), np.float64), np.empty((stage, 2), np.int64)
     return (narrow, wide), np.empty(stage, np.float64), squared, pairs
@@ -192,7 +194,7 @@ def _pack(y: Array, y0: int, y1: int, blocks: Any) -> None:
                 value = y[min(y0 + c * BLOCK + j, y1 - 1), a]
                 if len(narrow):
                     narrow[c, a, j] = value
-                elif len(wide):
+                else:
                     wide[c, a, j] = value
 
 
@@ -276,15 +278,12 @@ def _lows_many(queries: Array, y: Array, y0: int, y1: int, low: Array) -> None:
 
 
 @_compiled
-def _measure(
-    queries: Array, y: Array, y0: int, y1: int, space: Any, blocks: Any,
-    pairs: Array, squared: Array,
-) -> None:  # fmt: skip
+def _measure(queries: Array, space: Any, blocks: Any, pairs: Array, squared: Array) -> None:
     """Second pass: squared distances of each pair's query to its block's points, by the definition:
     axis after axis, in float64, without fused steps."""
     period, inverse, _, single, width = space
     if queries.shape[1] > len(width):
-        _exact_many(queries, y, y0, y1, period, inverse, pairs, squared)
+        _exact_many(queries, blocks[1], width, period, inverse, pairs, squared)
     elif single:
         _exact_line(queries, blocks[0], width, pairs, squared)
     else:
@@ -323,16 +322,29 @@ def _exact_circle(
 
 @_compiled
 def _exact_many(
-    queries: Array, y: Array, y0: int, y1: int, period: Array, inverse: Array,
+    queries: Array, blocks: Array, width: Width, period: Array, inverse: Array,
     pairs: Array, squared: Array,
 ) -> None:  # fmt: skip
-    for p in range(len(pairs)):
-        row = y0 + pairs[p, 1] * BLOCK
-        squared[p] = np.inf
-        for j in range(min(BLOCK, y1 - row)):
-            total = 0.0
-            for a in range(queries.shape[1]):
-                step = queries[pairs[p, 0], a] - y[row + j, a]
-                step -= period[a] * np.rint(step * inverse[a])
-                total += step * step
-            squared[p, j] = total
+    """For more than 8 axes, 8 at a time: each total grows axis after axis all the same."""
+    for n in range(len(pairs)):
+        row = squared[n]
+        row[:] = 0.0
+        for first in range(0, queries.shape[1], len(width)):
+            some = slice(first, first + len(width))
+            q = to_fixed_tuple(queries[pairs[n, 0], some], len(width))
+            block = blocks[pairs[n, 1], some]
+            if period[some].any():
+                p = to_fixed_tuple(period[some], len(width))
+                f = to_fixed_tuple(inverse[some], len(width))
+                for j in range(BLOCK):
+                    for a in range(len(width)):
+                        step = q[a] - block[a, j]
+                        step -= p[a] * np.rint(step * f[a])
+                        row[j] += step * step
+            else:
+                for j in range(BLOCK):
+                    total = row[j]
+                    for a in range(len(width)):
+                        step = q[a] - block[a, j]
+                        total += step * step
+                    row[j] = total

@@ -25,7 +25,7 @@ from pcgen.ops import neighbors_compiled as compiled
 from pcgen.ops.neighbors_compiled import BLOCK, Array, Width
 
 WIDTHS = (2, 3, 4, 8)
-"""Axes for which the loops are compiled; others are filled up, more than 8 are not unrolled."""
+"""Axes for which the loops are compiled; others are filled up, more than 8 to a multiple of 8."""
 
 
 Points = tuple[Array, Array]
@@ -101,7 +101,7 @@ def _arrays(
     Where no difference is longer than half a period the circle is a line: a jet is not a barrel.
     """
     width = next((w for w in WIDTHS if w >= len(period)), WIDTHS[-1])
-    missing = max(width - len(period), 0)
+    missing = max(width - len(period), -len(period) % width)
     points = _wide(x, missing)
     others = points if x is y else _wide(y, missing)
     lengths = np.array([*period, *[0.0] * missing])

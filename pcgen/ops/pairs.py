@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.points import Period, check_points
-from pcgen.ops.segments import owners
+from pcgen.ops.segments import owners, sum_by
 
 Empty = float | Literal["raise", "nan"]
 """What a pair costs of which one cloud is empty: refused, NaN or a value."""
@@ -92,11 +92,6 @@ def _weights(
             f"weight_{side}: row {row} is {weight[row].item()}, expected a finite number >= 0"
         )
     return weight.to(points.dtype)
-
-
-def sum_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
-    """Sum of the values [N] of each owner [B]."""
-    return value.new_zeros(number).index_add(0, owner, value)
 
 
 def check_totals(given: Pairs) -> None:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from pcgen.ops import ground
-from pcgen.ops.pairs import sum_by
-from pcgen.ops.segments import owners
+from pcgen.ops.segments import owners, sum_by
 
 
 class Problems(NamedTuple):

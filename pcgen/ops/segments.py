@@ -5,8 +5,9 @@ the rest are taken over the rows of each segment:
 
     sum_b = Σ_{i∈b} v_i        softmax_i = exp(v_i - max_b) / Σ_{j∈b} exp(v_j - max_b)
 
-They are plain torch, so that values, gradients and second derivatives are the same whatever is
-installed. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
+They are plain torch, or torch-scatter where it is installed and faster
+(:mod:`pcgen.ops.segments_scatter`): values, gradients and second derivatives are the same either
+way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
 ``scatter_reduce`` splits it among ties, and wrongly where the maximum is exactly 0.
 """
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops import segments_scatter
 from pcgen.ops.extremes import first_extreme
 
 # Columns below which adding element by element is faster than row by row, on the CPU.
@@ -86,24 +88,56 @@ def segment_sum(value: Tensor, ptr: Tensor) -> Tensor:
     [1.0, 0.0, 5.0]
     """
     _check(value, ptr)
-    return sum_by(value, owners(ptr, len(value)), len(ptr) - 1)
+    return _total(wide(value), ptr).to(value.dtype)
+
+
+def wide(value: Tensor) -> Tensor:
+    """The values in the precision in which they are added: float32 where they have less.
+
+    In float16 a sum of ones stops at 2048, in bfloat16 at 256.
+    """
+    return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
 def sum_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
-    """:func:`segment_sum` [B, ...] where the segment ``owner`` [N] of each row is known."""
-    half = value.dtype in (torch.float16, torch.bfloat16)
-    wide = value.float() if half else value
-    total = wide.new_zeros(number, *value.shape[1:])
-    if value.dim() > 1 and math.prod(value.shape[1:]) < NARROW:
-        index = owner.view(-1, *[1] * (value.dim() - 1)).expand_as(wide)
-        return total.scatter_add(0, index, wide).to(value.dtype)
-    return total.index_add(0, owner, wide).to(value.dtype)
+    """Sum over the rows of each owner, which come in any order; 0 for an owner of no row.
+
+    Half-precision values are added in float32.
+
+    Args:
+        value: [N, ...].
+        owner: Owner of each row [N], 0 to B - 1.
+        number: B.
+
+    Returns:
+        [B, ...] of the same dtype.
+    """
+    return _sum(wide(value), owner, number).to(value.dtype)
+
+
+def mean_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
+    """Mean over the rows of each owner [B, ...]; otherwise as :func:`sum_by`."""
+    size = torch.bincount(owner, minlength=number)
+    return (_sum(wide(value), owner, number) / _divisor(size, value)).to(value.dtype)
+
+
+def max_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
+    """Maximum over the rows of each owner [B, ...]; otherwise as :func:`sum_by`.
+
+    The gradient goes to the first row that attains the maximum.
+
+    >>> max_by(torch.tensor([1.0, 4.0, 3.0]), torch.tensor([2, 0, 2]), 3).tolist()
+    [4.0, 0.0, 3.0]
+    """
+    owner, order = owner.sort(stable=True)
+    ptr = torch.searchsorted(owner, torch.arange(number + 1, device=owner.device))
+    return segment_max(value[order], ptr)
 
 
 def segment_mean(value: Tensor, ptr: Tensor) -> Tensor:
     """Mean over each segment [B, ...]; 0 for an empty one. ``value`` [N, ...], ``ptr`` [B+1]."""
     _check_float(value, ptr)
-    return _mean(value, ptr, owners(ptr, len(value)))
+    return _average(wide(value), ptr).to(value.dtype)
 
 
 def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
@@ -112,11 +146,11 @@ def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
     0, with gradient 0, for segments of equal values, of one row, and empty ones.
     """
     _check_float(value, ptr)
-    owner = owners(ptr, len(value))
-    deviation = value - _mean(value, ptr, owner)[owner]
-    variance = _mean(deviation * deviation, ptr, owner)
+    owner, exact = owners(ptr, len(value)), wide(value)
+    deviation = exact - _average(exact, ptr, owner)[owner]
+    variance = _average(deviation * deviation, ptr, owner)
     positive = variance > 0
-    return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
+    return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0).to(value.dtype)
 
 
 def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Tensor, period: float) -> Tensor:
@@ -168,11 +202,12 @@ def segment_min(value: Tensor, ptr: Tensor, *, empty: float = 0.0) -> Tensor:
 def segment_logsumexp(value: Tensor, ptr: Tensor) -> Tensor:
     """log Σ exp(v) over each segment [B, ...], without overflow; -inf for an empty one."""
     _check_float(value, ptr)
-    owner = owners(ptr, len(value))
-    top = _finite_top(value, ptr)
-    total = sum_by((value - top[owner]).exp(), owner, len(ptr) - 1)
+    owner, exact = owners(ptr, len(value)), wide(value)
+    top = _finite_top(exact, ptr)
+    total = _total((exact - top[owner]).exp(), ptr, owner)
     some = total > 0
-    return torch.where(some, torch.where(some, total, 1).log() + top, total.log())
+    log = torch.where(some, torch.where(some, total, 1).log() + top, total.log())
+    return log.to(value.dtype)
 
 
 def segment_softmax(value: Tensor, ptr: Tensor) -> Tensor:
@@ -182,9 +217,9 @@ def segment_softmax(value: Tensor, ptr: Tensor) -> Tensor:
     [1.0, 0.5, 0.5]
     """
     _check_float(value, ptr)
-    owner = owners(ptr, len(value))
-    weight = (value - _finite_top(value, ptr)[owner]).exp()
-    return weight / sum_by(weight, owner, len(ptr) - 1)[owner]
+    owner, exact = owners(ptr, len(value)), wide(value)
+    weight = (exact - _finite_top(exact, ptr)[owner]).exp()
+    return (weight / _total(weight, ptr, owner)[owner]).to(value.dtype)
 
 
 def _check(value: Tensor, ptr: Tensor) -> None:
@@ -202,9 +237,30 @@ def _check_float(value: Tensor, ptr: Tensor) -> None:
     _check(value, ptr)
 
 
-def _mean(value: Tensor, ptr: Tensor, owner: Tensor) -> Tensor:
-    size = (ptr[1:] - ptr[:-1]).clamp(min=1)
-    return sum_by(value, owner, len(ptr) - 1) / size.view(-1, *[1] * (value.dim() - 1))
+def _sum(value: Tensor, owner: Tensor, number: int) -> Tensor:
+    """Sum in the precision of the values."""
+    total = value.new_zeros(number, *value.shape[1:])
+    if value.dim() > 1 and math.prod(value.shape[1:]) < NARROW:
+        index = owner.view(-1, *[1] * (value.dim() - 1)).expand_as(value)
+        return total.scatter_add(0, index, value)
+    return total.index_add(0, owner, value)
+
+
+def _total(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+    """Sum of each segment in the precision of the values."""
+    if segments_scatter.adds(value):
+        return segments_scatter.segment_sum(value, ptr)
+    return _sum(value, owners(ptr, len(value)) if owner is None else owner, len(ptr) - 1)
+
+
+def _average(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+    """Mean of each segment in the precision of the values."""
+    return _total(value, ptr, owner) / _divisor(ptr.diff(), value)
+
+
+def _divisor(size: Tensor, value: Tensor) -> Tensor:
+    """Numbers of rows, 1 instead of 0, in the rank of the values [B, 1, ...]."""
+    return size.clamp(min=1).view(-1, *[1] * (value.dim() - 1))
 
 
 def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
@@ -214,7 +270,11 @@ def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
     if value.numel() == 0:
         return value.new_full(shape, empty)
     flat = value.reshape(len(value), -1)
-    row = first_extreme(flat.detach(), ptr, largest)
+    plain = flat.detach()
+    if segments_scatter.compares(plain):
+        row = segments_scatter.first_extreme(plain, ptr, largest)
+    else:
+        row = first_extreme(plain, ptr, largest)
     best = torch.where(row < 0, empty, flat.gather(0, row.clamp(min=0)))
     return best.view(shape)
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from pcgen.ops import ground
 from pcgen.ops.dense import Dense, chunks, densify, flow, gibbs, prices, solution
-from pcgen.ops.pairs import sum_by
 from pcgen.ops.problem import Flow, Problems, Solution, merge, select
+from pcgen.ops.segments import sum_by
 from pcgen.ops.sinkhorn import cool
 
 

@@ -14,8 +14,8 @@ from pcgen.errors import ArgumentError
 from pcgen.ops import workspace
 from pcgen.ops.auction import auction
 from pcgen.ops.exact import optimal
-from pcgen.ops.pairs import sum_by
 from pcgen.ops.problem import Problems, Solution, is_assignment, merge, primal, select
+from pcgen.ops.segments import sum_by
 from pcgen.ops.sinkhorn import sinkhorn
 
 Solver = Literal["auto", "exact", "auction", "sinkhorn"]

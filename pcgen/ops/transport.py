@@ -30,9 +30,10 @@ from pcgen.ops.marginals import (
     TotalVariation,
     as_penalty,
 )
-from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone, sum_by
+from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
 from pcgen.ops.points import Period
 from pcgen.ops.problem import Flow, Problems, Solution, primal
+from pcgen.ops.segments import sum_by
 from pcgen.ops.soft import soft, soft_primal
 from pcgen.ops.solvers import TOLERANCE, Solver, ToleranceWarning, rounding, solve, warn_unless
 

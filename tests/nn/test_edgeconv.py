@@ -6,14 +6,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch
+from torch_geometric.nn import EdgeConv
 from torch_geometric.nn.aggr import MaxAggregation
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn import DGCNN
-from pcgen.nn.edgeconv import FirstMax
+from pcgen.nn.edgeconv import FirstMax, largest_message
+from pcgen.nn.mlp import LEAKY, Norm, stack, weight_normed
+from pcgen.ops.neighbors import knn_graph, knn_rows
 from pcgen.ops.segments import segment_max
 
 
@@ -49,6 +52,69 @@ def test_it_is_what_the_paper_says(dynamic: bool, sizes: list[int], k: int) -> N
     n = sum(sizes)
     clouds = pc.make(torch.randn(n, 2).double(), sizes, x=torch.randn(n, 1).double())
     torch.testing.assert_close(net(clouds), by_hand(net, clouds))
+
+
+NETWORKS = {
+    "layer norm": lambda: stack(6, (5,), LEAKY, nn.LayerNorm),
+    "norm without weights": lambda: stack(
+        6, (5,), LEAKY, lambda c: nn.LayerNorm(c, elementwise_affine=False)
+    ),
+    "no norm": lambda: stack(6, (5,)),
+    "no bias": lambda: nn.Sequential(nn.Linear(6, 5, bias=False), nn.LayerNorm(5), nn.ReLU()),
+    "falling activation": lambda: stack(6, (5,), nn.GELU),
+    "falling leaky": lambda: stack(6, (5,), lambda: nn.LeakyReLU(-0.5)),
+    "batch norm": lambda: stack(6, (5,), LEAKY, nn.BatchNorm1d),
+    "two layers": lambda: stack(6, (7, 5), LEAKY, nn.LayerNorm),
+    "weight norm": lambda: stack(6, (5,), LEAKY, nn.LayerNorm, weight_normed),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@settings(max_examples=15)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 5))
+def test_messages_and_gradients_are_pygs(kind: str, sizes: list[int], k: int) -> None:
+    torch.manual_seed(0)
+    net = NETWORKS[kind]().double().eval()
+    ours, pygs = EdgeConv(net, aggr=FirstMax()), EdgeConv(net, aggr="max")
+    for parameter in net.parameters():
+        nn.init.normal_(parameter)  # of both signs, the weights of norms too
+    pos, ptr = torch.randn(sum(sizes), 2), torch.tensor([0, *sizes]).cumsum(0)
+    x = torch.randn(sum(sizes), 3, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn(sum(sizes), 5, dtype=torch.float64)
+    inputs = (x, *net.parameters())
+    got = largest_message(ours, x, knn_rows(pos, ptr, k))
+    expected = pygs(x, knn_graph(pos, ptr, k, loop=True))
+    torch.testing.assert_close(got, expected)
+    for a, b in zip(
+        torch.autograd.grad((got * direction).sum(), inputs),
+        torch.autograd.grad((expected * direction).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.parametrize("norm", [None, nn.LayerNorm])
+def test_second_derivatives_for_gradient_penalties(norm: Norm | None) -> None:
+    net = DGCNN(3, 1, k=3, dynamic=False, hidden=(4, 4), embedding=4, head=(4,), norm=norm)
+    net = net.double()
+    pos, sizes = torch.randn(6, 2).double(), [2, 4]
+
+    def code(x: Tensor) -> Tensor:
+        return net(pc.make(pos, sizes, x=x))
+
+    x = torch.randn(6, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(code, x)
+    assert torch.autograd.gradgradcheck(code, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    net = DGCNN(2, 3, k=3, dynamic=False, hidden=(8, 8), embedding=8, head=(8,))
+    clouds = pc.make(torch.randn(9, 2), [4, 5])
+    expected = net(clouds)
+    code = net.to(dtype)(pc.replace(clouds, pos=clouds.pos.to(dtype)))
+    assert code.dtype == dtype
+    torch.testing.assert_close(code.float(), expected, atol=0.1, rtol=0.1)
 
 
 def test_dynamic_and_static_graphs_differ() -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
@@ -188,3 +188,14 @@ def test_device_does_not_matter(name: str) -> None:
     expected = encoder(clouds)
     code = encoder.to("cuda")(clouds.to("cuda"))
     torch.testing.assert_close(code.cpu(), expected)
+
+
+@every_encoder
+def test_clouds_of_other_channels_are_refused(name: str) -> None:
+    encoder = ENCODERS[name]()
+    three = pc.make(torch.randn(4, 3), [4], x=torch.randn(4, 1), y=torch.randn(1, 2))
+    with pytest.raises(ArgumentError, match=r"pos \[4, 3\], x \[4, 1\], .* 4 .* expected 3"):
+        encoder(three)
+    foreign = Batch.from_data_list([Data(x=torch.randn(4, 3), y=torch.randn(1, 2))])
+    with pytest.raises(ArgumentError, match=r"pos: got none among .*'x', 'y'.*, expected a batch"):
+        encoder(foreign)

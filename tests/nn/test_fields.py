@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
@@ -152,3 +152,13 @@ def test_a_linear_layer_beside_the_cloud_is_one_on_both() -> None:
 def test_without_condition_and_features_only_positions_are_moved() -> None:
     field, clouds = EPiCField(2, hidden=8), pc.make(torch.randn(3, 2), [3, 0])
     assert field(clouds, torch.zeros(2)).shape == (3, 2)
+
+
+@every_field
+def test_clouds_of_other_channels_are_refused(name: str) -> None:
+    three = pc.make(torch.randn(4, 3), [4], x=torch.randn(4, 1))
+    with pytest.raises(ArgumentError, match=r"pos \[4, 3\], x \[4, 1\], .* 4 .* expected 3"):
+        FIELDS[name]()(three, torch.zeros(1), torch.zeros(1, 2))
+    foreign = Batch.from_data_list([Data(x=torch.randn(4, 3))])
+    with pytest.raises(ArgumentError, match=r"pos: got none among .*'x'.*, expected a batch"):
+        FIELDS[name]()(foreign, torch.zeros(1), torch.zeros(1, 2))

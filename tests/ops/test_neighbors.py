@@ -158,6 +158,17 @@ def test_farthest_points_are_greedy_and_distinct(case, ratio):
         assert chosen == [cloud.start + i for i in expected]
 
 
+@given(st.integers(1, 400), st.data())
+def test_the_ratio_of_two_whole_numbers_chooses_exactly_so_many(n, data):
+    """7 of 13, 3 of 45 and others would be one too many where the product is rounded."""
+    k = data.draw(st.integers(1, n))
+    ratio, ptr = k / n, torch.tensor([0, n, 3 * n])
+    _, chosen = farthest_points(torch.zeros(3 * n, 1), ptr, ratio=ratio)
+    assert chosen.diff().tolist() == [k, 2 * k]
+    if k < n:
+        assert farthest_points(torch.zeros(n, 1), ptr[:2], ratio=ratio + 1e-9).ptr[-1] == k + 1
+
+
 def test_farthest_points_over_the_seam_and_with_a_random_start():
     angle = torch.tensor([[-3.0], [0.0], [3.0]])
     assert farthest_points(angle, pointer([3]), number=2).row.tolist() == [0, 2]

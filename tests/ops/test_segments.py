@@ -109,6 +109,37 @@ def test_half_precision_is_added_in_single():
     assert segments.segment_sum(value, torch.tensor([0, 5000])).item() == 4992.0  # 5000 rounded
 
 
+@given(
+    owner=st.lists(st.integers(0, 4), max_size=12),
+    shape=st.sampled_from([(), (3,), (20,), (2, 3)]),
+    name=st.sampled_from(["sum", "mean", "max"]),
+)
+def test_owners_in_any_order(owner, shape, name):
+    """The rows of each owner together, in their order, are its segment."""
+    value, owner = torch.randn(len(owner), *shape), torch.tensor(owner, dtype=torch.long)
+    order = owner.argsort(stable=True)
+    ptr = pointer(torch.bincount(owner, minlength=6).tolist())
+    got = getattr(segments, f"{name}_by")(value, owner, 6)
+    torch.testing.assert_close(got, getattr(segments, f"segment_{name}")(value[order], ptr))
+
+
+def test_the_maximum_of_mixed_rows_sends_its_gradient_to_the_first():
+    value = torch.zeros(5, requires_grad=True)
+    segments.max_by(value, torch.tensor([2, 0, 2, 0, 0]), 3).sum().backward()
+    assert value.grad.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", [*ORACLES, "segment_softmax"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_rounds_the_result_alone(name, dtype):
+    """70000 rows: more than a float16 can count, and their sum beyond it."""
+    value, ptr = (torch.rand(70000, 2) * 3).to(dtype), torch.tensor([0, 69000, 70000])
+    reduce = getattr(segments, name)
+    got, expected = reduce(value, ptr), reduce(value.float(), ptr)
+    assert got.dtype == dtype
+    torch.testing.assert_close(got, expected.to(dtype))
+
+
 def test_non_contiguous_values():
     value = torch.randn(4, 6).t()
     ptr = torch.tensor([0, 2, 6])

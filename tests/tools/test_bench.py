@@ -20,6 +20,7 @@ from pcgen.tools.benchmarks import (
     markdown,
     measure,
     scores,
+    segments,
     startup,
     transport,
 )
@@ -143,6 +144,43 @@ def test_all_chamfer_contenders_compute_the_same():
             expected, gradient = (value, grad) if expected is None else (expected, gradient)
             torch.testing.assert_close(value, expected)
             torch.testing.assert_close(grad, gradient, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("reduction", segments.REDUCTIONS)
+@pytest.mark.parametrize("columns", [1, 5])
+def test_all_segment_contenders_compute_the_same(reduction, columns):
+    problem = segments.normal(3, 20, columns, "cpu")
+    everybody = [c for c in segments.contenders(reduction) if not c.missing("cpu")]
+    names = {c.name for c in everybody}
+    assert {"pcgen"} < names
+    assert ("pcgen, plain torch" in names) == (reduction in ("sum", "mean"))
+    direction = torch.randn(60 if reduction == "softmax" else 3, columns)
+    found = []
+    for contender in everybody:
+        run = contender.prepare(problem)
+        value = run.forward()
+        found.append((value, torch.autograd.grad((value * direction).sum(), run.leaves[0])[0]))
+    for value, gradient in found[1:]:
+        torch.testing.assert_close(value, found[0][0])
+        torch.testing.assert_close(gradient, found[0][1])
+
+
+def test_segments_are_compared_for_each_size():
+    names = [case.name for case in segments.cases("cpu", quick=False)]
+    assert len(set(names)) == len(names) == 12
+    problem = segments.cases("cpu", quick=True)[1].make()
+    assert problem.value.shape == (120, 8)
+    assert problem.ptr.tolist() == [0, 30, 60, 90, 120]
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_segments_shows_ratios_for_each_reduction(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="segments", quick=True, repeats=1, budget=60)
+    text = path.read_text()
+    assert [f"### {name}" in text for name in segments.REDUCTIONS] == [True] * 4
+    rows = [line for line in text.splitlines() if line.startswith("| B=4, n=30, C=8 | ")]
+    assert len(rows) == 2 * len(segments.REDUCTIONS)
 
 
 @pytest.mark.parametrize("make", [transport.jets, transport.uniform])

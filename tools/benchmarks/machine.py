@@ -15,6 +15,7 @@ PACKAGES = (
     "scipy",
     "numba",
     "POT",
+    "torch-scatter",
     "torch-cluster",
     "pykeops",
     "geomloss",

@@ -51,8 +51,8 @@ class Contender(Generic[Problem]):
     Attributes:
         name: Name in the tables.
         prepare: From a problem to a run; what it does itself is not timed.
-        kind: Ours, a peer (a differentiable form that people use) or a limit (a raw search or
-            solver).
+        kind: Ours, a variant (ours in another setting), a peer (a differentiable form that people
+            use) or a limit (a raw search or solver).
         module: What must be importable.
         bytes_per_work: Memory it takes for each unit of a case's work.
         share: Part of the problem that it is given (its times are divided by it).

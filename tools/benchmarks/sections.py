@@ -11,6 +11,7 @@ from pcgen.tools.benchmarks import (
     evaluation,
     lattice_tables,
     scores,
+    segments,
     startup,
     transport,
 )
@@ -87,6 +88,34 @@ def chamfer_section(limits: Limits, quick: bool, report: Callable[[str], None]) 
     ).strip()
 
 
+def segments_section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
+    """A table for each reduction."""
+    text = [
+        "## Segments",
+        "Reductions of normal values [B n, C] over B segments of n rows. *pcgen, plain torch*: as "
+        "where torch-scatter is not installed. Forward and backward / forward alone [ms].",
+    ]
+    for reduction in segments.REDUCTIONS:
+        contenders = segments.contenders(reduction)
+        cases = segments.cases(limits.device, quick)
+        results = compare(cases, contenders, limits, report)
+        peers = [c.name for c in contenders if c.kind != "limit"]
+        text += [
+            f"### {reduction}",
+            md.grid(results, contenders, _both),
+            "Fastest peer over ours, forward and backward:",
+            md.table(["", "fastest peer", "ratio"], _ratios(results, contenders)),
+            _agreement(results, peers),
+            md.absent(results, contenders),
+        ]
+    return "\n\n".join(line for line in text if line)
+
+
+def _both(result: Result) -> str:
+    """Forward and backward, and forward alone."""
+    return result.reason or f"{md.milliseconds(result)} / {md.forward_milliseconds(result)}"
+
+
 def _transport_tables(results: Table, contenders: Sequence[Contender[Any]]) -> list[str]:
     ours = contenders[0].name
     head = [
@@ -154,5 +183,6 @@ SECTIONS: dict[str, Section] = {
     "lattice": lattice_tables.section,
     "startup": startup.section,
     "chamfer": chamfer_section,
+    "segments": segments_section,
     "encoders": encoders.section,
 }
