@@ -30,11 +30,11 @@ from torch_geometric.nn import EdgeConv
 
 from pcgen.nn.attention import AttentionBlock, CloudNorm
 from pcgen.nn.condition import Context
-from pcgen.nn.edgeconv import FirstMax
+from pcgen.nn.edgeconv import FirstMax, largest_message
 from pcgen.nn.epic import EPiCLayer, pool_mean_sum
 from pcgen.nn.mlp import Linear, stack
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
-from pcgen.ops.neighbors import knn_graph
+from pcgen.ops.neighbors import knn_rows
 from pcgen.ops.segments import segment_max, segment_mean
 from pcgen.standardize import channels
 
@@ -214,7 +214,7 @@ class EdgeConvField(nn.Module):
         in_channels: int,
         *,
         condition_channels: int = 0,
-        k: int = 8,
+        k: int = 16,
         dynamic: bool = False,
         hidden: int = 64,
         layers: int = 3,
@@ -224,7 +224,8 @@ class EdgeConvField(nn.Module):
         super().__init__()
         self.context = Context(time_channels, condition_channels)
         context = self.context.channels
-        self.k, self.dynamic, self.pooling = k, dynamic, tuple(pooling)
+        self.in_channels, self.k, self.dynamic = in_channels, k, dynamic
+        self.pooling = tuple(pooling)
         self.point_in = CloudLinear(in_channels, context, hidden)
         self.convolutions = nn.ModuleList(
             EdgeConv(stack(2 * hidden, (hidden,)), aggr=FirstMax()) for _ in range(layers)
@@ -235,16 +236,18 @@ class EdgeConvField(nn.Module):
 
     def forward(self, clouds: Batch, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """See :meth:`EPiCField.forward`."""
+        x = channels(clouds, self.in_channels)
         context = self.context(clouds, time, condition)
-        x = F.leaky_relu(self.point_in(channels(clouds), context, clouds.batch), 0.2)
-        edges = knn_graph(clouds.pos, clouds.ptr, self.k, loop=True)
+        x = F.leaky_relu(self.point_in(x, context, clouds.batch), 0.2)
+        index = knn_rows(clouds.pos, clouds.ptr, self.k)
         for number, (convolution, returned) in enumerate(
             zip(self.convolutions, self.returned, strict=True)
         ):
             if number and self.dynamic:
-                edges = knn_graph(x, clouds.ptr, self.k, loop=True)
+                index = knn_rows(x, clouds.ptr, self.k)
             pooled = torch.cat([pool(x, clouds.ptr, self.pooling), context], 1)
-            x = x + F.leaky_relu(returned(convolution(x, edges), pooled, clouds.batch), 0.2)
+            message = largest_message(convolution, x, index)
+            x = x + F.leaky_relu(returned(message, pooled, clouds.batch), 0.2)
         return self.point_out(x, context, clouds.batch)
 
 

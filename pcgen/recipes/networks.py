@@ -187,7 +187,7 @@ class EdgeConv(_Sets):
         pooling: Reductions over the points.
     """
 
-    neighbours: int = 8
+    neighbours: int = 16
     dynamic: bool = False
     pooling: tuple[str, ...] = ("max", "mean")
 

@@ -49,7 +49,7 @@ def points_autoencoder(
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
@@ -103,7 +103,7 @@ def points_vae(
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
@@ -168,7 +168,7 @@ def points_latent_gan(
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
@@ -233,7 +233,7 @@ def points_latent_mixture(
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list).
         t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
@@ -286,7 +286,7 @@ def points_gan(
         layers: Layers of the generator; the critic has one less.
         penalty: Factor of R1.
         t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
@@ -329,7 +329,7 @@ def points_flow(
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 8 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         list_length: Longest cloud of list, 192 by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.

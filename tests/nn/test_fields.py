@@ -13,7 +13,14 @@ from torch_geometric.data import Batch, Data
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn import AttentionField, DeepSetField, EPiCField, ListField, weight_normed
+from pcgen.nn import (
+    AttentionField,
+    DeepSetField,
+    EdgeConvField,
+    EPiCField,
+    ListField,
+    weight_normed,
+)
 from pcgen.nn.fields import CloudLinear
 from pcgen.ops.segments import segment_max
 from pcgen.standardize import channels
@@ -28,6 +35,10 @@ FIELDS: dict[str, Callable[[], nn.Module]] = {
     ),
     "deep set": lambda: DeepSetField(3, condition_channels=2, hidden=(8, 8)),
     "attention": lambda: AttentionField(3, condition_channels=2, hidden=8, heads=2, layers=2),
+    "edgeconv": lambda: EdgeConvField(3, condition_channels=2, k=4, hidden=8, layers=2),
+    "edgeconv, dynamic": lambda: EdgeConvField(
+        3, condition_channels=2, k=3, hidden=8, layers=2, dynamic=True
+    ),
     "list": lambda: ListField(3, max_points=8, condition_channels=2, hidden=(8,)),
 }
 every_field = pytest.mark.parametrize("name", FIELDS)
