@@ -25,6 +25,9 @@ ENCODERS = ("epic", "pointnet", "edgeconv", "attention")
 METHODS = {"VAE": ("points-vae", 1), "latent GAN": ("points-latent-gan", 2)}
 """Recipe, and stages: a latent GAN trains its autoencoder for half of its steps."""
 
+OPTIONS = {"rescale": True, "reconstruction": "spectral"}
+"""Those of the demo's generators."""
+
 SCORES = ("W1 mass", "W1 leading", "W1 tau21", "FPD", "AUC", "1-NNA-EMD")
 
 
@@ -63,6 +66,7 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
     return "\n\n".join(
         [
             "## Encoders",
+            f"The demo's generators (`--rescale --reconstruction spectral`) with each encoder; "
             f"{seeds} seeds, batches of {batch_size} jets, width {hidden}, one thread each; median "
             f"(smallest to largest) over the seeds, {events} generated jets. `floor` compares "
             "real jets with real ones. A latent GAN has twice the steps of a VAE, half of them for "
@@ -90,7 +94,7 @@ def train_and_judge(run: Run) -> Result:
         start = time.process_time()
         train(
             METHODS[run.method][0],
-            {"encoder": run.encoder, "hidden": run.hidden},
+            {"encoder": run.encoder, "hidden": run.hidden, **OPTIONS},
             output=folder + "/run",
             steps=run.steps,
             batch_size=run.batch_size,
