@@ -217,12 +217,13 @@ class Plan:
 
         validation = Validation(spread(data.held_out, self.validate_events))
         console, number = Console(soft_wrap=True), len(data.train)
+        lost = lost_points(model, data.train)  # in every process, so that all refuse alike
         if training.first_process():
             console.print(
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
-            if lost := lost_points(model, data.train):
+            if lost:
                 console.print(lost, markup=False)
         training.train(
             model,

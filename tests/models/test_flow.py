@@ -18,7 +18,7 @@ from pcgen.objectives.flow_matching import integrate, straight_path
 from pcgen.schema import Quantity, Schema
 
 SCHEMA = Schema((Quantity("x", "mm"),), Quantity("E", "GeV"))
-GRID = Grid.regular({"x": (0, 8, 8)})
+GRID = Grid.parse("x:0:8:8:mm")
 
 
 def clouds(sizes: list[int], seed: int = 0) -> Batch:

@@ -20,7 +20,7 @@ from pcgen.schema import Quantity, Schema
 
 SCHEMA = Schema((Quantity("x", "mm"), Quantity("y", "mm")))
 CELLS = Schema(SCHEMA.axes, Quantity("E", "GeV"))
-GRID = Grid.regular({"x": (0.0, 6.0, 6), "y": (0.0, 6.0, 6)})
+GRID = Grid.parse("x:0:6:6:mm,y:0:6:6:mm")
 TRACK = ((1, 1), (1, 2), (1, 3))
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from functools import partial
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 import torch
@@ -24,6 +24,7 @@ from pcgen.tools.comparison.clock import Clock, EnoughError
 from pcgen.tools.comparison.rows import Row, grid_of
 from pcgen.tools.comparison.spine import ABSENT, AXIS, LEARNING, NETWORKS, OBJECTIVES, SPINE
 from pcgen.tools.comparison.study import PROFILES, Study, claim, read
+from pcgen.tools.options import options_of
 from pcgen.training import RunFolder
 
 STUDY = Study((str(SAMPLE),), 30, None, 12, 32, 60, 30, 20)
@@ -72,9 +73,8 @@ def test_recipes_take_what_the_table_gives_them():
             assert "schema" in takes
             assert set(entry.arguments) <= set(takes)
             if "network" in takes:
-                assert entry.arguments["network"] in get_args(
-                    get_type_hints(RECIPES[entry.recipe])["network"]
-                ), network
+                hints = {o.name: o.hint for o in options_of(RECIPES[entry.recipe])}
+                assert entry.arguments["network"] in get_args(hints["network"]), network
 
 
 def test_a_further_objective_is_a_further_column():

@@ -41,7 +41,9 @@ class Fixed(torch.nn.Module):
         self.unused = torch.nn.Parameter(torch.zeros(1))
         self.clouds, self.schema = clouds, schema
 
-    def sample(self, *, y: Tensor | None, label: Tensor | None, number: int, generator: object):
+    can_sample = True
+
+    def sample(self, *, number: int, generator: object, **conditions: Tensor) -> Batch:
         return pc.select(self.clouds, slice(0, number))
 
 
@@ -134,7 +136,9 @@ def test_what_a_grid_loses_is_one_line(hits: Path) -> None:
 def test_training_refuses_a_grid_that_holds_no_point(hits: Path, tmp_path: Path) -> None:
     options = {"data": [str(hits)], "output": str(tmp_path / "run"), "steps": 2, "samples": 0}
     grid = {"grid": "x:20:30:8,y:-5:5:8"}
-    with pytest.raises(DataError, match=r"grid x:20\.0:30\.0:8:cm,y:.*all of them outside"):
+    with pytest.raises(
+        DataError, match=r"grid x:20\.0:30\.0:8:cm,y:.*got all 112 points of 28 events outside"
+    ):
         train("image-gan", grid, batch_size=8, progress=False, **options)
 
 

@@ -146,6 +146,9 @@ def another(option: Option) -> tuple[list[str], Any]:
         return (["a.b=1"], {"a": {"b": 1}}) if deep else (["a=1"], {"a": 1})
     if kind is tuple or get_origin(option.hint) is tuple:
         return ["0.25", "0.5"], (0.25, 0.5)
+    if option.kind is list and get_origin(get_args(inner[0])[0]) is Literal:
+        several = list(get_args(get_args(inner[0])[0]))[:2]
+        return several, several
     if option.kind is list:
         return (["3", "4"], [3, 4]) if "int" in str(option.hint) else (["a", "b"], ["a", "b"])
     value = {bool: not option.default, int: 3, float: 0.125, str: "word"}[inner[0]]
@@ -190,6 +193,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "sample", f"{run} {made}.h5 --number 12 --batch-size 5 --seed 3 --device cpu "
                       "--classes g q --condition jet_pt=1000 --points 4 --recipe points-vae"),
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
+        (0, "sample", f"{run} {made}-3.h5 --like {data} --split test --processes 2"),
+        (1, "sample", f"{run} {made}-4.h5 --conditions none.csv"),
         (0, "info", f"{made}.h5"),
         (0, "info", run),
         (0, "convert", f"{data} {made}.npz --grid {GRID} --outside clip --block 7 --from clouds"),
