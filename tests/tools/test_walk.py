@@ -201,6 +201,11 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "convert", f"{made}.npz {made}-cells.h5 --threshold 0.5 --jitter --seed 4 --to clouds "
                        "--event 1 --weight pt[GeV]"),
         (0, "convert", f"{data} {made}.hdf5 --particles 3"),
+        (0, "convert", f"{made}.npz {made}-d.h5 --nan unobserved --dtype float64"),
+        (0, "convert", f"{data} {made}-m.h5 --missing drop"),
+        (1, "convert", f"{made}.npz {made}-o.h5 --condition E=none.npy --labels none.npy "
+                       "--classes a,b"),
+        (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
                         "2 --subset 4 --permutations 2 --seed 1"),
