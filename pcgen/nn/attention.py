@@ -26,7 +26,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn.condition import told
+from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import MLP, expect_condition
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.segments import owners, segment_mean
@@ -208,7 +208,7 @@ class AttentionEncoder(nn.Module):
 
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
-        clouds = told(clouds, condition)
+        clouds = conditioned(clouds, condition)
         seeds = () if self.seeds is None else (self.seeds,)
         pooled = pool(self.features(clouds), clouds.ptr, (*seeds, *self.pooling))
         return self.head(pooled, clouds.y if self.condition_channels else None)

@@ -1,4 +1,4 @@
-"""What networks on clouds are told beside the points: conditions, and times of a flow."""
+"""Conditioning inputs of point-cloud networks: condition and flow time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pcgen.nn.mlp import with_condition
 from pcgen.nn.time_features import time_features
 
 
-def told(clouds: Batch, condition: Tensor | None) -> Batch:
+def conditioned(clouds: Batch, condition: Tensor | None) -> Batch:
     """The clouds with the condition [B, K] as their ``y``; as they are where none is given."""
     return clouds if condition is None else pc.replace(clouds, y=condition)
 
 
 class Context(nn.Module):
-    """What a velocity field is told of each cloud: features of time, and behind them the condition.
+    """Features of time of each cloud, and behind them the condition: the context of a velocity field.
 
     Args:
         time_channels: Number of features of time.

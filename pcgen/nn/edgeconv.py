@@ -28,7 +28,7 @@ from torch_geometric.nn import EdgeConv
 from torch_geometric.nn.aggr import Aggregation
 
 from pcgen.errors import ArgumentError
-from pcgen.nn.condition import told
+from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.neighborhoods import entries, first_largest_sum, neighbor_square
@@ -194,6 +194,6 @@ class DGCNN(nn.Module):
 
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
-        clouds = told(clouds, condition)
+        clouds = conditioned(clouds, condition)
         pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
         return self.head(pooled, clouds.y if self.condition_channels else None)

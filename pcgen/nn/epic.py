@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
-from pcgen.nn.condition import told
+from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import Linear, with_condition
 from pcgen.ops.segments import segment_sum
 from pcgen.standardize import channels
@@ -149,7 +149,7 @@ class EPiCEncoder(nn.Module):
 
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
-        clouds = told(clouds, condition)
+        clouds = conditioned(clouds, condition)
         x, g, y = self._run(clouds)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), g], 1)
         pooled = with_condition(pooled, y, self.condition_channels)

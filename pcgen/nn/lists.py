@@ -21,7 +21,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn.condition import Context, told
+from pcgen.nn.condition import Context, conditioned
 from pcgen.nn.mlp import LEAKY, MLP, Activation
 from pcgen.standardize import channels
 
@@ -89,7 +89,7 @@ class ListEncoder(nn.Module):
 
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
-        clouds = told(clouds, condition)
+        clouds = conditioned(clouds, condition)
         row = listed(clouds, places(clouds), self.max_points, self.in_channels)
         return self.mlp(row, clouds.y if self.condition_channels else None)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.nn.condition import told
+from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.segments import segment_max
@@ -87,7 +87,7 @@ class PointNet(nn.Module):
 
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor:
         """Standardised clouds and condition [B, K], ``clouds.y`` if None -> [B, out_channels]."""
-        clouds = told(clouds, condition)
+        clouds = conditioned(clouds, condition)
         pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
         return self.head(pooled, clouds.y if self.condition_channels else None)
 
