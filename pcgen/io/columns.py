@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.hdf5 import open_hdf5, values_of
+from pcgen.io.hdf5_door import data_set, reading
 from pcgen.io.source import existing_file
 from pcgen.schema import Quantity, Schema
 
@@ -252,9 +253,15 @@ def _of_archive(path: Path, name: str | None) -> Array:
 def _of_hdf5(path: Path, name: str | None) -> Array:
     with open_hdf5(path) as file:
         names: list[str] = []
-        file.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+        with reading(path):  # the links of others are not followed here
+            file.visititems(
+                lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None
+            )
         chosen = _chosen(name and name.strip("/"), names, path)
-        return values_of(file[chosen], path)
+        data = data_set(file, chosen, path)
+        if data is None:
+            raise FileError(f"{path}: {chosen} is no data set")
+        return values_of(data, path)
 
 
 def _chosen(name: str | None, names: Sequence[str], path: Path) -> str:
