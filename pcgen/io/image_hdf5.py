@@ -59,7 +59,7 @@ class ImageFile(ImageSource):
                 f"expected image among them"
             )
         self._image = found[image]
-        self.shape = check_shape(self._image.shape, f"{self.path}: /{image}")
+        self.shape = check_shape(self._image.shape, f"{self.path}: /{image} has shape")
         if "format" in self._file.attrs:
             self._read_header()
         rows = {"y": "y" if "y" in found else None, "label": label}

@@ -74,13 +74,17 @@ class ImageSource(Source[Images]):
 def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     """Shape of one image, from the shape [B, ...] that a file announces for all.
 
+    Args:
+        shape: As announced.
+        where: File and array, as the beginning of a message that goes on with the shape.
+
     Raises:
         FileError: these are no images, or images of no cells or too many.
     """
     if len(shape) < 2 or not all(0 < length < 2**63 for length in shape[1:]):
-        raise FileError(f"{where} has shape {shape}, expected images [B, ...] of some cells")
+        raise FileError(f"{where} {shape}, expected images [B, ...]")
     if not 0 <= shape[0] < 2**63:
-        raise FileError(f"{where} has shape {shape}, expected a number of images of 63 bits")
+        raise FileError(f"{where} {shape}, expected a number of images of 63 bits")
     CELLS.check(math.prod(shape[1:]), where)
     return shape[1:]
 
