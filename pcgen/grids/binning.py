@@ -111,7 +111,9 @@ class _Reader:
         value = whole_number(text)
         if value is None or not least <= value < 2**31:
             shown = text if len(text) < 40 else f"{text[:20]}... of {len(text)} letters"
-            raise self._error(f"{name}: got {shown!r}, expected an integer of at least {least}")
+            raise self._error(
+                f"{name}: got {shown!r}, expected an integer of at least {least} and below 2^31"
+            )
         return value
 
     def _value(self, attributes: dict[str, str], name: str) -> str:
