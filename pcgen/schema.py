@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -34,10 +35,26 @@ class Quantity:
     symbol: str = ""
 
     def __post_init__(self) -> None:
-        if self.period is not None and not (math.isfinite(self.period) and self.period > 0):
+        if self.period is not None and not 0 < self.period < math.inf:
             raise DataError(
                 f"period of {self.name!r}: got {self.period}, expected a positive number"
             )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Quantity:
+        """A quantity from its fields, whose kinds are checked.
+
+        Raises:
+            TypeError: a field is unknown, missing or of the wrong kind.
+            DataError: the period is not positive.
+        """
+        quantity = cls(**data)
+        for name in ("name", "unit", "symbol"):
+            if not isinstance(getattr(quantity, name), str):
+                raise TypeError(f"{name} is {reprlib.repr(getattr(quantity, name))}, no text")
+        if type(quantity.period) not in (int, float, type(None)):
+            raise TypeError(f"period is {reprlib.repr(quantity.period)}, no number")
+        return quantity
 
     @property
     def label(self) -> str:
@@ -143,15 +160,20 @@ class Schema:
         try:
             fields = {"axes": data["axes"], **data}
             for name in ("axes", "features", "condition"):
-                fields[name] = tuple(Quantity(**q) for q in fields.get(name, ()))
+                fields[name] = tuple(Quantity.from_dict(q) for q in fields.get(name, ()))
             if fields.get("weight") is not None:
-                fields["weight"] = Quantity(**fields["weight"])
+                fields["weight"] = Quantity.from_dict(fields["weight"])
             for name in ("labels", "layers"):
-                fields[name] = tuple(str(value) for value in fields.get(name, ()))
+                values = fields.get(name, ())
+                if isinstance(values, (str, bytes, Mapping)):
+                    raise TypeError(f"{name} are {values!r:.40}, no list of names")
+                fields[name] = tuple(str(value) for value in values)
+            if not isinstance(fields.get("description", ""), str):
+                raise TypeError("description is no text")
             return cls(**fields)
         except (TypeError, KeyError) as error:
             raise DataError(
-                f"schema: got {data!r}, expected the fields of Schema ({error})"
+                f"schema: got {reprlib.repr(data)}, expected the fields of Schema ({error})"
             ) from error
 
 

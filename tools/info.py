@@ -24,18 +24,20 @@ def info(path: str) -> None:
             checkpoint (.ckpt).
     """
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    from pcgen.escaping import terminal
 
     target = Path(path)
     if target.suffix == ".ckpt" or (target / "config.json").is_file():
         rows = _run(target)
     else:
         rows = _events(target)
-    table = Table(show_header=False, title=path, title_justify="left")
+    table = Table(show_header=False, title=terminal(str(path)), title_justify="left")
     for name, value in rows.items():
         if value:
-            table.add_row(name, escape(value))
+            table.add_row(name, Text("\n").join(map(terminal, value.split("\n"))))
     Console().print(table)
 
 

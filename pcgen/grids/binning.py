@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
-from pcgen.errors import FileError
+from pcgen.bounds import EDGES, VOXELS, regular_file, whole_number
+from pcgen.errors import FileError, PcgenError
+
+_BYTES = 2**24  # of a file; those of the CaloChallenge have some thousand
 
 
 class Rings(NamedTuple):
@@ -43,14 +46,15 @@ def read_binning(path: str | Path, particle: str | None = None) -> list[Rings]:
             the attribute, its value and what was expected. Document types, and with them entities,
             are refused.
     """
+    file = regular_file(path)
+    if file.stat().st_size > _BYTES:
+        raise FileError(f"{path}: has {file.stat().st_size} bytes, expected at most {_BYTES}")
+    reader = _Reader(file)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
-    reader = _Reader(Path(path))
-    try:
-        reader.parser.Parse(data, True)
-    except expat.ExpatError as error:
+        reader.parser.Parse(file.read_bytes(), True)
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter: unknown encodings
+        if isinstance(error, PcgenError):
+            raise
         raise FileError(f"{path}: is no XML ({error}), expected <Bins> of the layers") from error
     return _chosen(reader.bins, particle, path)
 
@@ -59,7 +63,7 @@ class _Reader:
     """Collects the layers of each particle, element after element."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.open = path, 0
+        self.path, self.open, self.voxels = path, 0, 0
         self.bins: list[tuple[str, list[Rings]]] = []
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self.start
@@ -94,14 +98,23 @@ class _Reader:
             edges = (math.nan,)
         rising = all(low < high for low, high in pairwise(edges))
         if not rising or not all(0 <= edge < math.inf for edge in edges):
-            raise self._error(f"r_edges: got {text!r}, expected rising numbers ≥ 0 between commas")
+            raise self._error(
+                f"r_edges: got {text[:60]!r}, expected rising numbers ≥ 0 between commas"
+            )
+        EDGES.check(sectors, self._place("n_bin_alpha"))
+        self.voxels += sectors * (len(edges) - 1)
+        VOXELS.check(self.voxels, self._place("Layer"))
         layers.append(Rings(number, edges, sectors))
 
     def _integer(self, attributes: dict[str, str], name: str, least: int) -> int:
         text = self._value(attributes, name)
-        if not text.strip().isdecimal() or int(text) < least:
-            raise self._error(f"{name}: got {text!r}, expected an integer of at least {least}")
-        return int(text)
+        value = whole_number(text)
+        if value is None or not least <= value < 2**31:
+            shown = text if len(text) < 40 else f"{text[:20]}... of {len(text)} letters"
+            raise self._error(
+                f"{name}: got {shown!r}, expected an integer of at least {least} and below 2^31"
+            )
+        return value
 
     def _value(self, attributes: dict[str, str], name: str) -> str:
         if name not in attributes:
@@ -110,7 +123,10 @@ class _Reader:
         return attributes[name]
 
     def _error(self, message: str) -> FileError:
-        return FileError(f"{self.path}, line {self.parser.CurrentLineNumber}: {message}")
+        return FileError(self._place(message))
+
+    def _place(self, what: str) -> str:
+        return f"{self.path}, line {self.parser.CurrentLineNumber}: {what}"
 
 
 def _chosen(

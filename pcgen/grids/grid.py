@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -128,10 +129,11 @@ class Grid:
             DataError: a key is missing, unknown or of the wrong kind.
         """
         try:
-            axes = tuple(Quantity(**axis) for axis in data["axes"])
+            axes = tuple(Quantity.from_dict(axis) for axis in data["axes"])
             return cls(axes, data["edges"], tuple(map(str, data.get("layers", ()))))
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise DataError(f"grid: got {data!r}, expected the fields of Grid ({error})") from error
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            shown = reprlib.repr(data)
+            raise DataError(f"grid: got {shown}, expected the fields of Grid ({error})") from error
 
     @property
     def cells(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from pcgen.bounds import EDGES
 from pcgen.errors import ArgumentError
 from pcgen.schema import Quantity
 
@@ -47,6 +48,7 @@ def regular(name: str, low: float, high: float, cells: int) -> Edges:
             "expected at least one, the lower end first"
         )
     cells = int(cells)
+    EDGES.check(cells, f"axis {name!r}", ArgumentError)
     inner = (low + (high - low) * number / cells for number in range(1, cells))
     return (float(low), *inner, float(high))
 

@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
-from pcgen.images.placing import Outside, locate, rows_of
+from pcgen.images.placing import Outside, dense_cells, locate, rows_of
 from pcgen.images.sampling import scatter_within
 from pcgen.ops.segments import max_by, mean_by, sum_by
 
@@ -122,7 +122,7 @@ def cloud_to_image(
     rows, weight = rows_of(clouds, grid, location.cell), cloud.weights(clouds)
     if outside == "drop":
         rows, weight = rows[location.inside], weight[location.inside]
-    cells = clouds.num_graphs * math.prod(grid.shape)
+    cells = dense_cells(clouds, grid)
     if reduce == "sum":
         image = sum_by(weight, rows, cells)
     elif reduce == "count":

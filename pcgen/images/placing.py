@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cloud
+from pcgen.bounds import CELLS
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid, Location
 from pcgen.ops.segments import sum_by
@@ -89,6 +91,17 @@ def rows_of(clouds: Batch, grid: Grid, cell: Tensor) -> Tensor:
     for axis, number in enumerate(grid.cells):
         rows = rows * number + cell[:, axis]
     return rows
+
+
+def dense_cells(clouds: Batch, grid: Grid) -> int:
+    """Number of cells of the dense images of all clouds together.
+
+    Raises:
+        ArgumentError: one image has more cells than fit into memory.
+    """
+    cells = math.prod(grid.shape)
+    CELLS.check(cells, f"grid of {' x '.join(map(str, grid.shape))} cells", ArgumentError)
+    return clouds.num_graphs * cells
 
 
 def layer_of(clouds: Batch, grid: Grid) -> Tensor | None:

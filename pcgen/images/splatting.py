@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import product
 
 import torch
@@ -11,7 +10,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cloud
 from pcgen.grids import Grid
-from pcgen.images.placing import Outside, locate, rows_of
+from pcgen.images.placing import Outside, dense_cells, locate, rows_of
 from pcgen.ops.segments import wide
 
 
@@ -43,7 +42,7 @@ def splat(clouds: Batch, grid: Grid, *, outside: Outside = "error") -> Tensor:
     weight = cloud.weights(clouds)
     weight = weight * location.inside if outside == "drop" else weight
     exact = wide(weight)
-    image = exact.new_zeros(clouds.num_graphs * math.prod(grid.shape))
+    image = exact.new_zeros(dense_cells(clouds, grid))
     for corner in product((False, True), repeat=len(grid.axes)):
         up = torch.tensor(corner, device=weight.device)
         share = torch.where(up, fraction, 1 - fraction).prod(1)

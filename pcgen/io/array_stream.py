@@ -15,13 +15,10 @@ from typing import IO
 
 import numpy as np
 
+from pcgen.bounds import BYTES
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.image_source import Array
-
-_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+from pcgen.io.npy_header import read_header
 
 
 class ArrayReader:
@@ -39,25 +36,24 @@ class ArrayReader:
     def __init__(self, file: IO[bytes], size: int, path: Path) -> None:
         self._file, self._path = file, path
         try:
-            version = np.lib.format.read_magic(file)
-            self.shape, fortran, self.dtype = _READERS[version](file)
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise FileError(
-                f"{path}: no NumPy array of version 1 or 2 begins here ({error})"
-            ) from error
+            header = read_header(file)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise FileError(f"{path}: no array that can be read ({error})") from error
+        self.shape, self.dtype = header.shape, header.dtype
         if self.dtype.kind not in "biuf":
             raise DataError(f"{path}: got an array of {self.dtype}, expected real numbers")
         self._start = file.tell()
-        needed = self._start + self.dtype.itemsize * math.prod(self.shape)
+        needed = self._start + header.size
         if needed > size:
             raise FileError(
                 f"{path}: truncated, {size} bytes are left of the {needed} of an array "
                 f"{self.shape} of {self.dtype}"
             )
         # Columns first cannot be read by rows: such an array is read at once, here.
-        self._all = (
-            self._take(math.prod(self.shape)).reshape(self.shape[::-1]).T if fortran else None
-        )
+        self._all = None
+        if header.fortran and len(self.shape) > 1:
+            BYTES.check(header.size, f"{path}: an array with its columns first")
+            self._all = self._take(math.prod(self.shape)).reshape(self.shape[::-1]).T
 
     def rows(self, start: int, stop: int) -> Array:
         """Rows ``start`` to ``stop``.

@@ -14,6 +14,7 @@ arXiv:2410.21611.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import h5py
@@ -21,7 +22,8 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, FileError
 from pcgen.grids import Calorimeter
-from pcgen.io.hdf5 import contents, data_set, opened, reading, values_of
+from pcgen.io.hdf5 import opened, values_of
+from pcgen.io.hdf5_door import contents, data_set, listed, reading
 from pcgen.io.image_source import Images, ImageSource, floats
 from pcgen.schema import Quantity, Schema
 
@@ -68,7 +70,7 @@ class ShowerFile(ImageSource):
                     f"{self.path}: incident_energies has {len(self._incident)} rows, "
                     f"expected the {len(self._showers)} of showers"
                 )
-            self.passed_over = contents(self._file, {"showers", "incident_energies"})
+            self.passed_over = contents(self._file, {"showers", "incident_energies"}, self.path)
         self.shape = self._showers.shape[1:]
 
     def __reduce__(self) -> tuple[type[ShowerFile], tuple[Path, Calorimeter | None]]:
@@ -90,10 +92,10 @@ class ShowerFile(ImageSource):
         return Images(floats(showers, self.path), floats(incident, self.path))
 
     def _data(self, name: str, columns: int | None) -> h5py.Dataset:
-        data = data_set(self._file, name)
+        data = data_set(self._file, name, self.path)
         if data is None:
             raise FileError(
-                f"{self.path}: got the data sets {', '.join(self._file) or 'none'}, "
+                f"{self.path}: got the data sets {listed(self._file, self.path)}, "
                 "expected CaloChallenge's showers and incident_energies"
             )
         if data.ndim != 2 or columns not in (None, data.shape[1]):
@@ -102,9 +104,9 @@ class ShowerFile(ImageSource):
         return data
 
 
-def is_showers(file: h5py.File) -> bool:
+def is_showers(names: Collection[str]) -> bool:
     """Whether an HDF5 file has the CaloChallenge's layout, by the names of its data sets."""
-    return "showers" in file and "incident_energies" in file
+    return "showers" in names and "incident_energies" in names
 
 
 def read_showers(path: str | Path, calorimeter: Calorimeter | str | Path) -> Images:

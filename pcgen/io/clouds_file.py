@@ -19,6 +19,7 @@ Attributes of the file: ``format = "pcgen-clouds"``, ``version = 1``, ``schema``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,19 +32,12 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.bounds import COLUMNS
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
 from pcgen.io.columns import classes
-from pcgen.io.hdf5 import (
-    Hdf5Output,
-    contents,
-    data_set,
-    header,
-    opened,
-    read_header,
-    reading,
-    values_of,
-)
+from pcgen.io.hdf5 import Hdf5Output, header, native, opened, read_header, values_of
+from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
 from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
@@ -69,12 +63,11 @@ class CloudFile(CloudSource):
 
     def _open(self) -> None:
         self.schema, self.attrs = read_header(self._file, self.path, FORMAT, VERSION)
-        self._names = _checked_names(self._file, self.path, len(self.schema.axes))
+        self._data = _data_sets(self._file, self.path, len(self.schema.axes))
         with reading(self.path):
-            ptr = self._file["ptr"][:]
-        _check_ptr(ptr, self._file["pos"].shape[0], self.path)
-        self._ptr = ptr
-        self.passed_over = contents(self._file, {*self._names, "ptr"})
+            ptr = self._data.pop("ptr")[:]
+        self._ptr = _checked_ptr(ptr, self._data["pos"].shape[0], self.path)
+        self.passed_over = contents(self._file, {*self._data, "ptr"}, self.path)
 
     def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
         return CloudFile, (self.path,)
@@ -88,9 +81,9 @@ class CloudFile(CloudSource):
 
     def labels(self) -> Tensor | None:
         """Class of each cloud [B], None where they have none; the points are not read."""
-        if "label" not in self._names:
+        if "label" not in self._data:
             return None
-        values, names = values_of(self._file["label"], self.path), self.schema.labels
+        values, names = values_of(self._data["label"], self.path), self.schema.labels
         return classes(values, len(self), f"{self.path}: label", names)[0]
 
     def close(self) -> None:
@@ -100,10 +93,10 @@ class CloudFile(CloudSource):
         first, last = int(self._ptr[start]), int(self._ptr[stop])
         values = {}
         with reading(self.path):
-            for name in self._names:
+            for name, data in self._data.items():
                 points = name in convention.POINT_ATTRIBUTES
                 rows = slice(first, last) if points else slice(start, stop)
-                values[name] = torch.from_numpy(self._file[name][rows])
+                values[name] = torch.from_numpy(native(data[rows], f"{self.path}: /{name}"))
         return convention.make(values.pop("pos"), np.diff(self._ptr[start : stop + 1]), **values)
 
 
@@ -182,40 +175,48 @@ def _told(kinds: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
 
 
-def _checked_names(file: h5py.File, path: Path, dimensions: int) -> tuple[str, ...]:
-    """Attributes of the clouds that the file holds, if its data sets have the right shapes."""
+def _data_sets(file: h5py.File, path: Path, dimensions: int) -> dict[str, h5py.Dataset]:
+    """The pointers and the attributes of the clouds, if they have the right shapes and types."""
     known = (*convention.POINT_ATTRIBUTES, *convention.CLOUD_ATTRIBUTES)
-    names = tuple(name for name in known if name in file)
-    for name in ("pos", "ptr", *names):
-        if data_set(file, name) is None:
-            found = ", ".join(each for each in file if data_set(file, each) is not None)
+    there = names_of(file, path)
+    found: dict[str, h5py.Dataset] = {}
+    for name in ("pos", "ptr", *known):
+        data = data_set(file, name, path)
+        if data is not None and data.shape:
+            found[name] = data
+        elif name in ("pos", "ptr") or name in there:
             raise FileError(
-                f"{path}: got the data sets {found or 'none'}, expected "
-                f"{'pos and ptr' if name in ('pos', 'ptr') else name} among them"
+                f"{path}: got the data sets {listed(file, path)}, "
+                f"expected {'pos and ptr' if name in ('pos', 'ptr') else name} among them"
             )
-    rows = {"pos": file["pos"].shape[0], "ptr": file["ptr"].shape[0]}
-    for name in names:
-        data = file[name]
-        columns = {"pos": (dimensions,), "cell": (dimensions,), "x": data.shape[1:]}
-        columns["y"] = data.shape[1:]
-        length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
-        shape = (length, *columns.get(name, ()))
-        kinds = "iu" if name in ("label", "layer", "cell") else "fiu"
-        if data.shape != shape or data.dtype.kind not in kinds:
-            raise FileError(
-                f"{path}: /{name} has shape {data.shape} of {data.dtype}, "
-                f"expected {'whole ' * (kinds == 'iu')}numbers of shape {shape}"
-            )
-    return names
+    rows = {"pos": found["pos"].shape[0], "ptr": found["ptr"].shape[0]}
+    for name in known:
+        if name in found:
+            length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
+            _check_shape(name, found[name], length, dimensions, path)
+    return found
 
 
-def _check_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> None:
+def _check_shape(name: str, data: h5py.Dataset, length: int, dimensions: int, path: Path) -> None:
+    columns = {"pos": (dimensions,), "cell": (dimensions,), "x": data.shape[1:2] or (0,)}
+    columns["y"] = columns["x"]
+    shape = (length, *columns.get(name, ()))
+    kinds = "iu" if name in ("label", "layer", "cell") else "fiu"
+    if data.shape != shape or data.dtype.kind not in kinds:
+        raise FileError(
+            f"{path}: /{name} has shape {data.shape} of {data.dtype}, "
+            f"expected {'whole ' * (kinds == 'iu')}numbers of shape {shape}"
+        )
+    COLUMNS.check(math.prod(shape[1:]), f"{path}: /{name}")
+
+
+def _checked_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> np.ndarray[Any, Any]:
     if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu" or ptr[0] != 0:
         raise DataError(
             f"{path}: /ptr is {ptr.dtype} {ptr.shape} beginning with {ptr[:1].tolist()}, "
             f"expected integers [B+1] that begin with 0"
         )
-    bad = np.diff(ptr) < 0
+    bad = ptr[1:] < ptr[:-1]
     if bad.any():
         event = int(bad.argmax())
         raise DataError(
@@ -227,3 +228,4 @@ def _check_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> None:
             f"{path}: /ptr of event {len(ptr) - 2} ends at row {ptr[-1]}, "
             f"expected the {rows} rows of /pos"
         )
+    return ptr.astype(np.int64, copy=False)

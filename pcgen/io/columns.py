@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.bounds import BYTES, check_unpacked
+from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.io.hdf5 import open_hdf5, values_of
+from pcgen.io.hdf5_door import data_set, reading
+from pcgen.io.npy_header import Header, read_header
 from pcgen.io.source import existing_file
 from pcgen.schema import Quantity, Schema
 
@@ -233,9 +237,44 @@ def read_array(file: IO[bytes], where: str) -> Array:
         FileError: it is damaged, or holds Python objects.
     """
     try:
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+        header = read_header(file)
+        BYTES.check(header.size, where)
+        data = file.read(header.size)
+        if len(data) < header.size:
+            raise ValueError(f"truncated, {len(data)} of {header.size} bytes are there")
+        order: Literal["F", "C"] = "F" if header.fortran else "C"
+        values = np.frombuffer(bytearray(data), header.dtype) if header.size else _nothing(header)
+        return values.reshape(header.shape, order=order)
+    except PcgenError:
+        raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileError(f"{where} cannot be read ({error})") from error
+
+
+def _nothing(header: Header) -> Array:
+    """An array without a byte, if it has no values."""
+    if math.prod(header.shape):
+        raise ValueError(f"{math.prod(header.shape)} texts without a letter")
+    return np.zeros(0, header.dtype)
+
+
+def archive_member(archive: zipfile.ZipFile, name: str, path: Path) -> zipfile.ZipInfo:
+    """The array of this name in an .npz file, before anything of it is unpacked.
+
+    Raises:
+        FileError: there are several of this name, it is packed otherwise than NumPy does, or it
+            unpacks to far more than data do.
+    """
+    found = [info for info in archive.infolist() if info.filename == f"{name}.npy"]
+    if len(found) != 1:
+        raise FileError(f"{path}: got {len(found)} arrays {name}, expected different names")
+    if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FileError(
+            f"{path}: array {name} is packed by method {found[0].compress_type} of zip, expected "
+            "none or deflate (0 or 8) as NumPy writes"
+        )
+    check_unpacked(found[0].file_size, found[0].compress_size, f"{path}: array {name}")
+    return found[0]
 
 
 def _of_archive(path: Path, name: str | None) -> Array:
@@ -243,8 +282,10 @@ def _of_archive(path: Path, name: str | None) -> Array:
         with zipfile.ZipFile(path) as archive:
             names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
             name = _chosen(name, names, path)
-            with archive.open(f"{name}.npy") as file:
+            with archive.open(archive_member(archive, name, path)) as file:
                 return read_array(file, f"{path}: {name}")
+    except PcgenError:
+        raise
     except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
         raise FileError(f"{path}: truncated or not an .npz file ({error})") from error
 
@@ -252,9 +293,15 @@ def _of_archive(path: Path, name: str | None) -> Array:
 def _of_hdf5(path: Path, name: str | None) -> Array:
     with open_hdf5(path) as file:
         names: list[str] = []
-        file.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+        with reading(path):  # the links of others are not followed here
+            file.visititems(
+                lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None
+            )
         chosen = _chosen(name and name.strip("/"), names, path)
-        return values_of(file[chosen], path)
+        data = data_set(file, chosen, path)
+        if data is None:
+            raise FileError(f"{path}: {chosen} is no data set")
+        return values_of(data, path)
 
 
 def _chosen(name: str | None, names: Sequence[str], path: Path) -> str:

@@ -31,6 +31,7 @@ from pcgen.grids import Calorimeter, Grid
 from pcgen.io.calochallenge import ShowerFile, is_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.hdf5 import open_hdf5
+from pcgen.io.hdf5_door import listed, names_of
 from pcgen.io.image_hdf5 import ImageFile, ImageWriter
 from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.jetnet import JetNetFile, is_jetnet
@@ -119,16 +120,17 @@ def read_format(path: str | Path, format: str | None = None) -> Format:
 
 def _hdf5_format(file: h5py.File, path: Path) -> Format:
     """Layout of an HDF5 file, by the names of what is in it."""
-    if is_jetnet(file):
+    names = names_of(file, path)
+    if is_jetnet(names):
         return "jetnet"
-    if is_showers(file):
+    if is_showers(names):
         return "calochallenge"
-    if "image" in file or "images" in file:
+    if "image" in names or "images" in names:
         return "images"
-    if "format" in file.attrs or ("pos" in file and "ptr" in file):
+    if "format" in file.attrs or ("pos" in names and "ptr" in names):
         return "clouds"
     raise FileError(
-        f"{path}: got the data sets {', '.join(file) or 'none'}, expected image or images "
+        f"{path}: got the data sets {listed(file, path)}, expected image or images "
         "[B, ...], JetNet's particle_features and jet_features, CaloChallenge's showers and "
         "incident_energies, or clouds that pcgen wrote"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from pcgen.bounds import BYTES, parse_json
 from pcgen.errors import DataError, FileError
+from pcgen.io.hdf5_door import attribute, listed, reading
 from pcgen.io.source import existing_file
 from pcgen.schema import Schema
 
@@ -24,17 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _CHUNK = 1 << 16  # bytes
-# Registered filter plugins that files of others often use (The HDF Group, "Registered Filters").
-_FILTERS = {
-    307: "bzip2",
-    32000: "LZF",
-    32001: "Blosc",
-    32004: "LZ4",
-    32008: "Bitshuffle",
-    32013: "ZFP",
-    32015: "Zstandard",
-    32026: "Blosc2",
-}
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -46,7 +37,7 @@ def open_hdf5(path: str | Path) -> h5py.File:
     path = existing_file(path)
     try:
         return h5py.File(path, "r")
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise FileError(
             f"{path}: cannot be opened as HDF5, it is truncated, unreadable or of another format "
             f"({error})"
@@ -68,78 +59,36 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
         raise
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Damaged blocks of an HDF5 file come up while reading: name the file.
-
-    A block can also be sound, and packed by a filter (a compression) that is not installed here.
-
-    Raises:
-        FileError: HDF5 failed inside the ``with`` statement.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        missing = _missing_filter(path)
-        if missing is not None:
-            raise FileError(f"{path}: {missing}") from error
-        raise FileError(f"{path}: damaged, a block cannot be read ({error})") from error
-
-
-def _missing_filter(path: Path) -> str | None:
-    """Which data set of a file is packed by a filter that is not installed, and what helps."""
-    found: list[str] = []
-
-    def look(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        properties = item.id.get_create_plist()
-        for place in range(properties.get_nfilters()):
-            number, _, _, title = properties.get_filter(place)
-            if not h5py.h5z.filter_avail(number):
-                known = _FILTERS.get(number) or title.decode("utf-8", "replace")
-                named = f"{number} ({known})" if known else str(number)
-                found.append(
-                    f"/{name} is packed by the HDF5 filter {named}, which is not installed here; "
-                    "the file need not be damaged. pip install hdf5plugin brings the usual ones "
-                    "(HDF5_PLUGIN_PATH must name its folder of plugins), h5repack -f GZIP=4 packs "
-                    "the file anew"
-                )
-
-    with h5py.File(path, "r") as file:
-        file.visititems(look)
-    return found[0] if found else None
-
-
-def data_set(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """The data set of this name; None where there is none, or a group."""
-    found = file.get(name)
-    return found if isinstance(found, h5py.Dataset) else None
-
-
-def contents(file: h5py.File, known: Collection[str]) -> tuple[str, ...]:
-    """What lies in a file besides the data sets that are known; what is none is marked as such."""
-    marks = {h5py.Dataset: "", h5py.Group: " (a group)", type(None): " (a link to nothing)"}
-    return tuple(
-        name + marks.get(type(file.get(name)), " (a type)")
-        for name in file
-        if name not in known or data_set(file, name) is None
-    )
-
-
 def values_of(data: h5py.Dataset, path: Path) -> np.ndarray[Any, Any]:
     """A whole data set; text of HDF5's several kinds becomes NumPy's.
 
     Raises:
         FileError: it cannot be read, or is no text in UTF-8.
     """
-    try:
-        with reading(path):
-            if h5py.check_string_dtype(data.dtype) is None:
-                return np.asarray(data[()])
+    with reading(path):
+        BYTES.check(data.size * data.dtype.itemsize, f"{path}: {data.name}")
+        if h5py.check_string_dtype(data.dtype) is None:
+            return np.asarray(data[()])
+        try:
             return np.array(data.asstr()[()], dtype=str)
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path}: {data.name} is no text in UTF-8 ({error})") from error
+        except UnicodeDecodeError as error:
+            raise FileError(f"{path}: {data.name} is no text in UTF-8 ({error})") from error
+
+
+def native(values: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:
+    """Numbers in a type of this machine that torch knows: other byte orders, sizes and signs.
+
+    Raises:
+        DataError: a whole number does not fit into 64 bits with a sign.
+    """
+    kind = values.dtype
+    if kind.kind == "u" and kind.itemsize > 1:
+        if kind.itemsize == 8 and values.size and int(values.max()) >= 2**63:
+            raise DataError(f"{where}: got {int(values.max())}, expected numbers below 2^63")
+        return values.astype(np.int64)
+    if kind.kind == "f" and kind.itemsize > 8:
+        return values.astype(np.float64)
+    return values.astype(kind.newbyteorder("="), copy=False)
 
 
 def header(
@@ -160,21 +109,24 @@ def read_header(
     Raises:
         FileError: it is of another format or version, or its header cannot be read.
     """
-    found = file.attrs.get("format")
+    found = attribute(file, "format", path)
     if found != format:
         raise FileError(
-            f"{path}: got format {found!r} with the data sets {', '.join(file) or 'none'}, "
+            f"{path}: got format {found!r} with the data sets {listed(file, path)}, "
             f"expected a file of format {format!r}"
         )
-    if file.attrs.get("version") != version:
+    if (got := attribute(file, "version", path)) != version:
         raise FileError(
-            f"{path}: got version {file.attrs.get('version')} of {format}, expected {version}; "
+            f"{path}: got version {got} of {format}, expected {version}; "
             f"read it with the pcgen that wrote it"
         )
+    texts = [attribute(file, name, path) for name in ("schema", "attrs")]
     try:
-        schema = Schema.from_dict(json.loads(file.attrs["schema"]))
-        return schema, dict(json.loads(file.attrs["attrs"]))
-    except (KeyError, TypeError, ValueError, DataError) as error:
+        schema, attrs = (parse_json(str(text)) for text in texts)
+        if not isinstance(attrs, dict):
+            raise ValueError(f"attrs is {type(attrs).__name__}, not a dictionary")
+        return Schema.from_dict(schema), attrs
+    except (ValueError, DataError) as error:
         raise FileError(
             f"{path}: header cannot be read ({error}), expected schema and attrs as JSON"
         ) from error

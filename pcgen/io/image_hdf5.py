@@ -18,17 +18,16 @@ import torch
 from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.io.atomic import atomic
-from pcgen.io.hdf5 import (
-    Hdf5Output,
-    contents,
-    data_set,
-    header,
-    opened,
-    read_header,
-    reading,
-    values_of,
+from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, values_of
+from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
+from pcgen.io.image_source import (
+    Images,
+    ImageSink,
+    ImageSource,
+    check_shape,
+    chosen_name,
+    fitting,
 )
-from pcgen.io.image_source import Images, ImageSink, ImageSource, chosen_name, fitting
 from pcgen.schema import Schema
 
 FORMAT = "pcgen-images"
@@ -49,25 +48,23 @@ class ImageFile(ImageSource):
             self._open()
 
     def _open(self) -> None:
-        found = [name for name in self._file if data_set(self._file, name) is not None]
+        there = set(names_of(self._file, self.path))
+        known = there & {"image", "images", "y", "label", "labels"}
+        entries = {name: data_set(self._file, name, self.path) for name in known}
+        found = {name: data for name, data in entries.items() if data is not None}
         image, label = chosen_name("image", found), chosen_name("label", found)
         if image is None:
             raise FileError(
-                f"{self.path}: got the data sets {', '.join(found) or 'none'}, "
+                f"{self.path}: got the data sets {listed(self._file, self.path)}, "
                 f"expected image among them"
             )
-        self._image = self._file[image]
-        if self._image.ndim < 2:
-            raise FileError(
-                f"{self.path}: /{image} has shape {self._image.shape}, expected images [B, ...]"
-            )
-        self.shape = self._image.shape[1:]
+        self._image = found[image]
+        self.shape = check_shape(self._image.shape, f"{self.path}: /{image} has shape")
         if "format" in self._file.attrs:
             self._read_header()
         rows = {"y": "y" if "y" in found else None, "label": label}
-        values = {name: values_of(self._file[n], self.path) for name, n in rows.items() if n}
-        self._beside(values)
-        self.passed_over = contents(self._file, {image, *filter(None, rows.values())})
+        self._beside({name: values_of(found[n], self.path) for name, n in rows.items() if n})
+        self.passed_over = contents(self._file, {image, *filter(None, rows.values())}, self.path)
 
     def _read_header(self) -> None:
         self.schema, attrs = read_header(self._file, self.path, FORMAT, VERSION)

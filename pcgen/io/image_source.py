@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcgen.bounds import CELLS, parse_json
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.io.columns import beside, representable
@@ -68,6 +69,24 @@ class ImageSource(Source[Images]):
             None if self._y is None else self._y[start:stop],
             None if self._label is None else self._label[start:stop],
         )
+
+
+def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
+    """Shape of one image, from the shape [B, ...] that a file announces for all.
+
+    Args:
+        shape: As announced.
+        where: File and array, as the beginning of a message that goes on with the shape.
+
+    Raises:
+        FileError: these are no images, or images of no cells or too many.
+    """
+    if len(shape) < 2 or not all(0 < length < 2**63 for length in shape[1:]):
+        raise FileError(f"{where} {shape}, expected images [B, ...]")
+    if not 0 <= shape[0] < 2**63:
+        raise FileError(f"{where} {shape}, expected a number of images of 63 bits")
+    CELLS.check(math.prod(shape[1:]), where)
+    return shape[1:]
 
 
 def chosen_name(name: str, names: Collection[str]) -> str | None:
@@ -180,9 +199,9 @@ def understood(
         layers = tuple(map(str, values["layers"].tolist())) if "layers" in values else ()
         grid, schema = Grid(axes, edges, layers), None
         if "schema" in values:
-            schema = Schema.from_dict(json.loads(str(values["schema"].item())))
+            schema = Schema.from_dict(parse_json(str(values["schema"].item())))
             grid = Grid(schema.axes, edges, layers)
-    except (KeyError, TypeError, ValueError, PcgenError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, PcgenError) as error:
         raise FileError(
             f"{path}: its grid cannot be read ({error!r}), "
             f"expected axes, units, periods and edges_<axis> that agree"

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.columns import classes
-from pcgen.io.hdf5 import contents, data_set, opened, reading, values_of
+from pcgen.io.hdf5 import opened, values_of
+from pcgen.io.hdf5_door import attribute, contents, data_set, listed, reading
 from pcgen.io.image_source import floats
 from pcgen.io.source import CloudSource
 from pcgen.schema import Quantity, Schema
@@ -77,7 +79,7 @@ class JetNetFile(CloudSource):
             self._labels = None if label else _labels(self._file, self.path, len(self))
             self._class = label or (_class(self._file, self.path) if self._labels is None else None)
             known = {"particle_features", "jet_features", "label"}
-            self.passed_over = contents(self._file, known)
+            self.passed_over = contents(self._file, known, self.path)
         self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
         self._sizes: Tensor | None = None
 
@@ -105,7 +107,10 @@ class JetNetFile(CloudSource):
                 particles = self._particles[start:stop]
                 self._refuse_nan(particles, start)
                 return (particles != 0).any(2)
-            mask = self._particles[start:stop, :, 3]
+            return self._masked(self._particles[start:stop, :, 3], start)
+
+    def _masked(self, mask: np.ndarray[Any, Any], start: int) -> np.ndarray[Any, Any]:
+        """Where a mask [b, P] says particle; it must be 0 or 1."""
         bad = ((mask != 0) & (mask != 1)).any(1)
         if bad.any():
             event = int(bad.argmax())
@@ -125,10 +130,15 @@ class JetNetFile(CloudSource):
             )
 
     def _read(self, start: int, stop: int) -> Batch:
-        present = self._present(start, stop)
         with reading(self.path):
-            particles = floats(self._particles[start:stop][present], self.path)
-            pt = floats(self._jets[start:stop, 0], self.path)
+            values, jets = self._particles[start:stop], self._jets[start:stop]
+        if values.shape[2] == 3:
+            self._refuse_nan(values, start)
+            present = (values != 0).any(2)
+        else:
+            present = self._masked(values[:, :, 3], start)
+        self._check_padding(values, present, jets[:, 3], start)
+        particles, pt = floats(values[present], self.path), floats(jets[:, 0], self.path)
         sizes = torch.from_numpy(present.sum(1))
         return convention.make(
             particles[:, :2].contiguous(),
@@ -138,25 +148,53 @@ class JetNetFile(CloudSource):
             label=self._label(start, stop),
         )
 
+    def _check_padding(
+        self,
+        values: np.ndarray[Any, Any],
+        present: np.ndarray[Any, Any],
+        counts: np.ndarray[Any, Any],
+        start: int,
+    ) -> None:
+        """Padding holds zeros, and the mask has as many particles as the file counts."""
+        hidden = (values[:, :, :3] != 0).any(2) & ~present
+        if hidden.any():
+            event, particle = (int(place) for place in np.argwhere(hidden)[0])
+            raise DataError(
+                f"{self.path}: particle {particle} of event {start + event} is "
+                f"{values[event, particle, :3].tolist()} under the mask 0, expected zeros as "
+                f"padding; jet_features has {counts[event]} particles in this jet, the mask "
+                f"{int(present[event].sum())}"
+            )
+        # A jet that fills all rows may have had more particles than the file keeps, and what is
+        # no whole number is no count.
+        found, masked = present.sum(1), values.shape[2] == 4
+        wrong = (found != counts) & (found < values.shape[1]) & (counts == np.rint(counts))
+        if masked and wrong.any():
+            event = int(wrong.argmax())
+            raise DataError(
+                f"{self.path}: event {start + event} has {found[event]} particles by its mask and "
+                f"{counts[event]} by jet_features, expected the same number"
+            )
+
     def _label(self, start: int, stop: int) -> Tensor | None:
         if self._class is not None:
             return torch.full((stop - start,), JETS.labels.index(self._class))
         return None if self._labels is None else self._labels[start:stop]
 
 
-def is_jetnet(file: h5py.File) -> bool:
+def is_jetnet(names: Collection[str]) -> bool:
     """Whether an HDF5 file has JetNet's layout, by the names of its data sets."""
-    return "particle_features" in file
+    return "particle_features" in names
 
 
 def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]:
-    for name in ("particle_features", "jet_features"):
-        if not isinstance(file.get(name), h5py.Dataset):
-            raise FileError(
-                f"{path}: got the data sets {', '.join(file) or 'none'}, "
-                f"expected JetNet's particle_features and jet_features"
-            )
-    particles, jets = file["particle_features"], file["jet_features"]
+    found = [data_set(file, name, path) for name in ("particle_features", "jet_features")]
+    particles, jets = found
+    if particles is None or jets is None:
+        raise FileError(
+            f"{path}: got the data sets {listed(file, path)}, "
+            f"expected JetNet's particle_features and jet_features"
+        )
     if particles.ndim != 3 or particles.shape[2] not in (3, 4):
         raise FileError(
             f"{path}: particle_features has shape {particles.shape}, "
@@ -172,7 +210,7 @@ def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]
 
 def _labels(file: h5py.File, path: Path, jets: int) -> Tensor | None:
     """Class of each jet, where the file holds them: numbers in the schema's order, or names."""
-    data = data_set(file, "label")
+    data = data_set(file, "label", path)
     if data is None:
         return None
     return classes(values_of(data, path), jets, f"{path}: label", JETS.labels)[0]
@@ -180,8 +218,8 @@ def _labels(file: h5py.File, path: Path, jets: int) -> Tensor | None:
 
 def _class(file: h5py.File, path: Path) -> str | None:
     """Class of all jets of the file, where the file or its name states it."""
-    stored = file.attrs.get("class")
-    if isinstance(stored, str) and stored in JETS.labels:
+    stored = attribute(file, "class", path)
+    if stored in JETS.labels:
         return stored
     parts = re.split(r"[_\-. ]", path.stem)
     for part in (parts[0], parts[-1]):

@@ -7,6 +7,7 @@ from and written to their place directly, so that neither needs to fit into memo
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pcgen.errors import FileError
+from pcgen.errors import FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.io.array_stream import ArrayReader, ArrayWriter, size_of
 from pcgen.io.atomic import atomic
-from pcgen.io.columns import read_array
+from pcgen.io.columns import archive_member, read_array
 from pcgen.io.image_source import (
     Array,
     Images,
     ImageSink,
     ImageSource,
+    check_shape,
     chosen_name,
     described,
     describes,
@@ -47,7 +49,7 @@ class NpyFile(ImageSource):
         self._file = existing_file(path).open("rb")
         try:
             self._array = ArrayReader(self._file, size_of(self._file), self.path)
-            self.shape = _event_shape(self._array.shape, self.path)
+            self.shape = check_shape(self._array.shape, f"{self.path}: got an array of shape")
         except BaseException:
             self._file.close()
             raise
@@ -85,9 +87,12 @@ class NpzFile(ImageSource):
             OSError,
             NotImplementedError,  # zipfile's, for a way of compression that it does not know
             RuntimeError,  # and for an encrypted file
+            ValueError,  # and for odd dates and lengths
+            struct.error,
+            EOFError,
         ) as error:
             self._stack.close()
-            if isinstance(error, FileError):
+            if isinstance(error, PcgenError):
                 raise
             raise FileError(f"{path}: truncated or not an .npz file ({error})") from error
         except BaseException:
@@ -105,7 +110,7 @@ class NpzFile(ImageSource):
                 f"expected image among them"
             )
         self._array = self._member(image)
-        self.shape = _event_shape(self._array.shape, self.path)
+        self.shape = check_shape(self._array.shape, f"{self.path}: {image} is an array of shape")
         # Only what is read is opened: what else there is may be large, or made of Python objects.
         cells = {n: self._small(n) for n in names if "axes" in names and describes(n)}
         self.grid, self.schema = understood(cells, self.path, self.shape)
@@ -115,11 +120,11 @@ class NpzFile(ImageSource):
         self.passed_over = tuple(n.removesuffix(".npy") for n in members if n not in used)
 
     def _small(self, name: str) -> Array:
-        with self._zip.open(f"{name}.npy") as file:
+        with self._zip.open(archive_member(self._zip, name, self.path)) as file:
             return read_array(file, f"{self.path}: array {name}")
 
     def _member(self, name: str) -> ArrayReader:
-        info = self._zip.getinfo(f"{name}.npy")
+        info = archive_member(self._zip, name, self.path)
         file = self._stack.enter_context(self._zip.open(info))
         return ArrayReader(file, info.file_size, self.path)
 
@@ -194,9 +199,3 @@ class NpzWriter(ImageSink):
             if value is not None:
                 rows.append(value.detach().cpu().numpy())
         return len(block.image)
-
-
-def _event_shape(shape: tuple[int, ...], path: Path) -> tuple[int, ...]:
-    if len(shape) < 2:
-        raise FileError(f"{path}: got an array of shape {shape}, expected images [B, ...]")
-    return shape[1:]

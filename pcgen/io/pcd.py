@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcgen.bounds import COLUMNS
 from pcgen.errors import FileError
 from pcgen.io.table import (
     Column,
@@ -31,7 +32,7 @@ from pcgen.io.table import (
 _WRITTEN = {"i4": ("4", "I"), "f4": ("4", "F"), "f8": ("8", "F")}
 _KINDS = {"I": "i", "U": "u", "F": "f"}
 _TYPES = {*(f"{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)), "f4", "f8"}
-_MOST = 100_000  # values of a point
+_LZF_RATIO = 100  # three bytes unpack to 264 at most
 _PAGES = (4096, 16384, 65536)
 
 
@@ -62,7 +63,7 @@ def read(path: Path) -> Table:
     read = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}[header.data]
     try:
         values = read(data, header)
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise FileError(
             f"{path}: truncated or damaged PCD, expected {header.points} points ({error})"
         ) from error
@@ -165,8 +166,8 @@ def _fields(values: dict[str, list[str]]) -> tuple[_Field, ...]:
             raise ValueError(f"{field.name} has the type {field.type}, expected {sorted(_TYPES)}")
         if field.count < (0 if field.name == "_" else 1):
             raise ValueError(f"COUNT below 1 of {field.name}")
-    if not 0 < sum(field.count for field in fields) <= _MOST:
-        raise ValueError(f"a point has no values, or more than {_MOST}")
+    if not 0 < sum(field.count for field in fields) <= COLUMNS.value:
+        raise ValueError(f"a point has no values, or more than {COLUMNS.value}")
     return fields
 
 
@@ -211,6 +212,8 @@ def _compressed(data: bytes, header: _Header) -> list[Column]:
         raise ValueError(
             f"got {len(data) - start} of {packed} bytes that unpack to {size}, {expected} needed"
         )
+    if size > _LZF_RATIO * packed:
+        raise ValueError(f"{packed} bytes cannot unpack to {size}")
     if data[start + packed :].strip(b"\0\r\n"):
         raise ValueError(f"{len(data) - start - packed} bytes follow the {packed} compressed ones")
     plain, place, values = _unpack(data[start : start + packed], size), 0, []
@@ -230,7 +233,7 @@ def _unpack(data: bytes, size: int) -> bytes:
     length - 2 (7: a further byte adds to it), its lower five and the next byte the distance - 1.
     """
     out, place = bytearray(), 0
-    while place < len(data):
+    while place < len(data) and len(out) <= size:
         control, place = data[place], place + 1
         if control < 32:
             out += data[place : place + control + 1]
@@ -246,8 +249,8 @@ def _unpack(data: bytes, size: int) -> bytes:
         part = out[start : start + length]
         # A copy may overlap its own output: then it repeats.
         out += (part * (length // max(len(part), 1) + 1))[:length]
-    if len(out) != size:
-        raise ValueError(f"unpacked {len(out)} bytes instead of {size}")
+    if len(out) != size or place < len(data):
+        raise ValueError(f"unpacked {len(out)} or more bytes instead of {size}")
     return bytes(out)
 
 

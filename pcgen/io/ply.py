@@ -85,7 +85,7 @@ def read(path: Path) -> Table:
         reader = _Text(data, header) if header.order == "" else _Binary(data, header)
         elements = {element.name: reader.rows(element) for element in header.elements}
         reader.finish()
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise FileError(
             f"{path}: truncated or damaged PLY, expected {vertex.rows} vertices ({error})"
         ) from error

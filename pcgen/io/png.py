@@ -25,16 +25,19 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from pcgen.bounds import parse_json
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.io.image_source import Array, Images, ImageSink, ImageSource, schema_of
 from pcgen.io.numbered import files_of, writing
+from pcgen.io.source import existing_file
 from pcgen.schema import Quantity, Schema
 
 FORMAT = "pcgen-png"
 VERSION = 1
 _GREY = ("1", "L", "I", "I;16", "I;16B")
 _WHITE = 65535
+_PIXELS = 2**26  # 8192 x 8192, below where Pillow begins to warn of bombs
 
 
 class PngFiles(ImageSource):
@@ -159,12 +162,12 @@ def _seen(image: Array) -> Array:
 
 
 def _read(path: Path) -> _Picture:
+    bits = _bits(existing_file(path))
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             mode, text = picture.mode, picture.info.get("pcgen")
             values = np.array(picture) if mode in _GREY else None
-        bits = _bits(path)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"{path}: truncated, damaged or not a PNG picture ({error})") from error
     if values is None:
         raise FileError(
@@ -179,10 +182,25 @@ def _read(path: Path) -> _Picture:
 
 
 def _bits(path: Path) -> int:
-    """Bits of a grey value, from the header: signature (8 bytes), IHDR's length and name (8),
-    width and height (8), then the depth. PNG specification, section 11.2.2."""
+    """Bits of a grey value, from the header, if its pixels are not too many.
+
+    Signature (8 bytes), IHDR's length and name (8), width and height (8), then the depth. PNG
+    specification, section 11.2.2.
+
+    Raises:
+        FileError: there is no such header, or it announces more pixels than a picture has.
+    """
     with path.open("rb") as file:
-        return file.read(25)[24]
+        start = file.read(25)
+    if len(start) < 25:
+        raise FileError(f"{path}: truncated, damaged or not a PNG picture ({len(start)} bytes)")
+    width, height = (int.from_bytes(start[place : place + 4], "big") for place in (16, 20))
+    if width * height > _PIXELS:
+        raise FileError(
+            f"{path}: got {width} x {height} pixels, expected at most {_PIXELS}; larger events "
+            "are for .npy or .h5"
+        )
+    return start[24]
 
 
 def _of_others(energy: Array) -> _Picture:
@@ -195,7 +213,7 @@ def _of_others(energy: Array) -> _Picture:
 
 def _of_pcgen(energy: Array, text: Any, path: Path) -> _Picture:
     try:
-        facts = json.loads(text)
+        facts = parse_json(text)
         if (facts["format"], facts["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{facts['format']!r} of version {facts['version']!r}")
         grid, schema = Grid.from_dict(facts["grid"]), Schema.from_dict(facts["schema"])
@@ -204,7 +222,7 @@ def _of_pcgen(energy: Array, text: Any, path: Path) -> _Picture:
             raise ValueError(f"{energy.size} pixels of scale {scale} on {grid}")
         y, label = _beside(facts, schema)
         return _Picture(scale * energy.reshape(grid.shape), grid, schema, y, label)
-    except (KeyError, TypeError, ValueError, PcgenError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, PcgenError) as error:
         raise FileError(
             f"{path}: its text 'pcgen' cannot be used ({error!r}), expected that of a picture by "
             f"pcgen convert ({FORMAT}, version {VERSION})"
@@ -219,7 +237,7 @@ def _beside(facts: dict[str, Any], schema: Schema) -> tuple[list[float] | None, 
         if len(y) != len(schema.condition) or not all(map(math.isfinite, y)):
             raise ValueError(f"y is {y}, for {len(schema.condition)} conditions")
     if label is not None:
-        known = len(schema.labels) or math.inf
+        known = len(schema.labels) or 2**63
         if type(label) is not int or not 0 <= label < known:
             raise ValueError(f"label is {label!r}, for {len(schema.labels)} classes")
     return y, label

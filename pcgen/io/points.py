@@ -25,6 +25,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.bounds import parse_json
 from pcgen.errors import DataError, FileError
 from pcgen.io import pcd, ply, xyz
 from pcgen.io.source import arrays
@@ -270,16 +271,39 @@ def _facts(table: Table, path: Path) -> tuple[Schema, dict[str, Any]] | None:
     for comment in table.comments:
         if comment.startswith(MARK + "{"):
             try:
-                facts = json.loads(comment.removeprefix(MARK))
+                facts = parse_json(comment.removeprefix(MARK))
                 kinds = facts["attributes"]
                 if "pos" not in kinds or not set(kinds.values()) <= set(_DTYPES):
                     raise ValueError(f"attributes are {kinds}")
-                for name in convention.CLOUD_ATTRIBUTES:
-                    np.array(facts[name] if name in kinds else 0.0, dtype=np.float64)
-                return Schema.from_dict(facts["schema"]), facts
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                schema = Schema.from_dict(facts["schema"])
+                _check_facts(facts, schema)
+                return schema, facts
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise FileError(f"{path}: pcgen's comment is damaged ({error})") from error
     return None
+
+
+def _check_facts(facts: Mapping[str, Any], schema: Schema) -> None:
+    """Refuse a condition or a class that is none of the schema's.
+
+    Raises:
+        ValueError: naming it.
+    """
+    kinds = facts["attributes"]
+    if "y" in kinds:
+        y = np.array(facts["y"], dtype=np.float64)
+        if y.shape != (len(schema.condition),) or kinds["y"] == "int64":
+            raise ValueError(f"y is {kinds['y']} of shape {y.shape}")
+    if "label" in kinds:
+        label = facts["label"]
+        if type(label) is not int or not 0 <= label < 2**63 or kinds["label"] != "int64":
+            raise ValueError(f"label is {str(label)[:40]}, expected a whole number from 0")
+    if {"layer", "cell"} & set(kinds) and any(
+        kinds.get(name, "int64") != "int64" for name in ("layer", "cell")
+    ):
+        raise ValueError("layers and cells are no whole numbers")
+    if "x" in kinds and not schema.features:
+        raise ValueError("attributes have x, the schema has no features")
 
 
 def _exact(column: Column, kind: str, name: str, path: Path) -> Column:

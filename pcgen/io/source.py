@@ -21,6 +21,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.bounds import regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.schema import Schema
 
@@ -195,19 +196,11 @@ def existing_file(path: str | Path) -> Path:
     """The path, if a file with something in it lies there.
 
     Raises:
-        FileError: it does not exist, is a folder, is empty or may not be read.
+        FileError: it does not exist, is a folder or no regular file, is empty or may not be read.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise FileError(f"{path}: is a folder, expected a file")
-    if not path.is_file():
-        raise FileError(f"{path}: no such file")
+    path = regular_file(path)
     if path.stat().st_size == 0:
         raise FileError(f"{path}: the file is empty (0 bytes)")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from error
     return path
 
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pcgen.bounds import COLUMNS, whole_number
 from pcgen.errors import FileError
 from pcgen.io import separated
 from pcgen.io.table import (
@@ -118,7 +119,7 @@ def _content(path: Path) -> tuple[_Lines, list[str]]:
     try:
         lines = _lines(path)
         names = _names(lines)
-    except ValueError as error:
+    except (ValueError, FileError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise _no_text(path, error) from error
         raise FileError(f"{path}: {error}") from error
@@ -156,6 +157,9 @@ def _lines(path: Path) -> _Lines:
             f"got {len(rows)} lines of points, expected the {announced} that the file announces"
         )
     texts = [line for _, line in rows]
+    # Every separator that is possible takes one letter.
+    if max(map(len, texts), default=0) > 2 * COLUMNS.value:
+        COLUMNS.check(max(len(re.split(r"[\s;,]+", line)) for line in texts), "a line")
     separator = separated.separator(texts)
     split = [separated.fields(line, separator) for line in texts]
     if split and all(len(row) > 1 and row[-1] == "" for row in split):  # each ends in a separator
@@ -171,7 +175,7 @@ def _opening(rows: list[tuple[int, str]]) -> tuple[str | None, int | None]:
         if header is None and _has_words(line):
             header = rows.pop(0)[1]
         elif announced is None and _is_count(rows):
-            announced = int(rows.pop(0)[1].strip(";,\t "))
+            announced = _count(rows.pop(0)[1])
     return header, announced
 
 
@@ -179,6 +183,13 @@ def _is_count(rows: list[tuple[int, str]]) -> bool:
     """Whether the first line is one whole number, and the next is not: rows of one column."""
     one, *more = [line.strip(";,\t ").isdecimal() for _, line in rows[:2]] or [False]
     return one and not any(more)
+
+
+def _count(line: str) -> int:
+    number = whole_number(line.strip(";,\t "))
+    if number is None:
+        raise ValueError(f"got {line[:40]!r} as the number of points")
+    return number
 
 
 def _names(lines: _Lines) -> list[str]:

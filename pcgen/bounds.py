@@ -1,0 +1,161 @@
+"""What a file or an argument may ask for: regular files, and limits that hold before any work.
+
+A file of a few bytes can announce more than any machine holds: sectors of a ring, nested brackets,
+zeros that are packed a thousandfold. Each kind of announcement has one limit, here, and is compared
+with it before anything is unpacked, allocated or built. Who needs more sets the environment
+variable of the limit, as the error says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pcgen.errors import ArgumentError, FileError, PcgenError
+
+
+class Limit(NamedTuple):
+    """The most of one kind.
+
+    Attributes:
+        variable: Environment variable that replaces ``most``.
+        most: Without that variable.
+        kind: What is counted, in the plural.
+    """
+
+    variable: str
+    most: int
+    kind: str
+
+    @property
+    def value(self) -> int:
+        """The limit that holds now.
+
+        Raises:
+            ArgumentError: the environment variable is no whole number.
+        """
+        text = os.environ.get(self.variable)
+        if text is None:
+            return self.most
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise ArgumentError(
+                f"{self.variable}: got {text[:40]!r}, expected a whole number of {self.kind}"
+            )
+        return int(text)
+
+    def check(self, number: int, where: str, error: type[PcgenError] = FileError) -> None:
+        """Refuse a number beyond the limit.
+
+        Args:
+            number: What is announced.
+            where: File or argument, for the message.
+            error: What is raised.
+
+        Raises:
+            PcgenError: ``number`` is larger than the limit.
+        """
+        if number > self.value:
+            raise error(
+                f"{where}: got {_shown(number)} {self.kind}, expected at most {self.value} "
+                f"({self.variable} sets another limit)"
+            )
+
+
+# The edges of an axis are a tuple in memory (about 60 bytes each); detectors have some thousand.
+EDGES = Limit("PCGEN_MAX_EDGES", 10**6, "cells along one axis")
+# Energies, places and volumes of all voxels are held at once; the CaloChallenge has up to 40,500.
+VOXELS = Limit("PCGEN_MAX_VOXELS", 10**7, "voxels")
+# An image of float32 takes 1 GiB then; finer grids are for clouds and active sites.
+CELLS = Limit("PCGEN_MAX_CELLS", 2**28, "cells of one image")
+# Columns of a point: an ASCII line of many numbers costs hundreds of bytes for each.
+COLUMNS = Limit("PCGEN_MAX_COLUMNS", 10**5, "numbers of a point")
+# What a text, a table of conditions or an array of labels may take at once.
+BYTES = Limit("PCGEN_MAX_BYTES", 2**30, "bytes to be held at once")
+# Data of detectors shrink by 2 to 50; packed zeros shrink by up to 1,032 (deflate).
+_RATIO = 200
+_DEPTH = 64  # brackets within brackets; a schema has 3
+_DIGITS = 18  # of a whole number: all of these fit into 64 bits
+
+
+def regular_file(path: str | Path) -> Path:
+    """The path, if it is a regular file that may be read.
+
+    Devices, FIFOs and sockets can give bytes without end, or none for ever.
+
+    Raises:
+        FileError: it does not exist, is a folder or no regular file, or may not be read.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{str(path)[:200]}: cannot be read ({reason})") from error
+    if stat.S_ISDIR(mode):
+        raise FileError(f"{path}: is a folder, expected a file")
+    if not stat.S_ISREG(mode):
+        raise FileError(f"{path}: is a device, FIFO or socket, expected a regular file")
+    return path
+
+
+def check_unpacked(size: int, stored: int, where: str) -> None:
+    """Refuse packed data that grow beyond both :data:`BYTES` and what data of detectors do.
+
+    Args:
+        size: Bytes that are announced.
+        stored: Bytes that lie in the file for them.
+        where: File and data set, for the message.
+
+    Raises:
+        FileError: there are too many of them.
+    """
+    if size > _RATIO * stored:
+        BYTES.check(size, f"{where}, packed into {stored} bytes")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON says, if it is not nested too deep.
+
+    Raises:
+        ValueError: it is no JSON, has an integer of too many digits or brackets within brackets
+            beyond any use.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets") from error
+    level = [value]
+    for _ in range(_DEPTH):
+        inner = (each for each in level if isinstance(each, (dict, list)))
+        level = [
+            member
+            for each in inner
+            for member in (each.values() if isinstance(each, dict) else each)
+            if isinstance(member, (dict, list))
+        ]
+        if not level:
+            return value
+    raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that digits state; None where it is none, or has too many of them.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("9" * 5000)
+    (12, None, None)
+    """
+    text = text.strip()
+    fits = text.isascii() and text.isdigit() and len(text.lstrip("0")) <= _DIGITS
+    return int(text.lstrip("0") or "0") if fits else None
+
+
+def _shown(number: int) -> str:
+    """A number of any size in few letters."""
+    return str(number) if abs(number) < 10**18 else f"more than 10^{len(hex(number)) * 6 // 5 - 4}"

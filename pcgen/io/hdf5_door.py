@@ -1,0 +1,236 @@
+"""The one door through which objects of an HDF5 file are reached.
+
+HDF5 lets a file point anywhere: links and data sets may stand for other files of the machine, and
+read as zeros where these are missing. A file decides nothing but its own contents here. Links are
+followed step by step within the file, and a name that leads elsewhere is refused; so are data sets
+whose numbers lie elsewhere, that are neither numbers nor text, or that announce far more than the
+file holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pcgen.bounds import BYTES, check_unpacked
+from pcgen.errors import FileError, PcgenError
+
+_STEPS = 32  # links that a name may pass; files use one or two
+_BROKEN = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+# Registered filter plugins that files of others often use (The HDF Group, "Registered Filters").
+_FILTERS = {
+    307: "bzip2",
+    32000: "LZF",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "Bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32026: "Blosc2",
+}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Damaged blocks of an HDF5 file come up while reading, as any kind of error: name the file.
+
+    A block can also be sound, and packed by a filter (a compression) that is not installed here.
+
+    Raises:
+        FileError: HDF5 failed inside the ``with`` statement.
+    """
+    try:
+        yield
+    except PcgenError:
+        raise
+    except _BROKEN as error:
+        missing = _missing_filter(path)
+        if missing is not None:
+            raise FileError(f"{path}: {missing}") from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise FileError(f"{path}: damaged, a block cannot be read ({reason})") from error
+
+
+def data_set(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
+    """The data set of this name; None where there is none, or a group.
+
+    Raises:
+        FileError: the name leads to another file or in a circle; the data set is a type without
+            data, stands for other files, holds neither numbers nor text, or announces more than
+            its file holds.
+    """
+    with reading(path):
+        found = _reached(file, name, path)
+        if isinstance(found, h5py.Datatype):
+            raise FileError(f"{path}: /{name} is a type without data, expected a data set")
+        if not isinstance(found, h5py.Dataset):
+            return None
+        _check(found, f"{path}: /{name}", path)
+        return found
+
+
+def names_of(file: h5py.File, path: Path) -> tuple[str, ...]:
+    """Names of what lies in the root of a file, whatever it is."""
+    with reading(path):
+        return tuple(file)
+
+
+def contents(file: h5py.File, known: Collection[str], path: Path) -> tuple[str, ...]:
+    """What lies in a file besides the data sets that are known; what is none is marked as such."""
+    marked = [(name, _mark(file, name, path)) for name in names_of(file, path)]
+    return tuple(name + mark for name, mark in marked if name not in known or mark)
+
+
+def listed(file: h5py.File, path: Path) -> str:
+    """The names of all data sets of the root, for a message."""
+    marked = [(name, _mark(file, name, path)) for name in names_of(file, path)[:100]]
+    return ", ".join(name for name, mark in marked if not mark) or "none"
+
+
+def attribute(file: h5py.File, name: str, path: Path) -> str | int | float | None:
+    """A single attribute of the file; None where there is none.
+
+    Raises:
+        FileError: it is an array, or neither text nor a number.
+    """
+    with reading(path):
+        if name not in file.attrs:
+            return None
+        stored = file.attrs.get_id(name)
+        text = h5py.check_string_dtype(stored.dtype) is not None
+        if stored.shape != () or not (text or stored.dtype.kind in "biuf"):
+            raise FileError(
+                f"{path}: attribute {name} is {stored.dtype} of shape {stored.shape}, "
+                "expected one text or one number"
+            )
+        value = file.attrs[name]
+        if isinstance(value, (bytes, np.bytes_)):
+            return value.decode("utf-8")
+        return str(value) if isinstance(value, str) else value.item()
+
+
+def _reached(
+    file: h5py.File, name: str, path: Path
+) -> h5py.Dataset | h5py.Group | h5py.Datatype | None:
+    """Follow a name through the links of the file alone; None where it leads to nothing."""
+    ways, place = name.split("/")[::-1], [file["/"]]
+    for _ in range(_STEPS):
+        while ways and ways[-1] in ("", "."):
+            ways.pop()
+        if not ways:
+            return place[-1]
+        step, group = ways.pop(), place[-1]
+        link = group.get(step, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            return None
+        if isinstance(link, h5py.HardLink):
+            place.append(group[step])
+        elif isinstance(link, h5py.SoftLink):
+            if link.path.startswith("/"):
+                place = place[:1]
+            ways += link.path.split("/")[::-1]
+        else:
+            raise FileError(
+                f"{path}: /{name} is a link to another file ({_target(link)}), expected what is "
+                "in this file alone"
+            )
+    raise FileError(f"{path}: /{name} is a link that leads in a circle, expected a data set")
+
+
+def _target(link: Any) -> str:
+    return str(getattr(link, "filename", "of an unknown kind"))[:80]
+
+
+def _mark(file: h5py.File, name: str, path: Path) -> str:
+    """What an entry is, if no data set."""
+    try:
+        with reading(path):
+            found = _reached(file, name, path)
+    except FileError:
+        return " (a link that leads elsewhere)"
+    if isinstance(found, h5py.Dataset):
+        return ""
+    if found is None:
+        return " (a link to nothing)"
+    return " (a group)" if isinstance(found, h5py.Group) else " (a type)"
+
+
+def _check(data: h5py.Dataset, where: str, path: Path) -> None:
+    """Refuse a data set that is more, or else, than numbers or text of its own file."""
+    layout = data.id.get_create_plist()
+    if data.is_virtual:
+        raise FileError(f"{where} is a virtual data set, made of other files; expected its numbers")
+    if layout.get_layout() == h5py.h5d.CONTIGUOUS and layout.get_external_count():
+        outside = layout.get_external(0)[0].decode("utf-8", "replace")[:80]
+        raise FileError(
+            f"{where} keeps its numbers in another file ({outside}), expected them in this one"
+        )
+    if data.shape is None:
+        raise FileError(f"{where} is empty (a null data space), expected numbers")
+    kind = data.dtype
+    if h5py.check_string_dtype(kind) is None and (kind.kind not in "biufcSU" or kind.subdtype):
+        raise FileError(f"{where}: got values of type {kind}, expected real numbers or text")
+    _check_size(data, where, path)
+
+
+def _check_size(data: h5py.Dataset, where: str, path: Path) -> None:
+    stored = min(data.id.get_storage_size(), path.stat().st_size)
+    announced = math.prod(data.shape) * data.dtype.itemsize
+    check_unpacked(announced, stored, where)
+    if any(length >= 2**63 for length in data.shape):
+        raise FileError(f"{where} has shape {data.shape}, expected lengths of 63 bits")
+    if not data.chunks:
+        return
+    chunk = math.prod(data.chunks) * data.dtype.itemsize
+    BYTES.check(chunk, f"{where}, one chunk of it")
+    # What is packed is never much longer than what it unpacks to, unless it unpacks to more.
+    whole = math.prod(-(-n // m) for n, m in zip(data.shape, data.chunks, strict=True)) * chunk
+    if stored > 1.5 * whole + 4096:
+        raise FileError(
+            f"{where} is packed into {stored} bytes, expected at most the {whole} of its chunks"
+        )
+
+
+def _missing_filter(path: Path) -> str | None:
+    """Which data set of a file is packed by a filter that is not installed, and what helps."""
+    found: list[str] = []
+
+    def look(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        properties = item.id.get_create_plist()
+        for place in range(properties.get_nfilters()):
+            number, _, _, title = properties.get_filter(place)
+            if not h5py.h5z.filter_avail(number):
+                known = _FILTERS.get(number) or title.decode("utf-8", "replace")
+                named = f"{number} ({known})" if known else str(number)
+                found.append(
+                    f"/{name} is packed by the HDF5 filter {named}, which is not installed here; "
+                    "the file need not be damaged. pip install hdf5plugin brings the usual ones "
+                    "(HDF5_PLUGIN_PATH must name its folder of plugins), h5repack -f GZIP=4 packs "
+                    "the file anew"
+                )
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(look)
+    except _BROKEN:
+        return None  # the damage is what counts
+    return found[0] if found else None
