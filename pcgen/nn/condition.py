@@ -17,7 +17,7 @@ def conditioned(clouds: Batch, condition: Tensor | None) -> Batch:
 
 
 class Context(nn.Module):
-    """Features of time of each cloud, and behind them the condition: the context of a velocity field.
+    """Context of a velocity field: features of time of each cloud, and behind them the condition.
 
     Args:
         time_channels: Number of features of time.
