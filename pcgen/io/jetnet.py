@@ -8,7 +8,8 @@ dataset             shape     columns
 =================== ========= ==============================================================
 /particle_features  [N, P, 4] eta_rel, phi_rel, pt_rel, mask (1 particle, 0 padding); the mask
                               may be missing: then rows of zeros are padding
-/jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles
+/jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles (compared with
+                              the particles, of which P are stored at most; zeros: not stated)
 =================== ========= ==============================================================
 
 As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt]. Written files hold the
@@ -64,7 +65,8 @@ class JetNetFile(CloudSource):
     Raises:
         ArgumentError: the label is none of the classes.
         FileError: the file is missing, truncated, or has other data sets or shapes.
-        DataError: the class of a jet is no whole number and no name of a class; names the event.
+        DataError: the class of a jet is no whole number and no name of a class; reading: mask,
+            particles and number of particles disagree; names the event.
     """
 
     def __init__(self, path: str | Path, label: str | None = None) -> None:
@@ -80,6 +82,7 @@ class JetNetFile(CloudSource):
             self.passed_over = contents(self._file, known)
         self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
         self._sizes: Tensor | None = None
+        self._stated: bool | None = None
 
     def __reduce__(self) -> tuple[type[JetNetFile], tuple[Path, str | None]]:
         return JetNetFile, (self.path, self._asked)
@@ -100,12 +103,21 @@ class JetNetFile(CloudSource):
         return self._sizes
 
     def _present(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Which rows are particles [B, P]; as many in a jet as the file itself states."""
         with reading(self.path):
-            if self._particles.shape[2] == 3:
-                particles = self._particles[start:stop]
-                self._refuse_nan(particles, start)
-                return (particles != 0).any(2)
-            mask = self._particles[start:stop, :, 3]
+            particles = self._particles[start:stop]
+            counts = self._jets[start:stop, 3]
+        if particles.shape[2] == 3:
+            self._refuse_nan(particles, start)
+            present = (particles != 0).any(2)
+        else:
+            present = self._masked(particles, start)
+        if self._counted():
+            _check_counts(present, counts, start, self.path)
+        return present
+
+    def _masked(self, particles: np.ndarray[Any, Any], start: int) -> np.ndarray[Any, Any]:
+        mask = particles[..., 3]
         bad = ((mask != 0) & (mask != 1)).any(1)
         if bad.any():
             event = int(bad.argmax())
@@ -113,7 +125,20 @@ class JetNetFile(CloudSource):
                 f"{self.path}: mask of event {start + event} is not 0 or 1, "
                 f"expected 1 for a particle and 0 for padding in the fourth column"
             )
+        hidden = ((particles[..., :3] != 0).any(2) & (mask == 0)).any(1)
+        if hidden.any():
+            raise DataError(
+                f"{self.path}: mask of event {start + int(hidden.argmax())} calls a row padding "
+                "that holds numbers, expected 1 for a particle, and zeros in rows of padding"
+            )
         return mask == 1
+
+    def _counted(self) -> bool:
+        """Whether the file states how many particles a jet has: the column is not left at zero."""
+        if self._stated is None:
+            with reading(self.path):
+                self._stated = bool((self._jets[:, 3] != 0).any())
+        return self._stated
 
     def _refuse_nan(self, particles: np.ndarray[Any, Any], start: int) -> None:
         """NaN is neither a particle nor, without a mask, padding."""
@@ -142,6 +167,20 @@ class JetNetFile(CloudSource):
         if self._class is not None:
             return torch.full((stop - start,), JETS.labels.index(self._class))
         return None if self._labels is None else self._labels[start:stop]
+
+
+def _check_counts(
+    present: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], start: int, path: Path
+) -> None:
+    """Refuse jets [B] whose stated number of particles is not that of their rows [B, P]."""
+    found, room = present.sum(1), present.shape[1]
+    wrong = (counts != found) & ~((counts > room) & (found == room))
+    if wrong.any():
+        event = int(wrong.argmax())
+        raise DataError(
+            f"{path}: event {start + event} has {found[event]} particles, expected "
+            f"{counts[event]:g} as jet_features states (fourth column)"
+        )
 
 
 def is_jetnet(file: h5py.File) -> bool:
