@@ -29,6 +29,7 @@ from pcgen.images import (
 from pcgen.io.image_source import check_images
 from pcgen.io.source import check_clouds
 from pcgen.ops.segments import segment_max, segment_min
+from pcgen.tools.doubts import reach
 
 
 class Converted(NamedTuple):
@@ -68,6 +69,7 @@ class Reading:
         raw: Leave images unchecked: :class:`Filling` knows which cells become points.
         drop: Leave out points of clouds that have no finite coordinates.
         missing: How many were left out the last time the events were read.
+        reach: Largest size of each coordinate of clouds that were read [D].
     """
 
     source: io.CloudSource | io.ImageSource
@@ -79,6 +81,7 @@ class Reading:
     raw: bool = False
     drop: bool = False
     missing: int = 0
+    reach: Tensor | None = None
 
     def blocks(self, what: str) -> Iterator[tuple[int, Batch | io.Images]]:
         """Number of the first event of each block, and the block."""
@@ -87,6 +90,9 @@ class Reading:
         for first in self.events[:: self.block]:
             stop = min(first + self.block, self.events.stop)
             part = self._read(first, stop)
+            if not isinstance(part, io.Images):
+                size = reach(part.pos)
+                self.reach = size if self.reach is None else torch.maximum(self.reach, size)
             beside = {"y": self.y, "label": self.label}
             given = {name: v[first:stop] for name, v in beside.items() if v is not None}
             yield first, self._replaced(part, given)

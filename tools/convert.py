@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.schema import Quantity, Schema
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from pcgen import io
     from pcgen.grids import Calorimeter, Grid
-    from pcgen.schema import Schema
     from pcgen.tools.conversion import Converted
 
 # The same as pcgen.io.Format, pcgen.images.Outside and pcgen.tools.conversion.Nan, without torch:
@@ -89,7 +89,8 @@ def convert(
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
         weight: What a cell carries, with its unit, where the source does not say it, for
-            instance 'energy [MeV]'.
+            instance 'energy [MeV]'. A source that says something else is refused: nothing is
+            converted.
         condition: A number that each event has, with its name, its unit and where it is: 'E
             [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
             [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array of the source
@@ -126,6 +127,7 @@ def convert(
     from pcgen import io
     from pcgen.grids import Calorimeter
     from pcgen.tools.conversion import Filling, Reading, largest, write_clouds, write_images
+    from pcgen.tools.doubts import beyond_period
     from pcgen.tools.own_columns import own_columns, unread
 
     if Path(source).resolve() == Path(target).resolve():
@@ -178,6 +180,9 @@ def convert(
 
             done, note = _in_type(write, dtype)
     _tell(done, target, outside, removed, reading.missing, note)
+    if reading.reach is not None and opened.schema is not None:
+        for line in beyond_period(reading.reach, opened.schema, source):
+            _print(line)
     if left_out:
         hint = "(--condition 'NAME [UNIT]=ARRAY' and --labels ARRAY take such arrays)"
         _print(f"passed over: {', '.join(left_out)} {hint}")
@@ -238,7 +243,6 @@ def _grid(source: io.CloudSource | io.ImageSource, text: str | None) -> Grid:
     """The grid that was given, or else that of the source."""
     from pcgen import io
     from pcgen.grids import Grid
-    from pcgen.schema import Schema
 
     schema = source.schema or Schema(axes=())
     known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
@@ -250,6 +254,9 @@ def _grid(source: io.CloudSource | io.ImageSource, text: str | None) -> Grid:
             f"--grid eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi"
         )
     grid = Grid.parse(text, schema.axes)
+    names = {axis.name: axis for axis in schema.axes}
+    for axis in grid.axes:
+        _check_same("grid", axis, names.get(axis.name), source.path)
     if isinstance(source, io.ImageSource):
         if grid.shape != source.shape:
             raise ArgumentError(
@@ -269,11 +276,13 @@ def _schema(
     source: io.CloudSource | io.ImageSource, grid: Grid | None, weight: str | None
 ) -> Schema:
     """What the numbers of the target mean; ``grid`` where there is one between the two."""
-    from pcgen.schema import Quantity, Schema
     from pcgen.tools.own_columns import quantity
 
     schema = source.schema or Schema(axes=())
-    carried = quantity("weight", weight) if weight is not None else schema.weight
+    carried = schema.weight
+    if weight is not None:
+        carried = quantity("weight", weight)
+        _check_same("weight", carried, schema.weight, source.path)
     if grid is None:
         return dataclasses.replace(schema, weight=carried)
     return dataclasses.replace(
@@ -283,6 +292,30 @@ def _schema(
         features=(),
         weight=carried or Quantity("weight"),
     )
+
+
+def _check_same(option: str, given: Quantity, known: Quantity | None, path: Path) -> None:
+    """Refuse to call a file's numbers something else: no number would change with the name.
+
+    Raises:
+        ArgumentError: the file has a unit or period and the option another, or another name; what
+            has no unit may be given one.
+    """
+    if known is None:
+        return
+    period = known.period is None or given.period == known.period
+    unit = not known.unit or (given.name, given.unit) == (known.name, known.unit)
+    if not unit or not period:
+        words = [_words(each) for each in (given, known)]
+        raise ArgumentError(
+            f"{option}: got {words[0]}, expected {words[1]} as in {path}, whose numbers an option "
+            "does not convert; leave it out"
+        )
+
+
+def _words(quantity: Quantity) -> str:
+    unit = f" [{quantity.unit}]" if quantity.unit else ""
+    return f"{quantity.name}{unit}" + (f" with period {quantity.period}" if quantity.period else "")
 
 
 def _span(source: io.CloudSource | io.ImageSource, event: int | None, block: int) -> range:

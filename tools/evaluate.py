@@ -100,6 +100,7 @@ def evaluate(
     from pcgen import metrics, plotting, report
     from pcgen.datasets import open_clouds
     from pcgen.metrics import protocols
+    from pcgen.tools.doubts import doubts
 
     _check_options(
         protocol,
@@ -124,6 +125,7 @@ def evaluate(
         fake, other, kept = _generated(generated, schema, classes)
         notes = _left_out(events, fake, schema, other)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
+    notes += doubts(events, fake, schema)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:

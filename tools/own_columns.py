@@ -71,6 +71,7 @@ def own_columns(
                 "'E [GeV]=energy.npy'"
             )
         quantities.append(quantity("condition", named))
+        _check_own(quantities[-1], where.strip(), source)
         y.append(_condition(where.strip(), source))
         used.append(where.strip())
     if len({each.name for each in quantities}) != len(quantities):
@@ -102,6 +103,20 @@ def quantity(option: str, text: str) -> Quantity:
     if match is None:
         raise ArgumentError(f"{option}: got {text!r}, expected a name and a unit: energy [MeV]")
     return Quantity(match[1], match[2] or "")
+
+
+def _check_own(given: Quantity, where: str, source: io.CloudSource | io.ImageSource) -> None:
+    """Refuse to give the source's own condition another unit: no number would change with it."""
+    place = where.removeprefix(f"{source.path}:").removeprefix("/")
+    match = re.fullmatch(r"y(?::(\d+))?", place)
+    known = () if source.schema is None else source.schema.condition
+    column = int(match[1] or 0) if match else len(known)
+    if column < len(known) and known[column].unit not in ("", given.unit):
+        raise ArgumentError(
+            f"condition: got {given.name} [{given.unit}] for {where}, expected the unit "
+            f"{known[column].unit} of {known[column].name} in {source.path}, whose numbers an "
+            "option does not convert"
+        )
 
 
 def unread(source: io.CloudSource | io.ImageSource, used: Sequence[str]) -> tuple[str, ...]:

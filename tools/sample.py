@@ -50,8 +50,8 @@ def sample(
     """Generate events with a trained model.
 
     What is not fixed (class, condition, number of points) is drawn as in the training data. The
-    events depend on seed, number and batch size, and not on the number of processes, nor on the
-    device but for its rounding.
+    events depend on seed, number and batch size, and not on the number of processes, nor, but for
+    rounding, on the device and its number of threads.
 
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).

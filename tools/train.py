@@ -70,7 +70,8 @@ def train(
         max_points: Keep that many points of each event, the most energetic.
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
-        seed: Of all randomness; the same seed gives the same model.
+        seed: Of all randomness; the same seed gives the same model, on the same machine and number
+            of threads (OMP_NUM_THREADS): sums of floats may depend on these.
         lr: Learning rate (its maximum) of Adam. Phases whose method needs another one (critic and
             generator of a GAN: 0.002, without momentum) keep theirs; change it with phases.
         betas: Decay of Adam's running means of gradient and squared gradient.
@@ -223,8 +224,9 @@ class Plan:
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
-            if lost:
-                console.print(lost, markup=False)
+            for line in (*unlikely(data.train), lost):
+                if line:
+                    console.print(line, markup=False)
         training.train(
             model,
             data.train.batches(self.batch_size, self.seed),
@@ -276,6 +278,15 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
         raise ArgumentError(f"validate_events: got {number}, expected >= 1")
     chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
     return clouds.gather(chosen.round().long())
+
+
+def unlikely(clouds: CloudDataset) -> list[str]:
+    """Axes whose coordinates exceed their period, in events from all over a data set."""
+    from pcgen.tools.doubts import beyond_period, reach
+    from pcgen.tools.validation import SAMPLED
+
+    some = spread(clouds, SAMPLED)
+    return beyond_period(reach(some.pos), clouds.schema, "training events")
 
 
 def resolved(

@@ -97,7 +97,9 @@ class CloudFile(CloudSource):
                 points = name in convention.POINT_ATTRIBUTES
                 rows = slice(first, last) if points else slice(start, stop)
                 values[name] = torch.from_numpy(native(data[rows], f"{self.path}: /{name}"))
-        return convention.make(values.pop("pos"), torch.from_numpy(np.diff(self._ptr[start : stop + 1])), **values)
+        return convention.make(
+            values.pop("pos"), torch.from_numpy(np.diff(self._ptr[start : stop + 1])), **values
+        )
 
 
 class CloudWriter(CloudSink):

@@ -8,7 +8,8 @@ dataset             shape     columns
 =================== ========= ==============================================================
 /particle_features  [N, P, 4] eta_rel, phi_rel, pt_rel, mask (1 particle, 0 padding); the mask
                               may be missing: then rows of zeros are padding
-/jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles
+/jet_features       [N, 4]    pt [GeV], eta, mass [GeV], number of particles (compared with
+                              the particles, of which P are stored at most; zeros: not stated)
 =================== ========= ==============================================================
 
 As clouds: pos = (eta_rel, phi_rel), weight = pt_rel · pt in GeV, y = [pt]. Written files hold the
@@ -66,7 +67,8 @@ class JetNetFile(CloudSource):
     Raises:
         ArgumentError: the label is none of the classes.
         FileError: the file is missing, truncated, or has other data sets or shapes.
-        DataError: the class of a jet is no whole number and no name of a class; names the event.
+        DataError: the class of a jet is no whole number and no name of a class; reading: mask,
+            particles and number of particles disagree; names the event.
     """
 
     def __init__(self, path: str | Path, label: str | None = None) -> None:
@@ -82,6 +84,7 @@ class JetNetFile(CloudSource):
             self.passed_over = contents(self._file, known, self.path)
         self.attrs: dict[str, Any] = {"layout": "JetNet", "particles": self._particles.shape[1]}
         self._sizes: Tensor | None = None
+        self._stated: bool | None = None
 
     def __reduce__(self) -> tuple[type[JetNetFile], tuple[Path, str | None]]:
         return JetNetFile, (self.path, self._asked)
@@ -102,15 +105,21 @@ class JetNetFile(CloudSource):
         return self._sizes
 
     def _present(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Which rows are particles [B, P]; as many in a jet as the file itself states."""
         with reading(self.path):
+            counts = self._jets[start:stop, 3]
             if self._particles.shape[2] == 3:
                 particles = self._particles[start:stop]
                 self._refuse_nan(particles, start)
-                return (particles != 0).any(2)
-            return self._masked(self._particles[start:stop, :, 3], start)
+                present = (particles != 0).any(2)
+            else:
+                present = self._masked(self._particles[start:stop, :, 3], start)
+        if self._counted():
+            _check_counts(present, counts, start, self.path)
+        return present
 
     def _masked(self, mask: np.ndarray[Any, Any], start: int) -> np.ndarray[Any, Any]:
-        """Where a mask [b, P] says particle; it must be 0 or 1."""
+        """Where a mask [b, P] is 1; it must be 0 or 1."""
         bad = ((mask != 0) & (mask != 1)).any(1)
         if bad.any():
             event = int(bad.argmax())
@@ -119,6 +128,13 @@ class JetNetFile(CloudSource):
                 f"expected 1 for a particle and 0 for padding in the fourth column"
             )
         return mask == 1
+
+    def _counted(self) -> bool:
+        """Whether the file states how many particles a jet has: the column is not left at zero."""
+        if self._stated is None:
+            with reading(self.path):
+                self._stated = bool((self._jets[:, 3] != 0).any())
+        return self._stated
 
     def _refuse_nan(self, particles: np.ndarray[Any, Any], start: int) -> None:
         """NaN is neither a particle nor, without a mask, padding."""
@@ -137,7 +153,9 @@ class JetNetFile(CloudSource):
             present = (values != 0).any(2)
         else:
             present = self._masked(values[:, :, 3], start)
-        self._check_padding(values, present, jets[:, 3], start)
+        self._check_padding(values, present, start)
+        if self._counted():
+            _check_counts(present, jets[:, 3], start, self.path)
         particles, pt = floats(values[present], self.path), floats(jets[:, 0], self.path)
         sizes = torch.from_numpy(present.sum(1))
         return convention.make(
@@ -149,37 +167,36 @@ class JetNetFile(CloudSource):
         )
 
     def _check_padding(
-        self,
-        values: np.ndarray[Any, Any],
-        present: np.ndarray[Any, Any],
-        counts: np.ndarray[Any, Any],
-        start: int,
+        self, values: np.ndarray[Any, Any], present: np.ndarray[Any, Any], start: int
     ) -> None:
-        """Padding holds zeros, and the mask has as many particles as the file counts."""
+        """Rows of padding hold zeros."""
         hidden = (values[:, :, :3] != 0).any(2) & ~present
         if hidden.any():
             event, particle = (int(place) for place in np.argwhere(hidden)[0])
             raise DataError(
                 f"{self.path}: particle {particle} of event {start + event} is "
                 f"{values[event, particle, :3].tolist()} under the mask 0, expected zeros as "
-                f"padding; jet_features has {counts[event]} particles in this jet, the mask "
-                f"{int(present[event].sum())}"
-            )
-        # A jet that fills all rows may have had more particles than the file keeps, and what is
-        # no whole number is no count.
-        found, masked = present.sum(1), values.shape[2] == 4
-        wrong = (found != counts) & (found < values.shape[1]) & (counts == np.rint(counts))
-        if masked and wrong.any():
-            event = int(wrong.argmax())
-            raise DataError(
-                f"{self.path}: event {start + event} has {found[event]} particles by its mask and "
-                f"{counts[event]} by jet_features, expected the same number"
+                "padding"
             )
 
     def _label(self, start: int, stop: int) -> Tensor | None:
         if self._class is not None:
             return torch.full((stop - start,), JETS.labels.index(self._class))
         return None if self._labels is None else self._labels[start:stop]
+
+
+def _check_counts(
+    present: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], start: int, path: Path
+) -> None:
+    """Refuse jets [B] whose stated number of particles is not that of their rows [B, P]."""
+    found, room = present.sum(1), present.shape[1]
+    wrong = (counts != found) & ~((counts > room) & (found == room))
+    if wrong.any():
+        event = int(wrong.argmax())
+        raise DataError(
+            f"{path}: event {start + event} has {found[event]} particles, expected "
+            f"{counts[event]:g} as jet_features states (fourth column)"
+        )
 
 
 def is_jetnet(names: Collection[str]) -> bool:

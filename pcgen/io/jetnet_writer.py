@@ -36,7 +36,7 @@ class JetNetWriter(CloudSink):
         particles: P; of jets with more, those of highest pT are kept.
 
     Raises:
-        ArgumentError: the clouds are not jets, or P is not positive.
+        ArgumentError: the clouds are not jets, a condition is not in GeV, or P is not positive.
     """
 
     def __init__(self, path: str | Path, schema: Schema, *, particles: int) -> None:
@@ -48,6 +48,12 @@ class JetNetWriter(CloudSink):
                 f"{path}: got clouds with axes {[axis.label for axis in schema.axes]} and a weight "
                 f"in {unit!r}, expected eta_rel, phi_rel [rad] and GeV for JetNet's layout"
             )
+        for quantity in schema.condition:
+            if quantity.name in ("jet_pt", "jet_mass") and quantity.unit not in ("", "GeV"):
+                raise ArgumentError(
+                    f"{path}: got {quantity.name} in {quantity.unit}, expected GeV for JetNet's "
+                    "layout"
+                )
         if not set(schema.labels) <= set(JETS.labels):
             raise ArgumentError(
                 f"{path}: got the classes {', '.join(schema.labels)}, "

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.checks import check_rows
 from pcgen.metrics.estimate import Estimate, divided_by_real_maximum
 from pcgen.metrics.samples import check_samples, counted
+from pcgen.ops.floats import exponent
 
 # Numbers held at once: products of features, and counts of draws.
 _PRODUCTS, _COUNTS = 1 << 22, 1 << 25
@@ -57,12 +58,47 @@ def gaussian(features: Tensor) -> Gaussian:
 
 
 def frechet(first: Gaussian, second: Gaussian) -> Tensor:
-    """Fréchet distance d² of Gaussians: a scalar, or [P] for P pairs, at least 0."""
+    """Fréchet distance d² of Gaussians: a scalar, or [P] for P pairs, at least 0.
+
+    Raises:
+        DataError: a mean, a covariance or the distance is not finite.
+    """
+    if not all(bool(value.isfinite().all()) for value in (*first, *second)):
+        raise DataError(
+            "Fréchet distance: got means or covariances beyond float64, expected finite ones; use "
+            "other units for the features"
+        )
     shift = (first.mean - second.mean).square().sum(-1)
     a, b = _root(first.covariance), _root(second.covariance)
     overlap = torch.linalg.svdvals(a.mT @ b).sum(-1)
     spread = a.square().sum((-2, -1)) + b.square().sum((-2, -1)) - 2 * overlap
-    return shift + spread.clamp(min=0)
+    return _held(shift + spread.clamp(min=0))
+
+
+def _held(distance: Tensor, lost: Tensor | bool = False) -> Tensor:
+    """Refuse distances that are not finite, or whose digits were ``lost``."""
+    if bool((~distance.isfinite() | lost).any()):
+        raise DataError(
+            "Fréchet distance: got a value that float64 does not hold, of second order in the "
+            "features; use other units for these"
+        )
+    return distance
+
+
+def _in_range(*sets: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+    """Sets of features times a power of two, at which their squares are in range."""
+    largest = max((float(x.abs().max()) for x in sets if x.numel()), default=0.0)
+    scale = 2.0 ** exponent(largest, torch.float64)
+    return scale, sets if scale == 1.0 else tuple(x * scale for x in sets)
+
+
+def _out_again(distance: Tensor, scale: float, *sets: Tensor) -> Tensor:
+    """Distances in the units of the features, from those of the scaled sets."""
+    if scale == 1.0:
+        return distance
+    rounding = 1e-12 * max(float(x.square().max()) for x in sets)
+    found = distance / scale / scale
+    return _held(found, (found == 0) & (distance > rounding))
 
 
 def _root(covariance: Tensor) -> Tensor:
@@ -80,14 +116,14 @@ def frechet_distance(x: Tensor, y: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: shapes or devices do not fit.
-        DataError: a feature is not finite, naming the events.
+        DataError: a feature is not finite, naming the events, or the distance is beyond float64.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0]])
     >>> frechet_distance(x, 3 * x + 1).item()  # means 1 and 4, deviations 1 and 3
     13.0
     """
-    x, y = check_rows(least=2, x=x, y=y)
-    return frechet(gaussian(x), gaussian(y))
+    scale, (x, y) = _in_range(*check_rows(least=2, x=x, y=y))
+    return _out_again(frechet(gaussian(x), gaussian(y)), scale, x, y)
 
 
 def frechet_of_samples(features: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -103,16 +139,16 @@ def frechet_of_samples(features: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ArgumentError: shapes do not fit, or a number is not that of an event.
-        DataError: a feature of the pool is not finite.
+        DataError: a feature of the pool is not finite, or a distance is beyond float64.
     """
-    (features,) = check_rows(features=features)
+    scale, (features,) = _in_range(*check_rows(features=features))
     check_samples(a, b, len(features))
     together = max(_COUNTS // len(features), 1)
     parts = []
     for pair in zip(a.split(together), b.split(together), strict=True):
         counts = [counted(sample.to(features.device), len(features)) for sample in pair]
         parts.append(frechet(*(moments(features, count) for count in counts)))
-    return torch.cat(parts) if parts else features.new_zeros(0)
+    return _out_again(torch.cat(parts), scale, features) if parts else features.new_zeros(0)
 
 
 def moments(features: Tensor, counts: Tensor) -> Gaussian:
@@ -184,6 +220,7 @@ def frechet_physics_distance(
     real, generated = check_rows(least=2, real=real, generated=generated)
     if scale:
         real, generated = divided_by_real_maximum(real, generated)
+    unit, (real, generated) = _in_range(real, generated)
     numbers = (1 / np.linspace(1 / smallest, 1 / largest, sizes)).astype("int32")
     rng = np.random.default_rng(seed)
     sides = [np.empty((sizes * draws, len(x)), dtype=np.int32) for x in (real, generated)]
@@ -195,7 +232,8 @@ def frechet_physics_distance(
         moments(x, torch.from_numpy(side).to(x.device))
         for x, side in zip((real, generated), sides, strict=True)
     )
-    values = frechet(of_real, of_generated).view(sizes, draws).mean(1)
+    distances = _out_again(frechet(of_real, of_generated), unit, real, generated)
+    values = distances.view(sizes, draws).mean(1)
     return _intercept(1.0 / numbers, values.cpu().numpy(), bounded)
 
 

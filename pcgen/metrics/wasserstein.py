@@ -14,6 +14,8 @@ Gousseau, "Transportation distances on the circle", J. Math. Imaging Vis. 41 (20
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -33,8 +35,8 @@ def wasserstein1(a: Tensor, b: Tensor, *, period: float | None = None) -> Tensor
         A scalar in the unit of the values.
 
     Raises:
-        ArgumentError: a sample is empty or not one-dimensional.
-        DataError: a value is not finite, naming its index.
+        ArgumentError: a sample is empty or not one-dimensional, or the period not positive.
+        DataError: a value is not finite, naming its index, or the distance is beyond the type.
 
     >>> wasserstein1(torch.tensor([0.0, 1.0]), torch.tensor([3.0, 2.0])).item()
     2.0
@@ -47,6 +49,30 @@ def wasserstein1(a: Tensor, b: Tensor, *, period: float | None = None) -> Tensor
         if not bool(torch.isfinite(sample).all()):
             index = int((~torch.isfinite(sample)).nonzero()[0])
             raise DataError(f"{name}[{index}]: got {sample[index].item()}, expected a finite value")
+    if period is not None and not 0 < period < math.inf:
+        raise ArgumentError(f"period: got {period}, expected a positive number or None")
+    value = _distance(a, b, period)
+    if not bool(value.detach().isfinite()):
+        value = _of_parts(a, b, period)
+    return value
+
+
+def _of_parts(a: Tensor, b: Tensor, period: float | None) -> Tensor:
+    """The distance where a sum of differences, or a difference, is beyond the type."""
+    part = 2.0**-64 if a.dtype == torch.float32 else 2.0**-512
+    part = 2.0**-10 if a.dtype == torch.float16 else part
+    unit = None if period is None else period * part
+    value = _distance(a * part, b * part, unit) / part
+    if not bool(value.detach().isfinite()):
+        name = str(value.dtype).removeprefix("torch.")
+        raise DataError(
+            f"a, b: their distance is beyond the largest {name} "
+            f"({torch.finfo(value.dtype).max:.2g}), expected values in other units"
+        )
+    return value
+
+
+def _distance(a: Tensor, b: Tensor, period: float | None) -> Tensor:
     if period is not None:
         a, b = (wrap(sample, period) for sample in (a, b))
     a, b = a.sort().values, b.sort().values

@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops.floats import check_range, watched
 from pcgen.ops.points import Period
-from pcgen.ops.sides import Empty, Reduction, Sides, face
+from pcgen.ops.segments import sum_by
+from pcgen.ops.sides import Empty, Match, Pair, Reduction, Sides, face
 
 __all__ = [
     "Empty",
@@ -72,8 +74,8 @@ def chamfer(
 
     Raises:
         ArgumentError: shapes, dtypes, devices, pointers or options do not fit.
-        DataError: a coordinate or weight is not finite, a weight is negative, or one cloud of a
-            pair is empty and ``empty`` is "raise".
+        DataError: a coordinate or weight is not finite, a weight is negative, one cloud of a pair
+            is empty and ``empty`` is "raise", or a distance is beyond the type of the coordinates.
 
     >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0]])
     >>> chamfer(x, y, torch.tensor([0, 2]), torch.tensor([0, 1])).item()  # (9 + 4) / 2 + 4
@@ -83,9 +85,12 @@ def chamfer(
     _check_option("sides", sides, ("both", "x", "y"))
     pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
     match = pair.match(sides)
-    distance = match.squared if squared else _root(match.squared)
+    distance = match.squared if squared else match.distance
     value = pair.reduce(distance, match, reduction)
-    return pair.settle(value.sum(0) if sides == "both" else value[int(sides == "y")], empty)
+    value = value.sum(0) if sides == "both" else value[int(sides == "y")]
+    if watched(value) and not bool((value.detach().isfinite() & (value.detach() > 0)).all()):
+        _check_range(value, pair, match)
+    return pair.settle(value, empty)
 
 
 pytorch3d = partial(chamfer, squared=True, reduction="mean", sides="both", empty=0.0)
@@ -197,7 +202,10 @@ def f_score(
     x, y = x.detach(), y.detach()
     pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
     match = pair.match()
-    near = (match.squared <= threshold**2).to(match.squared.dtype)
+    near = match.squared <= threshold * threshold
+    if not 1e-30 < threshold < 1e15:  # a square may leave the type
+        near = match.distance <= threshold
+    near = near.to(match.squared.dtype)
     precision, recall = pair.reduce(near, match, "mean").detach()
     score = 2 * precision * recall / (precision + recall).clamp(min=1e-30)
     return pair.settle(score, empty, neither=1.0)
@@ -208,7 +216,10 @@ def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
-def _root(squared: Tensor) -> Tensor:
-    """Square root with gradient 0 at 0."""
-    positive = squared > 0
-    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)
+def _check_range(value: Tensor, pair: Pair, match: Match) -> None:
+    """Refuse distances [B] that are no longer 0, or finite, in a wider type."""
+    apart = match.step.detach().abs().amax(1)
+    weighted = apart if match.weight is None else apart * (match.weight.detach() > 0)
+    true = sum_by((weighted > 0).to(value.dtype), match.owner, 2 * pair.number)
+    both = pair.occupied.all(0)
+    check_range(torch.where(both, value, 0), both * true.view(2, -1).sum(0), "distance")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numba
 import numpy as np
-import torch
 from torch import Tensor
 
-from pcgen.ops.points import square
+from pcgen.ops.floats import length
+from pcgen.ops.points import square, steps
 
 
 def cost(x: Tensor, y: Tensor, p: int, period: Sequence[float]) -> Tensor:
@@ -25,11 +25,9 @@ def cost(x: Tensor, y: Tensor, p: int, period: Sequence[float]) -> Tensor:
     >>> cost(torch.tensor([0.0, 3.0]), torch.tensor([4.0, 0.0]), 1, (0.0, 0.0))
     tensor(5.)
     """
-    squared = square(x - y, period)
-    if p == 2:
-        return squared
-    apart = squared > 0
-    return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+    difference = x - y
+    squared = square(difference, period)
+    return squared if p == 2 else length(steps(difference, period), squared)
 
 
 def _row(

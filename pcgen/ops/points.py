@@ -28,6 +28,15 @@ def wrap(difference: Tensor, period: float) -> Tensor:
     return difference - period * (difference * (1 / period)).detach().round()
 
 
+def steps(difference: Tensor, period: Sequence[float]) -> Tensor:
+    """w_a(t_a) of differences [..., D]: the shortest ones, around the circle on periodic axes."""
+    if not any(period):
+        return difference
+    return torch.stack(
+        [wrap(each, p) for each, p in zip(difference.unbind(-1), period, strict=True)], -1
+    )
+
+
 def square(difference: Tensor, period: Sequence[float]) -> Tensor:
     """Σ_a w_a(t_a)² of differences [..., D], taken around the circle on periodic axes [...]."""
     total = torch.zeros_like(difference[..., 0])
@@ -81,7 +90,8 @@ def _check_values(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> None:
 
 def _lengths(period: Period | None, dimensions: int) -> list[float]:
     lengths = [0.0] * dimensions if period is None else [p or 0.0 for p in period]
-    if len(lengths) != dimensions or not all(0 <= p < float("inf") for p in lengths):
+    good = period is None or all(p is None or 0 < p < float("inf") for p in period)
+    if len(lengths) != dimensions or not good:
         raise ArgumentError(
             f"period: got {period}, expected a positive number or None for each of "
             f"{dimensions} axes"

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcgen.ops.floats import exponent
+
 TREE_DIMENSIONS = 4
 # Smallest clouds for which a tree is faster: for the nearest neighbour, and for several.
 TREE_POINTS = (8192, 4096)
@@ -33,6 +35,7 @@ def search(
     One opaque op for ``torch.compile``. Arguments are checked by the caller and have no gradient;
     period 0 is a line.
     """
+    x, y, period, _ = _in_range(x, y, period)
     return _search(x, y, ptr_x, ptr_y, k, period)
 
 
@@ -48,6 +51,7 @@ def search_both(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
     """Row of the nearest y of each x [N] and of the nearest x of each y [M], -1 for none."""
+    x, y, period, _ = _in_range(x, y, period)
     if _has_triton(x):
         return _module("neighbors_triton").both(x, y, ptr_x, ptr_y, period)
     if x.device.type == "cpu" and not _large(ptr_x, ptr_y, 1, period).any():
@@ -68,7 +72,8 @@ def within(
 ) -> tuple[Tensor, Tensor]:
     """Pairs at a distance of at most r: rows of x and rows of y, both ascending [E], [E]."""
     method = "numba" if x.device.type == "cpu" else "torch"
-    return _module(f"neighbors_{method}").within(x, y, ptr_x, ptr_y, r, period)
+    x, y, period, scale = _in_range(x, y, period)
+    return _module(f"neighbors_{method}").within(x, y, ptr_x, ptr_y, r * scale, period)
 
 
 def farthest(
@@ -76,9 +81,28 @@ def farthest(
 ) -> Tensor:
     """Rows of farthest-point sampling [S] from the rows ``start`` [B]."""
     method = "neighbors_numba" if pos.device.type == "cpu" else "neighbors_torch"
+    pos, _, period, _ = _in_range(pos, pos, period)
     if _has_triton(pos):
         method = "farthest_triton"
     return _module(method).farthest(pos, ptr, start, ptr_out, period)
+
+
+def _in_range(
+    x: Tensor, y: Tensor, period: Sequence[float]
+) -> tuple[Tensor, Tensor, Sequence[float], float]:
+    """Coordinates whose squares are in range, and by what they and the periods were multiplied.
+
+    Looked at on the CPU only: a GPU would have to wait.
+    """
+    if x.device.type != "cpu" or not len(x) or not len(y):
+        return x, y, period, 1.0
+    largest = max(float(torch.linalg.vector_norm(z, torch.inf)) for z in (x, y))
+    if x.dtype != torch.float64:  # squares are taken in float64, but for a sweep in float32
+        return (x, y, period, 1.0) if largest < 1e18 else (x.double(), y.double(), period, 1.0)
+    scale = 2.0 ** exponent(largest, x.dtype)
+    if scale == 1.0:
+        return x, y, period, 1.0
+    return x * scale, y * scale, [p * scale for p in period], scale
 
 
 def _search(

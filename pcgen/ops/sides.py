@@ -7,14 +7,15 @@ differentiate, which is what small batches spend their time on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.points import Period, check_points, square
+from pcgen.ops.floats import length, watched
+from pcgen.ops.points import Period, check_points, steps
 from pcgen.ops.search import search, search_both
 from pcgen.ops.segments import owners, sum_by
 
@@ -29,16 +30,23 @@ class Match(NamedTuple):
     Where the counterpart is empty, distance and row mean nothing: the value is replaced in the end.
 
     Attributes:
-        squared: Squared distance of each point [R].
+        step: Difference to its nearest point, around the circle on periodic axes [R, D].
+        squared: Its squared length [R].
         row: Row of its nearest point among both sets [R].
         owner: Its cloud among both sets [R].
         weight: Its weight [R], None for 1.
     """
 
+    step: Tensor
     squared: Tensor
     row: Tensor
     owner: Tensor
     weight: Tensor | None
+
+    @property
+    def distance(self) -> Tensor:
+        """Distance of each point [R]; its gradient at 0 is 0."""
+        return length(self.step, self.squared)
 
 
 class Pair(NamedTuple):
@@ -86,17 +94,38 @@ class Pair(NamedTuple):
             part = slice(self.rows, None)
             row = _shifted(search(y, x, *self.ptr[::-1], 1, self.period).squeeze(1), 0)
         source = self.points if sides == "both" else self.points[part]
-        squared = _squared(source - self.points.index_select(0, row), self.period)
+        step = steps(source - self.points.index_select(0, row), self.period)
         weight = None if self.weight is None else self.weight[part]
-        return Match(squared, row, self.owner[part], weight)
+        return Match(step, (step * step).sum(1), row, self.owner[part], weight)
 
     def reduce(self, value: Tensor, match: Match, reduction: Reduction) -> Tensor:
         """Weighted mean or sum over the points of each cloud [2, B]; 0 for an empty one."""
-        weighted = value if match.weight is None else value * match.weight
-        total = sum_by(weighted, match.owner, 2 * self.number)
+        result = self._reduce(value, match.weight, match.owner, self.total, reduction)
+        if not watched(result) or _finite(result, self.total):
+            return result
+        # A sum was beyond the type: sums of parts of values and weights may not be.
+        part = 2.0**-64 if value.dtype == torch.float32 else 2.0**-512
+        weight = torch.ones_like(value) if match.weight is None else match.weight
+        total = sum_by(self.weights() * part, self.owner, 2 * self.number)
+        result = self._reduce(value * part, weight * part, match.owner, total, reduction)
+        return result / part if reduction == "mean" else result / part / part
+
+    def weights(self) -> Tensor:
+        """Weight of each point [N + M]."""
+        return self.points.new_ones(len(self.points)) if self.weight is None else self.weight
+
+    def _reduce(
+        self,
+        value: Tensor,
+        weight: Tensor | None,
+        owner: Tensor,
+        total: Tensor,
+        reduction: Reduction,
+    ) -> Tensor:
+        result = sum_by(value if weight is None else value * weight, owner, 2 * self.number)
         if reduction == "mean":
-            total = total / torch.where(self.total > 0, self.total, 1)
-        return total.view(2, self.number)
+            result = result / torch.where(total > 0, total, 1)
+        return result.view(2, self.number)
 
     def settle(self, value: Tensor, empty: Empty, *, neither: float = 0.0) -> Tensor:
         """``value`` where both clouds have weight, ``neither`` where none has, else ``empty`` [B].
@@ -147,14 +176,14 @@ def face(
     return Pair(points, len(x), (ptr_x, ptr_y), owner, weight, total, lengths)
 
 
+def _finite(*values: Tensor) -> bool:
+    # A sum is the cheapest look at all values; where it alone overflows nothing is lost.
+    return all(math.isfinite(float(value.detach().sum())) for value in values)
+
+
 def _shifted(row: Tensor, by: int) -> Tensor:
     """Rows among both sets; 0 instead of none."""
     return torch.where(row < 0, 0, row + by)
-
-
-def _squared(difference: Tensor, period: Sequence[float]) -> Tensor:
-    # Axis by axis only where axes differ: each slice is one more step of the backward pass.
-    return square(difference, period) if any(period) else (difference * difference).sum(1)
 
 
 def _instead(alone: Tensor, empty: Empty) -> float:

@@ -13,10 +13,13 @@ References:
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops.floats import check_range
 from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
 from pcgen.ops.problem import rows
 from pcgen.ops.segments import owners, segment_sum
@@ -50,7 +53,8 @@ def sliced(
 
     Raises:
         ArgumentError: an argument cannot be used.
-        DataError: values or totals cannot be used, or one cloud of a pair is empty.
+        DataError: values or totals cannot be used, one cloud of a pair is empty, or a cost is
+            beyond the type of x.
 
     >>> x, y, ptr = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [1.0]]), torch.tensor([0, 2])
     >>> sliced(x, y, ptr, ptr)
@@ -74,8 +78,7 @@ def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
     index = ((given.total_x > 0) & (given.total_y > 0)).nonzero().flatten()
     rows_x, _, ptr_x = rows(given.ptr_x, index)
     rows_y, _, ptr_y = rows(given.ptr_y, index)
-    # No matrix product: autocast would round the projections.
-    on_x, on_y = ((z[..., None] * direction).sum(1) for z in (given.x[rows_x], given.y[rows_y]))
+    on_x, on_y = (_projected(z, direction) for z in (given.x[rows_x], given.y[rows_y]))
     line_x, end_x = _quantiles(on_x, given.weight_x[rows_x], ptr_x)
     line_y, end_y = _quantiles(on_y, given.weight_y[rows_y], ptr_y)
     ends, order = torch.cat([end_x, end_y], 1).sort(dim=1, stable=True)
@@ -85,9 +88,23 @@ def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
     i = (passed_x.cumsum(1) - passed_x.long()).clamp(max=len(rows_x) - 1)
     j = ((~passed_x).cumsum(1) - (~passed_x).long()).clamp(max=len(rows_y) - 1)
     step = (line_x.gather(1, i) - line_y.gather(1, j)).abs()
-    cost = (mass * step**p).mean(0).to(given.x.dtype)
-    each_pair = segment_sum(cost, ptr_x + ptr_y) * segment_sum(given.weight_x[rows_x], ptr_x)
-    return given.x.new_zeros(given.number).index_add(0, index, each_pair)
+    total = segment_sum(given.weight_x[rows_x].double(), ptr_x)
+    each_pair = segment_sum((mass * step**p).mean(0), ptr_x + ptr_y) * total
+    # Rounded once, at the end: sums of large weights and costs are beyond float32.
+    value = each_pair.to(given.x.dtype)
+    if not bool((value.detach() > 0).all() & value.detach().isfinite().all()):
+        apart = segment_sum((mass * step).detach().mean(0), ptr_x + ptr_y)
+        check_range(value, apart, "cost")
+    return given.x.new_zeros(given.number).index_add(0, index, value)
+
+
+def _projected(points: Tensor, direction: Tensor) -> Tensor:
+    """Points [N, D] on the directions [D, L]: [N, L]."""
+    # No matrix product: autocast would round the projections.
+    found = (points[..., None] * direction).sum(1)
+    if math.isfinite(float(found.detach().sum())):
+        return found
+    return (points.double()[..., None] * direction).sum(1)
 
 
 def _quantiles(line: Tensor, weight: Tensor, ptr: Tensor) -> tuple[Tensor, Tensor]:

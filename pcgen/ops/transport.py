@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.ops import ground
+from pcgen.ops.floats import check_range, exponent
 from pcgen.ops.marginals import (
     EnergyDifference,
     KullbackLeibler,
@@ -31,7 +32,7 @@ from pcgen.ops.marginals import (
     as_penalty,
 )
 from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
-from pcgen.ops.points import Period
+from pcgen.ops.points import Period, steps
 from pcgen.ops.problem import Flow, Problems, Solution, primal
 from pcgen.ops.segments import sum_by
 from pcgen.ops.soft import soft, soft_primal
@@ -113,7 +114,7 @@ def earth_mover(
     Raises:
         ArgumentError: an argument cannot be used; the message names it.
         DataError: a value is not finite, a weight negative, one cloud of a pair empty, or totals
-            differ although the problem is balanced.
+            differ although the problem is balanced, or a cost is beyond the type of x.
 
     >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [1.0]])
     >>> ptr = torch.tensor([0, 2])
@@ -134,6 +135,11 @@ def _earth_mover(
 ) -> Transport:
     given = check_pairs(*sides)
     penalty = as_penalty(unbalanced)
+    # Plans are made in float64, which has the squares of all of float32.
+    wide = given.x.dtype == torch.float64
+    scale = 2.0 ** exponent(_extent(given), torch.float64) if wide else 1.0
+    if scale != 1.0:
+        return _scaled(given, scale, p, penalty, solver, tolerance, empty)
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
@@ -151,15 +157,70 @@ def _earth_mover(
         warn_unless(optimum, solution.bound, aims, rounding(problems, solution))
     gap = (optimum - solution.bound).clamp(min=0.0)
     cost = _value(given, problems, solution, optimum, penalty)
+    unit = _power(penalty.radius, p) if isinstance(penalty, EnergyDifference) else 1.0
+    flow = solution.flow._replace(mass=solution.flow.mass.to(cost.dtype))
+    cost, gap = cost / unit, (gap / unit).to(cost.dtype)
+    _check_cost(cost, problems, flow)
     if penalty is None:
         cost = fill_alone(cost, given, empty)
-    unit = penalty.radius**p if isinstance(penalty, EnergyDifference) else 1.0
-    flow = solution.flow._replace(mass=solution.flow.mass.to(cost.dtype))
-    return Transport(cost / unit, (gap / unit).to(cost.dtype), flow, refined)
+    return Transport(cost, gap, flow, refined)
 
 
 # Solvers are compiled code, or loops of many short steps: torch.compile is not to look into them.
 _opaque = torch.compiler.disable(_earth_mover)
+
+
+def _extent(given: Pairs) -> float:
+    """Largest extent of all clouds together along an axis."""
+    points = torch.cat([given.x.detach(), given.y.detach()]).double()
+    if not len(points):
+        return 0.0
+    low, high = points.aminmax(dim=0)
+    return float((high / 2 - low / 2).max()) * 2.0
+
+
+def _scaled(
+    given: Pairs,
+    scale: float,
+    p: int,
+    penalty: Penalty | None,
+    solver: Solver,
+    tolerance: float | None,
+    empty: Empty,
+) -> Transport:
+    """The cost in coordinates times a power of two, where squares of theirs leave float64."""
+    if penalty is not None:
+        by = scale if isinstance(penalty, EnergyDifference) else scale**p
+        value = next(iter(vars(penalty).values())) * by
+        penalty = type(penalty)(value)
+    period = [each * scale or None for each in given.period]
+    weights = (given.weight_x, given.weight_y)
+    sides = (given.x * scale, given.y * scale, given.ptr_x, given.ptr_y, *weights, period)
+    found = _earth_mover(sides, p, penalty, solver, tolerance, empty="nan")
+    unit = 1.0 if isinstance(penalty, EnergyDifference) else scale
+    cost, gap = found.cost, found.gap
+    for _ in range(p if unit != 1.0 else 0):  # step by step: scale**p is beyond float64
+        cost, gap = cost / unit, gap / unit
+    alone = found.cost.detach().isnan()  # by empty="nan"
+    check_range(torch.where(alone, 0.0, cost), torch.where(alone, 0.0, found.cost), "cost")
+    if penalty is None:
+        cost = fill_alone(cost, given, empty)
+    return found._replace(cost=cost, gap=gap)
+
+
+def _check_cost(cost: Tensor, problems: Problems, flow: Flow) -> None:
+    """Refuse costs [B] that their type cannot hold.
+
+    Raises:
+        DataError: naming the first pair.
+    """
+    cost = cost.detach()
+    if bool((cost.isfinite() & (cost > 0)).all()):
+        return
+    moved = steps(problems.x[flow.source] - problems.y[flow.target], problems.period)
+    owner = problems.owner_x[flow.source]
+    far = sum_by((moved != 0).any(1).double(), owner, problems.number)
+    check_range(cost, far, "cost")
 
 
 def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
@@ -181,7 +242,7 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
         trace = torch.where((total_x - total_y).abs() <= 1e-9 * heavier, 1e-12 * heavier, 0.0)
         slack_x = trace + (total_y - total_x).clamp(min=0.0)
         slack_y = trace + (total_x - total_y).clamp(min=0.0)
-        slack_cost = penalty.radius**p
+        slack_cost = _power(penalty.radius, p)
     elif isinstance(penalty, TotalVariation):
         slack_x, slack_y, slack_cost = total_y, total_x, penalty.penalty
     return Problems(
@@ -198,12 +259,28 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
     )
 
 
+def _power(radius: float, p: int) -> float:
+    value = radius * radius if p == 2 else radius
+    if not 0.0 < value < math.inf:
+        raise ArgumentError(
+            f"unbalanced: got the radius {radius}, expected one whose power {p} float64 holds"
+        )
+    return value
+
+
 def _value(
     given: Pairs, problems: Problems, solution: Solution, optimum: Tensor, penalty: Penalty | None
 ) -> Tensor:
     """Cost of the plan [B], whose gradients are those of the optimum (envelope theorem)."""
     flow, dtype = solution.flow, given.x.dtype
-    pair_cost = ground.cost(given.x[flow.source], given.y[flow.target], problems.p, given.period)
+    x, y = given.x[flow.source], given.y[flow.target]
+    pair_cost = ground.cost(x, y, problems.p, given.period)
+    if not math.isfinite(float(pair_cost.detach().sum())):
+        # Their mean may be a number of this type, though a cost is none.
+        dtype, pair_cost = (
+            torch.float64,
+            ground.cost(x.double(), y.double(), problems.p, given.period),
+        )
     moved = sum_by(flow.mass.to(dtype) * pair_cost, given.owner_x[flow.source], given.number)
     # What the penalty adds does not depend on the positions once the plan is held.
     value = moved + (optimum.to(dtype) - moved.detach())
@@ -213,7 +290,7 @@ def _value(
         if weight.requires_grad:
             term = weight * slope.to(dtype)
             value = value + sum_by(term - term.detach(), owner, given.number)
-    return value
+    return value.to(given.x.dtype)
 
 
 def _weight_slopes(

@@ -236,6 +236,7 @@ def test_jetnet_files_open_with_the_same_call(tmp_path: Path) -> None:
     particles = random.random((number, slots, 4)) * present[..., None]
     particles[..., 3] = present
     jets = np.stack([900 + random.random(number), *random.random((3, number))], axis=1)
+    jets[:, 3] = present.sum(1)
     for name in ("g", "t"):
         with h5py.File(tmp_path / f"{name}.hdf5", "w") as file:
             file["particle_features"], file["jet_features"] = particles, jets

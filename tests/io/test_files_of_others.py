@@ -172,7 +172,7 @@ def test_groups_where_data_sets_are_needed(tmp_path):
             file.create_group(name)
         with pytest.raises(FileError, match=rf"b\.h5: got the data sets .*expected .*{name}"):
             io.open_file(tmp_path / "b.h5")
-    jets = {"particle_features": np.ones((3, 2, 4)), "jet_features": np.ones((3, 4))}
+    jets = {"particle_features": np.ones((3, 2, 4)), "jet_features": np.full((3, 4), 2.0)}
     for name in jets:
         with pytest.raises(FileError, match="expected JetNet's particle_features and jet_features"):
             io.open_file(save(tmp_path / "c.hdf5", **{**jets, name: group}))
@@ -196,7 +196,7 @@ def test_hdf5_of_another_layout_hears_of_all_that_are_known(tmp_path):
     [(["g", "z", "t"], [0, 4, 2]), ([0.0, 4.0, 2.0], [0, 4, 2]), ([0, 4, 2], [0, 4, 2])],
 )
 def test_classes_of_jets_are_numbers_or_names(tmp_path, label, expected):
-    features, jets = np.ones((3, 2, 4)), np.ones((3, 4))
+    features, jets = np.ones((3, 2, 4)), np.full((3, 4), 2.0)
     data = {"particle_features": features, "jet_features": jets, "label": np.array(label)}
     assert io.read_clouds(save(tmp_path / "a.hdf5", **data))[0].label.tolist() == expected
     for bad in ([0, np.nan, 1], [0, 0.5, 1], [0, 5, 1], [0, -1, 1]):

@@ -268,3 +268,44 @@ def test_a_jet_of_no_pt_cannot_hold_particles(tmp_path):
     with pytest.raises(DataError, match=r"jet pt of event 1 is 0\.0"), writer:
         writer.append(batch)
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.data())
+def test_a_number_of_particles_that_the_mask_denies_is_refused(tmp_path_factory, sizes, data):
+    features, jet = jets(sizes, 4)
+    event = data.draw(st.integers(0, len(sizes) - 1))
+    jet[event, 3] = data.draw(st.integers(1, 3).filter(lambda n: n != sizes[event]))
+    columns = data.draw(st.sampled_from([3, 4]))
+    path = write(tmp_path_factory.mktemp("jets") / "t.hdf5", features[..., :columns], jet)
+    message = f"event {event} has {sizes[event]} particles, expected {jet[event, 3]:g} as jet_feat"
+    with io.open_cloud_file(path) as file, pytest.raises(DataError, match=message):
+        file.sizes()
+    with pytest.raises(DataError, match=message):
+        io.read_clouds(path)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 1.5, -2.0])
+def test_a_number_of_particles_is_a_number(tmp_path, wrong):
+    features, jet = jets([1, 2], 3)
+    jet[1, 3] = wrong
+    with pytest.raises(DataError, match="event 1 has 2 particles, expected"):
+        io.read_clouds(write(tmp_path / "t.hdf5", features, jet))
+
+
+def test_more_particles_than_rows_and_none_stated_are_read(tmp_path):
+    """JetNet keeps the particles of highest pT; some files leave the column at zero."""
+    features, jet = jets([3, 2], 3)
+    jet[0, 3] = 41
+    batch = io.read_clouds(write(tmp_path / "a.hdf5", features, jet))[0]
+    assert clouds.sizes(batch).tolist() == [3, 2]
+    jet[:, 3] = 0
+    batch = io.read_clouds(write(tmp_path / "b.hdf5", features, jet))[0]
+    assert clouds.sizes(batch).tolist() == [3, 2]
+
+
+def test_an_inverted_mask_is_refused(tmp_path):
+    features, jet = jets([3, 2, 2], 4)
+    features[1:, :, 3] = 1 - features[1:, :, 3]  # two of four: the number alone is right
+    with pytest.raises(DataError, match=r"of event 1 is .* under the mask 0, expected zeros"):
+        io.read_clouds(write(tmp_path / "t.hdf5", features, jet))

@@ -161,3 +161,38 @@ def test_bad_arguments_are_refused():
         frechet_physics_distance(x, x, smallest=5, largest=5)
     with pytest.raises(ArgumentError, match="b: got events 0 to 10"):
         frechet_of_samples(x, torch.tensor([[0, 1]]), torch.tensor([[0, 10]]))
+
+
+@given(st.integers(-140, 140), st.integers(0, 10**6))
+def test_scales_with_the_square(power, seed):
+    x, y = random_set(9, 3, seed), random_set(7, 3, seed + 1)
+    scale = 10.0**power
+    expected = frechet_distance(x, y).item()
+    assert frechet_distance(x * scale, y * scale).item() / scale / scale == pytest.approx(expected)
+    a, b = torch.arange(6)[None], torch.arange(3, 9)[None]
+    expected = frechet_of_samples(x, a, b)
+    found = frechet_of_samples(x * scale, a, b) / scale / scale
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_float32_is_right_at_both_ends(scale):
+    x, y = random_set(20, 3, 0), random_set(20, 3, 1)
+    found = frechet_distance((x * scale).float(), (y * scale).float()).item() / scale**2
+    assert found == pytest.approx(frechet_distance(x, y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-170])
+def test_values_beyond_float64_are_refused(scale):
+    x, y = random_set(9, 3, 0) * scale, random_set(7, 3, 1) * scale
+    with pytest.raises(DataError, match="Fréchet distance: got a value that float64 does not hold"):
+        frechet_distance(x, y)
+    with pytest.raises(DataError, match="Fréchet distance: got"):
+        frechet_physics_distance(x, y, smallest=4, largest=9, sizes=3, draws=2, scale=False)
+    assert frechet_distance(x, x).item() == 0 or scale > 1
+
+
+def test_gaussians_that_are_not_finite_are_refused():
+    wide = Gaussian(torch.zeros(1), torch.full((1, 1), math.inf))
+    with pytest.raises(DataError, match="got means or covariances beyond float64"):
+        frechet(wide, wide)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +102,47 @@ def test_bad_arguments_are_refused():
         kernel_physics_distance(bad, x)
     with pytest.raises(ArgumentError, match="a, b: got shapes"):
         kernel_of_samples(x, torch.zeros(2, 3).long(), torch.zeros(3, 3).long())
+
+
+def exactly(x, y):
+    """MMD² by fractions, which neither round nor overflow."""
+    x, y = ([[Fraction(v) for v in row] for row in z.tolist()] for z in (x, y))
+
+    def k(a, b):
+        return (sum(p * q for p, q in zip(a, b, strict=True)) / len(a) + 1) ** 4
+
+    n, m = len(x), len(y)
+    xx = sum(k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j)
+    yy = sum(k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j)
+    xy = sum(k(a, b) for a in x for b in y)
+    return float(xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m))
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [(1, 0), (1, 1e4), (1e-3, 30), (1, -1e4), (1e-30, 0), (1e30, 0), (1e-20, 1e-20), (1e-9, 1)],
+)
+def test_is_exact_far_from_the_origin_and_near_it(scale, offset):
+    x, y = (random_set(6, 2, seed) * scale + offset for seed in (0, 1))
+    y = y + scale
+    assert kernel_distance(x, y).item() == pytest.approx(exactly(x, y), rel=1e-8)
+    pool, a, b = torch.cat([x, y]), torch.tensor([[0, 1, 1, 5]]), torch.tensor([[6, 7, 11, 9]])
+    expected = exactly(pool[a[0]], pool[b[0]])
+    assert kernel_of_samples(pool, a, b).item() == pytest.approx(expected, rel=1e-8)
+
+
+@given(st.floats(-1e4, 1e4), st.integers(0, 10**6))
+def test_has_digits_at_any_offset(offset, seed):
+    x, y = (random_set(5, 2, seed + k).float() + offset for k in (0, 1))
+    terms = (offset**2 + 1) ** 3  # size of the terms that the kernel's own noise is made of
+    value = kernel_distance(x, y).item()
+    assert value == pytest.approx(exactly(x.double(), y.double()), rel=1e-8, abs=1e-9 * terms)
+
+
+def test_values_beyond_float64_are_refused():
+    x, y = random_set(5, 2, 0) * 1e160, random_set(5, 2, 1) * 1e160
+    with pytest.raises(DataError, match="kernel distance: got a value beyond float64"):
+        kernel_distance(x, y)
+    samples = torch.tensor([[0, 1, 2]])
+    with pytest.raises(DataError, match="kernel distance: got a value beyond float64"):
+        kernel_of_samples(x, samples, samples)

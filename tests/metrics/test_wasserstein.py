@@ -71,3 +71,43 @@ def test_on_a_circle_a_common_turn_changes_nothing(a, b, turn):
     assert still <= wasserstein1(a, b).item() * (1 + 1e-9)
     turned = wasserstein1(a + turn, b + turn, period=3.0).item()
     assert turned == pytest.approx(still, rel=1e-9, abs=1e-9)
+
+
+@given(samples, samples, st.integers(-30, 30))
+def test_scales_with_the_values(a, b, power):
+    scale = 10.0**power
+    expected = wasserstein1(a, b).item() * scale
+    assert wasserstein1(a * scale, b * scale).item() == pytest.approx(expected, rel=1e-9)
+    single = wasserstein1(a.float() * scale, b.float() * scale).item()
+    assert single == pytest.approx(expected, rel=1e-3, abs=1e-3 * scale)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30, 1e37])
+@pytest.mark.parametrize("sizes", [(50, 50), (50, 61)])
+def test_float32_is_right_at_both_ends(size, sizes):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(n, generator=generator) * size for n in sizes)
+    expected = wasserstein_distance(a.double(), b.double())
+    assert wasserstein1(a, b).item() == pytest.approx(expected, rel=1e-5)
+    circle = 5.0 * size
+    expected = wasserstein1(a.double(), b.double(), period=circle).item()
+    assert wasserstein1(a, b, period=circle).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradients_and_means_where_sums_overflow():
+    a = torch.full((9,), 3e38, requires_grad=True)
+    value = wasserstein1(a, torch.full((9,), 1e38))
+    assert value.item() == pytest.approx(2e38, rel=1e-6)
+    value.backward()
+    torch.testing.assert_close(a.grad, torch.full((9,), 1 / 9))
+
+
+def test_a_distance_beyond_float32_is_refused():
+    with pytest.raises(DataError, match="distance is beyond the largest float32"):
+        wasserstein1(torch.tensor([3e38]), torch.tensor([-3e38]))
+
+
+@pytest.mark.parametrize("period", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_period_is_positive(period):
+    with pytest.raises(ArgumentError, match="expected a positive number or None"):
+        wasserstein1(torch.zeros(2), torch.zeros(2), period=period)
