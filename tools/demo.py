@@ -29,9 +29,10 @@ GRID = "eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25"
 """25 x 25 cells over the jet, as in the jet-image literature (arXiv:1511.05190)."""
 
 RECIPES = {"latent GAN": "points-latent-gan", "VAE": "points-vae"}
-OPTIONS = {"rescale": True, "reconstruction": "spectral"}
-"""Of both recipes: the spread of a jet, and with it its mass, is drawn and not smeared by the
-decoder; and soft particles are part of the objective."""
+OPTIONS = {"encoder": "edgeconv", "rescale": True, "reconstruction": "spectral"}
+"""Of both recipes: the encoder that wins at equal CPU-seconds (docs/benchmarks.md, Encoders); the
+spread of a jet, and with it its mass, is drawn and not smeared by the decoder; soft particles are
+part of the objective."""
 
 STAGES = {"latent GAN": 2, "VAE": 1}
 """A latent GAN trains an autoencoder first, which gets half of the steps."""
@@ -213,10 +214,10 @@ def _short(
     *closeness, missing = report.summary(evaluations)
     dropped = ", ".join(f"{name} {fraction:.2%}" for name, fraction in lost.items())
     return [
-        f"Jets were generated as clouds of calorimeter cells, {made}, and are compared with {real} "
-        "real jets that no model was trained on. The number of cells, the energy, the centre and "
-        "the width of a jet, and with it its mass, are those of a training jet; all else is "
-        "generated.",
+        f"Jets were generated as clouds of calorimeter cells, {made}, both with EdgeConv encoders, "
+        f"and are compared with {real} real jets that no model was trained on. The number of "
+        "cells, the energy, the centre and the width of a jet, and with it its mass, are those of "
+        "a training jet; all else is generated.",
         *closeness,
         f"Energy generated outside the 25 x 25 cells and dropped: {dropped}.",
         missing,
