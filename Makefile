@@ -1,18 +1,20 @@
 # make demo   set up and run the main job: jets -> images -> clouds -> generators -> report
 # make test   set up, lint, type-check and test everything
-# Both make their own virtual environment in .venv and say what they do.
+# make fuzz   10,000 damaged and hostile files for every reader (about half an hour)
+# All make their own virtual environment in .venv and say what they do.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
 OUTPUT ?= results/demo
+INPUTS ?= 10000
 
 LIBRARIES := libusb-1.0.so.0 libEGL.so.1 libGL.so.1 libX11.so.6 libudev.so.1 libidn2.so.0
 PACKAGES  := libusb-1.0-0 libegl1 libgl1 libx11-6 libudev1 libidn2-0
 KERNELS   := torch-scatter==2.1.2 torch-cluster==1.6.3
 
-.PHONY: demo test lint system kernels clean help
+.PHONY: demo test fuzz lint system kernels clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +36,10 @@ test: $(VENV)/.tested system kernels
 	@echo "== all tests and doctests, with coverage"
 	@$(RUN) coverage erase
 	@$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 --doctest-modules pcgen tests
+
+fuzz: $(VENV)/.tested
+	@echo "== $(INPUTS) hostile inputs for every reader"
+	@$(RUN) PCGEN_FUZZ=$(INPUTS) pytest -q -rA tests/fuzz
 
 lint: $(VENV)/.tested
 	@$(RUN) ruff format . && $(RUN) ruff check --fix . && $(RUN) mypy && $(RUN) lint-imports

@@ -244,6 +244,10 @@ def read_array(file: IO[bytes], where: str) -> Array:
             raise ValueError(f"truncated, {len(data)} of {header.size} bytes are there")
         order: Literal["F", "C"] = "F" if header.fortran else "C"
         values = np.frombuffer(bytearray(data), header.dtype) if header.size else _nothing(header)
+        if header.dtype.kind == "U":
+            letters = values.view(header.dtype.str[0] + "u4")
+            if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))).any():
+                raise ValueError("text with numbers that stand for no letter")
         return values.reshape(header.shape, order=order)
     except PcgenError:
         raise

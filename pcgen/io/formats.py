@@ -31,7 +31,7 @@ from pcgen.grids import Calorimeter, Grid
 from pcgen.io.calochallenge import ShowerFile, is_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.hdf5 import open_hdf5
-from pcgen.io.hdf5_door import listed, names_of
+from pcgen.io.hdf5_door import attribute, listed, names_of
 from pcgen.io.image_hdf5 import ImageFile, ImageWriter
 from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.jetnet import JetNetFile, is_jetnet
@@ -127,7 +127,7 @@ def _hdf5_format(file: h5py.File, path: Path) -> Format:
         return "calochallenge"
     if "image" in names or "images" in names:
         return "images"
-    if "format" in file.attrs or ("pos" in names and "ptr" in names):
+    if attribute(file, "format", path) is not None or ("pos" in names and "ptr" in names):
         return "clouds"
     raise FileError(
         f"{path}: got the data sets {listed(file, path)}, expected image or images "

@@ -19,7 +19,7 @@ from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.io.atomic import atomic
 from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, values_of
-from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
+from pcgen.io.hdf5_door import attribute, contents, data_set, listed, names_of, reading
 from pcgen.io.image_source import (
     Images,
     ImageSink,
@@ -60,7 +60,7 @@ class ImageFile(ImageSource):
             )
         self._image = found[image]
         self.shape = check_shape(self._image.shape, f"{self.path}: /{image} has shape")
-        if "format" in self._file.attrs:
+        if attribute(self._file, "format", self.path) is not None:
             self._read_header()
         rows = {"y": "y" if "y" in found else None, "label": label}
         self._beside({name: values_of(found[n], self.path) for name, n in rows.items() if n})

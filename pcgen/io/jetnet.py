@@ -34,7 +34,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.columns import classes
-from pcgen.io.hdf5 import opened, values_of
+from pcgen.io.hdf5 import native, opened, values_of
 from pcgen.io.hdf5_door import attribute, contents, data_set, listed, reading
 from pcgen.io.image_source import floats
 from pcgen.io.source import CloudSource
@@ -147,16 +147,26 @@ class JetNetFile(CloudSource):
 
     def _read(self, start: int, stop: int) -> Batch:
         with reading(self.path):
-            values, jets = self._particles[start:stop], self._jets[start:stop]
+            values = native(self._particles[start:stop], f"{self.path}: particle_features")
+            jets = floats(self._jets[start:stop], self.path).numpy()
+        if values.dtype.kind not in "biuf":
+            raise DataError(
+                f"{self.path}: got values of type {values.dtype}, expected real numbers"
+            )
         if values.shape[2] == 3:
             self._refuse_nan(values, start)
             present = (values != 0).any(2)
         else:
             present = self._masked(values[:, :, 3], start)
+<<<<<<< HEAD
         self._check_padding(values, present, start)
         if self._counted():
             _check_counts(present, jets[:, 3], start, self.path)
         particles, pt = floats(values[present], self.path), floats(jets[:, 0], self.path)
+=======
+        self._check_padding(values, present, jets[:, 3], start)
+        particles, pt = floats(values[present], self.path), torch.from_numpy(jets[:, 0])
+>>>>>>> w-doors
         sizes = torch.from_numpy(present.sum(1))
         return convention.make(
             particles[:, :2].contiguous(),

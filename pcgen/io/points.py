@@ -290,6 +290,8 @@ def _check_facts(facts: Mapping[str, Any], schema: Schema) -> None:
         ValueError: naming it.
     """
     kinds = facts["attributes"]
+    if not schema.axes:
+        raise ValueError("the schema has no axes")
     if "y" in kinds:
         y = np.array(facts["y"], dtype=np.float64)
         if y.shape != (len(schema.condition),) or kinds["y"] == "int64":

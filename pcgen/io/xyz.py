@@ -200,7 +200,10 @@ def _names(lines: _Lines) -> list[str]:
     """
     for place, comment in enumerate(lines.comments[:-1]):
         if comment.startswith(MARK + "{"):
-            return lines.comments[place + 1].split()
+            names = lines.comments[place + 1].split()
+            if not names:
+                raise ValueError("no names of columns follow pcgen's comment")
+            return names
     if lines.header is not None:
         names = _named(lines.header, lines)
         if names is None:
