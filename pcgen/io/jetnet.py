@@ -158,15 +158,10 @@ class JetNetFile(CloudSource):
             present = (values != 0).any(2)
         else:
             present = self._masked(values[:, :, 3], start)
-<<<<<<< HEAD
         self._check_padding(values, present, start)
         if self._counted():
             _check_counts(present, jets[:, 3], start, self.path)
-        particles, pt = floats(values[present], self.path), floats(jets[:, 0], self.path)
-=======
-        self._check_padding(values, present, jets[:, 3], start)
         particles, pt = floats(values[present], self.path), torch.from_numpy(jets[:, 0])
->>>>>>> w-doors
         sizes = torch.from_numpy(present.sum(1))
         return convention.make(
             particles[:, :2].contiguous(),
