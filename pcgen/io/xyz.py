@@ -205,17 +205,17 @@ def _names(lines: _Lines) -> list[str]:
                 raise ValueError("no names of columns follow pcgen's comment")
             return names
     if lines.header is not None:
-        names = _named(lines.header, lines)
-        if names is None:
+        found = _named(lines.header, lines)
+        if found is None:
             raise ValueError(
                 f"got the line of words {lines.header[:80]!r}, expected numbers, or different "
                 f"names, x and y among them, of {lines.width or 'all'} columns"
             )
-        return names
-    found = {tuple(n): n for n in (_named(each, lines, True) for each in lines.comments) if n}
-    if len(found) == 1:
-        return found.popitem()[1]
-    unclear = [each for each in lines.comments if found or _may_name(each, lines)]
+        return found
+    several = {tuple(n): n for n in (_named(each, lines, True) for each in lines.comments) if n}
+    if len(several) == 1:
+        return several.popitem()[1]
+    unclear = [each for each in lines.comments if several or _may_name(each, lines)]
     if unclear:
         raise ValueError(
             f"the comment {unclear[-1][:80]!r} may name columns, expected a different name for "
