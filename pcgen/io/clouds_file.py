@@ -38,11 +38,13 @@ from pcgen.io.atomic import atomic
 from pcgen.io.columns import classes
 from pcgen.io.hdf5 import Hdf5Output, header, native, opened, read_header, values_of
 from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
+from pcgen.io.image_source import floats
 from pcgen.io.source import CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
 FORMAT = "pcgen-clouds"
 VERSION = 1
+_WHOLE = ("label", "layer", "cell")
 
 
 class CloudFile(CloudSource):
@@ -96,7 +98,9 @@ class CloudFile(CloudSource):
             for name, data in self._data.items():
                 points = name in convention.POINT_ATTRIBUTES
                 rows = slice(first, last) if points else slice(start, stop)
-                values[name] = torch.from_numpy(native(data[rows], f"{self.path}: /{name}"))
+                value = native(data[rows], f"{self.path}: /{name}")
+                whole = name in _WHOLE or value.dtype.kind == "f"
+                values[name] = torch.from_numpy(value) if whole else floats(value, self.path)
         return convention.make(
             values.pop("pos"), torch.from_numpy(np.diff(self._ptr[start : stop + 1])), **values
         )
@@ -203,7 +207,7 @@ def _check_shape(name: str, data: h5py.Dataset, length: int, dimensions: int, pa
     columns = {"pos": (dimensions,), "cell": (dimensions,), "x": data.shape[1:2] or (0,)}
     columns["y"] = columns["x"]
     shape = (length, *columns.get(name, ()))
-    kinds = "iu" if name in ("label", "layer", "cell") else "fiu"
+    kinds = "iu" if name in _WHOLE else "fiu"
     if data.shape != shape or data.dtype.kind not in kinds:
         raise FileError(
             f"{path}: /{name} has shape {data.shape} of {data.dtype}, "

@@ -89,7 +89,11 @@ def data_set(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
 def names_of(file: h5py.File, path: Path) -> tuple[str, ...]:
     """Names of what lies in the root of a file, whatever it is."""
     with reading(path):
-        return tuple(file)
+        # h5py leaves a name that is no UTF-8 as bytes.
+        return tuple(
+            name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+            for name in file
+        )
 
 
 def contents(file: h5py.File, known: Collection[str], path: Path) -> tuple[str, ...]:
