@@ -74,7 +74,8 @@ class Loop:
         """Go through the steps that are left.
 
         Raises:
-            KeyboardInterrupt: once the step that was under way is saved (one process only).
+            KeyboardInterrupt: after Ctrl-C, once the step that was under way is saved (one process
+                only); its kind :class:`~pcgen.errors.Terminated` after SIGTERM.
         """
         first = self.fabric.global_rank == 0
         show = first and self.options.reports.progress
@@ -89,9 +90,9 @@ class Loop:
                 self._turn()
                 row = self._report(folder, log)
                 progress.update(self.step, self._losses(row))
-                if interrupt.asked and self.step < self.options.steps:
+                if interrupt.signal is not None and self.step < self.options.steps:
                     folder.save(self.state(), best=False, keep=self.options.reports.keep)
-                    raise KeyboardInterrupt(
+                    raise interrupt.error(
                         f"interrupted at step {self.step} of {self.options.steps}; "
                         "the same command goes on"
                     )

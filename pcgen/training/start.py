@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, FileError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
@@ -76,7 +77,7 @@ def train(
         ArgumentError: an option cannot be used, or is not what the run was started with.
         CheckpointError: the run's last checkpoint is damaged or does not fit; or it was lost, and
             no other one is whole.
-        FileError: the folder is not a run, or cannot be written.
+        FileError: the folder is not a run, cannot be written, or another process trains in it.
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
     """
@@ -135,6 +136,37 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
     run.check(options.resolved(), options.free)
+    fabric.barrier()
+    with _alone(fabric, run):
+        _train(fabric, model, batches, options, run)
+        fabric.barrier()
+
+
+@contextmanager
+def _alone(fabric: Fabric, run: RunFolder) -> Iterator[None]:
+    """No other run writes the folder; the first process holds the lock for all.
+
+    Raises:
+        FileError: another one does, in all processes.
+    """
+    with ExitStack() as stack:
+        refused = None
+        if fabric.global_rank == 0:
+            try:
+                stack.enter_context(run.writing())
+            except FileError as error:
+                refused = str(error)
+        refused = fabric.broadcast(refused)
+        if refused is not None:
+            raise FileError(refused)
+        yield
+
+
+def _train(
+    fabric: Fabric, model: GenerativeModel, batches: Batches, options: Options, run: RunFolder
+) -> None:
+    # Another writer may have ended between the first look and the lock.
+    run.check(options.resolved(), options.free)
     found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)
@@ -156,7 +188,6 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
         for parameter, flag in zip(model.parameters(), learning, strict=True):
             parameter.requires_grad_(flag)
         ranks.set_random_state(outside, fabric.device)
-    fabric.barrier()
 
 
 def _tell(loop: Loop, run: RunFolder, file: Path, state: Checkpoint) -> None:
