@@ -1,7 +1,7 @@
 """The folder of a run: plain files that say what was run, where, and how it went.
 
 ===================================== ==========================================================
-config.json                           the resolved configuration
+config.json                           the resolved configuration, with paths of this machine
 environment.json                      versions, machine and git commit, one entry for each start
 metrics.csv, tensorboard/             the log
 checkpoints/last.ckpt, step-*.ckpt    where the run can go on
@@ -12,6 +12,7 @@ samples/, figures/                    what the commands make of it
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -76,7 +77,7 @@ class RunFolder:
         if not begun:
             return
         stored = self.config()
-        if not self.last.exists() and not self._others():
+        if not self.begun:
             return
         now = json.loads(json.dumps(config))
         changes = [
@@ -111,6 +112,11 @@ class RunFolder:
 
     def _empty(self) -> bool:
         return self.path.is_dir() and all(file.name.endswith(LOCK) for file in self.path.iterdir())
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return self.last.exists() or bool(self._others())
 
     def config(self) -> dict[str, Any]:
         """The configuration that the run was started with.
@@ -253,7 +259,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": versions,
         "platform": platform.platform(),
@@ -271,7 +277,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+@functools.cache
+def commit() -> str | None:
     """Commit of the source tree that runs; None where pcgen is not run from one."""
     source = Path(__file__).resolve().parents[2]
     if not (source / ".git").exists():

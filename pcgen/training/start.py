@@ -43,6 +43,7 @@ def train(
     arguments: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
+    local: Mapping[str, Any] | None = None,
 ) -> GenerativeModel:
     """Train ``model``, or go on where the run in ``folder`` stopped.
 
@@ -69,6 +70,8 @@ def train(
         config: What else the result depends on (files, batch size); recorded, and compared when
             the run is taken up again,
         free: but for these names, which may change.
+        local: What replaces entries of ``config`` in the run's own folder and is in no checkpoint,
+            which may be given to others: absolute paths.
 
     Returns:
         The model in eval mode, its parameters their running averages.
@@ -88,6 +91,7 @@ def train(
         own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
         dict(arguments or {}), dict(config or {}), tuple(free),
+        dict(local or {}),
     )  # fmt: skip
     fabric = _fabric(options.machine)
     # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.
@@ -135,7 +139,7 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     run = RunFolder(options.folder)
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
-    run.check(options.resolved(), options.free)
+    run.check(options.recorded(), options.free)
     fabric.barrier()
     with _alone(fabric, run):
         _train(fabric, model, batches, options, run)
@@ -166,7 +170,7 @@ def _train(
     fabric: Fabric, model: GenerativeModel, batches: Batches, options: Options, run: RunFolder
 ) -> None:
     # Another writer may have ended between the first look and the lock.
-    run.check(options.resolved(), options.free)
+    run.check(options.recorded(), options.free)
     found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)
@@ -180,7 +184,7 @@ def _train(
         # Nothing is written before data and options have been accepted.
         loop.start()
         if fabric.global_rank == 0:
-            run.create(options.resolved(), fabric.device)
+            run.create(options.recorded(), fabric.device)
             if found is not None and found[0] != run.last:
                 run.restore(found[0])
         loop.run(run)

@@ -70,8 +70,10 @@ def test_what_is_fitted_sees_the_training_split_only(run):
     clouds = sample_jets("train", max_points=8).load()
     fitted = Standardize(JETS).fit(clouds)
     for name, value in fitted.state_dict().items():
-        assert torch.allclose(value, model.standardize.state_dict()[name], rtol=1e-4), name
-    assert int(model.cardinality.stored) == min(len(clouds.ptr) - 1, 8192)
+        assert torch.allclose(
+            value, model.representation.standardize.state_dict()[name], rtol=1e-4
+        ), name
+    assert int(model.representation.cardinality.stored) == min(len(clouds.ptr) - 1, 8192)
 
 
 def test_the_best_checkpoint_has_the_lowest_validation_score(run):
