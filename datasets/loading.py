@@ -21,6 +21,7 @@ from torch_geometric.data import Batch, Data
 
 from pcgen import clouds as convention
 from pcgen.datasets.batches import Batches
+from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.errors import ArgumentError, DataError
 from pcgen.io import CloudSource, open_cloud_file
@@ -141,6 +142,10 @@ class CloudDataset(Dataset[Data]):
     def load(self) -> Batch:
         """All clouds, in memory."""
         return self.read(0, len(self))
+
+    def digests(self) -> list[str]:
+        """The digest of each file, see :func:`pcgen.datasets.provenance.digest`."""
+        return [digest(file) for file in self._open()]
 
     def batches(self, batch_size: int, seed: int = 0) -> Batches:
         """Random batches for training, a pure function of seed and step (see :class:`Batches`)."""

@@ -33,6 +33,10 @@ class TrainingError(PcgenError, RuntimeError):
     """Training cannot go on, for instance because a loss is not finite."""
 
 
+class Terminated(KeyboardInterrupt):
+    """The system ends the program (SIGTERM), as batch systems do; handled like Ctrl-C."""
+
+
 class MissingExtraError(PcgenError, ImportError):
     """An optional dependency is not installed; the message says which extra brings it."""
 

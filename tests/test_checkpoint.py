@@ -147,8 +147,8 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_failed_write_leaves_the_last_good_one(file, monkeypatch):
     before = file.read_bytes()
 
-    def fails(value, path):
-        Path(path).write_bytes(b"half")
+    def fails(value, opened):
+        opened.write(b"half")
         raise RuntimeError("killed")
 
     monkeypatch.setattr(torch, "save", fails)

@@ -1,8 +1,10 @@
 """The command ``pcgen``: options and help come from the signatures of the tools' functions.
 
 A command is one function with typed arguments and a docstring; a recipe of ``pcgen train`` adds its
-own arguments. Errors of pcgen are one line on stderr and exit status 1, never a traceback; words
-that no command understands are a line, a second one that says where help is, and exit status 2.
+own arguments. Errors of pcgen, refusals of the system and lack of memory are one line on stderr and
+exit status 1, never a traceback; words that no command understands are a line, a second one that
+says where help is, and exit status 2. Ctrl-C ends with status 130, SIGTERM with 143, both once
+files are whole.
 
 The modules of the commands import what is heavy (torch and all that stands on it) in the functions
 that use it, so that help and errors of the command line need none of it.
@@ -14,13 +16,17 @@ import importlib
 import inspect
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import pcgen
-from pcgen.errors import ArgumentError, PcgenError
+from pcgen.errors import ArgumentError, PcgenError, Terminated
 from pcgen.tools.options import MisuseError, options_of
 from pcgen.tools.parser import Groups, Parser, near
 
@@ -46,17 +52,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(argv)
+        with _terminable():
+            return _dispatch(argv)
     except PcgenError as error:
-        print(f"pcgen: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
     except KeyboardInterrupt as interrupt:
-        print(f"pcgen: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)
-        return 130
+        ended = isinstance(interrupt, Terminated)
+        _failed(str(interrupt if interrupt.args else "terminated" if ended else "interrupted"))
+        return 143 if ended else 130
     except BrokenPipeError:
         # The reader of a pipe has gone; keep the interpreter from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # What the system refuses (a folder that may not be entered, a path that is too long) is no
+        # fault of the program, wherever it comes up.
+        if error.errno is None:
+            raise
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _failed(f"{place}{error.strerror}, expected a file that can be reached and used")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_lack_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:200] or "memory is full"
+        return _failed(f"not enough memory ({reason}), expected smaller batches, blocks or grids")
+
+
+def _failed(message: str) -> int:
+    print(f"pcgen: {message}", file=sys.stderr)
+    return 1
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether memory is full: NumPy's error, or one of those that torch has for the same."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "DefaultCPUAllocator" in str(error) or "Storage size calculation" in str(error)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the command like Ctrl-C, so that nothing is left half done."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _dispatch(argv: list[str]) -> int:

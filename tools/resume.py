@@ -50,7 +50,7 @@ def resume(
         TrainingError: a loss or a gradient is not finite.
     """
     from pcgen import training
-    from pcgen.tools.train import open_data
+    from pcgen.tools.train import check_data, open_data
 
     folder = training.RunFolder(run)
     stored = folder.config()
@@ -63,6 +63,7 @@ def resume(
             f"{', '.join(events.files)}: got {len(events.train)} events to train on, expected the "
             f"{config['events']} that {folder.path} was started with"
         )
+    check_data(folder, events.files, events.train.digests())
     model = plan.build(events)
     config["data"] = events.files if data is not None else config["data"]
     if config != stored and training.first_process():

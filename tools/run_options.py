@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 _RESERVED = ("config", "print_config", "help")
 _NESTED = ("optimiser", "machine", "reports", "arguments")
 _RENAMED = {"num_nodes": "nodes"}
-_FACTS = ("events", "validate_at")
+_FACTS = ("events", "validate_at", "digests", "split")
 """What a run's config.json records and no option sets."""
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pcgen.datasets.loading import CloudDataset
     from pcgen.models.base import GenerativeModel
     from pcgen.schema import Schema
+    from pcgen.training import RunFolder
 
 
 def train(
@@ -213,9 +214,13 @@ class Plan:
         from rich.console import Console
 
         from pcgen import training
+        from pcgen.datasets.splits import SEED
         from pcgen.tools.sample import sample
         from pcgen.tools.validation import Validation, lost_points
+        from pcgen.training import RunFolder
 
+        digests = data.train.digests()
+        known = _same_data(RunFolder(folder), data.files, digests)
         validation = Validation(spread(data.held_out, self.validate_events))
         console, number = Console(soft_wrap=True), len(data.train)
         lost = lost_points(model, data.train)  # in every process, so that all refuse alike
@@ -242,7 +247,9 @@ class Plan:
             recipe=self.recipe,
             arguments=self.arguments,
             config={
-                "data": data.files,
+                "data": [Path(file).name for file in data.files],
+                "digests": digests,
+                "split": {"name": "train", "seed": SEED},
                 "events": number,
                 "classes": data.classes,
                 "max_points": data.max_points,
@@ -250,7 +257,9 @@ class Plan:
                 "validate_events": self.validate_events,
                 "samples": self.samples,
             },
-            free=("validate_events", "samples"),
+            # Where the digests are known the files may have another place.
+            free=("validate_events", "samples", "digests", "split", *(["data"] if known else [])),
+            local={"data": data.files},
         )
         if training.first_process():
             _draw_curves(folder, validation.labels(model.schema))
@@ -264,6 +273,46 @@ class Plan:
                     recipe=self.recipe if ":" in self.recipe else None,
                 )
         return folder
+
+
+def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
+    """Refuse to go on with other events than those that a run was started with.
+
+    Args:
+        run: A run, begun or not.
+        files: Of now.
+        digests: Of these files.
+
+    Returns:
+        Whether they are known to be the same events; older runs do not know it.
+
+    Raises:
+        DataError: naming the first file that differs, and both digests.
+    """
+    stored = run.config().get("digests") if run.begun else None
+    if not isinstance(stored, list) or len(stored) != len(digests):
+        return False
+    for file, now, before in zip(files, digests, stored, strict=True):
+        if now != before:
+            raise DataError(
+                f"{file}: got events of digest {now}, expected those of digest {before} that "
+                f"{run.path} was started with: the file was replaced, or is another one"
+            )
+    return True
+
+
+def _same_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
+    """Whether a run goes on with its own events, which may have another place by now.
+
+    Other files are an option that differs, which is named beside the others that do.
+
+    Raises:
+        DataError: the same files hold other events.
+    """
+    stored = run.config() if run.begun else {}
+    if stored.get("data") != list(files) and stored.get("digests") != list(digests):
+        return False
+    return check_data(run, files, digests)
 
 
 def spread(clouds: CloudDataset, number: int) -> Batch:

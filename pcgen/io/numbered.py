@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io.atomic import atomic, atomic_folder
+from pcgen.io.atomic import atomic, atomic_folder, incomplete, writable
+from pcgen.io.lock import lock_of, locked
 from pcgen.io.source import existing_file
 
 _NUMBER = re.compile(r"%0?\d*d")
+_DIGITS = 2  # a number in a name has less than 100 of its own
 
 
 def is_many(path: Path) -> bool:
@@ -27,11 +29,17 @@ def files_of(path: Path, ending: str) -> list[Path]:
     """The existing files that the path stands for, in the order of their numbers.
 
     Raises:
-        FileError: there is none, or two have the same number.
+        FileError: there is none, two have the same number, or the set of them is not complete.
     """
     if not is_many(path) or path.is_file():
         return [existing_file(path)]
     found = _matching(path, ending)
+    folder = path if path.is_dir() else path.parent
+    if part := {file.name for file in found} & (names := incomplete(folder)):
+        raise FileError(
+            f"{path}: holds {len(part)} of {len(names)} files, since the command that writes them "
+            "is at work or was killed; expected all of them: wait, or run that command again"
+        )
     if not found:
         folder = path if path.is_dir() or not path.suffix else path.parent
         raise FileError(f"{path}: no such files, expected some ending in {ending} in {folder}")
@@ -43,18 +51,35 @@ def writing(path: Path, ending: str) -> Iterator[Callable[[int], Path]]:
     """A function that names the file to write for each event; all appear at the end, or none.
 
     Raises:
-        ArgumentError: a second event is asked for where the path stands for one file.
-        FileError: the files cannot be written, or some are there already.
+        ArgumentError: a second event is written where the path stands for one file, or the number
+            in the name has too many digits.
+        FileError: the files cannot be written, some are there already, or another process writes
+            them.
     """
-    if is_many(path):
-        if path.parent.is_dir() and (found := _matching(path, ending)):
-            raise FileError(
-                f"{path}: {len(found)} such files are there already ({found[0].name}), "
-                f"expected none: old and new events would mix"
+    with writable(path):
+        many = is_many(path)
+    if many:
+        numbered = _NUMBER.search(path.name)
+        digits = numbered[0].strip("%d").lstrip("0") if numbered else ""
+        if len(digits) > _DIGITS:
+            raise ArgumentError(
+                f"{path}: got a number of {digits} digits, expected a name such as "
+                f"event_%05d{ending}"
             )
-        numbered = bool(_NUMBER.search(path.name))
         pattern = path.name if numbered else f"event_%06d{ending}"
-        with atomic_folder(path.parent if numbered else path) as folder:
+        target = path.parent if numbered else path
+        with (
+            locked(lock_of(path if target.is_dir() else target), path),
+            atomic_folder(target) as folder,
+        ):
+            # Only now: entering the folder removes the part of a set that a killed process left.
+            with writable(path):
+                found = _matching(path, ending)
+            if found:
+                raise FileError(
+                    f"{path}: {len(found)} such files are there already ({found[0].name}), "
+                    f"expected none: old and new events would mix"
+                )
             yield lambda event: folder / _NUMBER.sub(lambda match: match[0] % event, pattern)
         return
     with atomic(path) as temporary:

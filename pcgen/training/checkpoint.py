@@ -88,8 +88,15 @@ def write(path: str | Path, checkpoint: Checkpoint) -> None:
         FileError: the file cannot be written.
     """
     fields = {f.name: getattr(checkpoint, f.name) for f in dataclasses.fields(Checkpoint)}
-    with atomic(path) as temporary:
-        torch.save(_to_cpu({"format": FORMAT, "version": VERSION, **fields}), temporary)
+    content = _to_cpu({"format": FORMAT, "version": VERSION, **fields})
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # A full disk: torch raises an error of its own over that of the system.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def read(path: str | Path) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps: a run that is interrupted by hand loses nothing."""
+"""Ctrl-C or SIGTERM between two steps: a run that is ended from outside loses nothing."""
 
 from __future__ import annotations
 
@@ -7,34 +7,44 @@ import threading
 from types import FrameType
 from typing import Any
 
+from pcgen.errors import Terminated
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Inside its ``with`` statement a first Ctrl-C is remembered, a second one ends the program.
+    """Inside its ``with`` statement a first signal is remembered, a second one ends the program.
 
     Args:
-        listen: Do so; False leaves Ctrl-C as it is, as do threads, which hear no signals, and
-            programs that ignore it (those in the background of a shell).
+        listen: Do so; False leaves both signals as they are, as do threads, which get no signals.
+            A signal that the program ignores (Ctrl-C in the background of a shell) stays ignored.
 
     Attributes:
-        asked: Whether it was pressed.
+        signal: The signal that came, SIGINT (Ctrl-C) or SIGTERM; None until then.
     """
 
     def __init__(self, *, listen: bool) -> None:
-        self.asked = False
-        heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-        main = threading.current_thread() is threading.main_thread()
-        self._listen = listen and heard and main
-        self._before: Any = None
+        self.signal: int | None = None
+        self._listen = listen and threading.current_thread() is threading.main_thread()
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        if self._listen:
-            self._before = signal.signal(signal.SIGINT, self._remember)
+        for number in _SIGNALS if self._listen else ():
+            # None: a handler that Python did not install and cannot put back.
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._before[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._listen:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def error(self, message: str) -> KeyboardInterrupt:
+        """What ends the run: KeyboardInterrupt, or its kind Terminated after SIGTERM."""
+        kind = Terminated if self.signal == signal.SIGTERM else KeyboardInterrupt
+        return kind(message)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
+        self.signal = number
+        for each, handler in self._before.items():
+            signal.signal(each, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
-from torch.utils.tensorboard.writer import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from pcgen.errors import FileError
-from pcgen.io.atomic import atomic
+from pcgen.io.atomic import atomic, writable
 
 QUIET = 10.0
 """Seconds between two lines of progress, where there is no terminal."""
@@ -29,11 +31,15 @@ QUIET = 10.0
 class Log:
     """Rows of named numbers by step, in ``metrics.csv`` and ``tensorboard/`` of a run.
 
-    Columns come as phases begin; the file is then written anew with the wider header.
+    Columns come as phases begin; the file is then written anew with the wider header. A metrics.csv
+    that is no log is set aside: a run does not depend on it.
 
     Args:
         folder: The run.
         step: Where the run goes on: rows that a killed run wrote after it are dropped.
+
+    Raises:
+        FileError: a file cannot be written.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -41,37 +47,37 @@ class Log:
         rows = [row for row in self._read() if int(row["step"]) <= step]
         self._columns = list(dict.fromkeys(["step", *(k for row in rows for k in row)]))
         self._rewrite(rows)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._board = _Board(folder / "tensorboard", step)
 
     def __enter__(self) -> Log:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._board.close()
+        """Nothing waits: each row is written at once."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Add one row."""
+        """Add one row.
+
+        Raises:
+            FileError: it cannot be written.
+        """
         new = [name for name in values if name not in self._columns]
         if new:
             self._columns += new
             self._rewrite(self._read())
         row = {"step": step, **values}
-        with self._file.open("a", newline="") as file:
+        with writable(self._file), self._file.open("a", newline="") as file:
             csv.DictWriter(file, self._columns, restval="").writerow(row)
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
-        self._board.flush()
+        self._board.write(step, values)
 
     def _read(self) -> list[dict[str, str]]:
         if not self._file.exists():
             return []
-        with self._file.open(newline="") as file:
-            # The last row is cut short where the run was killed while writing it.
-            rows = [row for row in csv.DictReader(file) if None not in row.values()]
-        if rows and not all(row.get("step", "").isdecimal() for row in rows):
-            raise FileError(
-                f"{self._file}: has rows without a step, expected the log of a run; move it away"
-            )
+        try:
+            rows = rows_of(self._file)
+        except (OSError, ValueError, csv.Error) as error:
+            set_aside(self._file, f"is no log of a run ({error})")
+            return []
         return rows
 
     def _rewrite(self, rows: Sequence[Mapping[str, str]]) -> None:
@@ -79,6 +85,71 @@ class Log:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
+
+
+class _Board:
+    """Curves for TensorBoard, written at once.
+
+    torch's SummaryWriter writes in a thread, which ends with a traceback where the disk is full.
+
+    Args:
+        folder: Of the event files, made where it is missing.
+        step: Where the run goes on: points that a killed run wrote after it are not shown.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        now = time.time()
+        self._file = folder / f"events.out.tfevents.{now:.6f}.{os.getpid()}"
+        with writable(folder):
+            folder.mkdir(exist_ok=True)
+            self._file.touch()
+        self._add(Event(wall_time=now, file_version="brain.Event:2"))
+        start = SessionLog(status=SessionLog.START)
+        self._add(Event(wall_time=now, step=step + 1, session_log=start))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to each curve."""
+        points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._add(Event(wall_time=time.time(), step=step, summary=Summary(value=points)))
+
+    def _add(self, event: Event) -> None:
+        with writable(self._file), self._file.open("ab") as file:
+            RecordWriter(file).write(event.SerializeToString())
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    """The rows of a log, by the names of its columns.
+
+    Raises:
+        ValueError: it is no regular file, no text in UTF-8, or has a row without a step.
+    """
+    if not file.is_file():
+        raise ValueError("it is no file")
+    with file.open(newline="", encoding="utf-8") as opened:
+        # The last row is cut short where the run was killed while writing it.
+        rows = [row for row in csv.DictReader(opened) if None not in row.values()]
+    steps = [row.get("step", "") for row in rows]
+    if any(None in row or not _is_step(step) for row, step in zip(rows, steps, strict=True)):
+        raise ValueError("it has rows without a step, or longer than its header")
+    return rows
+
+
+def _is_step(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def set_aside(file: Path, why: str) -> None:
+    """Rename a file that is damaged and that nothing depends on; one line says so.
+
+    Raises:
+        FileError: it cannot be renamed.
+    """
+    number = 0
+    while os.path.lexists(target := file.with_name(f"{file.name}.damaged{number or ''}")):
+        number += 1
+    with writable(file):
+        os.replace(file, target)
+    say(f"{file}: {why}; nothing depends on it, it is set aside as {target.name}")
 
 
 def say(text: str) -> None:

@@ -25,6 +25,7 @@ import torch
 from lightning_fabric import Fabric
 from torch_geometric.data import Batch
 
+import pcgen
 from pcgen.errors import ArgumentError, CheckpointError, TrainingError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
@@ -33,7 +34,7 @@ from pcgen.training.interrupt import Interrupt
 from pcgen.training.learner import Learner, adopt, averaged, learners_of
 from pcgen.training.log import Log, Progress
 from pcgen.training.options import Batches, Options
-from pcgen.training.run import RunFolder
+from pcgen.training.run import RunFolder, commit
 
 
 class Loop:
@@ -74,7 +75,8 @@ class Loop:
         """Go through the steps that are left.
 
         Raises:
-            KeyboardInterrupt: once the step that was under way is saved (one process only).
+            KeyboardInterrupt: after Ctrl-C, once the step that was under way is saved (one process
+                only); its kind :class:`~pcgen.errors.Terminated` after SIGTERM.
         """
         first = self.fabric.global_rank == 0
         show = first and self.options.reports.progress
@@ -89,9 +91,9 @@ class Loop:
                 self._turn()
                 row = self._report(folder, log)
                 progress.update(self.step, self._losses(row))
-                if interrupt.asked and self.step < self.options.steps:
+                if interrupt.signal is not None and self.step < self.options.steps:
                     folder.save(self.state(), best=False, keep=self.options.reports.keep)
-                    raise KeyboardInterrupt(
+                    raise interrupt.error(
                         f"interrupted at step {self.step} of {self.options.steps}; "
                         "the same command goes on"
                     )
@@ -254,7 +256,7 @@ class Loop:
             seconds=time.monotonic() - self.started,
             scaler=self.fabric.strategy.precision.state_dict(),
             random=ranks.gather(ranks.random_state(self.device)),
-            config=options.resolved(),
+            config={**options.resolved(), "pcgen": pcgen.__version__, "commit": commit()},
         )
 
     def load_state(self, path: Path, state: Checkpoint) -> None:

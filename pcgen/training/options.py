@@ -183,9 +183,14 @@ class Options:
     arguments: Mapping[str, Any]
     config: Mapping[str, Any]
     free: tuple[str, ...] = ()
+    local: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def recorded(self) -> dict[str, Any]:
+        """What the run's folder records: the configuration, with the paths of this machine."""
+        return {**self.resolved(), **self.local}
 
     def resolved(self) -> dict[str, Any]:
-        """The run's configuration, plain values."""
+        """The run's configuration, plain values, as it goes into checkpoints."""
         own = ("recipe", "arguments", "steps", "seed", "phases", "ema")
         groups = ("optimiser", "machine", "reports")
         return {

@@ -1,7 +1,7 @@
 """The folder of a run: plain files that say what was run, where, and how it went.
 
 ===================================== ==========================================================
-config.json                           the resolved configuration
+config.json                           the resolved configuration, with paths of this machine
 environment.json                      versions, machine and git commit, one entry for each start
 metrics.csv, tensorboard/             the log
 checkpoints/last.ckpt, step-*.ckpt    where the run can go on
@@ -12,13 +12,15 @@ samples/, figures/                    what the commands make of it
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -27,9 +29,11 @@ from typing import Any
 import torch
 
 from pcgen.errors import ArgumentError, CheckpointError, FileError
-from pcgen.io.atomic import atomic
+from pcgen.io.atomic import LOCK, atomic, writable
+from pcgen.io.lock import locked
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
+from pcgen.training.log import set_aside
 
 # What may change when a run is taken up again: none of it changes what a step learns.
 _FREE = ("steps", "reports")
@@ -65,15 +69,15 @@ class RunFolder:
             ArgumentError: naming what differs.
             FileError: the path is a file, or a folder that holds something else.
         """
-        if not (self.path / "config.json").exists():
-            occupied = not self.path.is_dir() or any(self.path.iterdir())
-            if self.path.exists() and occupied:
-                raise FileError(
-                    f"{self.path}: exists and is not a run, expected a new folder or a run"
-                )
+        with writable(self.path):
+            begun = (self.path / "config.json").exists()
+            occupied = self.path.exists() and not self._empty()
+        if not begun and occupied:
+            raise FileError(f"{self.path}: exists and is not a run, expected a new folder or a run")
+        if not begun:
             return
         stored = self.config()
-        if not self.last.exists() and not self._others():
+        if not self.begun:
             return
         now = json.loads(json.dumps(config))
         changes = [
@@ -86,6 +90,33 @@ class RunFolder:
                 f"{self.path}: was started with another configuration ({', '.join(changes)}), "
                 "expected the same (pcgen resume takes it from the run), or another folder"
             )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer of the run, whose folder is made where it is missing.
+
+        Raises:
+            FileError: another process writes it, or the folder cannot be made.
+        """
+        with writable(self.path):
+            new = [each for each in (self.path, *self.path.parents) if not each.exists()]
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(self.path / f".run{LOCK}", self.path):
+                yield
+        finally:
+            # A run that was refused leaves nothing; a folder that holds something stays.
+            with suppress(OSError):
+                for each in new:
+                    each.rmdir()
+
+    def _empty(self) -> bool:
+        return self.path.is_dir() and all(file.name.endswith(LOCK) for file in self.path.iterdir())
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return self.last.exists() or bool(self._others())
 
     def config(self) -> dict[str, Any]:
         """The configuration that the run was started with.
@@ -149,9 +180,10 @@ class RunFolder:
         """Replace the recorded configuration, by one in which data have another place say.
 
         Raises:
-            FileError: it cannot be written.
+            FileError: it cannot be written, or another process writes the run.
         """
-        _write_json(self.path / "config.json", config)
+        with self.writing():
+            _write_json(self.path / "config.json", config)
 
     def create(self, config: Mapping[str, Any], device: torch.device) -> None:
         """Make the folder where it is missing; write configuration and environment.
@@ -168,10 +200,22 @@ class RunFolder:
             ) from error
         _write_json(self.path / "config.json", config)
         file = self.path / "environment.json"
-        before = _read_json(file) if file.exists() else []
-        if not isinstance(before, list):
-            raise FileError(f"{file}: got a {type(before).__name__}, expected a list of starts")
-        _write_json(file, [*before, environment(device)])
+        _write_json(file, [*self._starts(file), environment(device)])
+
+    def _starts(self, file: Path) -> list[Any]:
+        """The earlier starts; none where the file is damaged, on which nothing depends."""
+        if not os.path.lexists(file):
+            return []
+        try:
+            if not file.is_file():
+                raise FileError(f"{file}: is no file, expected a list of starts")
+            before = _read_json(file)
+            if not isinstance(before, list):
+                raise FileError(f"{file}: got a {type(before).__name__}, expected a list of starts")
+        except FileError as error:
+            set_aside(file, str(error).removeprefix(f"{file}: "))
+            return []
+        return before
 
     def restore(self, file: Path) -> None:
         """Let another checkpoint be the last one, in place of one that was lost."""
@@ -194,8 +238,9 @@ class RunFolder:
             with atomic(copy) as temporary:
                 shutil.copyfile(self.last, temporary)
         numbered = sorted(self.checkpoints.glob("step-*.ckpt"))
-        for old in numbered[: max(len(numbered) - keep, 0)]:
-            old.unlink()
+        with writable(self.checkpoints):
+            for old in numbered[: max(len(numbered) - keep, 0)]:
+                old.unlink()
 
 
 def _change(name: str, before: Any, after: Any) -> str:
@@ -214,7 +259,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": versions,
         "platform": platform.platform(),
@@ -232,7 +277,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+@functools.cache
+def commit() -> str | None:
     """Commit of the source tree that runs; None where pcgen is not run from one."""
     source = Path(__file__).resolve().parents[2]
     if not (source / ".git").exists():
@@ -248,7 +294,7 @@ def _commit() -> str | None:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path}: is not JSON ({error}), expected what a run wrote") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror})") from error

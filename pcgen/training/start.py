@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, FileError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
@@ -42,6 +43,7 @@ def train(
     arguments: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
+    local: Mapping[str, Any] | None = None,
 ) -> GenerativeModel:
     """Train ``model``, or go on where the run in ``folder`` stopped.
 
@@ -68,6 +70,8 @@ def train(
         config: What else the result depends on (files, batch size); recorded, and compared when
             the run is taken up again,
         free: but for these names, which may change.
+        local: What replaces entries of ``config`` in the run's own folder and is in no checkpoint,
+            which may be given to others: absolute paths.
 
     Returns:
         The model in eval mode, its parameters their running averages.
@@ -76,7 +80,7 @@ def train(
         ArgumentError: an option cannot be used, or is not what the run was started with.
         CheckpointError: the run's last checkpoint is damaged or does not fit; or it was lost, and
             no other one is whole.
-        FileError: the folder is not a run, or cannot be written.
+        FileError: the folder is not a run, cannot be written, or another process trains in it.
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
     """
@@ -87,6 +91,7 @@ def train(
         own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
         dict(arguments or {}), dict(config or {}), tuple(free),
+        dict(local or {}),
     )  # fmt: skip
     fabric = _fabric(options.machine)
     # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.
@@ -134,7 +139,38 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
     run = RunFolder(options.folder)
     # Nobody writes before all have read, so that all find the same and fail alike.
     fabric.barrier()
-    run.check(options.resolved(), options.free)
+    run.check(options.recorded(), options.free)
+    fabric.barrier()
+    with _alone(fabric, run):
+        _train(fabric, model, batches, options, run)
+        fabric.barrier()
+
+
+@contextmanager
+def _alone(fabric: Fabric, run: RunFolder) -> Iterator[None]:
+    """No other run writes the folder; the first process holds the lock for all.
+
+    Raises:
+        FileError: another one does, in all processes.
+    """
+    with ExitStack() as stack:
+        refused = None
+        if fabric.global_rank == 0:
+            try:
+                stack.enter_context(run.writing())
+            except FileError as error:
+                refused = str(error)
+        refused = fabric.broadcast(refused)
+        if refused is not None:
+            raise FileError(refused)
+        yield
+
+
+def _train(
+    fabric: Fabric, model: GenerativeModel, batches: Batches, options: Options, run: RunFolder
+) -> None:
+    # Another writer may have ended between the first look and the lock.
+    run.check(options.recorded(), options.free)
     found = run.newest()
     fabric.barrier()
     outside = ranks.random_state(fabric.device)
@@ -148,7 +184,7 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
         # Nothing is written before data and options have been accepted.
         loop.start()
         if fabric.global_rank == 0:
-            run.create(options.resolved(), fabric.device)
+            run.create(options.recorded(), fabric.device)
             if found is not None and found[0] != run.last:
                 run.restore(found[0])
         loop.run(run)
@@ -156,7 +192,6 @@ def _run(fabric: Fabric, model: GenerativeModel, *, batches: Batches, options: O
         for parameter, flag in zip(model.parameters(), learning, strict=True):
             parameter.requires_grad_(flag)
         ranks.set_random_state(outside, fabric.device)
-    fabric.barrier()
 
 
 def _tell(loop: Loop, run: RunFolder, file: Path, state: Checkpoint) -> None:

@@ -9,13 +9,15 @@ import pytest
 import torch
 from toy_recipes import FAST, tiny
 
+import pcgen
 from pcgen import clouds as pc
 from pcgen.datasets.jets import sample_jets
 from pcgen.errors import ArgumentError, DataError, FileError, TrainingError
-from pcgen.io import JETS, write_clouds
+from pcgen.io import JETS, open_cloud_file, write_clouds
 from pcgen.recipes import RECIPES
 from pcgen.tools.cli import main
 from pcgen.tools.resume import resume
+from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 from pcgen.training import checkpoint
 
@@ -128,6 +130,72 @@ def test_other_data_are_refused(tmp_path, few, stopped):
     with pytest.raises(FileError, match=r"none\.h5"):
         resume(str(stopped), data=[str(tmp_path / "none.h5")])
     assert (stopped / "config.json").read_bytes() == before
+
+
+def others(few: Path, path: Path) -> Path:
+    """As many events as in another file, one of whose numbers differs."""
+    with open_cloud_file(few) as source:
+        jets = source.read()
+    weight = jets.weight.clone()
+    weight[-1] *= 1.5
+    write_clouds(path, pc.replace(jets, weight=weight), JETS)
+    return path
+
+
+def test_other_data_under_the_same_name_are_refused(tmp_path, few, monkeypatch):
+    data, own = tmp_path / "data.h5", tmp_path / "own.h5"
+    shutil.copyfile(few, data)
+    run = interrupted(tmp_path / "run", data, monkeypatch)
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    data.rename(own)
+    others(own, data)
+    facts = r"data\.h5: got events of digest \w{32}, expected those of digest \w{32} that .*run was"
+    with pytest.raises(DataError, match=facts):
+        resume(str(run), progress=False)
+    with pytest.raises(DataError, match=facts):
+        resume(str(run), data=[str(data)], progress=False)
+    with pytest.raises(DataError, match=facts):
+        begun(run, data)
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    # The same events at another place, under another name, are the run's own.
+    assert begun(run, own) == run
+    assert step(run) == 10
+    assert json.loads((run / "config.json").read_text())["data"] == [str(own)]
+
+
+def test_runs_without_digests_go_on(tmp_path, few, stopped):
+    file = stopped / "config.json"
+    config = json.loads(file.read_text())
+    for name in ("digests", "split"):
+        del config[name]
+    file.write_text(json.dumps(config))
+    resume(str(stopped), progress=False)
+    assert step(stopped) == 10
+    assert len(json.loads(file.read_text())["digests"]) == 1
+    assert_same(begun(tmp_path / "whole", few), stopped)
+
+
+def test_checkpoints_say_nothing_of_the_place_of_the_data(tmp_path, few, stopped):
+    resume(str(stopped), progress=False)
+    for file in (stopped / "checkpoints").iterdir():
+        config = checkpoint.read(file).config
+        assert config["data"] == ["few.h5"]
+        assert [len(each) for each in config["digests"]] == [32]
+        assert config["split"] == {"name": "train", "seed": 42}
+        assert config["pcgen"] == pcgen.__version__
+        assert str(tmp_path).encode() not in file.read_bytes()
+        assert str(few.parent).encode() not in file.read_bytes()
+    assert json.loads((stopped / "config.json").read_text())["data"] == [str(few)]
+
+
+def test_a_run_that_was_moved_samples_and_goes_on(tmp_path, few, monkeypatch):
+    data = tmp_path / "data.h5"
+    shutil.copyfile(few, data)
+    interrupted(tmp_path / "here", data, monkeypatch).rename(tmp_path / "there")
+    data.rename(tmp_path / "data2.h5")
+    sample(str(tmp_path / "there"), str(tmp_path / "a.h5"), number=2)
+    resume(str(tmp_path / "there"), data=[str(tmp_path / "data2.h5")], progress=False)
+    assert step(tmp_path / "there") == 10
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import toy_gan
 from toy_models import Numbers, Toy
 from toy_runs import STEPS, assert_same_run, differences, fit, last, plain, script
 
-from pcgen.errors import ArgumentError, CheckpointError, FileError
+from pcgen.errors import ArgumentError, CheckpointError, FileError, Terminated
 from pcgen.training import Reports, checkpoint
 
 
@@ -25,15 +25,15 @@ def test_a_killed_and_resumed_gan_equals_the_uninterrupted_one(tmp_path):
 
 
 class Pressed(Numbers):
-    """Ctrl-C while batch ``at`` is drawn."""
+    """Ctrl-C, or another signal, while batch ``at`` is drawn."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, signal: signal.Signals = signal.SIGINT) -> None:
         super().__init__()
-        self.at = at
+        self.at, self.signal = at, signal
 
     def __call__(self, step: int, rank: int, world: int):
         if step == self.at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.signal)
         return super().__call__(step, rank, world)
 
 
@@ -63,6 +63,17 @@ def test_an_interrupted_run_is_saved_and_goes_on_exactly(tmp_path, capsys):
     # In the last step there is nothing to go on with, and nothing is lost.
     fit(Toy(), tmp_path / "end", 10, batches=Pressed(9), **options)
     assert last(tmp_path / "end").step == 10
+
+
+def test_a_terminated_run_is_saved_and_goes_on_exactly(tmp_path):
+    whole = fit(Toy(), tmp_path / "whole", 10)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated, match="interrupted at step 7 of 10; the same command"):
+        fit(Toy(), tmp_path / "pieces", 10, batches=Pressed(6, signal.SIGTERM))
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert last(tmp_path / "pieces").step == 7
+    pieces = fit(Toy(), tmp_path / "pieces", 10)
+    assert list(differences(whole.state_dict(), pieces.state_dict())) == []
 
 
 @pytest.mark.usefixtures("listening")
@@ -174,7 +185,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(FileError, match="exists and is not a run"):
         fit(Toy(), tmp_path / "thesis.tex", 4)
-    with pytest.raises(FileError, match="cannot be made"):
+    with pytest.raises(FileError, match="cannot be written"):
         fit(Toy(), tmp_path / "thesis.tex" / "run", 4)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from toy_models import Toy
-from toy_runs import differences, fit, last
+from toy_runs import differences, fit, last, rows
 
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.training import Reports
@@ -112,18 +112,59 @@ def test_a_run_that_lost_its_configuration_is_not_begun_anew(run):
         fit(Toy(), run, 8, reports=OFTEN)
 
 
-@pytest.mark.parametrize("name", ["config.json", "environment.json"])
-@pytest.mark.parametrize("content", ["{", "3", '"text"', "\udcff"])
-def test_damaged_plain_files_are_named(run, name, content):
-    (run / name).write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(FileError, match=name):
+DAMAGED = ["{", "3", '"text"', "\udcff", "", "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_configuration_is_named(run, content):
+    (run / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(FileError, match=r"config\.json"):
         fit(Toy(), run, 8, reports=OFTEN)
 
 
-def test_a_log_that_is_none_is_named(run):
-    (run / "metrics.csv").write_text("step,loss\nfirst,1\n")
-    with pytest.raises(FileError, match=r"metrics\.csv: has rows without a step"):
-        fit(Toy(), run, 8, reports=OFTEN)
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_environment_is_set_aside(run, content, capsys):
+    damaged = content.encode("utf-8", "surrogateescape")
+    for number in range(2):
+        (run / "environment.json").write_bytes(damaged)
+        fit(Toy(), run, 8 + number, reports=OFTEN)
+        assert last(run).step == 8 + number
+    assert len(json.loads((run / "environment.json").read_text())) == 1
+    assert (run / "environment.json.damaged").read_bytes() == damaged
+    assert (run / "environment.json.damaged1").read_bytes() == damaged
+    lines = [line for line in capsys.readouterr().err.splitlines() if "environment.json: " in line]
+    assert len(lines) == 2
+    assert lines[0].endswith("it is set aside as environment.json.damaged")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"step,loss\nfirst,1\n",
+        b"step,loss\n1,\xff\n",
+        b"step,loss\n1,2,3,4\n",
+        b"loss\n1\n",
+        "step,loss\n\u00b2,1\n".encode(),
+        b"step,loss\n1," + b"9" * 200_000 + b"\n",
+        b"step,loss\n" + b"9" * 5000 + b",1\n",
+    ],
+)
+def test_a_damaged_log_is_set_aside(run, content, capsys):
+    (run / "metrics.csv").write_bytes(content)
+    fit(Toy(), run, 8, reports=OFTEN)
+    assert last(run).step == 8
+    assert (run / "metrics.csv.damaged").read_bytes() == content
+    assert {int(row["step"]) for row in rows(run)} <= {7, 8}
+    assert "metrics.csv: is no log of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["environment.json", "metrics.csv"])
+def test_a_folder_in_the_place_of_a_file_is_set_aside(run, name):
+    (run / name).unlink()
+    (run / name).mkdir()
+    fit(Toy(), run, 8, reports=OFTEN)
+    assert (run / f"{name}.damaged").is_dir()
+    assert (run / name).is_file()
 
 
 def test_a_run_without_any_checkpoint_may_be_begun_with_other_options(run):
