@@ -101,7 +101,8 @@ class CloudFile(CloudSource):
                 value = native(data[rows], f"{self.path}: /{name}")
                 whole = name in _WHOLE or value.dtype.kind == "f"
                 values[name] = torch.from_numpy(value) if whole else floats(value, self.path)
-        return convention.make(values.pop("pos"), np.diff(self._ptr[start : stop + 1]), **values)
+        sizes = torch.from_numpy(np.diff(self._ptr[start : stop + 1]))
+        return convention.make(values.pop("pos"), sizes, **values)
 
 
 class CloudWriter(CloudSink):
