@@ -38,7 +38,9 @@ class ArrayReader:
         try:
             header = read_header(file)
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise FileError(f"{path}: no array that can be read ({error})") from error
+            raise FileError(
+                f"{path}: no NumPy array of version 1 or 2 can be read ({error})"
+            ) from error
         self.shape, self.dtype = header.shape, header.dtype
         if self.dtype.kind not in "biuf":
             raise DataError(f"{path}: got an array of {self.dtype}, expected real numbers")

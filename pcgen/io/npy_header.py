@@ -52,11 +52,9 @@ def read_header(file: IO[bytes]) -> Header:
     """
     start = file.read(8)
     if len(start) < 8 or start[:6] != b"\x93NUMPY":
-        raise ValueError("no NumPy array of version 1 or 2 begins here")
+        raise ValueError("it begins otherwise")
     if (start[6], start[7]) not in _LENGTHS:
-        raise ValueError(
-            f"no NumPy array of version 1 or 2 begins here, but one of {start[6]}.{start[7]}"
-        )
+        raise ValueError(f"the version is {start[6]}.{start[7]}")
     words = file.read(_LENGTHS[start[6], start[7]])
     length = int.from_bytes(words, "little")
     if length > _MOST:

@@ -24,6 +24,7 @@ _EXACT = {"f4": 2**24, "f8": 2**53}  # beyond these not every whole number exist
 _BLANK = np.array([chr(letter).isspace() for letter in range(256)])
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _UNIT = re.compile(r"(.*\S)\s*(?:\[([^\[\]]*[^\W\d][^\[\]]*)\]|\(([^()]*[^\W\d][^()]*)\))")
+_NAME = 500  # letters of a name and its unit; the search for brackets grows with their square
 _FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)")
 
 
@@ -148,7 +149,7 @@ def name_and_unit(text: str) -> tuple[str, str]:
     >>> name_and_unit("x [mm]"), name_and_unit("Energy(GeV)"), name_and_unit("f[0]")
     (('x', 'mm'), ('Energy', 'GeV'), ('f[0]', ''))
     """
-    match = _UNIT.fullmatch(text)
+    match = _UNIT.fullmatch(text) if len(text) <= _NAME else None
     return (match[1], match[2] or match[3]) if match else (text, "")
 
 

@@ -200,10 +200,9 @@ def _names(lines: _Lines) -> list[str]:
     """
     for place, comment in enumerate(lines.comments[:-1]):
         if comment.startswith(MARK + "{"):
-            names = lines.comments[place + 1].split()
-            if not names:
+            if not (own := lines.comments[place + 1].split()):
                 raise ValueError("no names of columns follow pcgen's comment")
-            return names
+            return own
     if lines.header is not None:
         found = _named(lines.header, lines)
         if found is None:
@@ -242,7 +241,7 @@ def _named(text: str, lines: _Lines, comment: bool = False) -> list[str] | None:
 
 def _split(text: str, separator: str) -> list[str]:
     if separator == " ":  # a unit belongs to the name before it: x [mm] y [mm]
-        text = re.sub(r"\s+(?=[\[(])", "", text)
+        text = re.sub(r"(?<!\s)\s+(?=[\[(])", "", text)
     names = separated.fields(text, separator)
     return names[:-1] if names and names[-1] == "" else names
 

@@ -8,6 +8,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import h5py
@@ -161,7 +162,9 @@ def test_members_that_are_doubled_or_packed_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as target:
         for _ in range(2):
-            with pytest.warns(UserWarning, match="Duplicate") if target.namelist() else _nothing():
+            with (
+                pytest.warns(UserWarning, match="Duplicate") if target.namelist() else nullcontext()
+            ):
                 target.writestr("image.npy", IMAGE)
     with pytest.raises(FileError, match="got 2 arrays image"):
         io.open_file(path)
@@ -173,12 +176,6 @@ def test_members_that_are_doubled_or_packed_otherwise(tmp_path: Path) -> None:
     archive(path, {"image.npy": npy(header("(1, 2)"), bytes(8)), "label.npy": label})
     with pytest.raises(FileError, match="array label cannot be read"):
         io.open_file(path)
-
-
-def _nothing():
-    from contextlib import nullcontext
-
-    return nullcontext()
 
 
 def test_columns_first_are_read_within_the_limit(tmp_path, monkeypatch) -> None:
@@ -337,3 +334,14 @@ def test_comments_of_point_files(tmp_path: Path, facts: dict, ending: str) -> No
     path.write_bytes(data.replace(found[1], json.dumps(changed).encode()))
     with pytest.raises((FileError, DataError), match=rf"a\.{ending}: "):
         io.read_clouds(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["x [" * 30_000, " " * 100_000 + "x", "x(a" * 30_000, "x " * 50_000]
+)
+def test_long_comments_and_names_take_no_time(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.xyz"
+    for line in (f"# {text}", text):
+        path.write_text(f"{line}\n1 2 3\n")
+        with suppress(PcgenError):
+            io.read_clouds(path)

@@ -133,3 +133,14 @@ def test_a_class_that_is_none_is_one_line(tmp_path, capsys):
         file["label"][1] = 7
     assert cli.main(["info", str(path)]) == 1
     assert "label of event 1 is 7" in capsys.readouterr().err
+
+
+def test_names_move_no_cursor(tmp_path, capsys):
+    bad = "a\x1b]0;title\x07\x1b[2Jb"
+    schema = Schema((Quantity(bad, bad),), Quantity(bad), labels=(bad,), description=bad)
+    batch = pc.make(torch.ones(1, 1), [1], weight=torch.ones(1), label=torch.tensor([0]))
+    write_clouds(tmp_path / "a.h5", batch, schema, attrs={bad: bad})
+    cli.main(["info", str(tmp_path / "a.h5")])
+    out = capsys.readouterr().out
+    assert "title" in out
+    assert not any(letter in out for letter in "\x1b\x07")
