@@ -101,14 +101,9 @@ class CloudFile(CloudSource):
                 value = native(data[rows], f"{self.path}: /{name}")
                 whole = name in _WHOLE or value.dtype.kind == "f"
                 values[name] = torch.from_numpy(value) if whole else floats(value, self.path)
-<<<<<<< HEAD
         return convention.make(
             values.pop("pos"), torch.from_numpy(np.diff(self._ptr[start : stop + 1])), **values
         )
-=======
-        sizes = torch.from_numpy(np.diff(self._ptr[start : stop + 1]))
-        return convention.make(values.pop("pos"), sizes, **values)
->>>>>>> w-doors
 
 
 class CloudWriter(CloudSink):
