@@ -128,16 +128,17 @@ def test_the_summary_hides_nothing_that_is_missing():
         evaluation(NEAR, nan, stiff), broken=((), (3, 4)), weightless=(1, 0), undefined=("W1 tau2",)
     )
     lines = summary({"gan": gaps, "none": evaluation(nan)})
-    # Neither is at the floor, nor nearest to it, and the table has no distance for them.
+    # What is not defined has no distance; what differs where nothing varies is infinitely far.
     cells = dict(comparison({"gan": gaps})[1])
     assert [text for text, _ in cells["JSD [bit]"]] == ["1.00 ± 0.10", "nan ± nan", "", ""]
-    assert [text for text, _ in cells["COV-EMD"]] == ["0.5 ± 0", "0.4 ± 0", "", ""]
-    assert lines[0].startswith("gan: 1 of 1 scores are at the floor")
+    assert [text for text, _ in cells["COV-EMD"]] == ["0.5 ± 0", "0.4 ± 0", "-inf", ""]
+    assert lines[0].startswith("gan: 1 of 2 scores are at the floor")
+    assert "farthest: COV-EMD, 0.4 ± 0 beside 0.5 ± 0 (infinitely far)" in lines[0]
     assert lines[1] == "none: no score has a distance from its floor."
     for gap in (
         "gan: 2 generated events with NaN or infinite values",
         "gan: 1 real events without weight in scores over pairs",
-        "gan: no distance from the floor for JSD, COV-EMD",
+        "gan: no distance from the floor for JSD",
         "gan: not defined: W1 tau2",
         "none: no distance from the floor for JSD",
     ):

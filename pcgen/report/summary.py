@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from pcgen.metrics import Evaluation, Score
@@ -20,8 +21,7 @@ _WORDS = {
 def summary(evaluations: Mapping[str, Evaluation]) -> list[str]:
     """One line on each generator, and one on what is missing.
 
-    A score without a spread, which has no distance from its floor in standard deviations, and one
-    that is not defined are counted as missing.
+    A score that is not defined is counted as missing.
     """
     lines = [f"{name}: {_closeness(each)}" for name, each in evaluations.items()]
     gaps = [f"{name}: {gap}" for name, each in evaluations.items() for gap in _missing(each)]
@@ -57,9 +57,10 @@ def _closeness(evaluation: Evaluation) -> str:
 
 def _beside(score: Score) -> str:
     unit = f" {score.unit}" if score.unit else ""
+    away = "infinitely far" if math.isinf(score.z) else f"{abs(score.z):.1f} standard deviations"
     return (
         f"{in_words(score.name)}, {number(score.value, score.error)}{unit} beside "
-        f"{number(score.floor, score.floor_error)}{unit} ({abs(score.z):.1f} standard deviations)"
+        f"{number(score.floor, score.floor_error)}{unit} ({away})"
     )
 
 

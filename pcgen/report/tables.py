@@ -89,13 +89,11 @@ def _cells(score: Score | None) -> list[tuple[str, bool]]:
 
 
 def has_distance(score: Score) -> bool:
-    """Whether the score is a number of standard deviations away from its floor.
+    """Whether the score has a distance from its floor in standard deviations.
 
-    It is not where it is not defined, nor where neither it nor its floor has a spread.
+    Infinite where they differ and neither varies; none where a value is not defined.
     """
-    spread = math.hypot(score.error, score.floor_error)
-    known = all(map(math.isfinite, (score.value, score.floor, spread)))
-    return known and (spread > 0 or score.value == score.floor)
+    return not math.isnan(score.z) and all(map(math.isfinite, (score.value, score.floor)))
 
 
 def far(score: Score) -> bool:
