@@ -121,9 +121,11 @@ def evaluate(
     else:
         truth = open_clouds(real, split, classes=classes, check=False)
         events, schema = truth.load(), truth.schema
-        fake, other, kept = _generated(generated, schema, classes)
+        fake, other, kept, attrs = _generated(generated, schema, classes)
         notes = _left_out(events, fake, schema, other)
+        notes += _trained_on(truth.digests()[0], Path(real).name, split, attrs)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
+    notes += _in_common(real, generated, events, fake)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:
@@ -139,7 +141,7 @@ def evaluate(
         )
     # Numbers of events are those of the file, whatever classes were asked for.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
-    title = f"{generated} against {real} ({split}), protocol {protocol}"
+    title = f"{path.name} against {Path(real).name} ({split}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
     for line in (*notes, *remarks(result)):
@@ -208,15 +210,20 @@ def _showers(path: str, calorimeter: Calorimeter) -> Batch:
     return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
-def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Schema, Tensor]:
-    """Generated events, their schema and numbers in the file; broken ones stay, to be reported."""
+def _generated(
+    path: str, real: Schema, classes: list[str] | None
+) -> tuple[Batch, Schema, Tensor, dict[str, Any]]:
+    """Generated events, their schema, their numbers in the file and what the file records.
+
+    Broken ones stay, to be reported.
+    """
     import torch
 
     from pcgen import clouds as pc
     from pcgen.io import open_cloud_file
 
     with open_cloud_file(path) as source:
-        clouds, schema = source.read(check=False), source.schema
+        clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_meaning(real, schema, path)
     kept = torch.arange(clouds.num_graphs)
@@ -225,7 +232,33 @@ def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batc
             raise DataError(f"{path}: got events without classes, expected some of {classes}")
         wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
         kept = kept[torch.isin(clouds.label, torch.tensor(wanted))]
-    return pc.select(clouds, kept), schema, kept
+    return pc.select(clouds, kept), schema, kept, attrs
+
+
+def _trained_on(digest: str, name: str, split: str, attrs: Mapping[str, Any]) -> list[str]:
+    """Whether the real events are those that trained the generator, as its file records."""
+    recorded = attrs.get("trained_on")
+    listed = recorded.get("data") if isinstance(recorded, Mapping) else None
+    digests = [each.get("digest") for each in listed or () if isinstance(each, Mapping)]
+    if split not in ("train", "all") or digest not in digests:
+        return []
+    some = "are" if split == "train" else "include"
+    return [
+        f"the real events ({name}, {split}) {some} those that trained the model: scores are better "
+        "than on events that it has not seen (--split test)"
+    ]
+
+
+def _in_common(real: str, generated: str, events: Batch, fake: Batch) -> list[str]:
+    """Whether generated events are real ones, number for number."""
+    from pcgen.metrics.copies import shared
+
+    if Path(real).resolve() == Path(generated).resolve() or Path(real).samefile(generated):
+        return ["both files are the same: real events are compared with themselves"]
+    number = int(shared(events, fake).sum())
+    if not number:
+        return []
+    return [f"{number} of {fake.num_graphs} generated events equal real ones in every point"]
 
 
 def _look_further(
