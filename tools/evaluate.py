@@ -111,6 +111,8 @@ def evaluate(
         geometry=geometry,
         data_set=data_set,
     )
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
     notes: list[str] = []
     if protocol == "calochallenge":
         calorimeter, facts = _calorimeter(geometry, data_set)

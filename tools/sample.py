@@ -126,10 +126,9 @@ def sample(
 
 def _provenance(file: Path) -> dict[str, Any]:
     """What the events are made by, without a place on this machine: names, digests, versions."""
-    import pcgen
     from pcgen.datasets.splits import SEED
     from pcgen.training import checkpoint
-    from pcgen.training.run import commit
+    from pcgen.training.run import made_by
 
     state = checkpoint.read(file)
     config, folder = state.config, file.resolve().parent
@@ -146,8 +145,7 @@ def _provenance(file: Path) -> dict[str, Any]:
             # Runs of before the split was recorded were trained on the same one.
             "split": config.get("split", {"name": "train", "seed": SEED}),
         },
-        "pcgen": pcgen.__version__,
-        "commit": commit(),
+        **made_by(),
         "command": [without_place(word) for word in sys.argv],
     }
 

@@ -25,7 +25,6 @@ import torch
 from lightning_fabric import Fabric
 from torch_geometric.data import Batch
 
-import pcgen
 from pcgen.errors import ArgumentError, CheckpointError, TrainingError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
@@ -34,7 +33,7 @@ from pcgen.training.interrupt import Interrupt
 from pcgen.training.learner import Learner, adopt, averaged, learners_of
 from pcgen.training.log import Log, Progress
 from pcgen.training.options import Batches, Options
-from pcgen.training.run import RunFolder, commit
+from pcgen.training.run import RunFolder, made_by
 
 
 class Loop:
@@ -256,7 +255,7 @@ class Loop:
             seconds=time.monotonic() - self.started,
             scaler=self.fabric.strategy.precision.state_dict(),
             random=ranks.gather(ranks.random_state(self.device)),
-            config={**options.resolved(), "pcgen": pcgen.__version__, "commit": commit()},
+            config={**options.resolved(), **made_by()},
         )
 
     def load_state(self, path: Path, state: Checkpoint) -> None:
