@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pcgen import clouds as pc
+from pcgen import io
 from pcgen.datasets import open_clouds, sample_jets
 from pcgen.io import JETS, write_clouds
 from pcgen.tools import cli
@@ -40,6 +41,13 @@ def test_the_same_file_on_both_sides_is_named(files, capsys):
     assert "both files are the same: real events are compared with themselves\n" in out
     assert "in every point" not in out
     assert "the same" not in printed(capsys, files, "real.h5", files / "other.h5")
+
+
+def test_numbered_files_are_read_on_both_sides(files, capsys):
+    with io.cloud_writer(files / "e_%d.ply", JETS) as writer:
+        writer.append(pc.replace(some(0, 30), label=None))
+    out = printed(capsys, files, "real.h5", files / "e_%d.ply", "--split", "all")
+    assert "30 of 30 generated events equal real ones in every point\n" in out
 
 
 def test_events_of_both_sides_are_counted(files, tmp_path, capsys):
