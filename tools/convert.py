@@ -130,6 +130,8 @@ def convert(
     from pcgen.tools.doubts import beyond_period
     from pcgen.tools.own_columns import own_columns, unread
 
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     chosen = io.written_format(target, to_format)

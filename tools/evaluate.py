@@ -112,6 +112,8 @@ def evaluate(
         geometry=geometry,
         data_set=data_set,
     )
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
     notes: list[str] = []
     if protocol == "calochallenge":
         calorimeter, facts = _calorimeter(geometry, data_set)
@@ -122,10 +124,15 @@ def evaluate(
     else:
         truth = open_clouds(real, split, classes=classes, check=False)
         events, schema = truth.load(), truth.schema
-        fake, other, kept = _generated(generated, schema, classes)
+        fake, other, kept, attrs = _generated(generated, schema, classes)
         notes = _left_out(events, fake, schema, other)
+        notes += _trained_on(truth.digests()[0], Path(real).name, split, attrs)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
+<<<<<<< HEAD
     notes += doubts(events, fake, schema)
+=======
+    notes += _in_common(real, generated, events, fake)
+>>>>>>> w-safe
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:
@@ -141,7 +148,7 @@ def evaluate(
         )
     # Numbers of events are those of the file, whatever classes were asked for.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
-    title = f"{generated} against {real} ({split}), protocol {protocol}"
+    title = f"{path.name} against {Path(real).name} ({split}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
     for line in (*notes, *remarks(result)):
@@ -210,15 +217,20 @@ def _showers(path: str, calorimeter: Calorimeter) -> Batch:
     return shower_to_cloud(showers.image, calorimeter, y=showers.y)
 
 
-def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batch, Schema, Tensor]:
-    """Generated events, their schema and numbers in the file; broken ones stay, to be reported."""
+def _generated(
+    path: str, real: Schema, classes: list[str] | None
+) -> tuple[Batch, Schema, Tensor, dict[str, Any]]:
+    """Generated events, their schema, their numbers in the file and what the file records.
+
+    Broken ones stay, to be reported.
+    """
     import torch
 
     from pcgen import clouds as pc
     from pcgen.io import open_cloud_file
 
     with open_cloud_file(path) as source:
-        clouds, schema = source.read(check=False), source.schema
+        clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_meaning(real, schema, path)
     kept = torch.arange(clouds.num_graphs)
@@ -227,7 +239,36 @@ def _generated(path: str, real: Schema, classes: list[str] | None) -> tuple[Batc
             raise DataError(f"{path}: got events without classes, expected some of {classes}")
         wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
         kept = kept[torch.isin(clouds.label, torch.tensor(wanted))]
-    return pc.select(clouds, kept), schema, kept
+    return pc.select(clouds, kept), schema, kept, attrs
+
+
+def _trained_on(digest: str, name: str, split: str, attrs: Mapping[str, Any]) -> list[str]:
+    """Whether the real events are those that trained the generator, as its file records."""
+    recorded = attrs.get("trained_on")
+    listed = recorded.get("data") if isinstance(recorded, Mapping) else None
+    digests = [each.get("digest") for each in listed or () if isinstance(each, Mapping)]
+    if split not in ("train", "all") or digest not in digests:
+        return []
+    some = "are" if split == "train" else "include"
+    return [
+        f"the real events ({name}, {split}) {some} those that trained the model: scores are better "
+        "than on events that it has not seen (--split test)"
+    ]
+
+
+def _in_common(real: str, generated: str, events: Batch, fake: Batch) -> list[str]:
+    """Whether generated events are real ones, number for number."""
+    from pcgen.metrics.copies import shared
+
+    paths = [Path(path).resolve() for path in (real, generated)]
+    # Numbered names stand for files and are none; hard links are the same file.
+    linked = all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+    if paths[0] == paths[1] or linked:
+        return ["both files are the same: real events are compared with themselves"]
+    number = int(shared(events, fake).sum())
+    if not number:
+        return []
+    return [f"{number} of {fake.num_graphs} generated events equal real ones in every point"]
 
 
 def _look_further(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -86,9 +89,10 @@ def sample(
             f"number, batch_size: got {_NUMBER if number is None else number}, {batch_size}, "
             "expected at least one event and batches of at least one"
         )
-    if seed < 0 or processes < 1:
+    if not 0 <= seed < 2**63 or processes < 1:
         raise ArgumentError(
-            f"seed, processes: got {seed}, {processes}, expected seed >= 0 and processes >= 1"
+            f"seed, processes: got {seed}, {processes}, expected 0 <= seed < 2**63 and processes "
+            ">= 1"
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -98,8 +102,9 @@ def sample(
     fixed = {"classes": classes, "condition": condition, "points": points}
     request = _request(model.schema, number, source_of_each, fixed, split)
     grid = getattr(getattr(model, "representation", None), "grid", None)
-    facts = {"model": source.checkpoint, "seed": seed, "batch_size": batch_size}
-    facts |= {name: value for name, value in source_of_each.items() if value is not None}
+    facts = {**_provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
+    facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
+    facts |= {} if like is None else {"split": split or "all"}
     # The first events wait for kernels to be loaded and threads to start: they are not counted.
     first = part(request, slice(0, min(_FIRST, request.number)))
     start_up = _timed(model, first, torch.Generator())[1]
@@ -117,6 +122,43 @@ def sample(
         f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
         f"start-up {start_up:.2f} s is not counted)"
     )
+
+
+def _provenance(file: Path) -> dict[str, Any]:
+    """What the events are made by, without a place on this machine: names, digests, versions."""
+    from pcgen.datasets.splits import SEED
+    from pcgen.training import checkpoint
+    from pcgen.training.run import made_by
+
+    state = checkpoint.read(file)
+    config, folder = state.config, file.resolve().parent
+    names = [Path(str(each)).name for each in config.get("data", ())]
+    digests = config.get("digests") or [None] * len(names)
+    made = folder.parent.name if folder.name == "checkpoints" else ""
+    return {
+        "model": f"{made}/{file.name}" if made else file.name,
+        "model_digest": hashlib.sha256(file.read_bytes()).hexdigest()[:32],
+        "recipe": state.recipe,
+        "step": state.step,
+        "trained_on": {
+            "data": [{"name": n, "digest": d} for n, d in zip(names, digests, strict=False)],
+            # Runs of before the split was recorded were trained on the same one.
+            "split": config.get("split", {"name": "train", "seed": SEED}),
+        },
+        **made_by(),
+        "command": [without_place(word) for word in sys.argv],
+    }
+
+
+def without_place(word: str) -> str:
+    """A word of a command line with file names in place of absolute paths.
+
+    >>> without_place("/home/me/run"), without_place("--data=[/home/me/a.h5,b.h5]")
+    ('run', '--data=[a.h5,b.h5]')
+    """
+    if Path(word).is_absolute():
+        return Path(word).name
+    return re.sub(r"(^|[=:,\[{'\"\s])~?/(?:[^,:\]}'\"\s]*/)?", r"\1", word)
 
 
 def _request(

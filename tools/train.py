@@ -174,6 +174,9 @@ class Plan:
         recipe: Name of the recipe, as it is recorded,
         function: and what it stands for.
         arguments: Of the recipe, resolved.
+
+    Raises:
+        ArgumentError: the seed is out of range.
     """
 
     recipe: str
@@ -189,6 +192,10 @@ class Plan:
     reports: Reports
     validate_events: int
     samples: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ArgumentError(f"seed: got {self.seed}, expected 0 to 2**63 - 1")
 
     def build(self, data: Data) -> GenerativeModel:
         """The untrained model, a function of the seed; checked against the data.

@@ -6,13 +6,14 @@ energy-flow polynomials where single events can ruin a Fréchet distance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
+from pcgen.metrics.copies import shared
 from pcgen.metrics.diagnostics import Diagnosis, diagnose
 from pcgen.metrics.energyflow import energy_flow_polynomials
 from pcgen.metrics.estimate import divided_by_real_maximum
@@ -78,9 +79,14 @@ def trust(
     sides = [_some(side, generator) for side in (training, test)]
     features = [_features(side, schema) for side in (*sides, generated)]
     chosen = torch.randperm(len(features[2]), generator=generator)[:EVENTS]
+    near = _with_copies(memorisation_of_features(*features, seed=seed), shared(training, generated))
+    overfitting, *others = diagnose(features[0], features[1], features[2][chosen], seed=seed)
     return Trust(
-        memorisation_of_features(*features, seed=seed),
-        diagnose(features[0], features[1], features[2][chosen], seed=seed),
+        near,
+        (
+            _judged(overfitting, near, by_chance=bool(shared(training, test).any())),
+            *others,
+        ),
         outlier_report(
             _flow(test, schema),
             _flow(generated, schema),
@@ -88,6 +94,29 @@ def trust(
             worst=min(10, max(generated.num_graphs // 10, 1)),
         ),
     )
+
+
+def _with_copies(near: Memorisation, exact: Tensor) -> Memorisation:
+    """Copies of any training event, and not of those alone that entered the test."""
+    return replace(near, copies=tuple(sorted({*near.copies, *exact.nonzero().flatten().tolist()})))
+
+
+def _judged(overfitting: Diagnosis, near: Memorisation, *, by_chance: bool) -> Diagnosis:
+    """The diagnosis of a test that looks at no single event, in view of copies.
+
+    Args:
+        overfitting: The diagnosis.
+        near: With the copies.
+        by_chance: Test events equal training events too, as events of few points or cells do.
+    """
+    if overfitting.found or not near.copies:
+        return overfitting
+    words = overfitting.verdict.partition(": ")[2]
+    copies = f"{len(near.copies)} generated events are copies of training events"
+    head = f"Signs of overfitting: {copies}"
+    if by_chance:
+        head = f"Overfitting is undecided: {copies}, but test events equal some too"
+    return replace(overfitting, found=not by_chance, verdict=f"{head}; of all events, {words}")
 
 
 def _some(clouds: Batch, generator: torch.Generator) -> Batch:

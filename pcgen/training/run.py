@@ -259,7 +259,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "commit": commit(),
+        "commit": _commit(),
         "python": platform.python_version(),
         "packages": versions,
         "platform": platform.platform(),
@@ -278,8 +278,13 @@ def version(package: str) -> str | None:
         return None
 
 
+def made_by() -> dict[str, Any]:
+    """The pcgen that runs, as checkpoints and samples record it: version and commit."""
+    return {"pcgen": _version("pcgen"), "commit": _commit()}
+
+
 @functools.cache
-def commit() -> str | None:
+def _commit() -> str | None:
     """Commit of the source tree that runs; None where pcgen is not run from one."""
     source = Path(__file__).resolve().parents[2]
     if not (source / ".git").exists():

@@ -84,8 +84,10 @@ def train(
         TrainingError: a loss or a gradient is not finite, naming step, phase and term. The last
             checkpoint stays as it is.
     """
-    if steps < 1 or seed < 0:
-        raise ArgumentError(f"steps, seed: got {steps}, {seed}, expected steps >= 1 and seed >= 0")
+    if steps < 1 or not 0 <= seed < 2**63:
+        raise ArgumentError(
+            f"steps, seed: got {steps}, {seed}, expected steps >= 1 and 0 <= seed < 2**63"
+        )
     options = Options(
         Path(folder), steps, seed, optimiser or Optimiser(),
         own_options(model.phases(), phases or {}), ema,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcgen import clouds, io
@@ -169,6 +169,7 @@ def test_a_link_is_swept_and_not_what_it_points_to(tmp_path):
     assert names(tmp_path / "precious") == ["file"]
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=255))
 def test_every_name_that_the_system_takes_can_be_written(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("names")

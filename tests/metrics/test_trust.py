@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 
 import pytest
@@ -39,6 +40,29 @@ def test_copies_and_outliers_are_named(jets):
     assert found.outliers.trimmed < found.outliers.score / 2
     assert any("2 generated events are copies" in line for line in found.sentences)
     assert any("events 7" in line for line in found.sentences)
+
+
+def test_there_is_no_all_clear_above_a_list_of_copies(jets):
+    """A few copies among many events move no test of all events."""
+    training, test, fresh = (pc.select(jets, slice(k, k + 300)) for k in (0, 300, 600))
+    found = trust(training, test, pc.concat([fresh, pc.select(training, [5])]), JETS)
+    assert found.memorisation.copies == (300,)
+    verdict = found.diagnoses[0].verdict
+    assert found.sentences[0] == verdict
+    assert verdict.startswith("Signs of overfitting: 1 generated events are copies of training")
+    assert found.diagnoses[0].found
+    # Where test events equal training events as well, a copy shows nothing.
+    test = pc.concat([test, pc.select(training, [6])])
+    found = trust(training, test, pc.concat([fresh, pc.select(training, [5])]), JETS)
+    assert found.sentences[0].startswith("Overfitting is undecided: 1 generated events are copies")
+    assert not found.diagnoses[0].found
+
+
+def test_copies_are_found_among_all_training_events(jets, monkeypatch):
+    monkeypatch.setattr(sys.modules["pcgen.metrics.trust"], "EVENTS", 100)
+    training, test, fresh = (pc.select(jets, slice(k, k + 300)) for k in (0, 300, 600))
+    copied = pc.concat([fresh, pc.select(training, range(0, 300, 10))])
+    assert trust(training, test, copied, JETS).memorisation.copies == tuple(range(300, 330))
 
 
 def test_is_reproducible(jets):

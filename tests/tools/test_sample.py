@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from toy_recipes import FAST, tiny
 
 import pcgen
 from pcgen import clouds as pc
+from pcgen.datasets import open_clouds
+from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.io import JETS, CloudFile, read_clouds
 from pcgen.recipes import RECIPES
@@ -45,6 +50,26 @@ def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
         r"a\.h5: 7 jets in [\d.]+ s, \d+ jets per second \(batch size 3, cpu, .*; start-up .* s is"
     )
     assert re.search(line, told)
+
+
+def test_a_sample_says_what_made_it_and_not_where(run, tmp_path, monkeypatch):
+    output = tmp_path / "a.h5"
+    command = ["/home/me/bin/pcgen", "sample", str(run), f"--like={tmp_path}/b.h5", "number=3"]
+    monkeypatch.setattr(sys, "argv", command)
+    sample(str(run), str(output), number=1, device="cpu")
+    with CloudFile(output) as file:
+        attrs = file.attrs
+    assert attrs["model"] == "tiny/best.ckpt"
+    digest = hashlib.sha256((run / "checkpoints/best.ckpt").read_bytes()).hexdigest()
+    assert digest.startswith(attrs["model_digest"])
+    assert attrs["recipe"] == "tiny"
+    assert attrs["trained_on"]["split"] == {"name": "train", "seed": 42}
+    data = [{"name": "jets.h5", "digest": open_clouds(SAMPLE).digests()[0]}]
+    assert attrs["trained_on"]["data"] == data
+    assert attrs["pcgen"] == pcgen.__version__
+    assert attrs["command"] == ["pcgen", "sample", "tiny", "--like=b.h5", "number=3"]
+    for place in (run.parent, tmp_path, SAMPLE.parent):
+        assert str(place) not in json.dumps(attrs)
 
 
 def test_a_seed_is_a_sample(run, tmp_path):

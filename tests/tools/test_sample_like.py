@@ -67,7 +67,8 @@ def test_events_are_paired_with_those_of_a_file(run, test_file, tmp_path):
     assert torch.equal(some.y, real.y[:7])
     assert pc.sizes(some).tolist() == [3] * 7
     with CloudFile(tmp_path / "a.h5") as file:
-        assert file.attrs["like"] == test_file
+        assert file.attrs["like"] == Path(test_file).name
+        assert file.attrs["split"] == "all"
 
 
 def test_a_split_is_that_of_the_data_set(run, test_file, tmp_path, capsys):

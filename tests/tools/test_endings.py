@@ -1,0 +1,114 @@
+"""How a command ends: by a signal, by a refusal of the system, by lack of memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pcgen.errors import FileError, Terminated
+from pcgen.tools import cli
+
+
+@pytest.fixture
+def ended_by(monkeypatch):
+    """The exit status of the command where its work is a function."""
+
+    def run(function) -> int:
+        monkeypatch.setattr(cli, "_dispatch", lambda argv: function())
+        return cli.main(["info"])
+
+    return run
+
+
+def raising(error: BaseException):
+    def function():
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a/b.h5"), "a/b.h5: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "c"), "c: File name too long"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (FileError("a: is bad, expected a good one"), "a: is bad, expected a good one"),
+        (MemoryError(), "not enough memory (memory is full), expected smaller"),
+        (RuntimeError("DefaultCPUAllocator: can't\nallocate"), "not enough memory (DefaultCPU"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory (CUDA out of memory)"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(ended_by, capsys, error, line):
+    assert ended_by(raising(error)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"pcgen: {line}")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), OSError("no number"), KeyError("a")])
+def test_faults_of_the_program_are_not_hidden(ended_by, error):
+    with pytest.raises(type(error)):
+        ended_by(raising(error))
+
+
+def test_sigterm_ends_like_ctrl_c(ended_by, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    assert ended_by(work) == 143
+    assert cleaned
+    assert capsys.readouterr().err == "pcgen: terminated\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert ended_by(raising(Terminated("interrupted at step 3"))) == 143
+    assert capsys.readouterr().err == "pcgen: interrupted at step 3\n"
+    assert ended_by(raising(KeyboardInterrupt())) == 130
+
+
+def test_a_terminated_training_is_saved_and_leaves_nothing_else(tmp_path):
+    command = [sys.executable, "-m", "pcgen.tools", "train", "points-vae", "--hidden", "4"]
+    command += ["--layers", "1", "--latent-dim", "2", "--max-points", "4", "--steps", "100000"]
+    command += ["--batch-size", "2", "--output", str(tmp_path / "run"), "--accelerator", "cpu"]
+    command += ["--log-every", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()  # the first line of progress: steps are being done
+        assert line.startswith("step "), line
+        os.kill(process.pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=100)
+    assert process.returncode == 143, told
+    assert told.splitlines()[-1].startswith("pcgen: interrupted at step ")
+    assert (tmp_path / "run/checkpoints/last.ckpt").is_file()
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64, 2**70, -(2**70), -1])
+@pytest.mark.parametrize("command", ["train", "sample", "convert", "evaluate", "simulate"])
+def test_seeds_out_of_range_are_one_line(tmp_path, capsys, monkeypatch, command, seed):
+    from pcgen.datasets.jets import SAMPLE
+
+    monkeypatch.chdir(tmp_path)
+    words = {
+        "train": ["train", "points-vae", "--max-points", "4"],
+        "sample": ["sample", "run", "a.h5"],
+        "convert": ["convert", str(SAMPLE), "a.h5"],
+        "evaluate": ["evaluate", str(SAMPLE), str(SAMPLE)],
+        "simulate": ["simulate", "jets", "a.h5"],
+    }[command]
+    assert cli.main([*words, f"--seed={seed}"]) == 1
+    told = capsys.readouterr().err
+    assert f"seed: got {seed}, expected" in told or f"got {seed}" in told
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
