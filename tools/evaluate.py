@@ -128,11 +128,8 @@ def evaluate(
         notes = _left_out(events, fake, schema, other)
         notes += _trained_on(truth.digests()[0], Path(real).name, split, attrs)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
-<<<<<<< HEAD
     notes += doubts(events, fake, schema)
-=======
     notes += _in_common(real, generated, events, fake)
->>>>>>> w-safe
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:

@@ -33,11 +33,7 @@ from pcgen.training.interrupt import Interrupt
 from pcgen.training.learner import Learner, adopt, averaged, learners_of
 from pcgen.training.log import Log, Progress
 from pcgen.training.options import Batches, Options
-<<<<<<< HEAD
-from pcgen.training.run import RunFolder, commit, version
-=======
 from pcgen.training.run import RunFolder, made_by
->>>>>>> w-safe
 
 
 class Loop:
@@ -259,11 +255,7 @@ class Loop:
             seconds=time.monotonic() - self.started,
             scaler=self.fabric.strategy.precision.state_dict(),
             random=ranks.gather(ranks.random_state(self.device)),
-<<<<<<< HEAD
-            config={**options.resolved(), "pcgen": version("pcgen"), "commit": commit()},
-=======
             config={**options.resolved(), **made_by()},
->>>>>>> w-safe
         )
 
     def load_state(self, path: Path, state: Checkpoint) -> None:

@@ -280,7 +280,7 @@ def version(package: str) -> str | None:
 
 def made_by() -> dict[str, Any]:
     """The pcgen that runs, as checkpoints and samples record it: version and commit."""
-    return {"pcgen": _version("pcgen"), "commit": _commit()}
+    return {"pcgen": version("pcgen"), "commit": _commit()}
 
 
 @functools.cache
