@@ -22,6 +22,7 @@ def cost(x: Tensor, y: Tensor, p: int, period: Sequence[float]) -> Tensor:
 
     The gradient where x = y is 0, a subgradient of |x - y|.
 
+    >>> import torch
     >>> cost(torch.tensor([0.0, 3.0]), torch.tensor([4.0, 0.0]), 1, (0.0, 0.0))
     tensor(5.)
     """
