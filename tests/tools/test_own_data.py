@@ -152,7 +152,7 @@ def test_a_condition_without_a_name_is_kept_as_y(here):
             "nan: was given, but plays no part unless images",
         ),
         ({"condition": ["E=energy.npy"], "target": "b.npy"}, "condition: .* in .npy, which keeps"),
-        ({"geometry": "a.xml"}, "a.xml: cannot be read"),
+        ({"geometry": "a.xml"}, "a.xml: no such file"),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_file_event_and_value(here, options, message):
@@ -262,7 +262,7 @@ def test_one_threshold_means_the_same_for_images_and_showers():
         ({}, "geometry: got none and showers.hdf5 holds the CaloChallenge's showers"),
         ({"geometry": "binning.xml"}, r"binning\.xml: .*photon.*pion"),
         ({"geometry": "binning.xml", "particle": "pion"}, r"showers has shape \(3, 9\)"),
-        ({"geometry": "none.xml"}, r"none\.xml: cannot be read"),
+        ({"geometry": "none.xml"}, r"none\.xml: no such file"),
         (
             {"geometry": "binning.xml", "particle": "photon", "grid": GRID},
             "grid: was given, .*geom",
