@@ -284,6 +284,12 @@ def _schema(
     carried = schema.weight
     if weight is not None:
         carried = quantity("weight", weight)
+        if grid is None and schema.weight is None:
+            known = ", ".join(each.name for each in schema.features) or "none"
+            raise ArgumentError(
+                f"weight: got {weight!r}, but the points of {source.path} carry no weight (further "
+                f"columns: {known}); expected a column that the file calls weight or energy"
+            )
         _check_same("weight", carried, schema.weight, source.path)
     if grid is None:
         return dataclasses.replace(schema, weight=carried)

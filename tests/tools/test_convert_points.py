@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -168,3 +170,12 @@ def test_a_data_set_has_the_default_type_of_torch():
         DataError, match=r"a\.h5: pos: got 1e\+300, expected numbers that torch\.fl"
     ):
         open_clouds("a.h5", "all").load()
+
+
+def test_a_weight_that_no_point_carries_is_refused(tmp_path: Path) -> None:
+    """A schema must not name a weight that the file does not hold."""
+    (tmp_path / "a.xyz").write_text("# x y z edep\n1 2 3 4\n5 6 7 8\n")
+    with pytest.raises(
+        ArgumentError, match=r"weight: got 'edep \[MeV\]', but the points of .*edep"
+    ):
+        convert(str(tmp_path / "a.xyz"), str(tmp_path / "a.h5"), weight="edep [MeV]")
