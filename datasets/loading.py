@@ -24,6 +24,7 @@ from pcgen.datasets.batches import Batches
 from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.errors import ArgumentError, DataError
+from pcgen.grids import Grid
 from pcgen.io import CloudSource, open_cloud_file
 from pcgen.schema import Schema
 
@@ -142,6 +143,14 @@ class CloudDataset(Dataset[Data]):
     def load(self) -> Batch:
         """All clouds, in memory."""
         return self.read(0, len(self))
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid on which the files say that their points lie; None where they do not agree."""
+        stored = [file.attrs.get("grid") for file in self._files]
+        return (
+            Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
+        )
 
     def digests(self) -> list[str]:
         """The digest of each file, see :func:`pcgen.datasets.provenance.digest`."""

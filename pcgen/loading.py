@@ -86,7 +86,8 @@ def build(
         given = f'"{name}"' if ":" in name else "your_function"
         raise CheckpointError(
             f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
-            f"({', '.join(RECIPES)}); give recipe={given} for a model of your own"
+            f"({', '.join(RECIPES)}); give recipe={given} (--recipe on the command line) for a "
+            "model of your own"
         )
     try:
         model = chosen(**(arguments if recipe is None else state.arguments))

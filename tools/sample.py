@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -17,6 +18,7 @@ from pcgen.errors import ArgumentError
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     import torch
+    from rich.progress import Progress
     from torch_geometric.data import Batch
 
     from pcgen.grids import Grid
@@ -111,11 +113,15 @@ def sample(
     console = _console()
     if warning := beyond(model.schema, request.y, model.condition_range):
         console.print(warning, markup=False)
+    # Without a grid a model generates no layers, and a file must not claim them.
+    schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
-    with _Output(output, model.schema, grid, request.number, facts) as file:
+    with _Output(output, schema, grid, request.number, facts) as file, _bar() as bar:
+        task = bar.add_task("sample", total=request.number)
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent
             file.append(clouds)
+            bar.advance(task, clouds.num_graphs)
     rate = _rate(model.schema, request.number, seconds / processes)
     workers = f", {processes} processes" if processes > 1 else ""
     console.print(
@@ -335,6 +341,15 @@ class _Output:
 
             image = cloud_to_image(clouds, self._grid)
             self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
+
+
+def _bar() -> Progress:
+    """A bar on a terminal, while events are drawn; a log file would hold empty lines."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _console() -> Any:

@@ -115,7 +115,7 @@ def train(
     plan = Plan(
         recipe=recipe,
         function=function,
-        arguments=resolved(function, recipe_arguments, data_set.train.schema),
+        arguments=resolved(function, recipe_arguments, data_set.train),
         batch_size=batch_size,
         steps=steps,
         seed=seed,
@@ -236,7 +236,7 @@ class Plan:
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
-            for line in (*unlikely(data.train), lost):
+            for line in (*unlikely(data.train), lost, _without_layers(model, data.train.schema)):
                 if line:
                     console.print(line, markup=False)
         training.train(
@@ -280,6 +280,16 @@ class Plan:
                     recipe=self.recipe if ":" in self.recipe else None,
                 )
         return folder
+
+
+def _without_layers(model: GenerativeModel, schema: Schema) -> str:
+    """One line where the clouds have layers and the model generates none."""
+    if not schema.layers or getattr(model.representation, "grid", None) is not None:
+        return ""
+    return (
+        f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
+        "generates none; recipes image-* and sites-* keep those of a grid"
+    )
 
 
 def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
@@ -346,15 +356,17 @@ def unlikely(clouds: CloudDataset) -> list[str]:
 
 
 def resolved(
-    function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], schema: Schema
+    function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
 ) -> dict[str, Any]:
-    """Arguments of a recipe: one that takes a ``schema`` and was given none gets that of the data.
+    """Arguments of a recipe: ``schema`` and ``grid``, where not given, are those of the data.
 
     The model is then built once, and a run or a checkpoint records what it was made for.
     """
-    takes = "schema" in inspect.signature(function).parameters
-    own = {"schema": schema.to_dict()} if takes and arguments.get("schema") is None else {}
-    return {**arguments, **own}
+    takes = inspect.signature(function).parameters
+    grid = None if data.grid is None else str(data.grid)
+    own = {"schema": data.schema.to_dict(), "grid": grid}
+    missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
+    return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
 
 
 def check_schema(

@@ -17,6 +17,7 @@ The ending decides; HDF5 files are read as what their content says.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -112,6 +113,10 @@ def read_format(path: str | Path, format: str | None = None) -> Format:
     path = Path(path)
     if format is None and path.is_dir():
         return _folder_format(path)
+    if format is None and not path.suffix and not path.exists():
+        near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
+        hint = f", did you mean {near[0]}?" if near else ", expected a file of events"
+        raise FileError(f"{path}: no such file{hint}")
     if format is not None or path.suffix.lower() not in (".h5", ".hdf5"):
         return written_format(path, format)
     with open_hdf5(path) as file:

@@ -93,8 +93,9 @@ class Deterministic(Latent):
             ArgumentError: always, with the remedy.
         """
         raise ArgumentError(
-            "Autoencoder.sample: got a plain autoencoder, expected one with a prior over its "
-            "codes: put it into a LatentModel, or use the Gaussian latent (VAE)"
+            "sample: got a plain autoencoder, which has no prior over its codes to draw from, "
+            "expected a VAE (recipe points-vae, latent Gaussian) or a prior over the codes "
+            "(recipes points-latent-*, LatentModel)"
         )
 
 

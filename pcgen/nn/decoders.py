@@ -169,7 +169,7 @@ class MLPDecoder(nn.Module):
         if len(sizes) and int(sizes.max()) > self.max_points:
             raise ArgumentError(
                 f"sizes: got a cloud of {int(sizes.max())} points, expected at most "
-                f"{self.max_points}, the max_points of this decoder"
+                f"{self.max_points}, the length of this list (list_length of a recipe)"
             )
         points = self.mlp(code, y).unflatten(1, (self.max_points, -1))
         present = torch.arange(self.max_points, device=code.device) < sizes[:, None]

@@ -148,7 +148,7 @@ class ListField(nn.Module):
         if len(place) and int(place.max()) >= self.max_points:
             raise ArgumentError(
                 f"clouds: got one of {int(place.max()) + 1} points, expected at most "
-                f"{self.max_points}, the max_points of this field"
+                f"{self.max_points}, the length of this list (list_length of a recipe)"
             )
         context = self.context(clouds, time, condition)
         row = self.mlp(listed(clouds, place, self.max_points, self.in_channels), context)

@@ -35,6 +35,7 @@ from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
 from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import networks
+from pcgen.recipes.images import GRID
 from pcgen.recipes.networks import PointNetwork
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
@@ -53,16 +54,29 @@ def points(
     return Points(_meaning(schema), listed=listed, recentre=recentre, rescale=rescale)
 
 
-def images(grid: str, schema: dict[str, Any] | None) -> Images:
+def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
     """Dense images on a grid as it is written on the command line."""
     meaning = _meaning(schema)
-    return Images(meaning, Grid.parse(grid, meaning.axes))
+    return Images(meaning, _cells(grid, meaning))
 
 
-def sites(grid: str, schema: dict[str, Any] | None) -> Sites:
+def sites(grid: str | None, schema: dict[str, Any] | None) -> Sites:
     """Active cells of a grid as it is written on the command line."""
     meaning = _meaning(schema)
-    return Sites(meaning, Grid.parse(grid, meaning.axes))
+    return Sites(meaning, _cells(grid, meaning))
+
+
+def _cells(grid: str | None, schema: Schema) -> Grid:
+    """The grid that is written; of jets one that holds them, where none is."""
+    if grid is not None:
+        return Grid.parse(grid, schema.axes)
+    if [axis.name for axis in schema.axes] == [axis.name for axis in JETS.axes]:
+        return Grid.parse(GRID, schema.axes)
+    example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)
+    raise ArgumentError(
+        f"grid: got none, and the file of the clouds has none either, expected the cells along "
+        f"each axis, for instance --grid {example}"
+    )
 
 
 def autoencoder(

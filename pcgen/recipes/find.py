@@ -50,6 +50,9 @@ def _expected(name: str, known: list[str]) -> str:
 
 def _own(name: str) -> Callable[..., GenerativeModel]:
     module_name, _, function_name = name.partition(":")
+    if module_name.endswith(".py"):
+        meant = f"{module_name.removesuffix('.py').replace(os.sep, '.')}:{function_name}"
+        raise ArgumentError(f"recipe: got the file {module_name!r}, did you mean {meant}?")
     if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
         raise ArgumentError(f"recipe: got {name!r}, expected module:function, models:my_gan say")
     module = _imported(module_name, name)

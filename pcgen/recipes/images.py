@@ -37,7 +37,7 @@ GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
 
 def image_gan(
     network: GameNetwork = "dense",
-    grid: str = GRID,
+    grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
     penalty: float = 1.0,
@@ -47,7 +47,8 @@ def image_gan(
 
     Args:
         network: dense, active, observed, gated or points; see docs/sparsity.md.
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         penalty: Factor of R1.
@@ -70,7 +71,7 @@ def image_gan(
 
 def image_vae(
     network: Network = "dense",
-    grid: str = GRID,
+    grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
     beta: float = 1.0,
@@ -80,7 +81,8 @@ def image_vae(
 
     Args:
         network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
@@ -102,7 +104,7 @@ def image_vae(
 
 
 def image_flow(
-    grid: str = GRID,
+    grid: str | None = None,
     channels: int = 16,
     integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
@@ -110,7 +112,8 @@ def image_flow(
     """Flow matching on all cells of dense images, with a convolutional U-Net.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the network.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
@@ -124,7 +127,7 @@ def image_flow(
 
 
 def sites_gan(
-    grid: str = GRID,
+    grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
     penalty: float = 1.0,
@@ -133,7 +136,8 @@ def sites_gan(
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         penalty: Factor of R1.
@@ -151,7 +155,7 @@ def sites_gan(
 
 
 def sites_vae(
-    grid: str = GRID,
+    grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
     beta: float = 1.0,
@@ -160,7 +164,8 @@ def sites_vae(
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
@@ -176,7 +181,7 @@ def sites_vae(
 
 
 def sites_flow(
-    grid: str = GRID,
+    grid: str | None = None,
     channels: int = 16,
     integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
@@ -184,7 +189,8 @@ def sites_flow(
     """Flow matching at active sites, which are drawn first, coarse to fine.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the networks.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.

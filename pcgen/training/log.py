@@ -176,6 +176,8 @@ class Progress:
         self._steps, self._first, self._clock = steps, done, clock
         self._started = clock()
         self._spoke = self._started
+        # Kernels are compiled in the first step: what is left is estimated from its end.
+        self._second, self._warm = done, self._started
         terminal = sys.stderr.isatty()
         self._lines = show and not terminal
         columns = (
@@ -210,6 +212,8 @@ class Progress:
         if text:
             self._bar.update(self._task, text=text)
         now = self._clock()
+        if self._second == self._first:
+            self._second, self._warm = step, now
         if not self._lines or not text:
             return
         if now - self._spoke >= QUIET or step == self._steps:
@@ -217,8 +221,9 @@ class Progress:
             say(f"step {step} of {self._steps}: {text}; {self._left(step, now)}")
 
     def _left(self, step: int, now: float) -> str:
-        """Time that is left, from the mean duration of the steps of this start."""
-        each = (now - self._started) / max(step - self._first, 1)
+        """Time that is left, from the mean duration of the steps after the first one."""
+        counted = step - self._second
+        each = (now - self._warm) / counted if counted else now - self._started
         if step == self._steps:
             return f"done in {duration(now - self._started)}"
         return f"{duration(each * (self._steps - step))} left"
