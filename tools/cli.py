@@ -167,7 +167,13 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     """``pcgen train RECIPE``: the recipe's own arguments beside those of the run."""
     from pcgen.recipes import RECIPES
     from pcgen.recipes.find import find_recipe
-    from pcgen.tools.run_options import grouped, recipe_options, run_config, run_options
+    from pcgen.tools.run_options import (
+        grouped,
+        recipe_in,
+        recipe_options,
+        run_config,
+        run_options,
+    )
 
     run = run_options(function)
     if argv[:1] in (["-h"], ["--help"]):
@@ -175,6 +181,8 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
         print(_list("pcgen train RECIPE [OPTIONS]", known, _ABOUT_TRAIN), end="\n\n")
         print(Parser("pcgen train RECIPE", "", grouped(run)).listing(), end="")
         return 0
+    if argv[:1] == ["--config"]:
+        argv = [*recipe_in(argv[1:2]), *argv]
     known_recipes = f"one of {', '.join(RECIPES)}, or module:function"
     if not argv or argv[0].startswith("-"):
         got = f"{argv[0]} first" if argv else "no recipe"

@@ -111,6 +111,10 @@ class Option:
             return None if value == "null" and _optional(self.hint) else value
         if value is None and not _optional(self.hint):
             raise wrong
+        if _without_none(self.hint) is int and re.fullmatch(
+            r"\d+(\.0*)?[eE]\+?\d{1,2}", str(value)
+        ):
+            value = int(float(value))  # 1e5 is how a physicist writes it
         if isinstance(value, str) and (self.kind in (list, dict) or not value.strip()):
             raise wrong
         parser = ArgumentParser(exit_on_error=False)

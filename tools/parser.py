@@ -171,7 +171,7 @@ class Parser:
     def _configured(self, path: str) -> dict[str, Any]:
         """The values in a YAML or JSON file."""
         place = f"--config {path}"
-        found = _loaded(path)
+        found = loaded(path)
         if not isinstance(found, dict):
             kind = "nothing" if found is None else f"a {type(found).__name__}"
             raise MisuseError(f"{place}: got {kind}, expected options, a line each: NAME: VALUE")
@@ -260,7 +260,12 @@ def _closed(words: Sequence[str]) -> int:
     return len(words)
 
 
-def _loaded(path: str) -> Any:
+def loaded(path: str) -> Any:
+    """What a YAML or JSON file holds.
+
+    Raises:
+        MisuseError: it cannot be read.
+    """
     import yaml
 
     try:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pcgen.errors import ArgumentError
-from pcgen.recipes import ALIASES
+from pcgen.recipes import ALIASES, current
 from pcgen.tools.options import MisuseError, Option, options_of
+from pcgen.tools.parser import loaded
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
@@ -86,13 +87,23 @@ def run_config(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "recipe" not in found:
         return dict(found)
-    recipe = str(found["recipe"])
-    if ALIASES.get(recipe, recipe) != ALIASES.get(name, name):
+    given = found.get("arguments")
+    recipe, arguments = current(str(found["recipe"]), given if isinstance(given, dict) else {})
+    if recipe != ALIASES.get(name, name):
         raise MisuseError(f"recipe: got a run of {recipe}, expected one of {name}")
     values: dict[str, Any] = {}
-    for key, value in found.items():
+    for key, value in {**found, "arguments": arguments}.items():
         if key in _NESTED and isinstance(value, dict):
             values |= {_RENAMED.get(str(k), str(k)): each for k, each in value.items()}
         elif key != "recipe":
             values[key] = value
     return {key: value for key, value in values.items() if key not in _FACTS}
+
+
+def recipe_in(paths: Sequence[str]) -> list[str]:
+    """The recipe that a run's config.json names, as the word that stands before the options."""
+    try:
+        found = loaded(paths[0]) if paths else None
+    except MisuseError:
+        return []
+    return [str(found["recipe"])] if isinstance(found, dict) and "recipe" in found else []

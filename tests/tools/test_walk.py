@@ -256,6 +256,18 @@ def test_the_configuration_of_a_run_starts_another_like_it(data, run, tmp_path, 
     one, other = (json.loads((folder / "config.json").read_text()) for folder in (run, again))
     one["reports"].pop("progress"), other["reports"].pop("progress")
     assert one == other
+    # The file names the recipe; one of an earlier version has other names in it.
+    old = {**one, "recipe": "jets-vae", "reports": {}}
+    old["arguments"] = {k: v for k, v in one["arguments"].items() if k != "encoder"}
+    old["arguments"] |= {"network": "epic", "max_points": 192}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    words = ["--steps", "1e0", "--samples", "0", "--validate-events", "8"]
+    for file in (run / "config.json", tmp_path / "old.json"):
+        third = tmp_path / file.stem
+        assert call("train", "--config", str(file), "--output", str(third), *words) == 0
+        found = json.loads((third / "config.json").read_text())
+        assert (found["recipe"], found["steps"]) == ("points-vae", 1)
+        assert found["arguments"]["hidden"] == one["arguments"]["hidden"]
     capsys.readouterr()
     assert call("train", "points-latent-gan", "--config", str(run / "config.json")) == 2
     error = capsys.readouterr().err.splitlines()[0]
