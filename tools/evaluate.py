@@ -372,6 +372,9 @@ def _left_out(real: Batch, generated: Batch, schema: Schema, other: Schema) -> l
     if real.get("y") is not None and generated.get("y") is None:
         names = ", ".join(quantity.name for quantity in schema.condition)
         lines.append(f"generated events have no condition (real: {names}), which is left out")
+    if real.get("layer") is not None and generated.get("layer") is None:
+        names = ", ".join(schema.layers) or "numbers"
+        lines.append(f"generated events have no layers (real: {names}), which no score compares")
     if real.get("label") is None:
         return lines
     own = _classes(real, schema)
