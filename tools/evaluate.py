@@ -306,9 +306,7 @@ def remarks(evaluation: metrics.Evaluation) -> list[str]:
     for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
         if number:
             lines.append(f"{number} {side} events have no weight, left out of scores over pairs")
-    if evaluation.undefined:
-        lines.append(f"not defined for these events: {', '.join(evaluation.undefined)}")
-    return lines
+    return [*lines, *evaluation.not_defined]
 
 
 def store(

@@ -75,6 +75,4 @@ def _missing(evaluation: Evaluation) -> list[str]:
     bare = [score.name for score in evaluation.scores if not has_distance(score)]
     if bare:
         gaps.append(f"no distance from the floor for {', '.join(bare)}")
-    if evaluation.undefined:
-        gaps.append(f"not defined: {', '.join(evaluation.undefined)}")
-    return gaps
+    return [*gaps, *evaluation.not_defined]
