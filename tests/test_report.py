@@ -152,6 +152,44 @@ def test_a_score_far_away_by_chance_is_not_marked():
     assert "1 of 1" in summary({"gan": evaluation(chance)})[0]
 
 
+@pytest.mark.parametrize(
+    ("z", "p", "near"),
+    [
+        (2.0, 0.005, False),  # what σ of a few batches hides
+        (2.0, 0.049, False),
+        (2.0, 0.05, True),
+        (5.0, 0.05, True),
+        (5.0, 0.01, False),
+        (3.0, None, True),
+        (-3.0, None, True),
+        (3.1, None, False),
+        (-3.1, None, False),
+        (math.inf, None, False),
+    ],
+)
+def test_a_p_value_decides_what_is_at_the_floor_and_z_where_there_is_none(z, p, near):
+    error = 0.0 if math.isinf(z) else 1.0
+    score = Score("FPD", "", 1.0 if math.isinf(z) else z, error, 0.0, 0.0, p, 50, 4)
+    assert score.z == z
+    assert summary({"gan": evaluation(score)})[0].startswith(f"gan: {int(near)} of 1 scores")
+
+
+def test_what_is_given_is_named_once_and_not_counted():
+    both = {"gan": evaluation(NEAR, ONLY), "vae": evaluation(FAR, replace(ONLY, p=0.01))}
+    lines = summary(both, given=("W1 pt", "W1 mass"))
+    assert lines[0].startswith("gan: 1 of 1 scores are at the floor")
+    assert lines[1].startswith("vae: 0 of 1 scores are at the floor")
+    assert not any("mass" in line for line in lines[:2])
+    assert lines[2:] == [
+        "given, not counted: W1 mass.",
+        "Missing: nothing, each score is defined.",
+    ]
+    assert summary({"gan": evaluation(NEAR)}, ["W1 mass"])[0] == (
+        "gan: no score has a distance from its floor."
+    )
+    assert summary(both, given=["W1 pt"]) == summary(both)
+
+
 ODD = ["[bold]a[/]", "<b>", "a|b", "$x$", "_a_ *b*", "a\nb", ":smile: \\"]
 
 

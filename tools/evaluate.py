@@ -306,9 +306,7 @@ def remarks(evaluation: metrics.Evaluation) -> list[str]:
     for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
         if number:
             lines.append(f"{number} {side} events have no weight, left out of scores over pairs")
-    if evaluation.undefined:
-        lines.append(f"not defined for these events: {', '.join(evaluation.undefined)}")
-    return lines
+    return [*lines, *evaluation.not_defined]
 
 
 def store(
@@ -372,6 +370,9 @@ def _left_out(real: Batch, generated: Batch, schema: Schema, other: Schema) -> l
     if real.get("y") is not None and generated.get("y") is None:
         names = ", ".join(quantity.name for quantity in schema.condition)
         lines.append(f"generated events have no condition (real: {names}), which is left out")
+    if real.get("layer") is not None and generated.get("layer") is None:
+        names = ", ".join(schema.layers) or "numbers"
+        lines.append(f"generated events have no layers (real: {names}), which no score compares")
     if real.get("label") is None:
         return lines
     own = _classes(real, schema)

@@ -1,8 +1,9 @@
 r"""How near a model under training is to the validation split: what its checkpoint is chosen by.
 
 Where points carry a weight, the score is the mean W1 of the observables of the events in units of
-their σ. Clouds without weights (shapes) have a single observable, their number of points, which is
-often constant; their score is that of Chamfer distances d,
+their σ, or of their size where they do not vary, as those of one event. Clouds without weights
+(shapes) have a single observable, their number of points, which is often constant; their score is
+that of Chamfer distances d,
 
     |1-NNA - 1/2| + MMD / floor + W1(number of points) / σ,
 
@@ -193,10 +194,14 @@ def _floor(among: Tensor) -> float:
 
 
 def _scale(values: Tensor, period: float | None) -> float:
-    """σ of an observable; of one that does not vary its size, as a share of which errors count."""
+    """σ of an observable; its size, as a share of which errors count, where it does not vary.
+
+    One event has no σ: its observables do not vary.
+    """
     if period is not None:
         ones, ptr = torch.ones_like(values), torch.tensor([0, len(values)])
         values = wrap(values - segment_circular_mean(values, ones, ptr, period), period)
-    size, spread = values.abs().mean().item(), values.std().item()
+    size = values.abs().mean().item()
+    spread = values.std().item() if len(values) > 1 else 0.0
     # Rounding leaves a spread of 1e-7 to sums in float32.
     return spread if spread > 1e-6 * size else size or 1.0

@@ -44,7 +44,7 @@ from pcgen.metrics.learners import BoostedTrees, Perceptron, calochallenge_class
 from pcgen.metrics.memorisation import Memorisation, memorisation_of_features
 from pcgen.metrics.modes import ModeCount, mode_count, ring, square_grid
 from pcgen.metrics.nearest import Nearest, NearestClouds, NeighbourScores, neighbour_scores
-from pcgen.metrics.observables import mass, observables, point_features
+from pcgen.metrics.observables import layer_weights, mass, observables, point_features
 from pcgen.metrics.outliers import OutlierReport, mahalanobis, outlier_report
 from pcgen.metrics.pairwise import pairwise
 from pcgen.metrics.permutation import (
@@ -146,6 +146,7 @@ __all__ = [
     "kernel_distance",
     "kernel_of_samples",
     "kernel_physics_distance",
+    "layer_weights",
     "load_particlenet",
     "load_statistics",
     "local_dimension",

@@ -14,7 +14,9 @@ validation part (the CaloChallenge's procedure, arXiv 2410.21611).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -30,10 +32,15 @@ from pcgen.metrics.ranks import auc_interval, mann_whitney
 # Fractions for learning and for choosing the epoch; the rest is for the figures.
 TRAINING, VALIDATION = 0.6, 0.2
 
+# Events on each side, at least: of fewer a part has none or one.
+LEAST = 10
+
 
 @dataclass(frozen=True)
 class ClassifierTest:
     """What a classifier can tell, on events that it has not seen.
+
+    All figures are NaN, and the epoch 0, where the learner needs more events than it has.
 
     Attributes:
         auc: Area under the ROC curve; 0.5 where nothing can be told, 1 where everything.
@@ -62,6 +69,21 @@ class ClassifierTest:
     seed: int
 
 
+def events_needed(learner: Learner | None = None) -> int:
+    """Events on each side from which on a classifier learns, both sides being as large.
+
+    >>> events_needed(BoostedTrees(least=20))  # 0.6 * 34 events of a side, twice, make two leaves
+    34
+    """
+    return next(n for n in count(LEAST) if 2 * int(TRAINING * n) >= _need(learner))
+
+
+def _need(learner: Learner | None) -> int:
+    """Events to learn from, both sides together, below which a learner learns nothing."""
+    need: int = getattr(learner or BoostedTrees(), "need", 0)
+    return need
+
+
 def classifier_test(
     real: Tensor,
     generated: Tensor,
@@ -86,11 +108,15 @@ def classifier_test(
             with which one event in the wrong place outweighs hundreds.
 
     Raises:
-        ArgumentError: too few events, or different widths.
+        ArgumentError: fewer than 10 events on a side, or different widths.
         DataError: features that are not finite, naming the events.
     """
-    real, generated = check_rows(least=10, real=real, generated=generated)
+    real, generated = check_rows(least=LEAST, real=real, generated=generated)
     parts = _split(real, generated, seed)
+    if len(parts.training[1]) < _need(learner):
+        held_out = int((~parts.test[1]).sum()), int(parts.test[1].sum())
+        no = (math.nan,) * 3
+        return ClassifierTest(*no, level, *no, epoch=0, epochs=0, events=held_out, seed=seed)
     learned = (learner or BoostedTrees()).fit(parts.training, parts.validation, seed)
     chosen, held = (
         _sides(learned.logit(x).double().cpu(), label.cpu())

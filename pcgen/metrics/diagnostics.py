@@ -19,6 +19,7 @@ a preference for dense regions for copying.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.metrics.checks import check_rows
-from pcgen.metrics.classifier import classifier_test
+from pcgen.metrics.classifier import classifier_test, events_needed
 from pcgen.metrics.dimension import local_dimension
 from pcgen.metrics.learners import Learner
 from pcgen.metrics.memorisation import standardised
@@ -123,10 +124,16 @@ def density_misspecification(
     Args:
         real: Features of real events that the generator has not seen [N, F].
         generated: Features of generated events [M, F].
-        learner: The classifier; boosted trees by default.
+        learner: The classifier; boosted trees by default. Where it learns nothing from so few
+            events, value and p are NaN.
         seed: Seed of its split.
     """
     result = classifier_test(real, generated, learner=learner, seed=seed)
+    if math.isnan(result.auc):
+        need = events_needed(learner)
+        verdict = f"Density misspecification is undecided: too few events, {need} a side needed."
+        name = "density misspecification"
+        return Diagnosis(name, math.nan, 0.5, math.nan, False, verdict)
     words = (
         f"a classifier reaches an AUC of {result.auc:.3f} ({result.low:.3f} to {result.high:.3f})"
     )

@@ -9,8 +9,8 @@ test says how probable such a score is for one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -77,6 +77,8 @@ class Evaluation:
             they are left out, and nothing stands in for them.
         weightless: Real and generated events without any weight, left out of the scores over pairs.
         undefined: Scores that a sample without points, say, does not have.
+        needed: Of scores that are not defined because events are too few: generated events, and
+            half of the real ones, that each needs.
     """
 
     protocol: str
@@ -87,6 +89,18 @@ class Evaluation:
     broken: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     weightless: tuple[int, int] = (0, 0)
     undefined: tuple[str, ...] = ()
+    needed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def not_defined(self) -> tuple[str, ...]:
+        """Phrases that name all scores that are not defined, and the reason if it is a number."""
+        others = [name for name in self.undefined if name not in self.needed]
+        phrases = [f"not defined: {', '.join(others)}"] if others else []
+        for need in dict.fromkeys(self.needed.values()):
+            names = ", ".join(name for name, number in self.needed.items() if number == need)
+            reason = f"too few events, {2 * need} real and {need} generated needed"
+            phrases.append(f"{names} not defined: {reason}")
+        return tuple(phrases)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON (see :func:`json_values`); each score has its ``z`` too."""
@@ -151,11 +165,18 @@ def evaluate(
     pool = pc.concat(prepared)
     scores: list[Score] = []
     undefined: list[str] = []
+    needed: dict[str, int] = {}
     for k, part in enumerate(protocol.parts):
         generator = torch.Generator().manual_seed(seed + k)
-        found = _scores(part.build(pool, schema), part, counts[0], permutations, generator)
+        comparison = part.build(pool, schema)
+        found = _scores(comparison, part, counts[0], permutations, generator)
         scores += [score for score in found if _defined(score)]
         undefined += [score.name for score in found if not _defined(score)]
+        needed |= {
+            score.name: measure.need
+            for score, measure in zip(found, comparison.measures, strict=True)
+            if score.events < measure.need
+        }
         if progress is not None:
             progress((k + 1) / len(protocol.parts))
     return Evaluation(
@@ -167,6 +188,7 @@ def evaluate(
         broken=(_numbers(broken[0]), _numbers(broken[1])),
         weightless=(empty[0], empty[1]),
         undefined=tuple(undefined),
+        needed=needed,
     )
 
 

@@ -42,7 +42,11 @@ class Learned(NamedTuple):
 
 
 class Learner(Protocol):
-    """What can be taught to tell two sets apart."""
+    """What can be taught to tell two sets apart.
+
+    One that learns nothing from few events has their number ``need``, both sides together; see
+    :func:`~pcgen.metrics.classifier.events_needed`.
+    """
 
     def fit(self, training: Part, validation: Part, seed: int) -> Learned:
         """Learn on one part, and choose the best epoch on the other."""
@@ -73,6 +77,11 @@ class BoostedTrees:
     rate: float = 0.08
     leaves: int = 12
     least: int = 20
+
+    @property
+    def need(self) -> int:
+        """Events to learn from, of both sides together, below which no tree has two leaves."""
+        return 2 * self.least
 
     def fit(self, training: Part, validation: Part, seed: int) -> Learned:
         """Grow all trees, and keep the first so many that the validation part likes best."""

@@ -188,6 +188,27 @@ def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     return values
 
 
+def layer_weights(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
+    """Weight of each cloud in each layer that the schema names, each [B] float64.
+
+    Empty where the schema has no layers, or the points no layer or no weight.
+
+    >>> hits = pc.make(torch.zeros(3, 1), [3], weight=torch.ones(3), layer=torch.tensor([0, 1, 1]))
+    >>> schema = Schema((Quantity("x"),), Quantity("energy", "GeV"), layers=("ECAL", "HCAL"))
+    >>> {q.name: value.item() for q, value in layer_weights(hits, schema).items()}
+    {'energy in ECAL': 1.0, 'energy in HCAL': 2.0}
+    """
+    layer, weight = clouds.get("layer"), clouds.get("weight")
+    if schema.weight is None or layer is None or weight is None:
+        return {}
+    return {
+        Quantity(f"{schema.weight.name} in {name}", schema.weight.unit): segment_sum(
+            weight.double() * (layer == k), clouds.ptr
+        )
+        for k, name in enumerate(schema.layers)
+    }
+
+
 def event_features(values: Mapping[Quantity, Tensor]) -> Tensor:
     """Quantities [B] as columns [B, F] between which differences have a meaning, float64.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pcgen.metrics import Evaluation, Score
-from pcgen.report.tables import far, has_distance, number
+from pcgen.report.tables import CHANCE, FAR, has_distance, number
 
 _WORDS = {
     "multiplicity": "the number of points",
@@ -18,12 +18,22 @@ _WORDS = {
 """Observables whose names in the table are short."""
 
 
-def summary(evaluations: Mapping[str, Evaluation]) -> list[str]:
+def summary(evaluations: Mapping[str, Evaluation], given: Collection[str] = ()) -> list[str]:
     """One line on each generator, and one on what is missing.
 
-    A score that is not defined is counted as missing.
+    A score is at the floor where its permutation p-value is at least 0.05, and where it has none,
+    up to three standard deviations from the floor. One that is not defined is counted as missing.
+
+    Args:
+        evaluations: Each generator's, by its name.
+        given: Names of scores of what is drawn from the training events and not generated: they are
+            not counted, but named once, in a line after those on the generators.
     """
-    lines = [f"{name}: {_closeness(each)}" for name, each in evaluations.items()]
+    lines = [f"{name}: {_closeness(each, given)}" for name, each in evaluations.items()]
+    scored = {score.name for each in evaluations.values() for score in each.scores}
+    left = [name for name in given if name in scored]
+    if left:
+        lines.append(f"given, not counted: {', '.join(left)}.")
     gaps = [f"{name}: {gap}" for name, each in evaluations.items() for gap in _missing(each)]
     return [*lines, f"Missing: {'; '.join(gaps) if gaps else 'nothing, each score is defined'}."]
 
@@ -42,11 +52,19 @@ def in_words(name: str) -> str:
     return f"W1 distance of {_WORDS.get(rest, rest)}"
 
 
-def _closeness(evaluation: Evaluation) -> str:
-    known = [score for score in evaluation.scores if has_distance(score)]
+def at_floor(score: Score) -> bool:
+    """Whether a score is one that real events have against other real ones.
+
+    The p-value decides where there is one: σ from a few batches may be far too large or small.
+    """
+    return abs(score.z) <= FAR if score.p is None else score.p >= CHANCE
+
+
+def _closeness(evaluation: Evaluation, given: Collection[str]) -> str:
+    known = [s for s in evaluation.scores if has_distance(s) and s.name not in given]
     if not known:
         return "no score has a distance from its floor."
-    near = [score for score in known if not far(score)]
+    near = [score for score in known if at_floor(score)]
     order = sorted(known, key=lambda score: abs(score.z))
     text = (
         f"{len(near)} of {len(known)} scores are at the floor, what real events score against other"
@@ -75,6 +93,4 @@ def _missing(evaluation: Evaluation) -> list[str]:
     bare = [score.name for score in evaluation.scores if not has_distance(score)]
     if bare:
         gaps.append(f"no distance from the floor for {', '.join(bare)}")
-    if evaluation.undefined:
-        gaps.append(f"not defined: {', '.join(evaluation.undefined)}")
-    return gaps
+    return [*gaps, *evaluation.not_defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import binom, kstest, norm
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.classifier import classifier_test
+from pcgen.metrics.classifier import classifier_test, events_needed
 from pcgen.metrics.learners import (
     BoostedTrees,
     Learned,
@@ -70,6 +71,21 @@ def test_divergence_of_two_gaussians():
     skewed = classifier_test(real - 0.75, fake - 0.75, learner=Oracle(0.01))
     assert skewed.jsd == pytest.approx(result.jsd, abs=1e-9)
     assert skewed.auc == result.auc
+
+
+@pytest.mark.parametrize(("least", "events"), [(20, 34), (5, 10), (1, 10), (30, 50)])
+def test_trees_that_cannot_grow_have_no_figures(least, events):
+    """A constant classifier has an AUC of 1/2 and a divergence of 0, whatever the sets."""
+    learner = BoostedTrees(trees=5, least=least)
+    assert events_needed(learner) == events
+    real, fake = shifted(events, 50.0)
+    assert classifier_test(real, fake, learner=learner).auc == 1.0
+    if events > 10:
+        few = classifier_test(real[:-1], fake[:-1], learner=learner)
+        figures = [few.auc, few.low, few.high, few.p, few.calibrated_auc, few.jsd]
+        assert all(map(math.isnan, figures))
+        assert few.events[0] == few.events[1] > 0
+    assert events_needed(NET) == events_needed(Oracle(1.0)) == 10
 
 
 @pytest.mark.parametrize("learner", [QUICK, NET])

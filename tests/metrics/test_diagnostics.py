@@ -99,6 +99,17 @@ def test_a_generator_on_too_thin_a_manifold():
     assert found.value < found.reference - 0.2
 
 
+def test_a_density_that_no_classifier_can_learn_is_undecided():
+    found = density_misspecification(normal(33), 5 + normal(33))
+    assert not found.found
+    assert math.isnan(found.p)
+    assert math.isnan(found.value)
+    assert found.verdict == (
+        "Density misspecification is undecided: too few events, 34 a side needed."
+    )
+    assert density_misspecification(normal(34), 5 + normal(34)).value == 1.0
+
+
 def test_p_values_of_overfitting_are_uniform_for_any_density():
     """Whatever the generator's density, as long as training events did not shape it."""
     p = []

@@ -113,15 +113,36 @@ def test_broken_events_are_named_and_not_scored():
 
 
 def test_scores_without_points_are_named_as_undefined():
-    nothing = pc.make(torch.zeros(0, 2), [0] * 30, weight=torch.zeros(0))
-    result = evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=0))
+    nothing = pc.make(torch.zeros(0, 2), [0] * 40, weight=torch.zeros(0))
+    result = evaluate(jets(80), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=0))
     assert set(result.undefined) == {
         *("W1 point eta_rel", "W1 point phi_rel", "W1 point pt"),
         *("W1 lund ln kt", "W1 lund ln 1/delta"),
     }
+    assert result.not_defined == (f"not defined: {', '.join(result.undefined)}",)
     assert "W1 multiplicity" in {score.name for score in result.scores}
-    with pytest.raises(DataError, match="got 60 real and 0 generated that can be compared"):
-        evaluate(jets(60), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5))
+    with pytest.raises(DataError, match="got 80 real and 0 generated that can be compared"):
+        evaluate(jets(80), nothing, JETS, protocol=protocols.pcgen(JETS, repeats=2, subset=5))
+
+
+@pytest.mark.parametrize(("real", "generated"), [(45, 300), (66, 34), (68, 33), (68, 34)])
+def test_a_classifier_that_cannot_learn_from_so_few_events_has_no_score(real, generated):
+    """Two leaves of 20 events are made of 60 % of at least 34 events on each side."""
+    protocol = protocols.pcgen(JETS, repeats=2, subset=0)
+    fake = jets(generated, width=1.0, seed=2)
+    result = evaluate(jets(real, seed=1), fake, JETS, protocol=protocol, permutations=10)
+    names = {score.name for score in result.scores}
+    if min(real // 2, generated) >= 34:
+        assert {"AUC", "JSD"} <= names
+        assert not result.undefined
+        return
+    assert not {"AUC", "JSD"} & names
+    assert result.undefined == ("AUC", "JSD")
+    assert result.not_defined == (
+        "AUC, JSD not defined: too few events, 68 real and 34 generated needed",
+    )
+    assert result.to_dict()["needed"] == {"AUC": 34, "JSD": 34}
+    json.dumps(result.to_dict(), allow_nan=False)
 
 
 def test_a_condition_that_one_side_lacks_is_used_on_neither():

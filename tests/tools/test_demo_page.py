@@ -1,4 +1,4 @@
-"""The page of ``pcgen demo``: pictures and five lines first, the table behind."""
+"""The page of ``pcgen demo``: pictures and six lines first, the table behind."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ def text(tmp_path: Path) -> str:
     return (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
-def test_five_lines_and_a_picture_come_first(text: str) -> None:
+def test_six_lines_and_a_picture_come_first(text: str) -> None:
     start = text[: text.index("<h2>Histograms")]
     lines = re.findall("<li>(.*)</li>", start)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "2000 by a latent GAN after 1600 steps" in lines[0]
     assert "1999 by a VAE after 800 steps" in lines[0]
     assert "1344 real jets" in lines[0]
-    assert lines[1].startswith("latent GAN: 2 of 2 scores are at the floor")
-    assert "farthest: W1 distance of girth, 9.00 ± 0.20 beside 1.00 ± 0.20" in lines[2]
-    assert "latent GAN 0.10%, VAE 2.34%" in lines[3]
-    assert lines[4] == "Missing: VAE: 1 generated events with NaN or infinite values."
+    assert lines[1].startswith("latent GAN: 1 of 1 scores are at the floor")
+    assert lines[2].startswith("VAE: 0 of 1 scores are at the floor")
+    assert "W1 distance of girth, 9.00 ± 0.20 beside 1.00 ± 0.20" in lines[2]
+    # The width of a jet, and with it its mass, is that of a training jet.
+    assert lines[3] == "given, not counted: W1 mass."
+    assert "latent GAN 0.10%, VAE 2.34%" in lines[4]
+    assert lines[5] == "Missing: VAE: 1 generated events with NaN or infinite values."
     assert 'src="jets-0.png"' in start
     assert "<table" not in start
 

@@ -98,6 +98,24 @@ def test_what_generated_events_lack_is_printed(files, tmp_path, capsys):
     assert "none of class" not in capsys.readouterr().out
 
 
+def test_layers_that_generated_events_lack_are_named(files, tmp_path, capsys):
+    jets = sample_jets("all").read(0, 100)
+    layered = replace(JETS, layers=("ECAL", "HCAL"))
+    real = pc.replace(jets, layer=torch.arange(len(jets.pos)) % 2)
+    write_clouds(tmp_path / "real.h5", real, layered)
+    fakes = {"none": (jets, JETS), "first": (pc.replace(real, layer=real.layer * 0), layered)}
+    printed = {}
+    for name, (fake, schema) in fakes.items():
+        write_clouds(tmp_path / f"{name}.h5", fake, schema)
+        assert evaluate(tmp_path, f"{name}.h5", "--subset", "0", "--permutations", "0") == 0
+        printed[name] = capsys.readouterr().out
+    line = "generated events have no layers (real: ECAL, HCAL), which no score compares"
+    assert line in printed["none"].splitlines()
+    assert "no layers" not in printed["first"]
+    assert "W1 pt in ECAL [GeV]" in printed["first"]
+    assert "W1 pt in" not in printed["none"]
+
+
 def test_conditions_of_another_meaning_are_refused(files, tmp_path, capsys):
     schema = replace(JETS, condition=(Quantity("jet_pt", "TeV"),))
     write_clouds(tmp_path / "tev.h5", sample_jets("all").read(0, 40), schema)

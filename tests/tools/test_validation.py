@@ -97,6 +97,60 @@ def test_weighted_clouds_of_a_constant_number_count_shares_of_it() -> None:
     assert found["score"] < 10.0
 
 
+RING = Schema((Quantity("phi", "rad", 2 * math.pi),), Quantity("energy", "GeV"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("schema", [HITS, RING])
+def test_one_event_has_a_finite_score(schema: Schema) -> None:
+    def event(energy: float) -> Batch:
+        pos = torch.linspace(0.1, 1.0, 4 * len(schema.axes)).view(4, -1)
+        return pc.make(pos, [4], weight=torch.full((4,), energy))
+
+    validate = Validation(event(1.0))
+    same, twice = (validate(Fixed(event(energy), schema)) for energy in (1.0, 2.0))
+    assert same["score"] == 0.0
+    # Of twice the energy one observable is wrong, by as much as it is.
+    assert twice["w1_total_energy"] == 4.0
+    assert twice["score"] == pytest.approx(1 / (len(twice) - 1))
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_shape_has_no_neighbour_and_an_infinite_score() -> None:
+    found = Validation(shapes(1, 0))(Fixed(shapes(1, 1), SHAPES))
+    assert found == {
+        "score": math.inf,
+        "1nna_cd": 1.0,
+        "mmd_cd": math.inf,
+        "w1_multiplicity": 0.0,
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("recipe", ["points-vae", "points-gan"])
+def test_training_on_one_event_warns_of_nothing(recipe: str, tmp_path: Path) -> None:
+    """Three events: one to train on, one to validate on."""
+    draw = torch.Generator().manual_seed(0)
+    pos, weight = torch.randn(9, 2, generator=draw), torch.rand(9, generator=draw)
+    write_clouds(tmp_path / "one.h5", pc.make(pos, [3] * 3, weight=weight), HITS)
+    train(
+        recipe,
+        {"hidden": 8, "layers": 1},
+        data=[str(tmp_path / "one.h5")],
+        output=str(tmp_path / "run"),
+        steps=2,
+        batch_size=1,
+        validate_every=1,
+        samples=0,
+        progress=False,
+    )
+    header, *rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    column = header.split(",").index("validation/score")
+    scores = [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
+    assert scores
+    assert all(map(math.isfinite, scores))
+
+
 @pytest.fixture
 def hits(tmp_path: Path) -> Path:
     """Points on a ring of radius 10 cm and one in the middle, of twice the weight of a point."""

@@ -26,11 +26,13 @@ class Measure:
         name: ``"W1 mass"`` say.
         unit: Its unit; empty for a pure number.
         worse: Direction in which two samples are told apart more clearly.
+        need: Events on each side; of fewer the number is not defined, and NaN.
     """
 
     name: str
     unit: str = ""
     worse: Literal["higher", "lower"] = "higher"
+    need: int = 0
 
 
 class Comparison(Protocol):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen.metrics.comparisons.comparison import Measure, permutation_p_values
-from pcgen.metrics.observables import observables, point_features
+from pcgen.metrics.observables import layer_weights, observables, point_features
 from pcgen.metrics.wasserstein import around_circle
 from pcgen.ops.points import wrap
 from pcgen.schema import Quantity, Schema
@@ -125,11 +125,9 @@ def _cumulative(count: Tensor) -> Tensor:
 
 
 def marginals(clouds: Batch, schema: Schema) -> Marginals:
-    """W1 of each observable of the events and of each feature of their points."""
-    return Marginals(
-        [*event_columns(observables(clouds, schema)), *point_columns(clouds, schema)],
-        clouds.num_graphs,
-    )
+    """W1 of observables of the events, of their weight in each layer and of their points."""
+    events = {**observables(clouds, schema), **layer_weights(clouds, schema)}
+    return Marginals([*event_columns(events), *point_columns(clouds, schema)], clouds.num_graphs)
 
 
 def event_columns(values: dict[Quantity, Tensor], name: str = "W1 {}") -> list[Column]:

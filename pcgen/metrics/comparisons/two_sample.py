@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcgen.metrics.classifier import ClassifierTest, classifier_test
+from pcgen.metrics.classifier import ClassifierTest, classifier_test, events_needed
 from pcgen.metrics.comparisons.comparison import Measure
 from pcgen.metrics.learners import Learner
 
@@ -25,11 +25,17 @@ class TwoSample:
     def __init__(self, features: Tensor, name: str = "", learner: Learner | None = None) -> None:
         self._features, self._learner = features, learner
         words = f" {name}" if name else ""
-        self.measures = (Measure(f"AUC{words}"), Measure(f"JSD{words}", "bit"))
+        self._need = events_needed(learner)
+        self.measures = (
+            Measure(f"AUC{words}", need=self._need),
+            Measure(f"JSD{words}", "bit", need=self._need),
+        )
         self.usable = torch.isfinite(features).all(1).cpu()
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
-        """AUC and divergence [2, P] of the samples a [P, n] and b [P, m]."""
+        """AUC and divergence [2, P] of the samples a [P, n] and b [P, m]; NaN of too few events."""
+        if min(a.shape[1], b.shape[1]) < self._need:
+            return torch.full((2, len(a)), torch.nan, dtype=torch.double)
         tests = [self._test(x, y, seed) for seed, (x, y) in enumerate(zip(a, b, strict=True))]
         return torch.tensor([[t.auc for t in tests], [t.jsd for t in tests]], dtype=torch.double)
 
@@ -37,6 +43,8 @@ class TwoSample:
         self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
     ) -> Tensor:
         """That of the AUC; the divergence has none of its own [2]."""
+        if min(len(a), len(b)) < self._need:
+            return torch.full((2,), torch.nan, dtype=torch.double)
         seed = int(torch.randint(2**31, (), generator=generator))
         return torch.tensor([self._test(a, b, seed).p, torch.nan], dtype=torch.double)
 

@@ -23,7 +23,7 @@ from pcgen.metrics.comparisons import (
 )
 from pcgen.metrics.declustering import lund_declusterings
 from pcgen.metrics.energyflow import energy_flow_polynomials
-from pcgen.metrics.observables import event_features, is_jet, observables
+from pcgen.metrics.observables import event_features, is_jet, layer_weights, observables
 from pcgen.metrics.preparation import relative
 from pcgen.metrics.protocols.jets import w1efp
 from pcgen.metrics.protocols.protocol import Part, Protocol
@@ -59,12 +59,13 @@ def pcgen(schema: Schema, *, repeats: int = 10, subset: int = 100) -> Protocol:
 
 
 def jet_marginals(clouds: Batch, schema: Schema) -> Marginals:
-    """W1 of observables and substructure, of the particles' features and of the Lund plane."""
+    """W1 of observables, substructure and layers, of the particles' features, the Lund plane."""
     plane = lund_declusterings(clouds)
     rows = torch.arange(len(plane.kt), device=plane.ptr.device)
     owner = torch.searchsorted(plane.ptr, rows, right=True) - 1
     lund = {"lund ln 1/delta": -plane.delta.log(), "lund ln kt": plane.kt.log()}
     events = {**observables(clouds, schema), **substructure(clouds, schema)}
+    events |= layer_weights(clouds, schema)
     columns = [
         *event_columns(events),
         *(Column(Measure(f"W1 {name}"), value, owner) for name, value in lund.items()),
