@@ -5,11 +5,9 @@ import json
 import math
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from toy_recipes import FAST, tiny
 
 import pcgen
 from pcgen import clouds as pc
@@ -17,24 +15,9 @@ from pcgen.datasets import open_clouds
 from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.io import JETS, CloudFile, read_clouds
-from pcgen.recipes import RECIPES
 from pcgen.tools.sample import sample
-from pcgen.tools.train import train
 
-
-@pytest.fixture(autouse=True)
-def _recipe(monkeypatch):
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A trained run; nobody writes into it."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "tiny", tiny)
-        assert train("tiny", {"latent_dim": 3}, output=str(folder), **FAST) == folder
-    return folder
+pytestmark = pytest.mark.usefixtures("tiny_recipe")
 
 
 def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
