@@ -86,9 +86,9 @@ class FlowMatching(GenerativeModel):
         return {name: term.mean() for name, term in terms.items()}
 
     @torch.no_grad()
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(asked, generator)
+        drawn = self.representation.cardinality.draw(request, generator)
         event, condition = self._support(drawn, generator)
         blank = self.representation.values(event)
         number = len(drawn.sizes)

@@ -232,9 +232,9 @@ def test_clouds_too_large_for_the_exact_solver_warn_with_the_gap_reached(
     monkeypatch.setitem(solvers.TOLERANCE, "sinkhorn", 1e-8)
     with pytest.warns(ToleranceWarning, match="1 of 2 results miss the tolerance 1e-0") as caught:
         result = earth_mover(x, y, ptr, ptr, solver="sinkhorn", tolerance=tolerance)
-    told = float(str(caught[0].message).split("proven to ")[1].split()[0])
+    claimed = float(str(caught[0].message).split("proven to ")[1].split()[0])
     proven = (result.cost / (result.cost - result.gap)).max().item() - 1
-    assert told == pytest.approx(proven, rel=0.01)
+    assert claimed == pytest.approx(proven, rel=0.01)
     assert not result.refined.any()
 
 

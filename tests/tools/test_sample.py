@@ -28,11 +28,11 @@ def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
         assert file.attrs["seed"] == 0
         clouds = file.read()
     assert bool((clouds.weight >= 0).all())
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     line = (
         r"a\.h5: 7 jets in [\d.]+ s, \d+ jets per second \(batch size 3, cpu, .*; start-up .* s is"
     )
-    assert re.search(line, told)
+    assert re.search(line, printed)
 
 
 def test_a_sample_says_what_made_it_and_not_where(run, tmp_path, monkeypatch):
@@ -99,9 +99,9 @@ def test_conditions_that_training_did_not_see(run, tmp_path, capsys):
             sample(str(run), output, number=2, condition={"jet_pt": value})
     assert list(tmp_path.iterdir()) == []
     sample(str(run), output, number=2, condition={"jet_pt": 9000.0})
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     assert re.match(
-        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", told[0]
+        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", printed[0]
     )
     sample(str(run), output, number=2, condition={"jet_pt": 1000.0})
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -126,11 +126,11 @@ def test_tables_of_all_kinds_are_the_same(tmp_path):
     )
     np.save(tmp_path / "a.npy", rows)
     for ending in ("csv", "npz", "npy"):
-        asked = of_table(str(tmp_path / f"a.{ending}"), TWO)
-        assert asked.number == 2
-        assert asked.y.tolist() == [[1.5, 0.25], [2.5, -0.25]]
-        assert asked.label.tolist() == [1, 0]
-        assert asked.sizes is None
+        request = of_table(str(tmp_path / f"a.{ending}"), TWO)
+        assert request.number == 2
+        assert request.y.tolist() == [[1.5, 0.25], [2.5, -0.25]]
+        assert request.label.tolist() == [1, 0]
+        assert request.sizes is None
 
 
 def test_columns_that_are_not_there_are_free(tmp_path):

@@ -83,7 +83,7 @@ def test_another_option_needs_another_folder(run):
         train("tiny", {"latent_dim": 2}, output=str(run), **FAST)
 
 
-def test_only_what_differs_is_named_and_long_values_are_not_told(run, few):
+def test_only_what_differs_is_named_and_long_values_are_left_out(run, few):
     with pytest.raises(ArgumentError) as caught:
         train("tiny", {"latent_dim": 3}, data=[str(few)], output=str(run), **{**FAST, "lr": 1e-4})
     found = re.search(r"configuration \((.*)\), expected", str(caught.value))
