@@ -144,7 +144,7 @@ class Autoencoder(GenerativeModel):
         latent: Features -> codes.
         decoder: ``(code, sizes, condition, generator)`` -> event; or, where ``reconstruction`` is
             None, a module with ``losses`` and ``sample``, see
-            :class:`~pcgen.models.representations.EventDecoder`.
+            :class:`~pcgen.models.flow.EventDecoder`.
         reconstruction: Distances by name; their sum is minimised. None: the negative
             log-likelihood of the decoder.
 
