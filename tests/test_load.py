@@ -124,8 +124,8 @@ def test_clouds_of_another_meaning_are_refused(run):
     turning = Schema((Quantity("x", "mm", 6.5),)).to_dict()
     with pytest.raises(CheckpointError, match=r"got axes x \[mm\] with period 6\.5, expected x"):
         pcgen.load(changed(run, schema=turning))
-    told = Schema((Quantity("x", "mm", symbol="$x$"),), description="other words").to_dict()
-    assert pcgen.load(changed(run, schema=told)).schema.description == ""
+    worded = Schema((Quantity("x", "mm", symbol="$x$"),), description="other words").to_dict()
+    assert pcgen.load(changed(run, schema=worded)).schema.description == ""
 
 
 def test_a_place_without_checkpoint_is_named(tmp_path, run):

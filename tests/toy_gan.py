@@ -44,8 +44,8 @@ class ToyGAN(GenerativeModel):
             Phase("generator", (self.generator,), self._generator_loss),
         ]
 
-    def generate(self, asked, generator=None) -> Batch:
-        counts = [3] * asked.number if asked.sizes is None else asked.sizes.tolist()
+    def generate(self, request, generator=None) -> Batch:
+        counts = [3] * request.number if request.sizes is None else request.sizes.tolist()
         noise = torch.randn(int(sum(counts)), 4, generator=generator)
         return cl.make(self.generator(noise) + self.centre, counts)
 
@@ -76,10 +76,10 @@ class ToyBatches:
 
     def __init__(self, kill_at: int | None = None) -> None:
         self.kill_at = kill_at
-        self.asked: list[tuple[int, int, int]] = []
+        self.steps: list[tuple[int, int, int]] = []
 
     def __call__(self, step: int, rank: int, world: int) -> Batch:
-        self.asked.append((step, rank, world))
+        self.steps.append((step, rank, world))
         if step == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return self._make(1 + step * world + rank)

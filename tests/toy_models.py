@@ -60,9 +60,9 @@ class Toy(GenerativeModel):
         """A ``prepare``: notes the mean parameter, plus 100 for each batch it saw."""
         self.found.fill_(float(self.mean.value) + 100 * len(list(batches)))
 
-    def generate(self, asked, generator=None) -> Batch:
-        noise = torch.randn(asked.number, 1, generator=generator)
-        return cl.make(self.mean() + self.spread().exp() * noise, [1] * asked.number)
+    def generate(self, request, generator=None) -> Batch:
+        noise = torch.randn(request.number, 1, generator=generator)
+        return cl.make(self.mean() + self.spread().exp() * noise, [1] * request.number)
 
 
 class Number(nn.Module):

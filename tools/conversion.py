@@ -57,7 +57,7 @@ class PrecisionError(DataError):
 
 @dataclass
 class Reading:
-    """The events that are asked for, block by block, with a progress bar.
+    """The requested events, block by block, with a progress bar.
 
     Attributes:
         source: The file.

@@ -181,7 +181,7 @@ def convert(
                 return write_clouds(reading, writer, filling, stored)
 
             done, note = _in_type(write, dtype)
-    _tell(done, target, outside, removed, reading.missing, note)
+    _print_result(done, target, outside, removed, reading.missing, note)
     if reading.reach is not None and opened.schema is not None:
         for line in beyond_period(reading.reach, opened.schema, source):
             _print(line)
@@ -370,7 +370,7 @@ def _progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
-def _tell(
+def _print_result(
     done: Converted,
     target: str,
     outside: Outside,
@@ -378,17 +378,17 @@ def _tell(
     missing: int,
     note: str,
 ) -> None:
-    told = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
+    line = f"{target}: {done.events} event{'s' * (done.events != 1)}, {done.points} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
-        told += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"
+        line += f"; {done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"
     for kind, number in removed.items():
         if number:
-            told += f"; {number} {kind} cell{'s' * (number != 1)} gave no point"
+            line += f"; {number} {kind} cell{'s' * (number != 1)} gave no point"
     if missing:
-        told += f"; {missing} without coordinates {'were' if missing > 1 else 'was'} left out"
-    told += f"; {note}" if note else ""
-    _print(told)
+        line += f"; {missing} without coordinates {'were' if missing > 1 else 'was'} left out"
+    line += f"; {note}" if note else ""
+    _print(line)
 
 
 def _print(line: str) -> None:

@@ -237,8 +237,8 @@ def _scores(evaluations: Mapping[str, Evaluation], floors: Mapping[str, Evaluati
         f"Mean and standard deviation over random halvings of the test jets, {events[0]} jets a "
         f"side ({events[-1]} for scores over pairs). A floor is what real jets score against other "
         "real jets; a generator can be no better. z is the distance from the floor of pixelised "
-        "jets in standard deviations (more than 3 is marked, and there the generator is still to "
-        "be told from the truth), p the probability of such a score or a worse one for a perfect "
+        "jets in standard deviations (more than 3 is marked, and there the generator still "
+        "differs from the truth), p the probability of such a score or a worse one for a perfect "
         "generator. COV is better when higher, 1-NNA and AUC are best at 0.5, all others are "
         "better when lower."
     )

@@ -276,7 +276,8 @@ def _optional(hint: Any) -> bool:
 
 def _without_none(hint: Any) -> Any:
     rest = tuple(member for member in _members(hint) if member is not type(None))
-    return Union[rest] if rest else hint  # noqa: UP007 (built when the program runs)
+    # The members are known only at run time; ``X | Y`` has no form for a tuple of them.
+    return Union[rest] if rest else hint  # noqa: UP007
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

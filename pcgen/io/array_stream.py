@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from pcgen.bounds import BYTES
 from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.columns import UNREADABLE
 from pcgen.io.image_source import Array
 from pcgen.io.npy_header import read_header
 
@@ -37,7 +36,7 @@ class ArrayReader:
         self._file, self._path = file, path
         try:
             header = read_header(file)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (ValueError, *UNREADABLE) as error:
             raise FileError(
                 f"{path}: no NumPy array of version 1 or 2 can be read ({error})"
             ) from error
@@ -75,7 +74,7 @@ class ArrayReader:
         size = number * self.dtype.itemsize
         try:
             data = self._file.read(size)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             raise FileError(f"{self._path}: damaged, cannot be read ({error})") from error
         if len(data) != size:
             raise FileError(f"{self._path}: truncated, got {len(data)} of {size} bytes")

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,17 @@ from pcgen.schema import Quantity, Schema
 Array = np.ndarray[Any, Any]
 
 _FILE = re.compile(r"(.+?\.(?:npy|npz|h5|hdf5|csv|tsv|txt))(?::(.*))?", re.IGNORECASE)
+UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error)
+"""Raised while a damaged array is read from a file or a zip archive."""
+
+UNOPENABLE = (
+    *UNREADABLE,
+    RuntimeError,  # an encrypted member; as NotImplementedError, an unknown compression
+    ValueError,  # odd dates and lengths, and names that are no text
+    struct.error,
+)
+"""Raised by zipfile while a damaged archive or one of its members is opened."""
+
 _EXACT = 2**53  # float64 holds every whole number up to this
 
 
@@ -251,7 +263,7 @@ def read_array(file: IO[bytes], where: str) -> Array:
         return values.reshape(header.shape, order=order)
     except PcgenError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, *UNREADABLE) as error:
         raise FileError(f"{where} cannot be read ({error})") from error
 
 
@@ -290,7 +302,7 @@ def _of_archive(path: Path, name: str | None) -> Array:
                 return read_array(file, f"{path}: {name}")
     except PcgenError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
+    except UNOPENABLE as error:
         raise FileError(f"{path}: truncated or not an .npz file ({error})") from error
 
 

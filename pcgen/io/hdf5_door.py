@@ -27,10 +27,9 @@ _BROKEN = (
     IndexError,
     KeyError,
     MemoryError,
-    NotImplementedError,
     OSError,
     OverflowError,
-    RuntimeError,
+    RuntimeError,  # as NotImplementedError, types of HDF5 that h5py does not know
     TypeError,
     ValueError,
 )

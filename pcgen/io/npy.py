@@ -7,9 +7,7 @@ from and written to their place directly, so that neither needs to fit into memo
 
 from __future__ import annotations
 
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from pcgen.errors import FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.io.array_stream import ArrayReader, ArrayWriter, size_of
 from pcgen.io.atomic import atomic
-from pcgen.io.columns import archive_member, read_array
+from pcgen.io.columns import UNOPENABLE, archive_member, read_array
 from pcgen.io.image_source import (
     Array,
     Images,
@@ -81,16 +79,7 @@ class NpzFile(ImageSource):
         self._stack = ExitStack()
         try:
             self._open()
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            NotImplementedError,  # zipfile's, for a way of compression that it does not know
-            RuntimeError,  # and for an encrypted file
-            ValueError,  # and for odd dates and lengths
-            struct.error,
-            EOFError,
-        ) as error:
+        except UNOPENABLE as error:
             self._stack.close()
             if isinstance(error, PcgenError):
                 raise

@@ -145,7 +145,7 @@ class Autoencoder(GenerativeModel):
         latent: Features -> codes.
         decoder: ``(code, sizes, condition, generator)`` -> event; or, where ``reconstruction`` is
             None, a module with ``losses`` and ``sample``, see
-            :class:`~pcgen.models.representations.EventDecoder`.
+            :class:`~pcgen.models.flow.EventDecoder`.
         reconstruction: Distances by name; their sum is minimised. None: the negative
             log-likelihood of the decoder.
 
@@ -225,10 +225,10 @@ class Autoencoder(GenerativeModel):
         return self.decode(self.encode(clouds)[0], drawn, generator)
 
     @torch.no_grad()
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
-        drawn = self.representation.cardinality.draw(asked, generator)
-        return self.decode(self.latent.sample(asked.number, generator), drawn, generator)
+        drawn = self.representation.cardinality.draw(request, generator)
+        return self.decode(self.latent.sample(request.number, generator), drawn, generator)
 
     @torch.no_grad()
     def log_likelihood(

@@ -120,11 +120,11 @@ class GenerativeModel(nn.Module, ABC):
         """The objectives of the model, in the order in which they are run."""
 
     @abstractmethod
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """Draw the requested clouds, in physical units.
 
         Args:
-            asked: Tensors on the device of the model.
+            request: Tensors on the device of the model.
             generator: Source of all randomness.
 
         Raises:
@@ -166,6 +166,6 @@ class GenerativeModel(nn.Module, ABC):
         y = y if condition is None else by_name(self.schema, condition, y)
         label = label if classes is None else in_turn(self.schema, classes, number, label)
         device = next(self.parameters()).device
-        asked = resolve(self.schema, sizes, y, label, number, device)
-        check_positive(self.schema, asked.y, self.condition_range)
-        return self.generate(asked, generator)
+        request = resolve(self.schema, sizes, y, label, number, device)
+        check_positive(self.schema, request.y, self.condition_range)
+        return self.generate(request, generator)

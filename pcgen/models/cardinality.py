@@ -200,11 +200,11 @@ class Cardinality(nn.Module):
             return ()
         return tuple(self.schema.labels[int(k)] for k in self.label[: int(self.stored)].unique())
 
-    def draw(self, asked: Request, generator: torch.Generator | None = None) -> Drawn:
+    def draw(self, request: Request, generator: torch.Generator | None = None) -> Drawn:
         """Draw what is not given, given what is.
 
         Args:
-            asked: Tensors on the device of the buffers.
+            request: Tensors on the device of the buffers.
             generator: Source of all randomness.
 
         Raises:
@@ -212,10 +212,10 @@ class Cardinality(nn.Module):
         """
         if not self.stored:
             raise ArgumentError("Cardinality: nothing was fitted, expected a trained model")
-        _, sizes, y, label = asked
+        _, sizes, y, label = request
         if label is not None:
             self._check_classes(label)
-        row = self._pick(asked, generator)
+        row = self._pick(request, generator)
         given = y if y is not None else self.y[row]
         kind = label if label is not None else self.label[row]
         total = self.total[row] * self._ratio(given, row, kind)
@@ -275,9 +275,9 @@ class Cardinality(nn.Module):
                 f"{', '.join(self.classes)}"
             )
 
-    def _pick(self, asked: Request, generator: torch.Generator | None) -> Tensor:
-        """Row of one stored cloud that fits what is given, for each cloud asked for [B]."""
-        stored, (number, sizes, y, label) = int(self.stored), asked
+    def _pick(self, request: Request, generator: torch.Generator | None) -> Tensor:
+        """Row of one stored cloud that fits what is given, for each requested cloud [B]."""
+        stored, (number, sizes, y, label) = int(self.stored), request
         ask, have = self.y.new_zeros(number, 0), self.y.new_zeros(stored, 0)
         if y is not None:
             ask, have = torch.cat([ask, y], 1), torch.cat([have, self.y[:stored]], 1)

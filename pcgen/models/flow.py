@@ -14,6 +14,7 @@ EPiC-FM (Buhmann et al., arXiv 2310.00049) is this model on points with an EPiC 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +24,29 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn
-from pcgen.models.representations import Event, EventDecoder, Representation
+from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.flow_matching import integrate, straight_path
 from pcgen.ops.drawing import normal
 from pcgen.ops.segments import segment_mean
+
+
+class EventDecoder(Protocol):
+    """A distribution p(event | code, condition): a decoder with a likelihood, a flow's support."""
+
+    def losses(self, code: Tensor, condition: Tensor, event: Event) -> dict[str, Tensor]:
+        """Terms of -log p(event | code, condition), each [B]."""
+        ...
+
+    def sample(
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Event:
+        """Events drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
+        ...
 
 
 class FlowMatching(GenerativeModel):
@@ -86,9 +105,9 @@ class FlowMatching(GenerativeModel):
         return {name: term.mean() for name, term in terms.items()}
 
     @torch.no_grad()
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(asked, generator)
+        drawn = self.representation.cardinality.draw(request, generator)
         event, condition = self._support(drawn, generator)
         blank = self.representation.values(event)
         number = len(drawn.sizes)

@@ -163,9 +163,9 @@ class GAN(GenerativeModel):
         return self.adversary.generator_loss(self._critic(condition), real, made)
 
     @torch.no_grad()
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(asked, generator)
+        drawn = self.representation.cardinality.draw(request, generator)
         condition = self.representation.condition(drawn)
         code = normal((len(condition), self.code_channels), condition, generator)
         event = self.generator(code, drawn.sizes, condition, generator)

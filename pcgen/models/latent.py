@@ -129,10 +129,10 @@ class LatentModel(GenerativeModel):
         return Encoded(self.whitening(code, condition), condition, label)
 
     @torch.no_grad()
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the prior."""
         see = self.autoencoder.representation
-        drawn = see.cardinality.draw(asked, generator)
+        drawn = see.cardinality.draw(request, generator)
         condition = see.condition(drawn)
         code = self.prior.sample(condition, drawn.label, generator)
         return self.autoencoder.decode(self.whitening.inverse(code, condition), drawn, generator)

@@ -1,7 +1,7 @@
 r"""Representations: how one event looks to networks, as points, as active cells or as an image.
 
-A jet of particles (or a shower) is told in three ways, and every model that is built on a
-representation can be trained on each of them:
+A jet of particles (or a shower) has three representations, and every model that is built on one
+can be trained on each of them:
 
 ========== ============================================ ========================================
 class      event                                        values, where noise and gradients act
@@ -12,8 +12,8 @@ class      event                                        values, where noise and 
            :math:`1 + x - x_{floor} \ge 1` where active
 ========== ============================================ ========================================
 
-An *active* cell is one in which the detector saw energy. Networks are told the same condition
-[B, K] whatever the representation: y, one-hot class and log n of the points or active cells. The
+An *active* cell is one in which the detector saw energy. Networks take the same condition [B, K]
+as input whatever the representation: y, one-hot class and log n of the points or active cells. The
 total energy and n come from a :class:`~pcgen.models.cardinality.Cardinality`; the values say how
 the total is shared out.
 """
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,24 +40,6 @@ from pcgen.standardize import Standardize, channels
 
 Event = Any
 """B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*grid.shape]."""
-
-
-class EventDecoder(Protocol):
-    """A distribution p(event | code, condition): a decoder with a likelihood, a flow's support."""
-
-    def losses(self, code: Tensor, condition: Tensor, event: Event) -> dict[str, Tensor]:
-        """Terms of -log p(event | code, condition), each [B]."""
-        ...
-
-    def sample(
-        self,
-        code: Tensor,
-        sizes: Tensor,
-        condition: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Event:
-        """Events drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
-        ...
 
 
 class Seen(NamedTuple):
@@ -102,12 +84,12 @@ class Representation(nn.Module, ABC):
         return self.standardize.condition_features
 
     def condition(self, drawn: Drawn) -> Tensor:
-        """What networks are told of events that do not exist yet [B, K]."""
+        """The condition of events that do not exist yet [B, K]."""
         return self.standardize.condition(drawn.y, drawn.label, drawn.sizes)
 
     @abstractmethod
     def prepared(self, clouds: Batch) -> Batch:
-        """The clouds, in physical units, that this representation can tell."""
+        """The clouds, in physical units, that this representation can hold."""
 
     @abstractmethod
     def see(self, clouds: Batch) -> Seen:
@@ -320,7 +302,9 @@ class Sites(Representation):
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
         seen = self.standardize(self.prepared(clouds))
-        cell = seen.cell if seen.get("layer") is None else _join(seen.layer, seen.cell)
+        cell = seen.cell
+        if seen.get("layer") is not None:
+            cell = torch.cat([seen.layer[:, None], cell], 1)
         return Seen(self._event(cell, cl.sizes(seen), seen.x), seen.y)
 
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
@@ -360,7 +344,7 @@ class Images(Sites):
     """Dense images of the same cells; all of them are values.
 
     The gap between 0 and the smallest active value makes the two kinds of cell distinct: a network
-    that is no better than half a unit still tells them apart. A generated cell is active above 1/2.
+    that is no better than half a unit still separates them. A generated cell is active above 1/2.
     """
 
     def see(self, clouds: Batch) -> Seen:
@@ -373,7 +357,7 @@ class Images(Sites):
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """See :meth:`Representation.clouds`; of a cell that is not active nothing is kept."""
         image = event[:, 0]
-        active = ~(image <= 0.5)  # a cell that is no number is told, not left out
+        active = ~(image <= 0.5)  # NaN counts as active, so that it is found
         x = image[active] - self._lift(image)
         sizes = active.flatten(1).sum(1)
         return super().clouds(self._event(active.nonzero()[:, 1:], sizes, x[:, None]), drawn)
@@ -398,7 +382,3 @@ class Images(Sites):
         """What is added to the standardised log fraction, so that the smallest becomes 1."""
         floor = self.standardize.log_fraction(self.standardize.log_floor.reshape(1, 1))
         return 1.0 - floor.reshape(()).to(like)
-
-
-def _join(layer: Tensor, cell: Tensor) -> Tensor:
-    return torch.cat([layer[:, None], cell], 1)

@@ -13,7 +13,7 @@ from pcgen.schema import Schema
 
 
 class Request(NamedTuple):
-    """Clouds asked for: how many, and what is fixed about them.
+    """Requested clouds: how many, and what is fixed about them.
 
     Attributes:
         number: B.
@@ -52,25 +52,25 @@ def resolve(
 
     >>> from pcgen.schema import Quantity
     >>> schema = Schema((Quantity("x"),), condition=(Quantity("pt", "GeV"),), labels=("q", "t"))
-    >>> asked = resolve(schema, None, 1000.0, "t", 3, torch.device("cpu"))
-    >>> asked.y.tolist(), asked.label.tolist()
+    >>> request = resolve(schema, None, 1000.0, "t", 3, torch.device("cpu"))
+    >>> request.y.tolist(), request.label.tolist()
     ([[1000.0], [1000.0], [1000.0]], [1, 1, 1])
     """
     if y is not None and not schema.condition:
         raise ArgumentError("y: got a condition, expected none: the clouds of this model have none")
     if label is not None and not schema.labels:
         raise ArgumentError("label: got a class, expected none: the clouds of this model have none")
-    asked = {
+    given = {
         "sizes": None if sizes is None else _integers("sizes", sizes),
         "y": None if y is None else _condition(schema, y),
         "label": None if label is None else _classes(schema, label),
     }
-    count = _number({n: len(v) for n, v in asked.items() if v is not None}, number)
-    smallest = asked["sizes"]
+    count = _number({n: len(v) for n, v in given.items() if v is not None}, number)
+    smallest = given["sizes"]
     if smallest is not None and bool((smallest < 0).any()):
         raise ArgumentError(f"sizes: got {int(smallest.min())}, expected numbers >= 0")
     spread = {
-        n: None if v is None else v.to(device).expand(count, *v.shape[1:]) for n, v in asked.items()
+        n: None if v is None else v.to(device).expand(count, *v.shape[1:]) for n, v in given.items()
     }
     return Request(count, spread["sizes"], spread["y"], spread["label"])
 

@@ -12,7 +12,7 @@
 :mod:`.log`           metrics.csv, TensorBoard, progress
 ===================== ==========================================================================
 
-They are looked up when asked for, so that help of a command does not import torch.
+They are imported at first use, so that help of a command does not import torch.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_what_goes_with_an_image_may_be_an_array_too() -> None:
 )
 def test_what_is_no_image_is_an_argument_error(image: object, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        image_to_cloud(image, GRID)  # type: ignore[arg-type]
+        image_to_cloud(image, GRID)
 
 
 def test_negative_cells_are_noise_below_a_threshold_only() -> None:

@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ArgumentError, match="threshold: got -1"):
         shower_to_cloud(torch.ones(2, 19), calorimeter, threshold=-1)
     with pytest.raises(ArgumentError, match="outside: got 'keep'"):
-        cloud_to_shower(cloud.make(torch.ones(1, 3), [1]), calorimeter, outside="keep")  # type: ignore[arg-type]
+        cloud_to_shower(cloud.make(torch.ones(1, 3), [1]), calorimeter, outside="keep")
     with pytest.raises(DataError, match="pos: got 2 columns, expected 3"):
         cloud_to_shower(cloud.make(torch.ones(1, 2), [1]), calorimeter)
 

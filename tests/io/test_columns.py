@@ -168,6 +168,14 @@ def test_what_is_not_there_is_named_with_what_is(here, reference, source, messag
     assert "\n" not in str(caught.value)
 
 
+def test_an_archive_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, énergie=np.ones(3))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(FileError, match=r"a\.npz: truncated or not an \.npz file .*utf-8"):
+        read_column(str(path), "i.npy")
+
+
 def test_a_cell_that_is_no_number_makes_text_which_no_condition_is(here):
     Path("a.csv").write_text("energy\n1.5\n\n2,5\n", "utf-8")
     with pytest.raises(FileError, match="row 3 has 2 cells"):

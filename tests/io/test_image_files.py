@@ -1,11 +1,6 @@
-"""Images in npy, npz, HDF5 and PNG: exact, in blocks, self-describing where they can be."""
+"""What all image files share: round trips, files of others, damage, formats by their ending."""
 
 from __future__ import annotations
-
-import json
-import pickle
-import tracemalloc
-import zipfile
 
 import h5py
 import numpy as np
@@ -13,41 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from images_to_write import GRID, LAYERED, make, schema_on, write
 
 from pcgen import io
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.grids import Grid
-from pcgen.schema import Quantity, Schema
-
-AXES = (Quantity("eta", symbol="$\\eta$"), Quantity("phi", "rad", 6.5))
-GRID = Grid(AXES, ((-1, 0, 0.5, 3), (0, 1, 6.5)))
-LAYERED = Grid(AXES, GRID.edges, ("ECAL", "HCAL"))
-
-
-def schema_on(grid):
-    return Schema(
-        grid.axes,
-        Quantity("energy", "MeV"),
-        condition=(Quantity("incident", "GeV"),),
-        labels=("e", "pi"),
-        layers=grid.layers,
-    )
-
-
-def make(number, grid=GRID, dtype=torch.float32, conditions=True):
-    image = torch.rand(number, *grid.shape, dtype=dtype)
-    if not conditions:
-        return io.Images(image)
-    return io.Images(image, torch.rand(number, 1), torch.randint(2, (number,)))
-
-
-def write(path, *blocks, grid=GRID, format=None, number=None):
-    total = sum(len(block.image) for block in blocks) if number is None else number
-    with io.image_writer(path, total, grid, schema_on(grid), format=format) as writer:
-        for block in blocks:
-            writer.append(block)
+from pcgen.schema import Quantity
 
 
 def joined(blocks):
@@ -90,21 +56,6 @@ def test_round_trip_in_blocks(
             if conditions:
                 assert torch.equal(images.y, whole.y)
                 assert torch.equal(images.label, whole.label)
-
-
-def test_numpy_reads_what_is_written(tmp_path):
-    images = make(3, LAYERED)
-    write(tmp_path / "a.npy", images, grid=LAYERED)
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), images.image.numpy())
-    write(tmp_path / "a.npz", images, grid=LAYERED)
-    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
-        np.testing.assert_array_equal(file["image"], images.image.numpy())
-        np.testing.assert_array_equal(file["edges_eta"], GRID.edges[0])
-        assert file["axes"].tolist() == ["eta", "phi"]
-        assert file["units"].tolist() == ["", "rad"]
-        assert file["layers"].tolist() == ["ECAL", "HCAL"]
-        np.testing.assert_array_equal(file["periods"], [np.nan, 6.5])
-        assert json.loads(file["schema"].item())["weight"]["unit"] == "MeV"
 
 
 def test_no_image_at_all_is_a_file(tmp_path):
@@ -150,42 +101,6 @@ def test_images_of_others(tmp_path):
                 assert source.grid is None
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
-def test_large_files_are_never_in_memory_as_a_whole(tmp_path, name):
-    grid = Grid.regular({"x": (0, 1, 256), "y": (0, 1, 256)})  # 256 kB an event
-    block = io.Images(torch.zeros(8, *grid.shape))
-    tracemalloc.start()
-    write(tmp_path / name, *[block] * 32, grid=grid, number=256)
-    with io.open_file(tmp_path / name) as source:
-        total = sum(float(images.image.sum()) for images in source.blocks(8))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert total == 0
-    assert peak < 16e6  # of 67 MB
-
-
-class Evil:
-    """Unpickling this would leave a trace."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
-def test_nothing_is_unpickled(tmp_path):
-    trap = np.array([Evil(str(tmp_path / "trace"))], dtype=object)
-    np.save(tmp_path / "a.npy", trap, allow_pickle=True)
-    np.savez(tmp_path / "a.npz", image=trap)
-    np.savez(tmp_path / "b.npz", image=np.zeros((2, 3, 2)), axes=trap)
-    (tmp_path / "c.npy").write_bytes(pickle.dumps(trap))
-    for name in ("a.npy", "a.npz", "b.npz", "c.npy"):
-        with pytest.raises((FileError, DataError)):
-            io.open_file(tmp_path / name)
-    assert not (tmp_path / "trace").exists()
-
-
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5"])
 def test_missing_empty_foreign_and_truncated(tmp_path, name):
     path, format = tmp_path / name, "images" if name == "a.h5" else None
@@ -204,79 +119,6 @@ def test_missing_empty_foreign_and_truncated(tmp_path, name):
         with pytest.raises(FileError, match=name) as caught:
             io.open_file(path)
         assert "\n" not in str(caught.value)
-
-
-def test_damage_inside_an_archive(tmp_path):
-    path = tmp_path / "a.npz"
-    write(path, make(200))
-    data = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        start = archive.getinfo("image.npy").header_offset + 1000
-    data[start : start + 200] = bytes(200)
-    path.write_bytes(data)
-    with pytest.raises(FileError, match=r"a\.npz: damaged"), io.open_file(path) as source:
-        source.read()
-
-
-def test_wrong_keys_and_shapes(tmp_path):
-    image = np.zeros((2, 3, 2))
-    for number, (arrays, message) in enumerate(
-        (
-            ({"a": image, "b": image}, "arrays a, b, expected image among them"),
-            ({"image": np.zeros(3)}, r"array of shape \(3,\), expected images"),
-            ({"image": image, "y": np.zeros(3)}, r"y has shape \(3,\), expected \[B\] or \[B, C\]"),
-            ({"image": image, "label": [1]}, r"label has shape \(1,\), expected \[B\]"),
-            ({"image": image, "axes": ["x", "y"]}, "its grid cannot be read .*edges_x"),
-            (
-                {"image": image, "axes": ["x"], "edges_x": [0.0, 1]},
-                r"images have shape \(3, 2\), expected \(1,\) as its grid",
-            ),
-            (
-                {"image": image, "axes": ["x"], "edges_x": [0.0, 1], "schema": "{"},
-                "its grid cannot be read",
-            ),
-        )
-    ):
-        np.savez(tmp_path / f"{number}.npz", **arrays)
-        with pytest.raises(FileError, match=message):
-            io.open_file(tmp_path / f"{number}.npz")
-    np.save(tmp_path / "complex.npy", image.astype(complex))
-    with pytest.raises(DataError, match="array of complex128, expected real numbers"):
-        io.open_file(tmp_path / "complex.npy")
-
-
-def test_wrong_hdf5(tmp_path):
-    def change(name, value):
-        write(tmp_path / "a.h5", make(2), format="images")
-        with h5py.File(tmp_path / "a.h5", "r+") as file:
-            if name in file:
-                del file[name]
-                file[name] = value
-            else:
-                file.attrs[name] = value
-
-    for name, value, message in (
-        ("image", np.zeros(3), r"/image has shape \(3,\), expected images"),
-        ("image", np.zeros((2, 4, 2)), r"images have shape \(4, 2\), expected \(3, 2\)"),
-        ("y", np.zeros(3), r"y has shape \(3,\), expected \[B\] or \[B, C\] for B = 2 events"),
-        ("y", np.zeros((2, 4)), r"y has 4 columns, expected the 1 of its schema \(incident\)"),
-        ("label", np.zeros(5), r"label has shape \(5,\)"),
-        ("label", np.array([0, 2]), "label of event 1 is 2, expected one of the classes e, pi"),
-        ("version", 3, "version 3 of pcgen-images, expected 1"),
-        ("format", "pcgen-clouds", "format 'pcgen-clouds' .* expected .* 'pcgen-images'"),
-        ("attrs", "{}", "grid: got {}"),
-    ):
-        change(name, value)
-        with pytest.raises((FileError, DataError), match=message):
-            io.open_file(tmp_path / "a.h5")
-    with h5py.File(tmp_path / "b.h5", "w") as file:
-        file["other"] = 1
-    with pytest.raises(FileError, match="data sets other, expected image among them"):
-        io.open_file(tmp_path / "b.h5", format="images")
-    with h5py.File(tmp_path / "c.h5", "w") as file:
-        file["image"] = np.array([[b"a"]])
-    with io.open_file(tmp_path / "c.h5") as source, pytest.raises(DataError, match="real numbers"):
-        source.read()
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -0.5])
@@ -299,117 +141,6 @@ def test_bad_values_name_event_and_cell(tmp_path, name, bad):
         assert source.read(0, 3).image.sum() == 0
         with pytest.raises(DataError, match=rf"{name}: image of event 3 at \(2, 1\) is"):
             source.read(2, 4)
-
-
-def test_announced_number_and_shape_are_kept_to(tmp_path):
-    for name in ("a.npy", "a.npz"):
-        with pytest.raises(ArgumentError, match="got 2 events, expected the 3 announced"):
-            write(tmp_path / name, make(2), number=3)
-        with pytest.raises(ArgumentError, match=r"expected \[b, \(3, 2\)\] of float32"):
-            write(tmp_path / name, make(2), make(1, LAYERED), number=3)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("bits", "top"), [(8, 255), (16, 65535)])
-def test_grey_values_of_a_picture_are_energies(tmp_path, bits, top):
-    grey = np.zeros((2, 3), dtype=f"u{bits // 8}")  # 2 rows of 3 pixels
-    grey[0] = [1, 2, top]  # the upper row
-    Image.fromarray(grey).save(tmp_path / "a.png")
-    with io.open_file(tmp_path / "a.png") as source:
-        assert source.grid.shape == source.shape == (3, 2)
-        assert [axis.unit for axis in source.grid.axes] == ["px", "px"]
-        assert source.read().image.tolist() == [[[0, 1], [0, 2], [0, top]]]
-
-
-CUBE = Grid.regular({"x": (0, 1, 2), "y": (0, 1, 3), "z": (0, 1, 2)})
-
-
-@pytest.mark.parametrize("grid", [GRID, LAYERED, Grid.regular({"r": (0, 1, 5)}), CUBE])
-def test_pictures_come_back_within_their_scale(tmp_path, grid):
-    image = torch.rand(4, *grid.shape).exp() ** 9 * (torch.rand(4, *grid.shape) < 0.6)
-    image[1] = 0
-    images = io.Images(image, torch.rand(4, 1), torch.tensor([0, 1, 1, 0]))
-    write(tmp_path / "e_%02d.png", images, grid=grid)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"e_0{k}.png" for k in range(4)]
-    with io.open_file(tmp_path / "e_%02d.png") as source:
-        assert source.grid == grid
-        assert source.schema == schema_on(grid)
-        back = source.read()
-    assert torch.equal(back.y, images.y)
-    assert torch.equal(back.label, images.label)
-    assert torch.equal(back.image > 0, image > 0)
-    scale = image.flatten(1).amax(1) / 65535
-    worst = (back.image - image).abs().flatten(1).amax(1)
-    assert bool((worst <= 1.001 * scale).all())
-    # What was read is on the grey values: writing it again changes nothing.
-    write(tmp_path / "again" / "e_%d.png", back, grid=grid)
-    with io.open_file(tmp_path / "again") as source:
-        assert torch.equal(source.read().image, back.image)
-
-
-def test_whole_numbers_are_exact_in_a_picture(tmp_path):
-    image = torch.tensor([[[0.0, 1], [2, 65535], [7, 0]]])
-    write(tmp_path / "a.png", io.Images(image))
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.mode == "I;16"
-        assert np.array(picture).tolist() == [[1, 65535, 0], [0, 2, 7]]  # last axis upwards
-        assert picture.text["Description"] == "energy [MeV] = grey value x 1.0"
-        assert json.loads(picture.text["pcgen"])["scale"] == 1.0
-    with io.open_file(tmp_path / "a.png") as source:
-        assert torch.equal(source.read().image, image)
-
-
-def test_one_picture_holds_one_event(tmp_path):
-    with pytest.raises(ArgumentError, match=r"more than one event.* a_%05d\.png"):
-        write(tmp_path / "a.png", make(2))
-    with pytest.raises(DataError, match="got no event, expected at least one"):
-        write(tmp_path / "a.png")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_pictures_whose_text_is_damaged(tmp_path):
-    path = tmp_path / "a.png"
-    write(path, make(1))
-    with Image.open(path) as picture:
-        grey, good = np.array(picture), json.loads(picture.text["pcgen"])
-    for bad in ({**good, "version": 2}, {**good, "scale": 0}, {**good, "grid": {}}, {}, 3):
-        text = PngInfo()
-        text.add_text("pcgen", json.dumps(bad))
-        Image.fromarray(grey).save(path, pnginfo=text)
-        with pytest.raises(FileError, match=r"a\.png: its text 'pcgen' cannot be used"):
-            io.open_file(path)
-    write(tmp_path / "e_0%d.png", make(1))
-    grid = Grid.regular({"x": (0, 1, 3), "y": (0, 1, 2)})
-    write(tmp_path / "e_1%d.png", make(1), grid=grid)
-    with io.open_file(tmp_path / "e_%d.png") as source, pytest.raises(FileError, match="same grid"):
-        source.read()
-
-
-def test_folder_of_pictures(tmp_path):
-    for event in (1, 10, 2):
-        Image.fromarray(np.full((2, 3), event, dtype=np.uint8)).save(tmp_path / f"e{event}.png")
-    with io.open_file(tmp_path) as source:
-        assert source.read().image[:, 0, 0].tolist() == [1, 2, 10]
-        assert source.read(1, 2).image.shape == (1, 3, 2)
-    Image.fromarray(np.zeros((3, 3), dtype=np.uint8)).save(tmp_path / "e11.png")
-    with (
-        io.open_file(tmp_path) as source,
-        pytest.raises(FileError, match=r"has \(3, 3\) cells, exp"),
-    ):
-        source.read()
-
-
-def test_colours_and_damaged_pictures(tmp_path):
-    path = tmp_path / "a.png"
-    Image.fromarray(np.zeros((20, 30, 3), dtype=np.uint8)).save(path)
-    with pytest.raises(FileError, match="mode RGB, expected greyscale of 8 or 16 bits"):
-        io.open_file(path)
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30), dtype=np.uint8)).save(path)
-    data = path.read_bytes()
-    for part in (data[:200], b"GIF89a" + data[6:], data[:100] + bytes(40) + data[140:]):
-        path.write_bytes(part)
-        with pytest.raises(FileError, match=r"a\.png: truncated, damaged or not a PNG"):
-            io.open_file(path)
 
 
 def test_no_permission_to_read(tmp_path, monkeypatch):

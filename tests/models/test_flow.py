@@ -182,7 +182,7 @@ def test_empty_events_are_generated_and_learnt_from() -> None:
 def test_a_support_that_cannot_learn_is_refused() -> None:
     see = prepared(Points(SCHEMA), clouds([3]))
     with pytest.raises(ArgumentError, match="support: got function, expected a module"):
-        FlowMatching(see, NormalField(see, 0.0, 1.0), support=lambda: None)  # type: ignore[arg-type]
+        FlowMatching(see, NormalField(see, 0.0, 1.0), support=lambda: None)
     sites = Sites(SCHEMA, GRID)
     with pytest.raises(ArgumentError, match="support: got none, expected a model of which cells"):
         FlowMatching(sites, NormalField(sites, 0.0, 1.0))

@@ -23,13 +23,13 @@ def ask(schema: Schema = SCHEMA, **given: Any) -> Request:
 
 
 def test_single_values_hold_for_all_clouds() -> None:
-    asked = ask(sizes=5, y=1000.0, label="t", number=3)
-    assert asked.sizes is not None
-    assert asked.sizes.tolist() == [5, 5, 5]
-    assert asked.y is not None
-    assert asked.y.tolist() == [[1000.0]] * 3
-    assert asked.label is not None
-    assert asked.label.tolist() == [2, 2, 2]
+    request = ask(sizes=5, y=1000.0, label="t", number=3)
+    assert request.sizes is not None
+    assert request.sizes.tolist() == [5, 5, 5]
+    assert request.y is not None
+    assert request.y.tolist() == [[1000.0]] * 3
+    assert request.label is not None
+    assert request.label.tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_single_values_hold_for_all_clouds() -> None:
     ],
 )
 def test_any_argument_may_say_how_many(given: dict[str, Any]) -> None:
-    asked = ask(**given)
-    assert asked.number == 2
-    assert {n: v is not None for n, v in asked._asdict().items() if n != "number"} == {
+    request = ask(**given)
+    assert request.number == 2
+    assert {n: v is not None for n, v in request._asdict().items() if n != "number"} == {
         n: n in given for n in ("sizes", "y", "label")
     }
 
@@ -59,9 +59,9 @@ def test_conditions_of_several_columns() -> None:
 
 
 def test_integers_are_good_conditions_and_no_clouds_a_good_number() -> None:
-    asked = ask(y=[1000, 2000])
-    assert asked.y is not None
-    assert asked.y.dtype == torch.get_default_dtype()
+    request = ask(y=[1000, 2000])
+    assert request.y is not None
+    assert request.y.dtype == torch.get_default_dtype()
     empty = ask(sizes=[], label=[])
     assert empty.number == 0
     assert empty.label is not None

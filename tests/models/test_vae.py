@@ -180,7 +180,7 @@ def test_samples_are_those_of_the_model() -> None:
 
 def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(ArgumentError, match="decoder: got function"):
-        Autoencoder(Vectors(VECTORS), Same(), Gaussian(4, 2), lambda: None)  # type: ignore[arg-type]
+        Autoencoder(Vectors(VECTORS), Same(), Gaussian(4, 2), lambda: None)
     with pytest.raises(ArgumentError, match="samples: got 0"):
         linear_vae().log_likelihood(rows(2), 0)
 

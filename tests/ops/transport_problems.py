@@ -30,6 +30,14 @@ class Problem(NamedTuple):
         }
 
 
+def clouds(sizes: list[int], dimensions: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Random points, pointer and weights that sum to 1 in each cloud; float64."""
+    ptr = torch.tensor([0, *sizes]).cumsum(0)
+    points = torch.randn(sum(sizes), dimensions, dtype=torch.float64)
+    weight = [torch.rand(n, dtype=torch.float64) for n in sizes]
+    return points, ptr, torch.cat([w / w.sum() for w in weight])
+
+
 def _points(n: int, dimensions: int, seed: int) -> Tensor:
     random = torch.Generator().manual_seed(seed)
     return torch.randn(n, dimensions, generator=random, dtype=torch.float64)

@@ -91,12 +91,12 @@ def trained(name: str, folder: Path, schema: Schema = JETS, **arguments: Any) ->
 @pytest.mark.parametrize("name", GENERATIVE)
 def test_trained_sampled_and_loaded(name: str, tmp_path: Path) -> None:
     model = trained(name, tmp_path)
-    asked = {"label": ["g", "t", "z"], "y": 1000.0}
-    clouds = model.sample(**asked, generator=torch.Generator().manual_seed(1))
+    wanted = {"label": ["g", "t", "z"], "y": 1000.0}
+    clouds = model.sample(**wanted, generator=torch.Generator().manual_seed(1))
     assert clouds.label.tolist() == [0, 2, 4]
     assert clouds.pos.isfinite().all()
     assert (clouds.weight >= 0).all()
-    again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
+    again = pcgen.load(tmp_path).sample(**wanted, generator=torch.Generator().manual_seed(1))
     for attribute in ("pos", "weight", "ptr", "y"):
         assert torch.equal(again[attribute], clouds[attribute])
 
@@ -110,13 +110,13 @@ def test_every_network_is_trained_sampled_and_loaded(
     if not name.startswith("points"):
         arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8", "channels": 4}
     model = trained(name, tmp_path, **arguments)
-    asked = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
+    wanted = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
     if not model.can_sample:
         with pytest.raises(ArgumentError, match="plain autoencoder"):
-            pcgen.load(tmp_path).sample(**asked)
+            pcgen.load(tmp_path).sample(**wanted)
         return
-    clouds = model.sample(**asked, generator=torch.Generator().manual_seed(1))
-    again = pcgen.load(tmp_path).sample(**asked, generator=torch.Generator().manual_seed(1))
+    clouds = model.sample(**wanted, generator=torch.Generator().manual_seed(1))
+    again = pcgen.load(tmp_path).sample(**wanted, generator=torch.Generator().manual_seed(1))
     assert clouds.label.tolist() == [0, 2, 4] * 5
     cl.check(clouds, 2)
     for attribute in ("pos", "weight", "ptr", "y"):

@@ -47,9 +47,9 @@ def raising(error: BaseException):
 )
 def test_what_the_system_refuses_is_one_line(ended_by, capsys, error, line):
     assert ended_by(raising(error)) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"pcgen: {line}")
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"pcgen: {line}")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a fault"), OSError("no number"), KeyError("a")])
@@ -87,9 +87,9 @@ def test_a_terminated_training_is_saved_and_leaves_nothing_else(tmp_path):
         line = process.stderr.readline()  # the first line of progress: steps are being done
         assert line.startswith("step "), line
         os.kill(process.pid, signal.SIGTERM)
-        _, told = process.communicate(timeout=100)
-    assert process.returncode == 143, told
-    assert told.splitlines()[-1].startswith("pcgen: interrupted at step ")
+        _, message = process.communicate(timeout=100)
+    assert process.returncode == 143, message
+    assert message.splitlines()[-1].startswith("pcgen: interrupted at step ")
     assert (tmp_path / "run/checkpoints/last.ckpt").is_file()
     assert not list((tmp_path / "run").rglob(".*"))
 
@@ -108,7 +108,7 @@ def test_seeds_out_of_range_are_one_line(tmp_path, capsys, monkeypatch, command,
         "simulate": ["simulate", "jets", "a.h5"],
     }[command]
     assert cli.main([*words, f"--seed={seed}"]) == 1
-    told = capsys.readouterr().err
-    assert f"seed: got {seed}, expected" in told or f"got {seed}" in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert f"seed: got {seed}, expected" in message or f"got {seed}" in message
+    assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -40,9 +40,9 @@ def test_lattice_clouds_and_images_tell_their_grid(tmp_path, capsys):
         assert cli.main(["info", str(tmp_path / name)]) == 0
         assert text in capsys.readouterr().out, name
     assert cli.main(["info", str(tmp_path / "a.npy")]) == 0
-    told = capsys.readouterr().out
-    assert "2 x 3" in told
-    assert "not known" in told
+    printed = capsys.readouterr().out
+    assert "2 x 3" in printed
+    assert "not known" in printed
 
 
 def test_a_run_tells_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
@@ -79,7 +79,7 @@ def test_a_corrupt_checkpoint_is_one_line(tmp_path, capsys):
     assert str(path) in capsys.readouterr().err
 
 
-def told(path, capsys):
+def printed(path, capsys):
     assert cli.main(["info", str(path)]) == 0
     return " ".join(re.sub("[│┌┐└┘─┬┴]", " ", capsys.readouterr().out).split())
 
@@ -88,27 +88,27 @@ def test_what_recipes_need_and_events_lack(tmp_path, capsys):
     path, axes = tmp_path / "a.h5", tuple(Quantity(name, "mm") for name in "xyzt")
     bare = pc.make(torch.zeros(3, 3), [2, 1])
     write_clouds(path, bare, Schema(axes[:3]))
-    text = told(path, capsys)
+    text = printed(path, capsys)
     assert "points-* and latent recipes any clouds" in text
     assert "image-* and sites-* recipes not: points carry no weight" in text
     assert "to condition on no condition, no classes" in text
     full = pc.replace(bare, weight=torch.ones(3), y=torch.ones(2, 1), label=torch.ones(2).long())
     write_clouds(path, full, Schema(axes[:3], axes[3], condition=axes[:1], labels=("e", "pi")))
-    text = told(path, capsys)
+    text = printed(path, capsys)
     assert "image-* and sites-* recipes with a --grid of 1 to 3 of the axes" in text
     assert "to condition on" not in text
     write_clouds(path, full, Schema(axes[:3], axes[3], condition=axes[:1]))
-    assert "classes without names" in told(path, capsys)
+    assert "classes without names" in printed(path, capsys)
     timed = pc.replace(full, x=torch.ones(3, 1))
     schema = Schema(axes[:3], axes[3], axes[3:], axes[:1], ("e", "pi"))
     grid = Grid.regular(dict.fromkeys(axes[:3], (0, 1, 2)))
     write_clouds(path, timed, schema, grid=grid)
-    assert "not: points have further features (t)" in told(path, capsys)
+    assert "not: points have further features (t)" in printed(path, capsys)
 
 
 def test_a_file_of_no_events_trains_nothing(tmp_path, capsys):
     write_clouds(tmp_path / "a.h5", pc.make(torch.zeros(0, 2), []), Schema(JETS.axes))
-    assert told(tmp_path / "a.h5", capsys).count("not: no events") == 2
+    assert printed(tmp_path / "a.h5", capsys).count("not: no events") == 2
 
 
 def test_showers_and_what_is_passed_over(tmp_path, capsys):
@@ -116,11 +116,11 @@ def test_showers_and_what_is_passed_over(tmp_path, capsys):
     with h5py.File(path, "w") as file:
         file["showers"], file["incident_energies"] = np.ones((3, 9)), [[256.0], [1e6], [1e3]]
         file["seed"] = [1, 2, 3]
-    text = told(path, capsys)
+    text = printed(path, capsys)
     for part in ("showers 3", "voxels 9", "256 to 1e+06 MeV", "energy [MeV]", "passed over seed"):
         assert part in text, part
     np.savez(tmp_path / "a.npz", image=np.ones((2, 3)), label=["e", "pi"], energy=np.ones(2))
-    text = told(tmp_path / "a.npz", capsys)
+    text = printed(tmp_path / "a.npz", capsys)
     for part in ("classes e, pi", "passed over energy", "makes clouds, with --grid"):
         assert part in text, part
 

@@ -187,8 +187,8 @@ def test_noise_below_a_threshold_is_empty_and_refused_without_one(here, capsys, 
         convert(name, "b.h5", grid=GRID)
     convert(name, "b.h5", grid=GRID, threshold=3.0)
     assert io.read_clouds("b.h5")[0].weight.tolist() == [5, 5, 5]
-    told = f"{int((noise < 0).sum())} negative cells gave no point"
-    assert told in capsys.readouterr().out
+    message = f"{int((noise < 0).sum())} negative cells gave no point"
+    assert message in capsys.readouterr().out
 
 
 def test_dead_channels_are_named_or_refused(here, capsys):

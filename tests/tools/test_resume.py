@@ -21,20 +21,9 @@ from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 from pcgen.training import checkpoint
 
+pytestmark = pytest.mark.usefixtures("tiny_recipe")
+
 OPTIONS = {**FAST, "batch_size": 8, "samples": 0, "checkpoint_every": 1, "validate_every": 5}
-
-
-@pytest.fixture(autouse=True)
-def _recipe(monkeypatch):
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory) -> Path:
-    """A file of 200 jets."""
-    file = tmp_path_factory.mktemp("data") / "few.h5"
-    write_clouds(file, sample_jets("all", max_points=8).read(0, 200), JETS)
-    return file
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ import json
 import math
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from toy_recipes import FAST, tiny
 
 import pcgen
 from pcgen import clouds as pc
@@ -17,24 +15,9 @@ from pcgen.datasets import open_clouds
 from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.io import JETS, CloudFile, read_clouds
-from pcgen.recipes import RECIPES
 from pcgen.tools.sample import sample
-from pcgen.tools.train import train
 
-
-@pytest.fixture(autouse=True)
-def _recipe(monkeypatch):
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A trained run; nobody writes into it."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "tiny", tiny)
-        assert train("tiny", {"latent_dim": 3}, output=str(folder), **FAST) == folder
-    return folder
+pytestmark = pytest.mark.usefixtures("tiny_recipe")
 
 
 def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
@@ -45,11 +28,11 @@ def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
         assert file.attrs["seed"] == 0
         clouds = file.read()
     assert bool((clouds.weight >= 0).all())
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     line = (
         r"a\.h5: 7 jets in [\d.]+ s, \d+ jets per second \(batch size 3, cpu, .*; start-up .* s is"
     )
-    assert re.search(line, told)
+    assert re.search(line, printed)
 
 
 def test_a_sample_says_what_made_it_and_not_where(run, tmp_path, monkeypatch):
@@ -116,9 +99,9 @@ def test_conditions_that_training_did_not_see(run, tmp_path, capsys):
             sample(str(run), output, number=2, condition={"jet_pt": value})
     assert list(tmp_path.iterdir()) == []
     sample(str(run), output, number=2, condition={"jet_pt": 9000.0})
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     assert re.match(
-        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", told[0]
+        r"jet_pt: 9000 GeV is outside the 8[\d.]+ to 1\d{3} GeV of the training", printed[0]
     )
     sample(str(run), output, number=2, condition={"jet_pt": 1000.0})
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from toy_models import Toy
-from toy_recipes import FAST, tiny
+from toy_recipes import FAST
 
 import pcgen
 from pcgen import clouds as pc
@@ -17,32 +17,19 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io import JETS, CloudFile, open_file, read_clouds, write_clouds
 from pcgen.models import blocks
 from pcgen.models.request import Request
-from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.cli import main
 from pcgen.tools.conditions import of_table
 from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 
+pytestmark = pytest.mark.usefixtures("tiny_recipe")
+
 TWO = Schema(
     (Quantity("x", "mm"),),
     condition=(Quantity("E", "GeV"), Quantity("eta")),
     labels=("photon", "pion"),
 )
-
-
-@pytest.fixture(autouse=True)
-def _recipe(monkeypatch):
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A trained run; nobody writes into it."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "tiny", tiny)
-        return train("tiny", {}, output=str(folder), **{**FAST, "samples": 0})
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +126,11 @@ def test_tables_of_all_kinds_are_the_same(tmp_path):
     )
     np.save(tmp_path / "a.npy", rows)
     for ending in ("csv", "npz", "npy"):
-        asked = of_table(str(tmp_path / f"a.{ending}"), TWO)
-        assert asked.number == 2
-        assert asked.y.tolist() == [[1.5, 0.25], [2.5, -0.25]]
-        assert asked.label.tolist() == [1, 0]
-        assert asked.sizes is None
+        request = of_table(str(tmp_path / f"a.{ending}"), TWO)
+        assert request.number == 2
+        assert request.y.tolist() == [[1.5, 0.25], [2.5, -0.25]]
+        assert request.label.tolist() == [1, 0]
+        assert request.sizes is None
 
 
 def test_columns_that_are_not_there_are_free(tmp_path):

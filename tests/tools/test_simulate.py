@@ -44,17 +44,17 @@ def test_jets_are_made_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_every_core_is_used_unless_a_number_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    requested: list[int] = []
 
     def simulate(output: str, *, processes: int, **rest: Any) -> Path:
-        asked.append(processes)
+        requested.append(processes)
         return Path(output)
 
     monkeypatch.setattr(tool, "simulate", simulate)
     monkeypatch.setattr(tool, "_summary", str)
     simulate_jets("a.h5")
     simulate_jets("a.h5", processes=3)
-    assert asked == [len(os.sched_getaffinity(0)), 3]
+    assert requested == [len(os.sched_getaffinity(0)), 3]
 
 
 @pytest.mark.parametrize(

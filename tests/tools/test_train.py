@@ -3,11 +3,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
-from toy_recipes import FAST, tiny
+from toy_recipes import FAST
 
 import pcgen
 from pcgen import clouds as pc
@@ -16,7 +15,6 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io import JETS, read_clouds, write_clouds
 from pcgen.metrics import observables
 from pcgen.models.autoencoder import Autoencoder
-from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
 from pcgen.tools.cli import main
@@ -24,28 +22,7 @@ from pcgen.tools.train import spread, train
 from pcgen.tools.validation import Validation
 from pcgen.training import checkpoint
 
-
-@pytest.fixture(autouse=True)
-def _recipe(monkeypatch):
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A trained run; nobody writes into it."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "tiny", tiny)
-        assert train("tiny", {"latent_dim": 3}, output=str(folder), **FAST) == folder
-    return folder
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory) -> str:
-    """A file of 200 jets."""
-    file = tmp_path_factory.mktemp("data") / "few.h5"
-    write_clouds(file, sample_jets("all", max_points=8).read(0, 200), JETS)
-    return str(file)
+pytestmark = pytest.mark.usefixtures("tiny_recipe")
 
 
 def test_a_run_folder_holds_everything(run):
@@ -88,7 +65,7 @@ def test_the_best_checkpoint_has_the_lowest_validation_score(run):
 
 def test_the_same_command_goes_on(tmp_path, few, capsys):
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    options = {**FAST, "data": [few], "schedule": "constant"}
+    options = {**FAST, "data": [str(few)], "schedule": "constant"}
     train("tiny", output=str(whole), **options)
     train("tiny", output=str(pieces), **{**options, "steps": 2})
     torch.manual_seed(9)
@@ -106,9 +83,9 @@ def test_another_option_needs_another_folder(run):
         train("tiny", {"latent_dim": 2}, output=str(run), **FAST)
 
 
-def test_only_what_differs_is_named_and_long_values_are_not_told(run, few):
+def test_only_what_differs_is_named_and_long_values_are_left_out(run, few):
     with pytest.raises(ArgumentError) as caught:
-        train("tiny", {"latent_dim": 3}, data=[few], output=str(run), **{**FAST, "lr": 1e-4})
+        train("tiny", {"latent_dim": 3}, data=[str(few)], output=str(run), **{**FAST, "lr": 1e-4})
     found = re.search(r"configuration \((.*)\), expected", str(caught.value))
     assert found is not None
     assert set(found[1].split(", ")) == {"data", "events 6312 -> 140",
@@ -126,20 +103,20 @@ def test_a_refused_training_leaves_nothing_and_the_corrected_one_runs(tmp_path, 
     # A run that was killed before its first checkpoint may be started with other options.
     (output / "checkpoints").mkdir(parents=True)
     (output / "config.json").write_text(json.dumps({"batch_size": 1}))
-    train("tiny", data=[few], output=str(output), **FAST)
+    train("tiny", data=[str(few)], output=str(output), **FAST)
     assert json.loads((output / "config.json").read_text())["batch_size"] == 16
 
 
 def test_phases_have_options_of_their_own(tmp_path, few):
     phases = {"reconstruction": {"lr": 1e-5, "warmup": 0, "schedule": "constant"}}
-    train("tiny", output=str(tmp_path / "run"), data=[few], phases=phases, **FAST)
+    train("tiny", output=str(tmp_path / "run"), data=[str(few)], phases=phases, **FAST)
     header, *_, row = (tmp_path / "run/metrics.csv").read_text().splitlines()
     column = header.split(",").index("lr/reconstruction")
     assert float(row.split(",")[column]) == 1e-5
 
 
 def test_a_plain_autoencoder_is_judged_by_its_reconstructions(tmp_path, few):
-    train("tiny", {"sampled": False}, data=[few], output=str(tmp_path / "run"), **FAST)
+    train("tiny", {"sampled": False}, data=[str(few)], output=str(tmp_path / "run"), **FAST)
     assert checkpoint.read(tmp_path / "run/checkpoints/best.ckpt").best is not None
     assert list((tmp_path / "run/samples").iterdir()) == []
 

@@ -39,12 +39,12 @@ class Spray(GenerativeModel):
         value = 0.5 * scaled.square().sum(1).mean() + 2 * self.log_width
         return {"nll": value / 0 if self.calls == self.explode else value}
 
-    def generate(self, asked: Request, generator: torch.Generator | None = None) -> Batch:
-        number = asked.number * self.points
+    def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
+        number = request.number * self.points
         pos = torch.randn(number, 2, generator=generator) * self.log_width.exp()
-        weight = asked.y[:, 0].repeat_interleave(self.points) / self.points
-        sizes = [self.points] * asked.number
-        return pc.make(pos, sizes, weight=weight, y=asked.y, label=asked.label)
+        weight = request.y[:, 0].repeat_interleave(self.points) / self.points
+        sizes = [self.points] * request.number
+        return pc.make(pos, sizes, weight=weight, y=request.y, label=request.label)
 
 
 def spray(schema: dict[str, Any], points: int = 20, explode: int = 0) -> Spray:

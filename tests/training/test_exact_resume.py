@@ -105,9 +105,9 @@ def test_what_a_longer_run_changes_is_said(tmp_path, capsys, schedule, lines):
     fit(Toy(), tmp_path, 4, optimiser=optimiser)
     assert capsys.readouterr().err == f"{tmp_path}: nothing is left of 4 steps\n"
     fit(Toy(), tmp_path, 6, optimiser=optimiser)
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == lines
-    assert ("was planned for 4 steps" in told[-1]) == (schedule == "cosine")
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == lines
+    assert ("was planned for 4 steps" in printed[-1]) == (schedule == "cosine")
 
 
 @pytest.mark.slow

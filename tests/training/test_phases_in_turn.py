@@ -23,7 +23,7 @@ def test_each_phase_moves_its_own_modules_only_in_its_rhythm(tmp_path):
         # A constant added to a Wasserstein critic changes nothing: its last bias has no gradient.
         assert torch.equal(before[f"critic.{name}"], parameter) == (name == "2.bias")
     assert model.seen == (["critic"] * 5 + ["generator"]) * 4
-    assert batches.asked == [(number, 0, 1) for number in range(24)]
+    assert batches.steps == [(number, 0, 1) for number in range(24)]
     assert all(float(rows(tmp_path)[-1][f"gradient/{n}"]) > 0 for n in ("critic", "generator"))
 
 
