@@ -223,7 +223,7 @@ class Plan:
         from pcgen import training
         from pcgen.datasets.splits import SEED
         from pcgen.tools.sample import sample
-        from pcgen.tools.validation import Validation, lost_points
+        from pcgen.tools.validation import Validation, lost_layers, lost_points
         from pcgen.training import RunFolder
 
         digests = data.train.digests()
@@ -236,7 +236,7 @@ class Plan:
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
-            for line in (*unlikely(data.train), lost, _without_layers(model, data.train.schema)):
+            for line in (*unlikely(data.train), lost, lost_layers(model, data.train.schema)):
                 if line:
                     console.print(line, markup=False)
         training.train(
@@ -280,16 +280,6 @@ class Plan:
                     recipe=self.recipe if ":" in self.recipe else None,
                 )
         return folder
-
-
-def _without_layers(model: GenerativeModel, schema: Schema) -> str:
-    """One line where the clouds have layers and the model generates none."""
-    if not schema.layers or getattr(model.representation, "grid", None) is not None:
-        return ""
-    return (
-        f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
-        "generates none; recipes image-* and sites-* keep those of a grid"
-    )
 
 
 def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:

@@ -139,6 +139,16 @@ def reconstruction_score(real: Batch, reconstructed: Batch, schema: Schema) -> d
     return {"score": value, "reconstruction_cd": value}
 
 
+def lost_layers(model: GenerativeModel, schema: Schema) -> str:
+    """One line where the clouds have layers and the model generates none."""
+    if not schema.layers or getattr(model.representation, "grid", None) is not None:
+        return ""
+    return (
+        f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
+        "generates none; recipes image-* and sites-* keep those of a grid"
+    )
+
+
 def lost_points(model: GenerativeModel, clouds: CloudDataset) -> str:
     """One line on what the grid of a model loses of its training clouds; empty where nothing.
 
