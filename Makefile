@@ -8,6 +8,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := PATH="$(abspath $(BIN)):$$PATH"
 OUTPUT ?= results/demo
+# Two processes of one thread each: torch gains little from a second thread on small problems.
+WORKERS ?= -n 2 --dist loadfile
+TWO     := OMP_NUM_THREADS=1 $(RUN)
 INPUTS ?= 10000
 
 LIBRARIES := libusb-1.0.so.0 libEGL.so.1 libGL.so.1 libX11.so.6 libudev.so.1 libidn2.so.0
@@ -32,10 +35,10 @@ test: $(VENV)/.tested system kernels
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@echo "== kernels, on our own path alone (as where torch-scatter and torch-cluster are missing)"
-	@$(RUN) pytest -q tests/ops --without-kernels
+	@$(TWO) pytest -q $(WORKERS) tests/ops --without-kernels
 	@echo "== all tests and doctests, with coverage"
 	@$(RUN) coverage erase
-	@$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 --doctest-modules pcgen tests
+	@$(TWO) pytest -q $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90 --doctest-modules pcgen tests
 
 fuzz: $(VENV)/.tested
 	@echo "== $(INPUTS) hostile inputs for every reader"
