@@ -312,7 +312,7 @@ class _Output:
         self._clouds: CloudSink | None = None
         self._images: ImageSink | None = None
         if self._grid is not None:
-            self._images = io.image_writer(path, number, self._grid, schema)
+            self._images = io.image_writer(path, number, self._grid, schema, attrs=facts)
         elif io.written_format(path) in get_args(io.ImageFormat):
             raise ArgumentError(
                 f"{path}: got the ending of images, but this model generates points without a "
