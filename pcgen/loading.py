@@ -9,7 +9,7 @@ import torch
 
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES, current
+from pcgen.recipes import RECIPES, recorded
 from pcgen.recipes.find import find_recipe
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
@@ -77,7 +77,7 @@ def build(
         ArgumentError: there is no such ``module:function``.
         CheckpointError: the recipe is unknown, or does not take the stored arguments.
     """
-    name, arguments = current(state.recipe or "", state.arguments)
+    name, arguments = recorded(state.recipe or "", state.arguments)
     if recipe is None:
         chosen = RECIPES.get(name)
     else:

@@ -200,6 +200,18 @@ class Cardinality(nn.Module):
             return ()
         return tuple(self.schema.labels[int(k)] for k in self.label[: int(self.stored)].unique())
 
+    def all_stored(self) -> Drawn:
+        """The stored clouds, whose number is :attr:`stored`."""
+        rows = slice(0, int(self.stored))
+        return Drawn(
+            self.sizes[rows],
+            self.total[rows],
+            self.centroid[rows],
+            self.y[rows] if self.schema.condition else None,
+            self.label[rows] if self.schema.labels else None,
+            None if self.spread is None else self.spread[rows],
+        )
+
     def draw(self, request: Request, generator: torch.Generator | None = None) -> Drawn:
         """Draw what is not given, given what is.
 
@@ -243,7 +255,8 @@ class Cardinality(nn.Module):
     def _fit_response(self) -> None:
         stored = int(self.stored)
         for kind in range(len(self.line)):
-            of_class = self.label[:stored] == kind
+            # An empty cloud has no response; by relative errors it would outweigh all others.
+            of_class = (self.label[:stored] == kind) & (self.total[:stored] > 0)
             y, total = self.y[:stored][of_class].double(), self.total[:stored][of_class].double()
             line = self.line.new_zeros(self.line.shape[1], dtype=torch.float64)
             line[0] = 1.0
@@ -256,11 +269,15 @@ class Cardinality(nn.Module):
                 line[1:] /= scale
             self.line[kind] = line.to(self.line)
 
+    def response(self, y: Tensor | None, label: Tensor | None, number: int) -> Tensor:
+        """The total that is expected under a condition and a class, m(y) of the class [B]."""
+        line = self.line[label] if label is not None else self.line[:1].expand(number, -1)
+        return line[:, 0] if y is None else line[:, 0] + (line[:, 1:] * y).sum(1)
+
     def _ratio(self, y: Tensor, row: Tensor, label: Tensor) -> Tensor:
         """m(y) / m(y_j), and 1 where the line makes no sense (not positive)."""
-        line = self.line[label]
-        here = line[:, 0] + (line[:, 1:] * y).sum(1)
-        there = line[:, 0] + (line[:, 1:] * self.y[row]).sum(1)
+        here = self.response(y, label, len(row))
+        there = self.response(self.y[row], label, len(row))
         sensible = (here > 0) & (there > 0)
         return torch.where(sensible, here / torch.where(sensible, there, 1.0), 1.0)
 

@@ -13,7 +13,7 @@ EPiC-FM (Buhmann et al., arXiv 2310.00049) is this model on points with an EPiC 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -26,10 +26,15 @@ from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
-from pcgen.objectives.flow_matching import straight_path
+from pcgen.objectives.flow_matching import Clock, straight_path
 from pcgen.ops.drawing import normal
 from pcgen.ops.ode import Integrator
 from pcgen.ops.segments import segment_mean
+
+Coupling = Callable[[Tensor, Tensor, Tensor], Tensor]
+UNIFORM = Clock()
+UNIFORM_SHARE = 0.3
+"""Share of the training times that are uniform whatever the clock: the noisy end is learnt too."""
 
 
 class EventDecoder(Protocol):
@@ -59,6 +64,10 @@ class FlowMatching(GenerativeModel):
         support: Module that says which cells are active, where their number does not say it; its
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform, and of the
+            steps in sampling. The field receives its reading as the time.
+        coupling: ``(noise [N, C], data [N, C], ptr)`` -> rows of the noise [N] that go to the
+            points, :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
 
     Attributes:
         solver: How trajectories are followed when sampling; the midpoint rule at first, and free to
@@ -77,6 +86,8 @@ class FlowMatching(GenerativeModel):
         *,
         support: EventDecoder | None = None,
         steps: int = 20,
+        clock: Clock = UNIFORM,
+        coupling: Coupling | None = None,
     ) -> None:
         super().__init__(representation)
         if not (support is None or isinstance(support, nn.Module)):
@@ -85,6 +96,7 @@ class FlowMatching(GenerativeModel):
             # Refused here where the number of cells does not say which, and not after the training.
             representation.blank(torch.zeros(0, dtype=torch.long))
         self.field, self.support = field, support
+        self.clock, self.coupling = clock, coupling
         self.solver = Integrator(steps=steps)
 
     def phases(self) -> Sequence[Phase]:
@@ -98,10 +110,22 @@ class FlowMatching(GenerativeModel):
         """Mean squared error of the velocity at a random time of each event."""
         event, condition = self.representation.see(clouds)
         data = self.representation.values(event)
-        time = torch.rand(clouds.num_graphs, dtype=data.dtype, device=data.device)
-        at, velocity = straight_path(torch.randn_like(data), data, _per_value(time, event))
-        found = self.field(self.representation.with_values(event, at), time, condition)
+        time = self._times(clouds.num_graphs, data)
+        noise = torch.randn_like(data)
+        if self.coupling is not None:
+            noise = noise[self.coupling(noise, data, event.ptr)]
+        at, velocity = straight_path(noise, data, _per_value(time, event))
+        event_at = self.representation.with_values(event, at)
+        found = self.field(event_at, self.clock.reading(time), condition)
         return {"velocity": _mean(event, (found - velocity).square()).mean()}
+
+    def _times(self, number: int, like: Tensor) -> Tensor:
+        """Times of training [B]."""
+        reading = torch.rand(number, dtype=like.dtype, device=like.device)
+        if self.clock == UNIFORM:
+            return reading
+        uniform = torch.rand_like(reading) < UNIFORM_SHARE
+        return torch.where(uniform, reading, self.clock.time(reading))
 
     def support_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Negative log-likelihood of the active cells."""
@@ -119,10 +143,11 @@ class FlowMatching(GenerativeModel):
         number = len(drawn.sizes)
 
         def velocity(values: Tensor, time: float) -> Tensor:
-            moment = values.new_full((number,), time)
+            moment = values.new_full((number,), self.clock.reading(time))
             return self.field(self.representation.with_values(event, values), moment, condition)
 
-        values = self.solver(velocity, normal(tuple(blank.shape), blank, generator))
+        start = normal(tuple(blank.shape), blank, generator)
+        values = self.solver(velocity, start, self.clock.time)
         return self.representation.clouds(self.representation.with_values(event, values), drawn)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:

@@ -15,6 +15,7 @@ The last step of ``heun`` and ``adaptive`` evaluates v at t = 1, those of the ot
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Integrator:
 
     Attributes:
         rule: ``"euler"``, ``"midpoint"``, ``"heun"`` or ``"adaptive"``.
-        steps: Steps of equal width; ``"adaptive"`` chooses its own and begins with this width.
+        steps: Steps; ``"adaptive"`` chooses its own and begins with the width 1 / steps.
         tolerance: Of ``"adaptive"``: error allowed in a step, relative to 1 + abs(x), as the root
             mean square over all numbers of x.
 
@@ -65,21 +66,24 @@ class Integrator:
                 "0 < tolerance < 1"
             )
 
-    def __call__(self, velocity: Velocity, start: Tensor) -> Tensor:
+    def __call__(
+        self, velocity: Velocity, start: Tensor, clock: Callable[[float], float] = float
+    ) -> Tensor:
         """Where the trajectories are at t = 1.
 
         Args:
             velocity: ``(x, t)`` -> a tensor of the shape of x.
             start: x at t = 0.
+            clock: Grows from 0 to 1: the fixed steps begin and end at ``clock(k / steps)``.
 
         Raises:
             DataError: the adaptive rule finds no step that is small enough.
         """
         if self.rule == "adaptive":
             return self._adaptive(velocity, start)
-        x, width = start, 1.0 / self.steps
-        for step in range(self.steps):
-            x = self._step(velocity, x, step * width, width)
+        x, times = start, [clock(step / self.steps) for step in range(self.steps + 1)]
+        for time, then in itertools.pairwise(times):
+            x = self._step(velocity, x, time, then - time)
         return x
 
     def _step(self, velocity: Velocity, x: Tensor, time: float, width: float) -> Tensor:
@@ -91,7 +95,7 @@ class Integrator:
         return x + width * slope
 
     def _adaptive(self, velocity: Velocity, start: Tensor) -> Tensor:
-        x, time, width = start, 0.0, min(1.0 / self.steps, 1.0)
+        x, time, width = start, 0.0, 1.0 / self.steps
         slope = velocity(x, time)
         for _ in range(_MOST):
             second = velocity(x + 0.5 * width * slope, time + 0.5 * width)

@@ -32,6 +32,8 @@ from pcgen.nn import (
 )
 from pcgen.objectives import terms
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
+from pcgen.objectives.coupling import optimal_pairs
+from pcgen.objectives.flow_matching import Clock
 from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import networks
@@ -47,11 +49,12 @@ GAMES: dict[str, tuple[Game, Penalty]] = {
 _FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
 
-def points(
-    schema: dict[str, Any] | None, recentre: bool, rescale: bool, *, listed: bool = False
-) -> Points:
+def points(schema: dict[str, Any] | None, recentre: bool, rescale: bool, **further: Any) -> Points:
     """Point sets of a schema as it is stored; jets of particles by default."""
-    return Points(_meaning(schema), listed=listed, recentre=recentre, rescale=rescale)
+    meaning = _meaning(schema)
+    if meaning.weight is None:
+        further = {**further, "excess": False}  # there is no total
+    return Points(meaning, recentre=recentre, rescale=rescale, **further)
 
 
 def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
@@ -196,9 +199,29 @@ def points_gan(
     return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
 
 
-def points_flow(representation: Points, network: PointNetwork, steps: int) -> FlowMatching:
-    """Flow matching on points."""
-    return FlowMatching(representation, network.field(representation), steps=steps)
+def points_flow(
+    representation: Points,
+    network: PointNetwork,
+    *,
+    steps: int,
+    shift: float,
+    coupling: str | None,
+) -> FlowMatching:
+    """Flow matching on points; optimal pairs unless the places of a list have a meaning.
+
+    Raises:
+        ArgumentError: the coupling is unknown, or not one for lists.
+    """
+    known = ("independent",) if representation.listed else ("optimal", "independent")
+    if coupling not in (None, *known):
+        raise ArgumentError(f"coupling: got {coupling!r}, expected {' or '.join(known)}")
+    return FlowMatching(
+        representation,
+        network.field(representation),
+        steps=steps,
+        clock=Clock(shift),
+        coupling=optimal_pairs if (coupling or known[0]) == "optimal" else None,
+    )
 
 
 def image_gan(

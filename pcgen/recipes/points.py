@@ -314,6 +314,10 @@ def points_flow(
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 20,
+    coupling: Literal["optimal", "independent"] | None = None,
+    shift: float = 5.0,
+    squash: float | None = 0.75,
+    excess: bool = True,
     neighbours: int | None = None,
     dynamic: bool | None = None,
     list_length: int | None = None,
@@ -323,12 +327,21 @@ def points_flow(
 ) -> FlowMatching:
     """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
 
+    Clouds are seen about their weighted centres where these are moved (recentre).
+
     Args:
         encoder: The velocity field: epic, pointnet (DeepSets), edgeconv, attention, or the control
             list.
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        coupling: Which noise goes to which point: optimal, the shortest way within each cloud (the
+            default; by rank above 64 points), or independent (the default of list).
+        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
+            all times.
+        squash: Width, in standard deviations of the coordinates, within which their scale is linear
+            and beyond which it is logarithmic; null for linear throughout.
+        excess: Take the total weight over what condition and class let expect as a condition.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         list_length: Longest cloud of list, 192 by default.
@@ -345,5 +358,15 @@ def points_flow(
     network = networks.of_points(
         encoder, hidden, layers, None, neighbours, dynamic, None, list_length
     )
-    representation = assembly.points(schema, recentre, rescale, listed=encoder == "list")
-    return assembly.points_flow(representation, network, integration_steps)
+    representation = assembly.points(
+        schema,
+        recentre,
+        rescale,
+        listed=encoder == "list",
+        centre=recentre,
+        excess=excess,
+        squash=squash,
+    )
+    return assembly.points_flow(
+        representation, network, steps=integration_steps, shift=shift, coupling=coupling
+    )
