@@ -1,0 +1,27 @@
+r"""Representations: how one event looks to networks, as points, as active cells or as an image.
+
+A jet of particles (or a shower) has three representations, and every model that is built on one
+can be trained on each of them:
+
+========== ============================================ ========================================
+class      event                                        values, where noise and gradients act
+========== ============================================ ========================================
+`Points`   clouds in standardised units                 ``pos`` and ``x`` of the points [N, D + F]
+`Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
+`Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
+           :math:`1 + x - x_{floor} \ge 1` where active
+========== ============================================ ========================================
+
+An *active* cell is one in which the detector saw energy. Networks take the same condition [B, K]
+as input whatever the representation: y, one-hot class and log n of the points or active cells. The
+total energy and n come from a :class:`~pcgen.models.cardinality.Cardinality`; the values say how
+the total is shared out.
+"""
+
+from __future__ import annotations
+
+from pcgen.models.representations.base import Event, Loss, Representation, Seen
+from pcgen.models.representations.cells import Images, Sites
+from pcgen.models.representations.points import Points
+
+__all__ = ["Event", "Images", "Loss", "Points", "Representation", "Seen", "Sites"]

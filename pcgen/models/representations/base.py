@@ -1,0 +1,111 @@
+"""What every representation of an event can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen import clouds as cl
+from pcgen.models.base import Phase
+from pcgen.models.cardinality import Cardinality, Drawn
+from pcgen.schema import Schema
+from pcgen.standardize import Standardize
+
+Event = Any
+"""B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*grid.shape]."""
+
+
+class Seen(NamedTuple):
+    """Events as networks see them, and the condition [B, K]."""
+
+    event: Event
+    condition: Tensor
+
+
+class Loss(NamedTuple):
+    """Fractions of the points and of their weight that are lost, 0 to 1."""
+
+    points: float
+    weight: float
+
+
+class Representation(nn.Module, ABC):
+    """From clouds in physical units to what networks see, and back; fitted on the training split.
+
+    Attributes:
+        schema: Of the clouds.
+        standardize: Physical to standardised units.
+        cardinality: p(n, total | y, label).
+    """
+
+    def __init__(self, schema: Schema, *, capacity: int = 8192, spread: bool = False) -> None:
+        super().__init__()
+        self.schema = schema
+        self.standardize = Standardize(schema)
+        self.cardinality = Cardinality(schema, capacity=capacity, spread=spread)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """What is found before anything is learnt; the first phases of every model."""
+        return (
+            Phase("standardize", (self.standardize,), None, prepare=self._fit_standardize),
+            Phase("cardinality", (self.cardinality,), None, prepare=self._fit_cardinality),
+        )
+
+    @property
+    def condition_channels(self) -> int:
+        """Columns K of the condition."""
+        return self.standardize.condition_features
+
+    def condition(self, drawn: Drawn) -> Tensor:
+        """The condition of events that do not exist yet [B, K]."""
+        return self.standardize.condition(drawn.y, drawn.label, drawn.sizes)
+
+    @abstractmethod
+    def prepared(self, clouds: Batch) -> Batch:
+        """The clouds, in physical units, that this representation can hold."""
+
+    @abstractmethod
+    def see(self, clouds: Batch) -> Seen:
+        """Clouds in physical units as networks see them."""
+
+    @abstractmethod
+    def clouds(self, event: Event, drawn: Drawn) -> Batch:
+        """Events as clouds in physical units, with the total, y and label that were drawn."""
+
+    def complete(self, event: Event) -> Event:
+        """A decoder's event with what follows from its values, as :meth:`see` has it."""
+        return event
+
+    @abstractmethod
+    def values(self, event: Event) -> Tensor:
+        """What a network may change about an event."""
+
+    @abstractmethod
+    def with_values(self, event: Event, values: Tensor) -> Event:
+        """The same points or cells with other values."""
+
+    def sizes(self, event: Event) -> Tensor:
+        """Points or active cells of each event [B]."""
+        return cl.sizes(event)
+
+    @abstractmethod
+    def blank(self, sizes: Tensor) -> Event:
+        """Events of so many points or cells [B] whose values are 0.
+
+        Raises:
+            ArgumentError: the representation does not say where its values are.
+        """
+
+    def loss_of(self, clouds: Batch) -> Loss:
+        """What of these clouds the representation cannot hold."""
+        return Loss(0.0, 0.0)
+
+    def _fit_standardize(self, batches: Iterable[Batch]) -> None:
+        self.standardize.fit(self.prepared(clouds) for clouds in batches)
+
+    def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
+        self.cardinality.fit(self.prepared(clouds) for clouds in batches)
