@@ -181,8 +181,9 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
         print(_list("pcgen train RECIPE [OPTIONS]", known, _ABOUT_TRAIN), end="\n\n")
         print(Parser("pcgen train RECIPE", "", grouped(run)).listing(), end="")
         return 0
-    if argv[:1] == ["--config"]:
-        argv = [*recipe_in(argv[1:2]), *argv]
+    if argv and argv[0].partition("=")[0] == "--config":
+        file = argv[0].partition("=")[2:] if "=" in argv[0] else argv[1:2]
+        argv = [*recipe_in(file), *argv]
     known_recipes = f"one of {', '.join(RECIPES)}, or module:function"
     if not argv or argv[0].startswith("-"):
         got = f"{argv[0]} first" if argv else "no recipe"

@@ -394,4 +394,6 @@ def _print_result(
 def _print(line: str) -> None:
     from rich.console import Console
 
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    from pcgen.escaping import terminal
+
+    Console(soft_wrap=True).print(terminal(line))

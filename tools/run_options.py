@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The options of a run by what they are about, as help lists them."""
 
-_RESERVED = ("config", "print_config", "help")
+_RESERVED = ("config", "print_config", "help", "recipe")
 _NESTED = ("optimiser", "machine", "reports", "arguments")
 _RENAMED = {"num_nodes": "nodes"}
 _FACTS = ("events", "validate_at", "digests", "split")
@@ -94,10 +94,11 @@ def run_config(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in {**found, "arguments": arguments}.items():
         if key in _NESTED and isinstance(value, dict):
-            values |= {_RENAMED.get(str(k), str(k)): each for k, each in value.items()}
-        elif key != "recipe":
+            facts = () if key == "arguments" else _FACTS
+            values |= {_RENAMED.get(str(k), str(k)): v for k, v in value.items() if k not in facts}
+        elif key not in ("recipe", *_FACTS):
             values[key] = value
-    return {key: value for key, value in values.items() if key not in _FACTS}
+    return values
 
 
 def recipe_in(paths: Sequence[str]) -> list[str]:

@@ -82,6 +82,7 @@ def sample(
     """
     import torch
 
+    from pcgen.escaping import terminal
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
@@ -112,10 +113,11 @@ def sample(
     start_up = _timed(model, first, torch.Generator())[1]
     console = _console()
     if warning := beyond(model.schema, request.y, model.condition_range):
-        console.print(warning, markup=False)
+        console.print(terminal(warning))
     # Without a grid a model generates no layers, and a file must not claim them.
     schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
+    processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
     with _Output(output, schema, grid, request.number, facts) as file, _bar() as bar:
         task = bar.add_task("sample", total=request.number)
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
@@ -124,10 +126,11 @@ def sample(
             bar.advance(task, clouds.num_graphs)
     rate = _rate(model.schema, request.number, seconds / processes)
     workers = f", {processes} processes" if processes > 1 else ""
-    console.print(
+    line = (
         f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
         f"start-up {start_up:.2f} s is not counted)"
     )
+    console.print(terminal(line))
 
 
 def _provenance(file: Path) -> dict[str, Any]:
@@ -251,13 +254,13 @@ def _blocks(
     from pcgen.datasets import workers
     from pcgen.models.blocks import block_generator, part, ranges
 
-    parts = [part(request, rows) for rows in ranges(request.number, size)]
-    if min(processes, len(parts)) == 1:
+    parts = (part(request, rows) for rows in ranges(request.number, size))
+    if processes == 1:
         for block, each in enumerate(parts):
             yield _timed(model, each, block_generator(seed, block))
         return
     calls = ((source, _arrays(each), seed, block) for block, each in enumerate(parts))
-    for values, sizes, spent in workers.in_order(_block, calls, min(processes, len(parts))):
+    for values, sizes, spent in workers.in_order(_block, calls, processes):
         given = {name: torch.from_numpy(value) for name, value in values.items()}
         yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
 
@@ -355,7 +358,7 @@ def _bar() -> Progress:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True)
 
 
 def _rate(schema: Schema, number: int, seconds: float) -> str:
