@@ -41,6 +41,21 @@ class MissingExtraError(PcgenError, ImportError):
     """An optional dependency is not installed; the message says which extra brings it."""
 
 
+def at_least(least: float, **arguments: float | None) -> None:
+    """Refuse arguments that are smaller, or not a number; those that are None are not given.
+
+    Raises:
+        ArgumentError: naming the first one.
+
+    >>> at_least(1, hidden=64, layers=0)
+    Traceback (most recent call last):
+    pcgen.errors.ArgumentError: layers: got 0, expected >= 1
+    """
+    for name, value in arguments.items():
+        if value is not None and not value >= least:
+            raise ArgumentError(f"{name}: got {value}, expected >= {least}")
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import the optional ``module``, or say which extra brings it.
 

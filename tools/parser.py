@@ -196,7 +196,7 @@ class Parser:
         import yaml
 
         known = {
-            option.word.replace("-", "_"): _listed(
+            option.word.replace("-", "_"): listed(
                 values.get(option.name, None if option.required else option.default)
             )
             for option in self.options
@@ -296,11 +296,11 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
         group.add_argument(words, metavar=_metavar(option), help=_explained(option))
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Tuples as lists: YAML has no others."""
     if isinstance(value, dict):
-        return {key: _listed(each) for key, each in value.items()}
-    return [_listed(each) for each in value] if isinstance(value, tuple | list) else value
+        return {key: listed(each) for key, each in value.items()}
+    return [listed(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def _metavar(option: Option) -> str:
@@ -326,7 +326,7 @@ def _explained(option: Option) -> str:
         notes.append(f"also --{option.word}")
     unsaid = option.required or option.default is None or option.default is False
     if not unsaid and option.default != "":
-        default = _listed(option.default)
+        default = listed(option.default)
         text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
         notes.append(f"default: {text.lower() if default is True else text}")
     elif option.required and not option.positional:

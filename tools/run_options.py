@@ -8,7 +8,7 @@ from typing import Any
 from pcgen.errors import ArgumentError
 from pcgen.recipes import ALIASES, current
 from pcgen.tools.options import MisuseError, Option, options_of
-from pcgen.tools.parser import loaded
+from pcgen.tools.parser import listed, loaded
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
@@ -60,12 +60,25 @@ def recipe_options(name: str, recipe: Callable[..., Any], run: Sequence[Option])
         raise ArgumentError(f"recipe {name}: {error}") from error
     taken = {option.word for option in run} | {word.replace("_", "-") for word in _RESERVED}
     for option in own:
+        if ":" in name and not option.required and option.default is not None:
+            _check_default(name, option)
         if option.word in taken:
             raise ArgumentError(
                 f"recipe {name}: its argument {option.name!r} has the name of the option "
                 f"--{option.word} of every run, expected another name"
             )
     return own
+
+
+def _check_default(recipe: str, option: Option) -> None:
+    """Refuse a default that the option itself would not take."""
+    try:
+        option.check(listed(option.default))
+    except MisuseError as error:
+        raise ArgumentError(
+            f"recipe {recipe}: the default of its argument {option.name!r} does not fit its type "
+            f"({error})"
+        ) from error
 
 
 def grouped(options: Sequence[Option]) -> dict[str, list[Option]]:

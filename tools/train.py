@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError, DataError, at_least
 from pcgen.training.options import Machine, Optimiser, Reports
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -134,9 +134,6 @@ def train(
     )
 
 
-_LEAST = {"steps": 1, "batch_size": 1, "validate_events": 1, "samples": 0}
-
-
 class Data(NamedTuple):
     """What a run is trained on: its files, what was chosen of them, and two splits."""
 
@@ -203,9 +200,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         # All are refused before the data are read, and not after hours of training.
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ArgumentError(f"{name}: got {getattr(self, name)}, expected >= {least}")
+        at_least(
+            1, steps=self.steps, batch_size=self.batch_size, validate_events=self.validate_events
+        )
+        at_least(0, samples=self.samples)
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed: got {self.seed}, expected 0 to 2**63 - 1")
 
