@@ -19,6 +19,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _terminable():
+        with _terminable(), _short_warnings():
             return _dispatch(argv)
     except PcgenError as error:
         return _failed(str(error))
@@ -88,6 +89,17 @@ def _is_lack_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return "DefaultCPUAllocator" in str(error) or "Storage size calculation" in str(error)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """A warning is one line, as an error is, without the place in the source."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"pcgen: {' '.join(str(message).split())}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

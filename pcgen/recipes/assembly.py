@@ -94,17 +94,14 @@ def autoencoder(
         network: Builds encoder and decoder.
         latent: Builds the latent term from columns of features and of the code.
         sizes: Columns of the code, channels inside, layers of the decoder.
-        distances: See :func:`reconstruction`; None: full, and listed for a list of points that
-            carry a weight.
+        distances: See :func:`reconstruction`; None: full, and listed for a list.
     """
     latent_dim, hidden, layers = sizes
     at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
     encoder = network.encoder(representation, hidden)
     decoder = network.decoder(representation, latent_dim, layers)
     if distances is None:
-        of_list = isinstance(network, networks.SortedList)
-        weighted = representation.schema.weight is not None
-        distances = "listed" if of_list and weighted else "full"
+        distances = "listed" if isinstance(network, networks.SortedList) else "full"
     return Autoencoder(
         representation,
         encoder,

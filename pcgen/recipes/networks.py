@@ -261,6 +261,11 @@ class SortedList:
 
     def encoder(self, points: Points, out: int) -> nn.Module:
         """See :class:`PointNetwork`."""
+        if points.schema.weight is None:
+            raise ArgumentError(
+                "encoder: got 'list', which sorts points by weight, for points without one, "
+                "expected epic, pointnet, edgeconv or attention"
+            )
         return ListEncoder(
             points.value_channels,
             out,

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -391,3 +392,16 @@ def test_help_and_wrong_words_do_not_wait_for_torch():
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found) > 3 * len(cli.COMMANDS)
     assert {words: modules for words, modules in found.items() if modules} == {}
+
+
+def test_a_warning_is_one_line(monkeypatch):
+    def warns(argv):
+        shown.append(warnings.formatwarning(UserWarning("a\npassed over"), UserWarning, "a.py", 3))
+        return 0
+
+    shown = []
+    monkeypatch.setattr(cli, "_dispatch", warns)
+    before = warnings.formatwarning
+    assert cli.main(["info"]) == 0
+    assert shown == ["pcgen: a passed over\n"]
+    assert warnings.formatwarning is before
