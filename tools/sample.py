@@ -18,7 +18,6 @@ from pcgen.errors import ArgumentError
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     import torch
-    from rich.progress import Progress
     from torch_geometric.data import Batch
 
     from pcgen.grids import Grid
@@ -60,8 +59,9 @@ def sample(
 
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).
-        output: File to write; its ending says the format: clouds (.h5, .hdf5, .ply, .pcd, .xyz), or
-            images (.npz, .npy, .png) where the model is one of a grid.
+        output: File to write, in place of one of that name; its ending says the format: clouds
+            (.h5, .hdf5, .ply, .pcd, .xyz), or images (.npz, .npy, .png) where the model is one of a
+            grid.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
@@ -86,6 +86,7 @@ def sample(
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
+    from pcgen.tools.progress import Counter
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -118,12 +119,12 @@ def sample(
     schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
     processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
-    with _Output(output, schema, grid, request.number, facts) as file, _bar() as bar:
-        task = bar.add_task("sample", total=request.number)
+    counter = Counter("events", request.number)
+    with _Output(output, schema, grid, request.number, facts) as file, counter:
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent
             file.append(clouds)
-            bar.advance(task, clouds.num_graphs)
+            counter.advance(clouds.num_graphs)
     rate = _rate(model.schema, request.number, seconds / processes)
     workers = f", {processes} processes" if processes > 1 else ""
     line = (
@@ -344,15 +345,6 @@ class _Output:
 
             image = cloud_to_image(clouds, self._grid)
             self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
-
-
-def _bar() -> Progress:
-    """A bar on a terminal, while events are drawn; a log file would hold empty lines."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _console() -> Any:

@@ -73,7 +73,7 @@ def wrong(width: int = "many"):
 
 def fails(width: int = 3):
     """Raises."""
-    raise ValueError("no\nway")
+    raise ValueError("no\\nway")
 
 
 def fails_inside(width: int = 3):
@@ -167,8 +167,6 @@ def test_help_lists_its_arguments_and_that_of_train_mentions_it(capsys):
         ("mymodels:hidden", "argument '_width' cannot be an option, expected a name that begins"),
         ("mymodels:placed", "takes width by its place alone, expected arguments with names"),
         ("mymodels:wrong", "the default of its argument 'width' does not fit its type (--width: "),
-        ("./mymodels.py:ok", "got the file './mymodels.py', did you mean mymodels:ok?"),
-        ("my-models.py:ok", "got the file 'my-models.py', expected a module of the current folder"),
         (":f", "expected module:function"),
         ("mymodels:", "expected module:function"),
         ("../mymodels:f", "expected module:function"),
@@ -251,3 +249,16 @@ def test_names_are_printed_as_they_are(here, capsys):
     assert capsys.readouterr().out.startswith(":ok:[b].h5: 2 jets")
     assert main(["train", "mymodels:ok", "--config=[b]/config.json", "--output", "again"]) == 0
     assert main(["train", "--config=[b]/config.json", "--output", "again"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("./mymodels.py:ok", "'./mymodels.py', did you mean mymodels:ok?"),
+        ("models/flows.py:ok", "'models/flows.py', did you mean models.flows:ok?"),
+        ("my-models.py:ok", "'my-models.py', expected a module of the current folder whose name"),
+    ],
+)
+def test_a_file_for_a_module_is_hinted_at_only_where_it_can_be_one(name, hint):
+    with pytest.raises(ArgumentError, match=re.escape(f"recipe: got the file {hint}")):
+        find_recipe(name)
