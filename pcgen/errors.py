@@ -6,6 +6,7 @@ The command line catches :class:`PcgenError`, prints its one line and exits with
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 
@@ -41,8 +42,23 @@ class MissingExtraError(PcgenError, ImportError):
     """An optional dependency is not installed; the message says which extra brings it."""
 
 
+def at_least(least: float, **arguments: float | None) -> None:
+    """Refuse arguments that are smaller, or not a number; those that are None are not given.
+
+    Raises:
+        ArgumentError: naming the first one.
+
+    >>> at_least(1, hidden=64, layers=0)
+    Traceback (most recent call last):
+    pcgen.errors.ArgumentError: layers: got 0, expected >= 1
+    """
+    for name, value in arguments.items():
+        if value is not None and not value >= least:
+            raise ArgumentError(f"{name}: got {value}, expected >= {least}")
+
+
 def require(module: str, extra: str) -> ModuleType:
-    """Import the optional ``module``, or say which extra brings it.
+    """Import the optional ``module``, or say how to install what its extra brings.
 
     Args:
         module: Name of the module, ``"pythia8mc"`` say.
@@ -55,6 +71,18 @@ def require(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"{module} is needed here and could not be imported ({error}): "
-            f"install it with pip install 'pcgen[{extra}]'"
+            f"{module} is needed here and could not be imported ({error}): install it with "
+            f"pip install {' '.join(_of_extra(extra)) or module} (pcgen's extra {extra!r})"
         ) from error
+
+
+def _of_extra(extra: str) -> list[str]:
+    """What an extra installs, quoted for a shell; right wherever pcgen was installed from."""
+    from importlib import metadata
+
+    try:
+        lines = metadata.requires("pcgen") or []
+    except metadata.PackageNotFoundError:
+        return []
+    of_extra = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
+    return [f"'{line.partition(';')[0].strip()}'" for line in lines if of_extra.search(line)]

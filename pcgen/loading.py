@@ -10,7 +10,7 @@ import torch
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, recorded
-from pcgen.recipes.find import find_recipe
+from pcgen.recipes.find import find_recipe, made
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
 from pcgen.training.checkpoint import Checkpoint, read
@@ -42,6 +42,7 @@ def load(
     model = build(file, state, recipe)
     install(file, model, state)
     try:
+        torch.zeros(1, device=device).item()  # the device "meta" has no numbers
         return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
@@ -90,8 +91,8 @@ def build(
             "model of your own"
         )
     try:
-        model = chosen(**(arguments if recipe is None else state.arguments))
-    except (TypeError, ArgumentError) as error:
+        model = made(name, chosen, arguments if recipe is None else state.arguments)
+    except ArgumentError as error:
         raise CheckpointError(
             f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
         ) from error

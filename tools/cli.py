@@ -19,6 +19,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _terminable():
+        with _terminable(), _short_warnings():
             return _dispatch(argv)
     except PcgenError as error:
         return _failed(str(error))
@@ -88,6 +89,17 @@ def _is_lack_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return "DefaultCPUAllocator" in str(error) or "Storage size calculation" in str(error)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """A warning is one line, as an error is, without the place in the source."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"pcgen: {' '.join(str(message).split())}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager
@@ -181,8 +193,9 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
         print(_list("pcgen train RECIPE [OPTIONS]", known, _ABOUT_TRAIN), end="\n\n")
         print(Parser("pcgen train RECIPE", "", grouped(run)).listing(), end="")
         return 0
-    if argv[:1] == ["--config"]:
-        argv = [*recipe_in(argv[1:2]), *argv]
+    if argv and argv[0].partition("=")[0] == "--config":
+        file = argv[0].partition("=")[2:] if "=" in argv[0] else argv[1:2]
+        argv = [*recipe_in(file), *argv]
     known_recipes = f"one of {', '.join(RECIPES)}, or module:function"
     if not argv or argv[0].startswith("-"):
         got = f"{argv[0]} first" if argv else "no recipe"

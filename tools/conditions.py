@@ -185,9 +185,9 @@ def _classes(path: str, values: Sequence[Any], labels: Sequence[str]) -> Tensor:
 def _sizes(path: str, values: Sequence[Any]) -> Tensor:
     numbers = _numbers(path, _POINTS, values)
     for row, number in enumerate(numbers):
-        if number < 0 or number % 1:
+        if not 0 <= number < 2**31 or number % 1:
             raise DataError(
                 f"{path}: {_POINTS} of event {row} is {values[row]!r}, "
-                "expected a whole number that is not negative"
+                "expected a whole number from 0 to 2**31 - 1"
             )
     return torch.tensor(numbers, dtype=torch.float64).long()

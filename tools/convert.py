@@ -73,8 +73,9 @@ def convert(
     Args:
         source: File to read; for point files and pictures also a folder of them, or a numbered name
             such as event_%05d.ply.
-        target: File to write. Point files and pictures hold one event each: for many give a
-            numbered name such as event_%05d.ply, or a folder and the format.
+        target: File to write, in place of one of that name. Point files and pictures hold one event
+            each: for many give a numbered name such as event_%05d.ply, or a folder and the format;
+            where there are such files already, they are kept and nothing is written.
         grid: Cells of the image, axes separated by commas, each name:low:high:cells or
             name:edge/edge/edge, then optionally :unit:period, for instance
             eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
@@ -397,4 +398,6 @@ def _print_result(
 def _print(line: str) -> None:
     from rich.console import Console
 
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    from pcgen.escaping import terminal
+
+    Console(soft_wrap=True).print(terminal(line))

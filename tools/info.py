@@ -72,7 +72,7 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     from pcgen.grids import Grid
 
     sizes, number = file.sizes(), len(file)
-    rows = {"events": str(number), "points": str(int(sizes.sum()))}
+    rows = {"events": str(number), "splits": _splits(number), "points": str(int(sizes.sum()))}
     names: Collection[str] = ()
     if number:
         mean = sizes.double().mean().item()
@@ -91,6 +91,14 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
     rows["grid"] = "" if grid is None else str(grid)
     return rows | trainable(file.schema, names, grid)
+
+
+def _splits(number: int) -> str:
+    """How many of so many events train, validate and test; all are there from three on."""
+    from pcgen.datasets.splits import SPLITS, split_index
+
+    parts = [(split, len(split_index(number, split))) for split in SPLITS if split != "all"]
+    return ", ".join(f"{split} {length}" for split, length in parts) if number else ""
 
 
 def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) -> dict[str, str]:

@@ -11,10 +11,11 @@ and checks. Lists and dictionaries are written bare or as in YAML::
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 import types
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,6 +26,8 @@ SHORT = {"from_format": "from", "to_format": "to"}
 """Arguments whose option is a word of Python's own."""
 
 _SCALARS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_OF_CLOCKS = re.compile(r"\s*[+-]?\d+(:\d+)+(\.\d*)?\s*")
+"""What YAML takes for a number of minutes or seconds: 1:30 is 90."""
 
 
 class MisuseError(Exception):
@@ -65,6 +68,11 @@ class Option:
         return self.default is inspect.Parameter.empty
 
     @property
+    def optional(self) -> bool:
+        """Whether it may be none: ``null``."""
+        return _optional(self.hint)
+
+    @property
     def kind(self) -> Any:
         """``list``, ``dict``, ``bool``, or None for one word."""
         bare = _without_none(self.hint)
@@ -84,11 +92,11 @@ class Option:
         """
         got = " ".join(given[-1])
         if self.kind is list:
-            if given[-1] == ["null"] and _optional(self.hint):
+            if given[-1] == ["null"] and self.optional:
                 return None
             return self.check([item for words in given for item in self._items(words)], got)
         if self.kind is dict:
-            if given[-1] == ["null"] and _optional(self.hint):
+            if given[-1] == ["null"] and self.optional:
                 return None
             merged: dict[str, Any] = {}
             for words in given:
@@ -107,9 +115,15 @@ class Option:
         shown = str(value) if got is None else got
         wrong = MisuseError(f"{self.shown}: got {shown or 'nothing'}, expected {self.expected}")
         if _without_none(self.hint) is str and isinstance(value, str):
+            if not value.strip() and self.default != "":
+                raise wrong  # of an unset variable of the shell, say
             # Whatever is written is the text, even if it looks like a number.
-            return None if value == "null" and _optional(self.hint) else value
-        if value is None and not _optional(self.hint):
+            return None if value == "null" and self.optional else value
+        if value is None and not self.optional:
+            raise wrong
+        if not _of(self.hint, str) and any(
+            isinstance(leaf, str) and _OF_CLOCKS.fullmatch(leaf) for leaf in _leaves(value)
+        ):
             raise wrong
         if _without_none(self.hint) is int and re.fullmatch(
             r"\d+(\.0*)?[eE]\+?\d{1,2}", str(value)
@@ -120,10 +134,16 @@ class Option:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--value", type=self.hint)
         try:
-            return parser.parse_object({"value": value}, defaults=False)["value"]
+            found = parser.parse_object({"value": value}, defaults=False)["value"]
         except Exception as error:
             # jsonargparse passes on whatever its loaders raise.
             raise wrong from error
+        for leaf in _leaves(found):
+            if isinstance(leaf, int) and not -(2**63) <= leaf < 2**63:
+                raise MisuseError(f"{self.shown}: got {shown}, expected a number below 2**63")
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise MisuseError(f"{self.shown}: got {shown}, expected a finite number")
+        return found
 
     def _items(self, words: Sequence[str]) -> list[Any]:
         text = " ".join(words)
@@ -133,7 +153,7 @@ class Option:
             # Not YAML's business: names of files hold what is special there.
             items = [item.strip() for item in text[1:-1].split(",")] if text[1:-1].strip() else []
         else:
-            items = self._yaml(text, list)
+            items = self._yaml(text, list, text)
         if not all(items):
             raise MisuseError(f"{self.shown}: got {text or 'nothing'}, expected {self.expected}")
         return items
@@ -148,9 +168,15 @@ class Option:
                 _merge(found, self._nested(path, text))
             return found
         text = " ".join(words).strip()
-        for key, value in self._yaml(text if text[:1] == "{" else f"{{{text}}}", dict).items():
+        wrong = MisuseError(f"{self.shown}: got {text or 'nothing'}, expected {self.expected}")
+        if not text:
+            raise wrong
+        braced = text if text[:1] == "{" else f"{{{text}}}"
+        for key, value in self._yaml(braced, dict, text).items():
             # YAML takes {pt:1000}, without a blank, for a name without a value.
             name, _, rest = key.partition(":") if value == "" else (key, "", value)
+            if rest == "":
+                raise wrong
             found[name] = rest
         return found
 
@@ -161,7 +187,7 @@ class Option:
         name, dot, rest = path.partition(".")
         return {name: self._nested(rest, text)} if deep and dot else {path: text}
 
-    def _yaml(self, text: str, kind: type) -> Any:
+    def _yaml(self, text: str, kind: type, got: str) -> Any:
         """Structure alone: all that is not a list or a dictionary stays text."""
         import yaml
 
@@ -170,7 +196,7 @@ class Option:
         except (yaml.YAMLError, RecursionError):
             value = None
         if not isinstance(value, kind):
-            raise MisuseError(f"{self.shown}: got {text}, expected {self.expected}")
+            raise MisuseError(f"{self.shown}: got {got}, expected {self.expected}")
         return value
 
 
@@ -223,7 +249,7 @@ def plain(hint: Any) -> str:
     if origin is tuple and Ellipsis not in inner:
         return f"{len(inner)} {_many(inner[0])}"
     if bare in (list, tuple) or origin in (list, tuple):
-        return f"a list of {_many(inner[0])}" if inner and inner[0] is not str else "a list"
+        return f"a list of {_many(inner[0])}" if inner else "a list"
     return "a value" if bare is Any else _SCALARS[bare]
 
 
@@ -282,6 +308,22 @@ def _without_none(hint: Any) -> Any:
 
 def _members(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _of(hint: Any, kind: type) -> bool:
+    """Whether a type, or a type inside it, is the given one."""
+    return hint is kind or any(_of(inner, kind) for inner in get_args(hint))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is inside lists and dictionaries, themselves left out."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
 
 
 def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ Groups = Mapping[str, Sequence[Option]]
 Translate = Callable[[dict[str, Any]], dict[str, Any]]
 
 _OWN = ("help", "config", "print-config")
-_LOGICAL = ("true", "false", "yes", "no")
+_LOGICAL = ("true", "false", "yes", "no", "on", "off")
 
 
 class Parser:
@@ -149,12 +149,8 @@ class Parser:
         for option in self.options:
             if key in (option.word, option.name.replace("_", "-")) and name[:2] == "--":
                 return option
-        raise MisuseError(f"unknown option {name}{self._near(key)}")
-
-    def _near(self, key: str) -> str:
         known = [*(option.word for option in self.options), *_OWN]
-        near = difflib.get_close_matches(key.replace("_", "-"), known, n=1)
-        return f", did you mean --{near[0]}?" if near else ""
+        raise MisuseError(f"unknown option {name}{near(_plain(key), known, '--')}")
 
     def _place(self, bare: Sequence[str], given: dict[str, list[list[str]]]) -> None:
         """Words without an option go to the arguments that need none, in their order."""
@@ -193,13 +189,14 @@ class Parser:
         for option in self.options:
             if key.replace("_", "-") in (option.word, option.name.replace("_", "-")):
                 return option
-        raise MisuseError(f"unknown option {key!r}{self._near(key)}")
+        known = [option.word for option in self.options]
+        raise MisuseError(f"unknown option {key!r}{near(_plain(key), known)}")
 
     def _print(self, values: Mapping[str, Any]) -> NoReturn:
         import yaml
 
         known = {
-            option.word.replace("-", "_"): _listed(
+            option.word.replace("-", "_"): listed(
                 values.get(option.name, None if option.required else option.default)
             )
             for option in self.options
@@ -208,10 +205,15 @@ class Parser:
         raise SystemExit(0)
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str], dashes: str = "") -> str:
     """A suggestion, where one of the known names is close: ``", did you mean train?"``."""
     found = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {found[0]}?" if found else ""
+    return f", did you mean {dashes}{found[0]}?" if found else ""
+
+
+def _plain(key: str) -> str:
+    """A name as options have it, however it was written: ``--Batch_Size`` is batch-size."""
+    return key.lstrip("-").lower().replace("_", "-")
 
 
 def _is_option(word: str) -> bool:
@@ -223,7 +225,7 @@ def _own(key: str, equals: str, value: str, words: list[str]) -> list[str]:
     """What --config and --print_config take."""
     if key != "config":
         if equals:
-            raise MisuseError(f"--print_config: got {value}, expected no value")
+            raise MisuseError(f"--{key.replace('-', '_')}: got {value}, expected no value")
         return []
     if equals:
         return [value]
@@ -237,7 +239,8 @@ def _taken(option: Option, words: list[str], inside: bool) -> list[str]:
     ends = (k for k, word in enumerate(words) if word == "--" or _is_option(word))
     number = next(ends, len(words))
     if option.kind is bool:
-        if not number or words[0].lower() not in _LOGICAL:
+        known = (*_LOGICAL, "null") if option.optional else _LOGICAL
+        if not number or words[0].lower() not in known:
             return ["true"]
         number = 1
     elif option.kind is None or inside:
@@ -293,11 +296,11 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
         group.add_argument(words, metavar=_metavar(option), help=_explained(option))
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Tuples as lists: YAML has no others."""
     if isinstance(value, dict):
-        return {key: _listed(each) for key, each in value.items()}
-    return [_listed(each) for each in value] if isinstance(value, tuple | list) else value
+        return {key: listed(each) for key, each in value.items()}
+    return [listed(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def _metavar(option: Option) -> str:
@@ -323,7 +326,7 @@ def _explained(option: Option) -> str:
         notes.append(f"also --{option.word}")
     unsaid = option.required or option.default is None or option.default is False
     if not unsaid and option.default != "":
-        default = _listed(option.default)
+        default = listed(option.default)
         text = " ".join(map(str, default)) if isinstance(default, list) else str(default)
         notes.append(f"default: {text.lower() if default is True else text}")
     elif option.required and not option.positional:

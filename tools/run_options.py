@@ -8,7 +8,7 @@ from typing import Any
 from pcgen.errors import ArgumentError
 from pcgen.recipes import ALIASES, recorded
 from pcgen.tools.options import MisuseError, Option, options_of
-from pcgen.tools.parser import loaded
+from pcgen.tools.parser import listed, loaded
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The options of a run by what they are about, as help lists them."""
 
-_RESERVED = ("config", "print_config", "help")
+_RESERVED = ("config", "print_config", "help", "recipe")
 _NESTED = ("optimiser", "machine", "reports", "arguments")
 _RENAMED = {"num_nodes": "nodes"}
 _FACTS = ("events", "validate_at", "digests", "split")
@@ -60,12 +60,25 @@ def recipe_options(name: str, recipe: Callable[..., Any], run: Sequence[Option])
         raise ArgumentError(f"recipe {name}: {error}") from error
     taken = {option.word for option in run} | {word.replace("_", "-") for word in _RESERVED}
     for option in own:
+        if ":" in name and not option.required and option.default is not None:
+            _check_default(name, option)
         if option.word in taken:
             raise ArgumentError(
                 f"recipe {name}: its argument {option.name!r} has the name of the option "
                 f"--{option.word} of every run, expected another name"
             )
     return own
+
+
+def _check_default(recipe: str, option: Option) -> None:
+    """Refuse a default that the option itself would not take."""
+    try:
+        option.check(listed(option.default))
+    except MisuseError as error:
+        raise ArgumentError(
+            f"recipe {recipe}: the default of its argument {option.name!r} does not fit its type "
+            f"({error})"
+        ) from error
 
 
 def grouped(options: Sequence[Option]) -> dict[str, list[Option]]:
@@ -94,10 +107,11 @@ def run_config(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in {**found, "arguments": arguments}.items():
         if key in _NESTED and isinstance(value, dict):
-            values |= {_RENAMED.get(str(k), str(k)): each for k, each in value.items()}
-        elif key != "recipe":
+            facts = () if key == "arguments" else _FACTS
+            values |= {_RENAMED.get(str(k), str(k)): v for k, v in value.items() if k not in facts}
+        elif key not in ("recipe", *_FACTS):
             values[key] = value
-    return {key: value for key, value in values.items() if key not in _FACTS}
+    return values
 
 
 def recipe_in(paths: Sequence[str]) -> list[str]:

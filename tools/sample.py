@@ -18,7 +18,6 @@ from pcgen.errors import ArgumentError
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     import torch
-    from rich.progress import Progress
     from torch_geometric.data import Batch
 
     from pcgen.grids import Grid
@@ -63,8 +62,9 @@ def sample(
 
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).
-        output: File to write; its ending says the format: clouds (.h5, .hdf5, .ply, .pcd, .xyz), or
-            images (.npz, .npy, .png) where the model is one of a grid.
+        output: File to write, in place of one of that name; its ending says the format: clouds
+            (.h5, .hdf5, .ply, .pcd, .xyz), or images (.npz, .npy, .png) where the model is one of a
+            grid.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
@@ -90,9 +90,11 @@ def sample(
     """
     import torch
 
+    from pcgen.escaping import terminal
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
+    from pcgen.tools.progress import Counter
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -123,22 +125,24 @@ def sample(
     start_up = _timed(model, first, torch.Generator())[1]
     console = _console()
     if warning := beyond(model.schema, request.y, model.condition_range):
-        console.print(warning, markup=False)
+        console.print(terminal(warning))
     # Without a grid a model generates no layers, and a file must not claim them.
     schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
-    with _Output(output, schema, grid, request.number, facts) as file, _bar() as bar:
-        task = bar.add_task("sample", total=request.number)
+    processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
+    counter = Counter("events", request.number)
+    with _Output(output, schema, grid, request.number, facts) as file, counter:
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent
             file.append(clouds)
-            bar.advance(task, clouds.num_graphs)
+            counter.advance(clouds.num_graphs)
     rate = _rate(model.schema, request.number, seconds / processes)
     workers = f", {processes} processes" if processes > 1 else ""
-    console.print(
+    line = (
         f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
         f"start-up {start_up:.2f} s is not counted)"
     )
+    console.print(terminal(line))
 
 
 def _provenance(file: Path) -> dict[str, Any]:
@@ -290,13 +294,13 @@ def _blocks(
     from pcgen.datasets import workers
     from pcgen.models.blocks import block_generator, part, ranges
 
-    parts = [part(request, rows) for rows in ranges(request.number, size)]
-    if min(processes, len(parts)) == 1:
+    parts = (part(request, rows) for rows in ranges(request.number, size))
+    if processes == 1:
         for block, each in enumerate(parts):
             yield _timed(model, each, block_generator(seed, block))
         return
     calls = ((source, _arrays(each), seed, block) for block, each in enumerate(parts))
-    for values, sizes, spent in workers.in_order(_block, calls, min(processes, len(parts))):
+    for values, sizes, spent in workers.in_order(_block, calls, processes):
         given = {name: torch.from_numpy(value) for name, value in values.items()}
         yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
 
@@ -382,19 +386,10 @@ class _Output:
             self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
 
 
-def _bar() -> Progress:
-    """A bar on a terminal, while events are drawn; a log file would hold empty lines."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
-
-
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True)
 
 
 def _rate(schema: Schema, number: int, seconds: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError, DataError, at_least
 from pcgen.training.options import Machine, Optimiser, Reports
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -111,7 +111,7 @@ def train(
 
     recipe, recipe_arguments = current(recipe, recipe_arguments or {})
     function = find_recipe(recipe)
-    data_set = open_data(data or [str(SAMPLE)], classes, max_points)
+    data_set = open_data([str(SAMPLE)] if data is None else data, classes, max_points)
     plan = Plan(
         recipe=recipe,
         function=function,
@@ -128,7 +128,9 @@ def train(
         samples=samples,
     )
     return plan.run(
-        data_set, plan.build(data_set), Path(output or f"runs/{recipe.replace(':', '-')}")
+        data_set,
+        plan.build(data_set),
+        Path(f"runs/{recipe.replace(':', '-')}" if output is None else output),
     )
 
 
@@ -148,11 +150,14 @@ def open_data(
     """The training and the validation split of files, which become absolute paths.
 
     Raises:
+        ArgumentError: there is no file.
         DataError: there is no event with a point.
         FileError: a file cannot be read.
     """
     from pcgen.datasets.loading import open_clouds
 
+    if not files:
+        raise ArgumentError("data: got no file, expected at least one")
     paths = [str(Path(path).resolve()) for path in files]
     parts = [
         open_clouds(paths, split, classes=classes, max_points=max_points)
@@ -176,7 +181,7 @@ class Plan:
         arguments: Of the recipe, resolved.
 
     Raises:
-        ArgumentError: the seed is out of range.
+        ArgumentError: the seed, or a number of steps or events, is out of range.
     """
 
     recipe: str
@@ -194,6 +199,11 @@ class Plan:
     samples: int
 
     def __post_init__(self) -> None:
+        # All are refused before the data are read, and not after hours of training.
+        at_least(
+            1, steps=self.steps, batch_size=self.batch_size, validate_events=self.validate_events
+        )
+        at_least(0, samples=self.samples)
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed: got {self.seed}, expected 0 to 2**63 - 1")
 
@@ -201,18 +211,16 @@ class Plan:
         """The untrained model, a function of the seed; checked against the data.
 
         Raises:
-            ArgumentError: the recipe does not take its arguments.
+            ArgumentError: the recipe does not take its arguments, or makes no model.
             DataError: the model is made for clouds that mean something else.
         """
         import torch
 
+        from pcgen.recipes.find import made
         from pcgen.training import ranks
 
-        try:
-            with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
-                model = self.function(**self.arguments)
-        except TypeError as error:
-            raise ArgumentError(f"recipe {self.recipe!r}: {error}") from error
+        with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
+            model = made(self.recipe, self.function, self.arguments)
         check_schema(model.schema, data.train.schema, data.files)
         return model
 
@@ -222,6 +230,7 @@ class Plan:
 
         from pcgen import training
         from pcgen.datasets.splits import SEED
+        from pcgen.escaping import terminal
         from pcgen.tools.sample import sample
         from pcgen.tools.validation import Validation, lost_layers, lost_points
         from pcgen.training import RunFolder
@@ -232,13 +241,13 @@ class Plan:
         console, number = Console(soft_wrap=True), len(data.train)
         lost = lost_points(model, data.train)  # in every process, so that all refuse alike
         if training.first_process():
-            console.print(
+            begun = (
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
-            for line in (*unlikely(data.train), lost, lost_layers(model, data.train.schema)):
-                if line:
-                    console.print(line, markup=False)
+            lines = (begun, *unlikely(data.train), lost, lost_layers(model, data.train.schema))
+            for line in filter(None, lines):
+                console.print(terminal(line))
         training.train(
             model,
             data.train.batches(self.batch_size, self.seed),
@@ -387,10 +396,11 @@ def _draw_curves(folder: Path, labels: dict[str, str]) -> None:
 
 def _report(folder: Path, console: Console) -> None:
     """The checkpoint that samples are drawn from."""
+    from pcgen.escaping import terminal
     from pcgen.training import RunFolder, checkpoint
 
     run = RunFolder(folder)
     chosen = run.best if run.best.exists() else run.last
     state = checkpoint.read(chosen)
     score = "" if state.best is None else f", validation score {state.best:.4g}"
-    console.print(f"trained: {chosen} (step {state.step}{score})")
+    console.print(terminal(f"trained: {chosen} (step {state.step}{score})"))

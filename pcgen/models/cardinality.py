@@ -60,26 +60,28 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
     for name, expected in (("y", schema.condition), ("label", schema.labels)):
         if expected and clouds.get(name) is None:
             raise DataError(f"{name}: got clouds without it, expected it as the schema says")
-    total, weight = cl.total(clouds), cl.weights(clouds)
+    # Squares of coordinates, and products with weights, may be beyond what float32 holds.
+    pos, weight = clouds.pos.double(), cl.weights(clouds).double()
+    total = segment_sum(weight, clouds.ptr)
     some = torch.where(total > 0, total, 1.0)
-    moment = segment_sum(weight[:, None] * clouds.pos, clouds.ptr)
+    moment = segment_sum(weight[:, None] * pos, clouds.ptr)
     columns = list((moment / some[:, None]).unbind(1))
     for axis, period in enumerate(schema.periods):
         if period is not None:
-            values = (clouds.pos[:, axis], weight, clouds.ptr)
+            values = (pos[:, axis], weight, clouds.ptr)
             columns[axis] = segment_circular_mean(*values, period)
     centroid = torch.stack(columns, 1)
-    apart = wrapped(clouds.pos - centroid[clouds.batch], schema).square().sum(1)
+    apart = wrapped(pos - centroid[clouds.batch], schema).square().sum(1)
     square = segment_sum(weight * apart, clouds.ptr) / some
     # The centroid of one point is rounded, and so not always the point.
     square = torch.where(cl.sizes(clouds) > 1, square, 0.0)
     return Drawn(
         cl.sizes(clouds),
-        total,
-        centroid,
+        cl.total(clouds),
+        centroid.to(clouds.pos),
         clouds.y if schema.condition else None,
         clouds.label if schema.labels else None,
-        square.sqrt(),
+        square.sqrt().to(clouds.pos),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
@@ -46,6 +46,7 @@ GAMES: dict[str, tuple[Game, Penalty]] = {
     "r1": (NON_SATURATING, r1),
     "wgan-gp": (WASSERSTEIN, wgan_gp),
 }
+_OF_WEIGHTS = ("spectral", "listed")  # sort points by their weight
 _FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
 
@@ -99,6 +100,7 @@ def autoencoder(
         distances: See :func:`reconstruction`; None: full, and listed for a list.
     """
     latent_dim, hidden, layers = sizes
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
     encoder = network.encoder(representation, hidden)
     decoder = network.decoder(representation, latent_dim, layers)
     if distances is None:
@@ -116,7 +118,7 @@ def reconstruction(name: str, standardize: Standardize) -> dict[str, Distance]:
     """Distances of sets that an autoencoder minimises, by the name of their choice.
 
     Raises:
-        ArgumentError: an unknown name.
+        ArgumentError: an unknown name, or one that needs a weight which the points do not have.
     """
     emd = EarthMoverLoss(standardize=standardize)
     chamfer = ChamferLoss(standardize=standardize)
@@ -136,16 +138,24 @@ def reconstruction(name: str, standardize: Standardize) -> dict[str, Distance]:
     }
     if name not in known:
         raise ArgumentError(f"reconstruction: got {name!r}, expected one of {', '.join(known)}")
+    if name in _OF_WEIGHTS and standardize.schema.weight is None:
+        others = [each for each in known if each not in _OF_WEIGHTS]
+        raise ArgumentError(
+            f"reconstruction: got {name!r}, which sorts points by weight, for points without one, "
+            f"expected one of {', '.join(others)}"
+        )
     return known[name]
 
 
 def gaussian(beta: float) -> Callable[[int, int], Latent]:
     """Codes with a normal posterior: the VAE."""
+    at_least(0, beta=beta)
     return partial(Gaussian, beta=beta)
 
 
 def smooth(noise: float) -> Callable[[int, int], Latent]:
     """Codes under a prior: those nearby are nearby events where noise is added."""
+    at_least(0, noise=noise)
     return gaussian(noise) if noise else Deterministic
 
 
@@ -165,6 +175,8 @@ def adversarial_prior(
     """
     if game not in GAMES:
         raise ArgumentError(f"game: got {game!r}, expected one of {', '.join(GAMES)}")
+    at_least(1, width=width, critic_steps=critic_steps)
+    at_least(0, penalty=penalty)
     conditions = codec.representation.condition_channels
     generator, critic = (
         MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
@@ -194,6 +206,8 @@ def points_gan(
     representation: Points, network: PointNetwork, *, latent_dim: int, layers: int, penalty: float
 ) -> GAN:
     """Non-saturating GAN with R1 on points."""
+    at_least(1, latent_dim=latent_dim, layers=layers)
+    at_least(0, penalty=penalty)
     generator = network.generator(representation, latent_dim, layers)
     critic = network.encoder(representation, 1)
     return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
@@ -212,6 +226,7 @@ def points_flow(
     Raises:
         ArgumentError: the coupling is unknown, or not one for lists.
     """
+    at_least(1, integration_steps=steps)
     known = ("independent",) if representation.listed else ("optimal", "independent")
     if coupling not in (None, *known):
         raise ArgumentError(f"coupling: got {coupling!r}, expected {' or '.join(known)}")
@@ -228,6 +243,8 @@ def image_gan(
     network: str, representation: Images, *, latent_dim: int, channels: int, penalty: float
 ) -> GAN:
     """Non-saturating GAN with R1 on images."""
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    at_least(0, penalty=penalty)
     generator = networks.image_generator(network, representation, latent_dim, channels)
     opening = network in ("gated", "points")  # cells open and close as the generator learns
     critic = networks.image_encoder(network, representation, 1, channels, continuous=opening)
@@ -238,6 +255,7 @@ def image_vae(
     network: str, representation: Images, *, latent_dim: int, channels: int, beta: float
 ) -> Autoencoder:
     """VAE of images whose loss is a bound on the likelihood."""
+    at_least(1, latent_dim=latent_dim, channels=channels)
     trunk = networks.image_trunk(representation, latent_dim, channels)
     decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
     encoder = networks.image_encoder(network, representation, _FEATURES, channels)
@@ -246,6 +264,7 @@ def image_vae(
 
 def image_flow(representation: Images, channels: int, steps: int) -> FlowMatching:
     """Flow matching on all cells."""
+    at_least(1, channels=channels, integration_steps=steps)
     field = ConvUNet(
         representation.grid.shape,
         channels=channels,
@@ -256,6 +275,8 @@ def image_flow(representation: Images, channels: int, steps: int) -> FlowMatchin
 
 def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty: float) -> GAN:
     """GAN whose critic convolves at active sites."""
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    at_least(0, penalty=penalty)
     critic = _site_encoder(representation, 1, channels, continuous=True)
     trunk = networks.image_trunk(representation, latent_dim, channels)
     generator = GatedImageDecoder(trunk)
@@ -264,6 +285,7 @@ def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty
 
 def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:
     """VAE of active sites whose loss is a bound on the likelihood."""
+    at_least(1, latent_dim=latent_dim, channels=channels)
     encoder = _site_encoder(representation, _FEATURES, channels)
     decoder = networks.sparse_decoder(representation, latent_dim, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
@@ -271,6 +293,7 @@ def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: fl
 
 def sites_flow(representation: Sites, channels: int, steps: int) -> FlowMatching:
     """Flow matching at active sites, which are drawn first."""
+    at_least(1, channels=channels, integration_steps=steps)
     field = SiteUNet(
         representation.grid.shape,
         channels=channels,

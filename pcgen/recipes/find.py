@@ -1,4 +1,4 @@
-"""From the name of a recipe to its function: one of pcgen's own, or ``module:function`` of a user.
+"""From the name of a recipe to its function and its model: pcgen's own, or those of a user.
 
 Nothing heavy is imported here: ``pcgen train RECIPE --help`` reads signatures alone.
 """
@@ -10,12 +10,14 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pcgen import recipes
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, PcgenError
 
 if TYPE_CHECKING:
     from pcgen.models.base import GenerativeModel
@@ -41,6 +43,54 @@ def find_recipe(name: str) -> Callable[..., GenerativeModel]:
     return chosen
 
 
+def made(
+    name: str, function: Callable[..., GenerativeModel], arguments: Mapping[str, Any]
+) -> GenerativeModel:
+    """The untrained model that a recipe makes of its arguments.
+
+    Args:
+        name: Of the recipe, for errors.
+        function: The recipe.
+        arguments: Plain values.
+
+    Raises:
+        ArgumentError: the recipe does not take its arguments, or returns no model; or it is a
+            user's own and raises an error, which is named with its line.
+    """
+    from pcgen.models.base import GenerativeModel
+
+    try:
+        model = function(**arguments)
+    except PcgenError:
+        raise
+    except (Exception, SystemExit) as error:
+        own = function not in recipes.RECIPES.values()
+        if not own and not isinstance(error, TypeError):
+            raise  # a fault of pcgen
+        raise ArgumentError(f"recipe {name}: {_told(error, with_place=own)}") from error
+    if not isinstance(model, GenerativeModel):
+        got = "nothing" if model is None else f"a {type(model).__name__}"
+        raise ArgumentError(
+            f"recipe {name}: returned {got}, expected an untrained model, a GenerativeModel"
+        )
+    return model
+
+
+def _told(error: BaseException, *, with_place: bool) -> str:
+    """What was raised, in one line, and where in the source."""
+    said = " ".join(str(error).split())
+    if not with_place:
+        return said
+    # The first frame is the call in this file: without others the function was not entered.
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    if not frames:
+        return said
+    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+    inside = f"{Path(frames[0].filename).name}, line {frames[0].lineno}"
+    places = place if len(frames) == 1 or place == inside else f"{inside}, at {place}"
+    return f"raised {type(error).__name__}{': ' if said else ''}{said} ({places})"
+
+
 def _expected(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
@@ -51,8 +101,11 @@ def _expected(name: str, known: list[str]) -> str:
 def _own(name: str) -> Callable[..., GenerativeModel]:
     module_name, _, function_name = name.partition(":")
     if module_name.endswith(".py"):
-        meant = f"{module_name.removesuffix('.py').replace(os.sep, '.')}:{function_name}"
-        raise ArgumentError(f"recipe: got the file {module_name!r}, did you mean {meant}?")
+        parts = Path(module_name).with_suffix("").parts
+        meant = f"did you mean {'.'.join(parts)}:{function_name}?"
+        if not all(part.isidentifier() for part in parts):
+            meant = "expected a module of the current folder whose name is letters, digits and _"
+        raise ArgumentError(f"recipe: got the file {module_name!r}, {meant}")
     if not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
         raise ArgumentError(f"recipe: got {name!r}, expected module:function, models:my_gan say")
     module = _imported(module_name, name)
@@ -65,9 +118,15 @@ def _own(name: str) -> Callable[..., GenerativeModel]:
         kind = type(function).__name__
         raise ArgumentError(f"recipe {name}: got a value of type {kind}, expected a function")
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             got = str(parameter).partition(":")[0]
-            raise ArgumentError(f"recipe {name}: takes {got}, expected arguments with names")
+            alone = " by its place alone" * (parameter.kind is parameter.POSITIONAL_ONLY)
+            raise ArgumentError(f"recipe {name}: takes {got}{alone}, expected arguments with names")
+        if parameter.name.startswith("_"):
+            raise ArgumentError(
+                f"recipe {name}: argument {parameter.name!r} cannot be an option, expected a name "
+                "that begins with a letter"
+            )
         if parameter.annotation is parameter.empty:
             raise ArgumentError(
                 f"recipe {name}: argument {parameter.name!r} has no type hint, expected one: "

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, at_least
 from pcgen.models.representations import Images, Points, Sites
 from pcgen.nn import (
     DGCNN,
@@ -261,6 +261,11 @@ class SortedList:
 
     def encoder(self, points: Points, out: int) -> nn.Module:
         """See :class:`PointNetwork`."""
+        if points.schema.weight is None:
+            raise ArgumentError(
+                "encoder: got 'list', which sorts points by weight, for points without one, "
+                "expected epic, pointnet, edgeconv or attention"
+            )
         return ListEncoder(
             points.value_channels,
             out,
@@ -305,8 +310,10 @@ def of_points(
     """The network of this name; options that are None have the defaults of the network.
 
     Raises:
-        ArgumentError: an unknown network, or an option that it does not have.
+        ArgumentError: an unknown network, an option that it does not have, or one out of range.
     """
+    at_least(1, hidden=hidden, neighbours=neighbours, list_length=list_length)
+    at_least(0, layers=layers)
     known: dict[str, Any] = {
         "epic": EPiC,
         "pointnet": PointNetMLP,

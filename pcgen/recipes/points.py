@@ -301,7 +301,7 @@ def points_gan(
     from pcgen.recipes import assembly, networks
 
     network = networks.of_points(
-        encoder, hidden, layers - 1, t_nets, neighbours, dynamic, pooling, list_length
+        encoder, hidden, max(layers - 1, 0), t_nets, neighbours, dynamic, pooling, list_length
     )
     representation = assembly.points(schema, recentre, rescale)
     return assembly.points_gan(

@@ -199,7 +199,7 @@ def learners_of(
         ema: Decay of the running average, None for none.
 
     Raises:
-        ArgumentError: names repeat, or an override names no phase or no option.
+        ArgumentError: names repeat, or an override names no phase that learns or no option.
     """
     different = own_options(phases, overrides)
     return [
@@ -225,11 +225,17 @@ def own_options(
     names = [phase.name for phase in phases]
     if len(set(names)) < len(names):
         raise ArgumentError(f"phases: got {', '.join(names)}, expected different names")
+    learning = [phase.name for phase in phases if phase.loss is not None]
     for name, values in overrides.items():
         if name not in names:
             raise ArgumentError(f"phases: got {name!r}, expected one of {', '.join(names)}")
         if not isinstance(values, Mapping):
             raise ArgumentError(f"phases: got {values!r} for {name!r}, expected options by name")
+        if values and name not in learning:
+            raise ArgumentError(
+                f"phases: got options of {name!r}, which is fitted in one pass and takes no steps, "
+                f"expected those of {', '.join(learning) or 'none'}"
+            )
     merged = {
         phase.name: {**(phase.optimiser or {}), **overrides.get(phase.name, {})} for phase in phases
     }

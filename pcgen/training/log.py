@@ -22,6 +22,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from pcgen import escaping
 from pcgen.io.atomic import atomic, writable
 
 QUIET = 10.0
@@ -154,7 +155,7 @@ def set_aside(file: Path, why: str) -> None:
 
 def say(text: str) -> None:
     """One line about the run on stderr, beside the bar."""
-    Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(escaping.terminal(text))
 
 
 class Progress:

@@ -18,14 +18,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError, CheckpointError, TrainingError
+from pcgen.errors import ArgumentError, CheckpointError, DataError, TrainingError
 from pcgen.models.base import GenerativeModel
 from pcgen.training import checkpoint, ranks
 from pcgen.training.checkpoint import Checkpoint
@@ -145,7 +145,7 @@ class Loop:
         world, rank = self.fabric.world_size, self.fabric.global_rank
         clouds = self.fabric.to_device(self.batches(self.draws, rank, world))
         self.draws += 1
-        with self.fabric.autocast():
+        with self.fabric.autocast(), _at(self.step + 1, f"phase {learner.phase.name!r}"):
             terms = learner.losses(clouds)
         values = torch.stack(list(terms.values()))
         self.fabric.backward(values.sum())
@@ -215,7 +215,8 @@ class Loop:
         if self.fabric.global_rank == 0:
             self.model.eval()
             randomness = ranks.own_randomness(self.device, self.options.seed, 3)
-            with torch.no_grad(), averaged(self.learners), randomness:
+            told = _at(self.step + 1, "validation before it")
+            with torch.no_grad(), averaged(self.learners), randomness, told:
                 scores = {n: float(v) for n, v in self.options.validate(self.model).items()}
         scores = self.fabric.broadcast(scores)
         if self.options.score not in scores:
@@ -284,3 +285,22 @@ class Loop:
         self.prepared = [name for name in state.prepared if name in begun]
         self.fabric.strategy.precision.load_state_dict(state.scaler)
         ranks.set_random_state(state.random[self.fabric.global_rank], self.device)
+
+
+@contextmanager
+def _at(step: int, place: str) -> Iterator[None]:
+    """What a trained model makes that cannot be used (coordinates that are NaN) says where it was.
+
+    In the first step nothing is learnt yet: an error is one of data or options.
+
+    Raises:
+        TrainingError: naming step and place.
+    """
+    try:
+        yield
+    except (ArgumentError, DataError) as error:
+        if step == 1:
+            raise
+        raise TrainingError(
+            f"step {step}, {place}: {error}; the last checkpoint is from before this step"
+        ) from error

@@ -89,8 +89,9 @@ class Optimiser:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number; a word (from YAML) or a truth value is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether it is a finite number; a word (from YAML) or a truth value is none."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

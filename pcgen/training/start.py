@@ -175,6 +175,11 @@ def _train(
     run.check(options.recorded(), options.free)
     found = run.newest()
     fabric.barrier()
+    if found is not None and options.steps < found[1].step:
+        raise ArgumentError(
+            f"steps: got {options.steps}, expected at least the {found[1].step} that {run.path} "
+            "has done, or another folder"
+        )
     outside = ranks.random_state(fabric.device)
     learning = [parameter.requires_grad for parameter in model.parameters()]
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch_geometric.data import Batch
 
+from pcgen.errors import at_least
 from pcgen.escaping import hypertext, label, markup
 from pcgen.io import atomic
 from pcgen.schema import Schema
@@ -66,10 +67,12 @@ def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number
         number: Events on the page, fewer where a sample has fewer.
 
     Raises:
-        ArgumentError: a sample has no event ``first``, or has not the axes of the schema.
+        ArgumentError: the number is not positive, a sample has no event ``first``, or has not the
+            axes of the schema.
     """
     from plotly.subplots import make_subplots
 
+    at_least(1, number=number)
     last = min([first + number, *(batch.num_graphs for batch in samples.values())])
     events = range(first, last) or [first]
     frame = frame_of(samples, schema, events)

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
-from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
@@ -25,7 +24,17 @@ from pcgen import escaping
 from pcgen.schema import Schema
 from pcgen.viewing import offscreen
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
-from pcgen.viewing.shapes import VIEW, Camera, arrays, balls, labels, scaffold, stems, together
+from pcgen.viewing.shapes import (
+    VIEW,
+    Camera,
+    arrays,
+    balls,
+    labels,
+    scaffold,
+    stems,
+    together,
+    width_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +86,7 @@ def _overhang(frame: Frame, camera: Camera) -> float:
     for label in labels(frame):
         if label.title and label.side == "right" and not label.upright:
             place = float(camera.project(label.point[None])[0, 0]) / camera.width * _PANEL
-            length = float(TextPath((0, 0), label.text, size=_TITLE).get_extents().width) / 72
+            length = width_of(label.text, _TITLE) / 72
             reach.append(length - place + 0.15)
     return max(reach)
 

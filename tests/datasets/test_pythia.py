@@ -204,5 +204,5 @@ def test_a_line_that_pythia_does_not_know_is_named(monkeypatch: pytest.MonkeyPat
 
 def test_without_pythia_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pythia8mc", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'pcgen\[simulation\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'pythia8mc==[\d.]+' \(pcgen's extra"):
         generate("g", 1, 1, JetSettings())

@@ -260,3 +260,14 @@ def test_the_centroid_at_the_seam_is_that_of_the_cloud(turn: float) -> None:
     # Moved back to where it was, it is the same cloud.
     back = recentred(clouds, describe(still, schema).centroid, schema)
     torch.testing.assert_close(back.pos, pos)
+
+
+@pytest.mark.parametrize(("scale", "weight"), [(1e20, 1.0), (1e-20, 1.0), (10.0, 1e37), (1.0, 0.0)])
+def test_centroid_and_spread_of_any_size(scale: float, weight: float) -> None:
+    pos = scale * torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]])
+    clouds = cl.make(pos, [4], weight=torch.full((4,), weight))
+    drawn = describe(clouds, Schema(AXES, Quantity("pt", "GeV")))
+    assert drawn.centroid.dtype == drawn.spread.dtype == torch.float32
+    expected = [scale, scale] if weight else [0.0, 0.0]
+    assert drawn.centroid[0].tolist() == pytest.approx(expected, rel=1e-6)
+    assert drawn.spread.item() == pytest.approx(2**0.5 * scale if weight else 0.0, rel=1e-6)

@@ -244,3 +244,13 @@ def test_a_grid_without_any_point_is_refused_by_its_name(kind: str) -> None:
     far = cl.replace(jets([3, 2]), pos=torch.full((5, 2), 7.0))
     with pytest.raises(DataError, match=r"grid eta_rel:-1\.0:1\.0:6,.*: got 5 points, all of them"):
         fitted(_on_grid(kind), far)
+
+
+def test_points_without_any_weight_on_a_grid_are_named() -> None:
+    clouds = jets([3, 2])
+    clouds = cl.replace(clouds, weight=torch.zeros(5))
+    with pytest.raises(DataError, match="pt: got 5 points, all of 0, expected some with more"):
+        fitted(Sites(JETS, GRID), clouds)
+    outside = cl.replace(jets([3, 2]), pos=torch.full((5, 2), 3.0))
+    with pytest.raises(DataError, match="got 5 points, all of them outside"):
+        fitted(Sites(JETS, GRID), outside)

@@ -285,3 +285,36 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 def test_recipes_on_grids_are_tried() -> None:
     assert len(ON_GRIDS) == 6
+
+
+LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
+             "integration_steps", "neighbours", "list_length")  # fmt: skip
+LEAST_ZERO = ("beta", "noise", "penalty")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
+    takes = inspect.signature(RECIPES[name]).parameters
+    encoder = {"neighbours": {"encoder": "edgeconv"}, "list_length": {"encoder": "list"}}
+    wrong = {option: 0 for option in LEAST_ONE if option in takes}
+    wrong |= {option: -1.0 for option in LEAST_ZERO if option in takes}
+    if name == "points-flow":
+        del wrong["layers"]  # a field of none maps the points one by one
+    for option, value in wrong.items():
+        with pytest.raises(ArgumentError, match=f"{option}: got {value}, expected >= "):
+            RECIPES[name](**{**encoder.get(option, {}), option: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"reconstruction": "spectral"}, "reconstruction: got 'spectral', which sorts points by"),
+        ({"reconstruction": "listed"}, "reconstruction: got 'listed', which sorts points by"),
+        ({"encoder": "list"}, "encoder: got 'list', which sorts points by weight"),
+    ],
+)
+def test_what_sorts_by_weight_is_refused_without_one(arguments: dict, error: str) -> None:
+    for features in ((), (Quantity("time", "ns"),)):
+        schema = Schema((Quantity("x"), Quantity("y")), features=features)
+        with pytest.raises(ArgumentError, match=error):
+            RECIPES["points-vae"](**arguments, schema=schema.to_dict())

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -23,6 +24,7 @@ def command(
     threshold: float = 0.0,
     mode: Literal["a", "b"] = "a",
     raw: bool = False,
+    maybe: bool | None = None,
     how_many: int = 1,
     count: dict[str, int] | None = None,
     names: list[str] | None = None,
@@ -38,6 +40,7 @@ def command(
         threshold: Energy [GeV] below which a cell is empty.
         mode: How.
         raw: As it is.
+        maybe: Or not.
         how_many: Times.
         count: Of each.
         names: Their names.
@@ -48,7 +51,8 @@ def command(
     if source == "bad":
         raise DataError("bad: got NaN, expected numbers")
     print(source, second, threshold, mode, raw)
-    seen.append({"count": count, "names": names, "cells": cells, "edges": edges, "phases": phases})
+    seen.append({"count": count, "names": names, "cells": cells, "edges": edges, "phases": phases,
+                 "maybe": maybe})  # fmt: skip
 
 
 seen: list[dict[str, Any]] = []
@@ -137,7 +141,12 @@ def test_words_without_an_option_stand_anywhere(capsys):
         ("when: 2020-99-99", "got what is not YAML"),
         ("a: " + "[" * 5000, "got what is not YAML"),
         ("threshold: !!python/name:os.system", "got what is not YAML"),
-        ("treshold: 1", "unknown option 'treshold', did you mean --threshold?"),
+        ("treshold: 1", "unknown option 'treshold', did you mean threshold?"),
+        ("--threshold: 1", "unknown option '--threshold', did you mean threshold?"),
+        ("config: a.yaml", "unknown option 'config'"),
+        ("threshold: .nan", "--threshold: got nan, expected a finite number"),
+        ("edges: [0, .inf]", "--edges: got [0, inf], expected a finite number"),
+        ("second: ''", "--second: got nothing, expected text"),
         ("threshold: {a: 1}", "--threshold: got {'a': 1}, expected a number"),
         ("count: [1]", "--count: got [1], expected NAME=NUMBER"),
         ("how_many: true", "--how-many: got True, expected a whole number"),
@@ -177,7 +186,15 @@ def test_words_go_before_configurations_and_later_ones_before_earlier(tmp_path, 
 def test_a_flag_needs_no_value(capsys):
     assert cli.main(["do", "it", "file", "--raw", "--mode", "b"]) == 0
     assert cli.main(["do", "it", "file", "--raw", "false"]) == 0
-    assert capsys.readouterr().out == "file - 0.0 b True\nfile - 0.0 a False\n"
+    assert cli.main(["do", "it", "file", "--raw", "off"]) == 0
+    assert capsys.readouterr().out == "file - 0.0 b True\n" + 2 * "file - 0.0 a False\n"
+
+
+def test_a_flag_that_may_be_none_takes_null():
+    assert cli.main(["do", "it", "--maybe", "null", "file"]) == 0
+    assert seen[-1]["maybe"] is None
+    assert cli.main(["do", "it", "--maybe", "file"]) == 0
+    assert seen[-1]["maybe"] is True
 
 
 def test_an_argument_with_a_default_may_stand_after_the_others(capsys):
@@ -249,6 +266,22 @@ def test_a_wrong_value_is_refused_with_the_choices(capsys):
         (f"do it file --config {'x' * 300}", "--config xxx"),
         ("do it file --config", "--config: got no value, expected a YAML file"),
         ("do it file --print_config=1", "--print_config: got 1, expected no value"),
+        ("do it file --help=1", "--help: got 1, expected no value"),
+        ("do it file --Threshold 1", "unknown option --Threshold, did you mean --threshold?"),
+        ("do it file --threshold .nan", "--threshold: got .nan, expected a finite number"),
+        ("do it file --threshold=-.inf", "--threshold: got -.inf, expected a finite number"),
+        ("do it file --threshold 1e400", "--threshold: got 1e400, expected a finite number"),
+        ("do it file --edges 0 .nan", "--edges: got 0 .nan, expected a finite number"),
+        ("do it file --phases a.lr=.inf", "--phases: got a.lr=.inf, expected a finite number"),
+        ("do it file --how-many 1e30", "--how-many: got 1e30, expected a number below 2**63"),
+        ("do it file --cells 1 -1e30", "--cells: got 1 -1e30, expected a list of whole numbers"),
+        ("do it file --count g=99999999999999999999", "--count: got g=99999999999999999999, exp"),
+        ("do it file --how-many 1:30", "--how-many: got 1:30, expected a whole number"),
+        ("do it file --threshold 1:30.5", "--threshold: got 1:30.5, expected a number"),
+        ("do it file --edges 0 1:30", "--edges: got 0 1:30, expected 2 numbers"),
+        ("do it file --second=", "--second: got nothing, expected text"),
+        ("do it file --count=", "--count: got nothing, expected NAME=NUMBER"),
+        ("do it file --phases a", "--phases: got a, expected NAME.OPTION=VALUE"),
     ],
 )
 def test_misuse_is_one_line_and_a_pointer_to_help(words, error, capsys):
@@ -359,3 +392,16 @@ def test_help_and_wrong_words_do_not_wait_for_torch():
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found) > 3 * len(cli.COMMANDS)
     assert {words: modules for words, modules in found.items() if modules} == {}
+
+
+def test_a_warning_is_one_line(monkeypatch):
+    def warns(argv):
+        shown.append(warnings.formatwarning(UserWarning("a\npassed over"), UserWarning, "a.py", 3))
+        return 0
+
+    shown = []
+    monkeypatch.setattr(cli, "_dispatch", warns)
+    before = warnings.formatwarning
+    assert cli.main(["info"]) == 0
+    assert shown == ["pcgen: a passed over\n"]
+    assert warnings.formatwarning is before

@@ -357,7 +357,9 @@ def _sleep(row, study, folder):
 
 def test_without_dask_a_scheduler_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'pcgen\[dask\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"pip install 'distributed>=[\d.]+' \(pcgen's extra"
+    ):
         list(cluster.run([job(tmp_path, "good")], "tcp://localhost:1"))
     words = ["compare", "--output", str(tmp_path / "c"), "--scheduler", "tcp://localhost:1"]
     assert cli.main(words) == 1

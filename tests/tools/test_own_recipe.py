@@ -13,7 +13,7 @@ from pcgen.datasets.jets import sample_jets
 from pcgen.errors import ArgumentError, CheckpointError
 from pcgen.io import JETS, read_clouds, write_clouds
 from pcgen.recipes import ALIASES, RECIPES
-from pcgen.recipes.find import find_recipe
+from pcgen.recipes.find import find_recipe, made
 from pcgen.tools.cli import main
 
 MODULE = '''
@@ -53,6 +53,51 @@ def many(*widths: int):
 
 def foreign(net: Unknown):
     """With a type that nobody knows."""
+
+
+def of_run(recipe: str = "x"):
+    """With the name of an option that other commands have."""
+
+
+def hidden(_width: int = 3):
+    """With a name that is no option."""
+
+
+def placed(width: int = 3, /):
+    """Without names too."""
+
+
+def wrong(width: int = "many"):
+    """With a default of another type."""
+
+
+def fails(width: int = 3):
+    """Raises."""
+    raise ValueError("no\\nway")
+
+
+def fails_inside(width: int = 3):
+    """Raises in a call."""
+    fails()
+
+
+def leaves(width: int = 3):
+    """Ends the program."""
+    raise SystemExit(3)
+
+
+def nothing(width: int = 3):
+    """Forgets to return."""
+
+
+def other(width: int = 3):
+    """Returns something else."""
+    return find_recipe
+
+
+def ok(width: int = 3) -> GenerativeModel:
+    """A model whose name is a picture between colons."""
+    return find_recipe("points-vae")(hidden=width)
 '''
 OPTIONS = ["--steps", "2", "--batch-size", "8", "--max-points", "6", "--validate-events", "10",
            "--validate-every", "2", "--checkpoint-every", "2", "--samples", "3",
@@ -118,6 +163,10 @@ def test_help_lists_its_arguments_and_that_of_train_mentions_it(capsys):
         ("mymodels:many", "takes *widths, expected arguments with names"),
         ("mymodels:foreign", "argument 'net': got the type Unknown, expected plain values"),
         ("mymodels:clashing", "argument 'steps' has the name of the option --steps of every run"),
+        ("mymodels:of_run", "argument 'recipe' has the name of the option --recipe of every run"),
+        ("mymodels:hidden", "argument '_width' cannot be an option, expected a name that begins"),
+        ("mymodels:placed", "takes width by its place alone, expected arguments with names"),
+        ("mymodels:wrong", "the default of its argument 'width' does not fit its type (--width: "),
         (":f", "expected module:function"),
         ("mymodels:", "expected module:function"),
         ("../mymodels:f", "expected module:function"),
@@ -158,3 +207,58 @@ def test_an_older_name_is_a_name(monkeypatch, capsys):
     assert find_recipe("old-name") is RECIPES[name]
     with pytest.raises(ArgumentError, match=r"'no-such', expected one of .*, or module:function"):
         find_recipe("no-such")
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        ("fails", r"raised ValueError: no way \(mymodels.py, line \d+\)"),
+        (
+            "fails_inside",
+            r"raised ValueError: no way \(mymodels.py, line \d+, at mymodels.py, line",
+        ),
+        ("leaves", r"raised SystemExit: 3 \(mymodels.py, line \d+\)"),
+        ("nothing", "returned nothing, expected an untrained model"),
+        ("other", "returned a function, expected an untrained model"),
+    ],
+)
+def test_a_recipe_that_makes_no_model_is_one_line(function, error, here, capsys):
+    write_clouds(here / "few.h5", sample_jets("all", max_points=6).read(0, 100), JETS)
+    assert main(["train", f"mymodels:{function}", "--data", "few.h5", *OPTIONS]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(f"pcgen: recipe mymodels:{function}: {error}", line)
+
+
+def test_a_fault_of_pcgens_own_recipes_is_not_hidden(monkeypatch):
+    def faulty():
+        raise ValueError("a fault")
+
+    monkeypatch.setitem(RECIPES, "faulty", faulty)
+    with pytest.raises(ValueError, match=r"^a fault$"):
+        made("faulty", faulty, {})
+
+
+def test_names_are_printed_as_they_are(here, capsys):
+    write_clouds(here / "few.h5", sample_jets("all", max_points=6).read(0, 100), JETS)
+    assert main(["train", "mymodels:ok", "--data", "few.h5", "--output", "[b]", *OPTIONS]) == 0
+    out = capsys.readouterr().out
+    assert "mymodels:ok: 70 events" in out
+    assert "in [b]" in out
+    assert "trained: [b]/checkpoints" in out
+    assert main(["sample", "[b]", ":ok:[b].h5", "--number", "2", "--recipe", "mymodels:ok"]) == 0
+    assert capsys.readouterr().out.startswith(":ok:[b].h5: 2 jets")
+    assert main(["train", "mymodels:ok", "--config=[b]/config.json", "--output", "again"]) == 0
+    assert main(["train", "--config=[b]/config.json", "--output", "again"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("./mymodels.py:ok", "'./mymodels.py', did you mean mymodels:ok?"),
+        ("models/flows.py:ok", "'models/flows.py', did you mean models.flows:ok?"),
+        ("my-models.py:ok", "'my-models.py', expected a module of the current folder whose name"),
+    ],
+)
+def test_a_file_for_a_module_is_hinted_at_only_where_it_can_be_one(name, hint):
+    with pytest.raises(ArgumentError, match=re.escape(f"recipe: got the file {hint}")):
+        find_recipe(name)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,21 @@ def test_models_of_points_write_no_images(run, tmp_path):
     with pytest.raises(ArgumentError, match=r"a\.npz: got the ending of images, but this model"):
         sample(str(run), str(tmp_path / "a.npz"), number=3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("points", ["-1", "1e30", "1.5", "nan"])
+def test_numbers_of_points_in_a_table_are_whole(tmp_path, points):
+    (tmp_path / "a.csv").write_text(f"points\n3\n{points}\n")
+    with pytest.raises(DataError, match=f"points of event 1 is '{points}', expected a"):
+        of_table(str(tmp_path / "a.csv"), TWO)
+
+
+def test_no_more_processes_are_counted_than_draw(run, tmp_path, capsys):
+    output = str(tmp_path / "a.h5")
+    assert main(["sample", str(run), output, "--number", "4", "--processes", "1000"]) == 0
+    assert "1 threads; start-up" in re.sub(r"\d+ threads", "1 threads", capsys.readouterr().out)
+
+
+def test_a_device_without_numbers_is_refused(run, tmp_path):
+    with pytest.raises(ArgumentError, match="device: got 'meta', expected one that works"):
+        sample(str(run), str(tmp_path / "a.h5"), number=2, device="meta")

@@ -193,3 +193,11 @@ def test_a_damaged_configuration_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(FileError, match="is not JSON"):
         fit(Toy(), tmp_path, 4)
+
+
+def test_fewer_steps_than_are_done_are_refused_and_nothing_changes(tmp_path):
+    fit(Toy(), tmp_path, 6)
+    before = (tmp_path / "config.json").read_bytes(), last(tmp_path).step
+    with pytest.raises(ArgumentError, match=r"steps: got 3, expected at least the 6 that .* done"):
+        fit(Toy(), tmp_path, 3)
+    assert ((tmp_path / "config.json").read_bytes(), last(tmp_path).step) == before

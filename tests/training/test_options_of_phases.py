@@ -109,3 +109,13 @@ def test_defaults_stand_once():
 
 def test_betas_from_a_file_are_those_of_python():
     assert Optimiser(betas=[0.5, 0.9]) == Optimiser(betas=(0.5, 0.9))
+
+
+def test_a_phase_that_takes_no_steps_takes_no_options():
+    phases = [
+        Phase("find", (), None, prepare=lambda batches: None),
+        *Toy().phases(),
+    ]
+    with pytest.raises(ArgumentError, match=r"options of 'find', .* expected those of fit"):
+        own_options(phases, {"find": {"lr": 0.1}})
+    assert own_options(phases, {"fit": {"lr": 0.1}, "find": {}}) == {"fit": {"lr": 0.1}}

@@ -6,6 +6,7 @@ import sys
 from toy_models import Toy
 from toy_runs import fit
 
+from pcgen.tools.progress import Counter
 from pcgen.training import Reports
 from pcgen.training.log import QUIET, Progress
 
@@ -80,3 +81,12 @@ def test_a_run_reports_its_losses_and_nothing_else(tmp_path, capsys):
     wanted = rf"step 4 of 4: fit/pull {number}, fit/volume {number}; done in \d+ s"
     assert len(shown) == 1
     assert re.fullmatch(wanted, shown[0])
+
+
+def test_what_is_counted_is_a_line_now_and_then(capsys):
+    with Counter("events", 10, clock=Clock(QUIET / 4)) as counter:
+        for _ in range(5):
+            counter.advance(2)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "8 of 10 events; 2 s left\n"  # the caller says the end

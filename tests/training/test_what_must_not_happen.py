@@ -11,7 +11,7 @@ from torch import nn
 from toy_models import Toy
 from toy_runs import CPU, QUIET, differences, fit, last
 
-from pcgen.errors import ArgumentError, TrainingError
+from pcgen.errors import ArgumentError, DataError, TrainingError
 from pcgen.models.base import Phase
 from pcgen.training import Optimiser, Reports, train
 
@@ -131,3 +131,35 @@ def test_options_that_make_no_sense_are_refused(tmp_path, options, message):
 def test_option_values_are_checked(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", [ArgumentError, DataError])
+def test_what_a_loss_refuses_after_the_first_step_says_where(tmp_path, kind):
+    class Refuses(Toy):
+        def loss(self, clouds):
+            if len(self.history) == self.at:
+                raise kind("x: row 0 is [nan, nan]")
+            return super().loss(clouds)
+
+    model = Refuses()
+    model.at = 0
+    with pytest.raises(kind, match=r"^x: row 0"):  # nothing is learnt yet: it is the data
+        fit(model, tmp_path / "a", 4)
+    model.at = 2
+    with pytest.raises(TrainingError, match=r"step 3, phase 'fit': x: row 0 is \[nan, nan\]; the"):
+        fit(model, tmp_path / "b", 4)
+
+
+def test_what_validation_refuses_says_where(tmp_path):
+    def validate(model):
+        raise DataError("pos: got NaN")
+
+    with pytest.raises(TrainingError, match="step 5, validation before it: pos: got NaN; the last"):
+        fit(Toy(), tmp_path, 4, validate=validate)
+
+
+def test_rates_and_limits_are_finite():
+    for option in ("lr", "clip", "weight_decay"):
+        for value in (math.nan, math.inf):
+            with pytest.raises(ArgumentError, match=f"{option}"):
+                Optimiser(**{option: value})

@@ -126,3 +126,9 @@ def test_narrow_scenes_are_seen_from_farther_away(monkeypatch: pytest.MonkeyPatc
         eye = plotted(monkeypatch, samples, JET).layout.scene.camera.eye
         away.append(math.hypot(eye.x, eye.y, eye.z))
     assert away[0] < away[1] < away[2]
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_page_has_events(number: int) -> None:
+    with pytest.raises(ArgumentError, match=f"number: got {number}, expected >= 1"):
+        page({"real": jets()}, JET, number=number)

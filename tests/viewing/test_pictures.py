@@ -139,3 +139,10 @@ def test_names_of_any_kind_are_written_as_they_are(open3d: bool, tmp_path: Path)
     plain = {text.replace(r"\$", "$") for text in texts(figure)}
     assert any(text.startswith(f"{odd}, event 0 ({odd})\n3 points") for text in plain)
     assert {f"{odd} [{odd}]", odd} <= plain
+
+
+def test_points_on_a_line_are_drawn() -> None:
+    line = Schema((Quantity("x", "mm"),), weight=ENERGY)
+    clouds = cloud.make(torch.rand(4, 1), [4], weight=torch.rand(4))
+    figure = picture({"real": clouds}, line, open3d=False)
+    assert "x [mm]" in texts(figure)

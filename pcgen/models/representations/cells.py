@@ -59,12 +59,18 @@ class Sites(Representation):
         self.standardize.fit(self._inside(batches))
 
     def _inside(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The prepared clouds; refused at their end where all points were outside the grid."""
-        points, left = 0, 0
+        """The prepared clouds; refused at their end where no cell of the grid holds anything."""
+        points, left, weight = 0, 0, 0.0
         for clouds in batches:
             kept = self.prepared(clouds)
             points, left = points + len(clouds.pos), left + len(kept.pos)
+            weight += float(cl.total(clouds).double().sum())
             yield kept
+        if points and not weight and self.schema.weight is not None:
+            raise DataError(
+                f"{self.schema.weight.name}: got {points} points, all of 0, expected some with "
+                "more, as a cell of a grid is empty otherwise"
+            )
         if points and not left:
             raise DataError(
                 f"grid {self.grid}: got {points} points, all of them outside, expected a grid that "
