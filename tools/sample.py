@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -95,6 +92,7 @@ def sample(
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
     from pcgen.tools.progress import Counter
+    from pcgen.tools.provenance import provenance
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -116,7 +114,7 @@ def sample(
     fixed = {"classes": classes, "condition": condition, "points": points}
     request = _request(model.schema, number, source_of_each, fixed, split)
     grid = getattr(getattr(model, "representation", None), "grid", None)
-    facts = {**_provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
+    facts = {**provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
     facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
     facts |= {} if like is None else {"split": split or "all"}
     facts |= {"solver": dict(own)} if own else {}
@@ -143,43 +141,6 @@ def sample(
         f"start-up {start_up:.2f} s is not counted)"
     )
     console.print(terminal(line))
-
-
-def _provenance(file: Path) -> dict[str, Any]:
-    """What the events are made by, without a place on this machine: names, digests, versions."""
-    from pcgen.datasets.splits import SEED
-    from pcgen.training import checkpoint
-    from pcgen.training.run import made_by
-
-    state = checkpoint.read(file)
-    config, folder = state.config, file.resolve().parent
-    names = [Path(str(each)).name for each in config.get("data", ())]
-    digests = config.get("digests") or [None] * len(names)
-    made = folder.parent.name if folder.name == "checkpoints" else ""
-    return {
-        "model": f"{made}/{file.name}" if made else file.name,
-        "model_digest": hashlib.sha256(file.read_bytes()).hexdigest()[:32],
-        "recipe": state.recipe,
-        "step": state.step,
-        "trained_on": {
-            "data": [{"name": n, "digest": d} for n, d in zip(names, digests, strict=False)],
-            # Runs of before the split was recorded were trained on the same one.
-            "split": config.get("split", {"name": "train", "seed": SEED}),
-        },
-        **made_by(),
-        "command": [without_place(word) for word in sys.argv],
-    }
-
-
-def without_place(word: str) -> str:
-    """A word of a command line with file names in place of absolute paths.
-
-    >>> without_place("/home/me/run"), without_place("--data=[/home/me/a.h5,b.h5]")
-    ('run', '--data=[a.h5,b.h5]')
-    """
-    if Path(word).is_absolute():
-        return Path(word).name
-    return re.sub(r"(^|[=:,\[{'\"\s])~?/(?:[^,:\]}'\"\s]*/)?", r"\1", word)
 
 
 def _request(

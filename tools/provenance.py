@@ -1,0 +1,46 @@
+"""What generated events are made by: facts that go with them into their file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pcgen.datasets.splits import SEED
+from pcgen.training import checkpoint
+from pcgen.training.run import made_by
+
+
+def provenance(file: Path) -> dict[str, Any]:
+    """What the events are made by, without a place on this machine: names, digests, versions."""
+    state = checkpoint.read(file)
+    config, folder = state.config, file.resolve().parent
+    names = [Path(str(each)).name for each in config.get("data", ())]
+    digests = config.get("digests") or [None] * len(names)
+    made = folder.parent.name if folder.name == "checkpoints" else ""
+    return {
+        "model": f"{made}/{file.name}" if made else file.name,
+        "model_digest": hashlib.sha256(file.read_bytes()).hexdigest()[:32],
+        "recipe": state.recipe,
+        "step": state.step,
+        "trained_on": {
+            "data": [{"name": n, "digest": d} for n, d in zip(names, digests, strict=False)],
+            # Runs of before the split was recorded were trained on the same one.
+            "split": config.get("split", {"name": "train", "seed": SEED}),
+        },
+        **made_by(),
+        "command": [without_place(word) for word in sys.argv],
+    }
+
+
+def without_place(word: str) -> str:
+    """A word of a command line with file names in place of absolute paths.
+
+    >>> without_place("/home/me/run"), without_place("--data=[/home/me/a.h5,b.h5]")
+    ('run', '--data=[a.h5,b.h5]')
+    """
+    if Path(word).is_absolute():
+        return Path(word).name
+    return re.sub(r"(^|[=:,\[{'\"\s])~?/(?:[^,:\]}'\"\s]*/)?", r"\1", word)
