@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from toy_runs import differences
 from warm import Warm, messages
 
@@ -41,9 +42,9 @@ TIMES = re.compile("seconds|ms_per|us_per|memory")
 EVENTS, NEVER = 300, -1
 PLANE = Schema((Quantity("x", "mm"), Quantity("y", "mm")))
 RUN = (
-    "train points-vae --hidden 8 --layers 1 --latent-dim 2 --data ../inputs/jets.h5 --output run "
-    "--steps 30 --batch-size 16 --checkpoint-every 4 --validate-every 6 --keep 2 --log-every 3 "
-    "--validate-events 30 --samples 50 --accelerator cpu"
+    "train points-vae --hidden 8 --layers 1 --latent-dim 2 --data ../../inputs/jets.h5 "
+    "--output run --steps 30 --batch-size 16 --checkpoint-every 4 --validate-every 6 --keep 2 "
+    "--log-every 3 --validate-events 30 --samples 50 --accelerator cpu"
 )
 COMPARE = (
     "compare --output study --networks epic --objectives vae --resolutions 16 --seeds 1 --steps 12 "
@@ -71,18 +72,20 @@ class Case:
 CASES = {
     "simulate": Case("simulate jets a.h5 --classes g,q --number 10 --processes 1 --progress false"),
     "convert to a file": Case(
-        "convert ../inputs/jets.h5 a.npz --grid eta_rel:-0.4:0.4:64,phi_rel:-0.4:0.4:64 "
+        "convert ../../inputs/jets.h5 a.npz --grid eta_rel:-0.4:0.4:64,phi_rel:-0.4:0.4:64 "
         "--outside drop --block 16"
     ),
     "convert to many files": Case(
-        "convert ../inputs/jets.h5 e_%05d.ply", atomic=False, files="e_%05d.ply"
+        "convert ../../inputs/jets.h5 e_%05d.ply", atomic=False, files="e_%05d.ply"
     ),
-    "convert to a folder": Case("convert ../inputs/jets.h5 new/e_%05d.pcd", files="new/e_%05d.pcd"),
+    "convert to a folder": Case(
+        "convert ../../inputs/jets.h5 new/e_%05d.pcd", files="new/e_%05d.pcd"
+    ),
     "train": Case(RUN, finish="resume run", atomic=False),
-    "sample": Case("sample ../inputs/run s.h5 --number 4000 --batch-size 100"),
+    "sample": Case("sample ../../inputs/run s.h5 --number 4000 --batch-size 100"),
     "evaluate": Case(
-        "evaluate ../inputs/real.h5 ../inputs/made.h5 --output scores --split all --repeats 2 "
-        "--subset 20 --permutations 20"
+        "evaluate ../../inputs/real.h5 ../../inputs/made.h5 --output scores --split all "
+        "--repeats 2 --subset 20 --permutations 20"
     ),
     "compare": Case(COMPARE, atomic=False),
 }
@@ -106,7 +109,7 @@ def warm(base: Path) -> Iterator[Warm]:
         pos = torch.randn(EVENTS * 5, 2, generator=generator)
         write_clouds(inputs / f"{name}.h5", clouds.make(pos, [5] * EVENTS), PLANE)
     process = Warm(base / "tmp")
-    process.rehearse(inputs, RUN.replace("../inputs/", ""))
+    process.rehearse(inputs, RUN.replace("../../inputs/", ""))
     yield process
     process.close()
 
@@ -172,7 +175,7 @@ class Trials:
         assert status == 0 or done, messages(folder)
         assert list(changed(self.expected, content(folder))) == [], messages(folder)
         left = [file for file in folder.rglob("*") if file.name.startswith(".")]
-        assert left + list((self.base.parent / "tmp").iterdir()) == []
+        assert left + list((self.base.parent / "tmp").iterdir()) == [], messages(folder)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -280,17 +283,25 @@ def read_checkpoint(file: Path) -> Any:
 
 
 def read_clouds(file: Path) -> Any:
-    """All values and all facts, but for the command line."""
+    """All values, and all facts but those that the command line and times go into."""
     with io.open_cloud_file(file) as source:
-        facts = {k: v for k, v in source.attrs.items() if k != "command"}
+        facts = {k: v for k, v in source.attrs.items() if k not in ("command", "model_digest")}
         return {**clouds.attributes(source.read()), **facts, "schema": source.schema.to_dict()}
+
+
+def read_picture(file: Path) -> Any:
+    """Its size in pixels, if it is whole."""
+    with Image.open(file) as image:
+        image.load()
+        return image.size
 
 
 READ: list[tuple[str, Callable[[Path], Any] | None]] = [
     (r"\.parts/", None),  # of a simulation that goes on
     (r"environment\.json$|tensorboard/", None),  # say when a run was started
     (r"\.log$", None),
-    (r"report\.md$|report/cost\.png$", None),  # tables and a picture of times
+    (r"report\.md$", None),  # has tables of times
+    (r"cost\.png$|learning-curves\.png$", read_picture),  # show times
     (r"\.ckpt$", read_checkpoint),
     (r"\.json$", read_json),
     (r"\.csv$", read_csv),

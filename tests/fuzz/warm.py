@@ -73,9 +73,10 @@ class Warm:
         """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait()
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
