@@ -72,7 +72,7 @@ class Reading:
         label: Classes of all events of the file [B] that replace its own.
         raw: Leave images unchecked: :class:`Filling` knows which cells become points.
         drop: Leave out points of clouds that have no finite coordinates.
-        cells: Number of cells of the image of an event that is read or written, 0 without images.
+        cells: Number of cells of the image of an event that is read or written, 1 without images.
         missing: How many were left out the last time the events were read.
         reach: Largest size of each coordinate of clouds that were read [D].
     """
@@ -85,7 +85,7 @@ class Reading:
     label: Tensor | None = None
     raw: bool = False
     drop: bool = False
-    cells: int = 0
+    cells: int = 1
     missing: int = 0
     reach: Tensor | None = None
 
@@ -93,7 +93,7 @@ class Reading:
         """Number of the first event of each block, and the block."""
         self.missing = 0
         task = self.bar.add_task(what, total=len(self.events))
-        most = min(self.block, max(_CELLS // max(self.cells, 1), 1))
+        most = min(self.block, max(_CELLS // self.cells, 1))
         for first in self.events[::most]:
             stop = min(first + most, self.events.stop)
             part = self._read(first, stop)
