@@ -159,10 +159,9 @@ def convert(
         left_out, lost = unread(opened, own.used), _lost(opened, chosen, drawn)
         events, raw = _span(opened, event, block), filled and not drawn
         cells = _grid(opened, grid) if (drawn or filled) and not showers else None
-        number = math.prod(opened.shape if filled else cells.shape if cells else ())
-        reading = Reading(
-            opened, events, block, bar, own.y, own.label, raw, missing == "drop", number
-        )
+        shape = opened.shape if isinstance(opened, io.ImageSource) else cells.shape if cells else ()
+        beside, drop = (own.y, own.label), missing == "drop"
+        reading = Reading(opened, events, block, bar, *beside, raw, drop, math.prod(shape))
         schema = own.named(_schema(opened, cells, weight))
         removed, note = Counter[str](), ""
         if cells is not None and drawn:

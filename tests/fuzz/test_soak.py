@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 FULL = "PCGEN_FUZZ" in os.environ
-STEPS = 2000  # of the training; levels are compared from a quarter of them on
+STEPS = 2000 if FULL else 800  # of the training
 FILES = 1000
 SPARSE = 3_000_000_000 if FULL else 300_000_000  # bytes of an image file
 FILLED = 100  # events of that file, about
@@ -34,28 +34,28 @@ pytestmark = [
 ]
 
 
-def test_memory_is_flat_over_2000_steps_of_training(tmp_path: Path) -> None:
-    levels, handles = (measured("train", tmp_path, STEPS)[key] for key in ("levels", "handles"))
-    # A leaked batch of 16 clouds (8 KiB) a step would be 12 MiB; the allocator varies by one.
-    early, late = levels[str(STEPS // 4)], levels[str(STEPS)]
-    assert late - early < 4 * MIB, levels
-    assert handles[0] == handles[1]
+def test_memory_and_handles_stay_over_steps_of_training(tmp_path: Path) -> None:
+    # A batch of 16 clouds is 2 KiB and its activations are more: leaking them would be seen.
+    assert_flat(measured("train", tmp_path, STEPS), STEPS)
 
 
 def test_memory_and_handles_stay_over_1000_opened_files(tmp_path: Path) -> None:
-    found = measured("open", tmp_path, FILES)
-    early, late = found["levels"][str(FILES // 4)], found["levels"][str(FILES)]
-    assert late - early < 4 * MIB, found
+    assert_flat(measured("open", tmp_path, FILES), FILES)
+
+
+def assert_flat(found: dict[str, Any], number: int) -> None:
+    """After a quarter of the work, which fills caches, the level stays; so do open files."""
+    early, late = found["levels"][str(number // 4)], found["levels"][str(number)]
+    assert late - early < 2 * MIB, found
     assert found["handles"][0] == found["handles"][1]
 
 
 def test_a_sparse_file_is_converted_in_a_part_of_its_size(tmp_path: Path) -> None:
     """Small images, and images of which the usual block of events alone would be 1 GB."""
-    for cells in (32, 512):
+    for cells, most in ((32, 100 * MIB), (512, 300 * MIB)):
         found = measured("convert", tmp_path, SPARSE, str(cells))
         assert FILLED <= found["points"] <= 2 * FILLED
-        grown = found["peak"] - found["start"]
-        assert grown < 200 * MIB, found
+        assert found["peak"] - found["start"] < most, found
         assert found["peak"] < 1.5e9, found
 
 
@@ -112,9 +112,10 @@ class Watched:
 
 def train(folder: Path, number: int) -> dict[str, Any]:
     """Train a tiny recipe for so many steps, with all that comes with it."""
+    from toy_recipes import tiny
+
     from pcgen import training
     from pcgen.datasets import open_clouds
-    from pcgen.recipes import RECIPES
     from pcgen.tools.train import spread
     from pcgen.tools.validation import Validation
     from pcgen.training import Machine, Reports
@@ -123,7 +124,7 @@ def train(folder: Path, number: int) -> dict[str, Any]:
     batches = Watched(clouds.batches(16, 0), number // 8)
     before = handles()
     training.train(
-        RECIPES["points-vae"](hidden=8, layers=1, latent_dim=2, schema=clouds.schema.to_dict()),
+        tiny(),
         batches,
         folder=folder / "run",
         steps=number,
@@ -230,5 +231,6 @@ WORKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    sys.path.append(str(Path(__file__).parent.parent))
     name, where, size, *others = sys.argv[1:]
     print("\n" + json.dumps(WORKS[name](Path(where), int(size), *others)))
