@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 
 FULL = "PCGEN_FUZZ" in os.environ
-STEPS = 2000 if FULL else 800  # of the training
+STEPS = 2000 if FULL else 400  # of the training
 FILES = 1000
 SPARSE = 3_000_000_000 if FULL else 300_000_000  # bytes of an image file
 FILLED = 100  # events of that file, about
-POINTS = 5_000_000
+POINTS = 5_000_000 if FULL else 1_000_000
 MIB = 1 << 20
 
 pytestmark = [
@@ -35,7 +35,7 @@ pytestmark = [
 
 
 def test_memory_and_handles_stay_over_steps_of_training(tmp_path: Path) -> None:
-    # A batch of 16 clouds is 2 KiB and its activations are more: leaking them would be seen.
+    # Over 300 steps a leak of 3.5 KB a step is seen; a batch of 16 clouds and its graph are more.
     assert_flat(measured("train", tmp_path, STEPS), STEPS)
 
 
@@ -46,7 +46,7 @@ def test_memory_and_handles_stay_over_1000_opened_files(tmp_path: Path) -> None:
 def assert_flat(found: dict[str, Any], number: int) -> None:
     """After a quarter of the work, which fills caches, the level stays; so do open files."""
     early, late = found["levels"][str(number // 4)], found["levels"][str(number)]
-    assert late - early < 2 * MIB, found
+    assert late - early < 1 * MIB, found
     assert found["handles"][0] == found["handles"][1]
 
 
@@ -59,11 +59,11 @@ def test_a_sparse_file_is_converted_in_a_part_of_its_size(tmp_path: Path) -> Non
         assert found["peak"] < 1.5e9, found
 
 
-def test_five_million_points_load_and_train(tmp_path: Path) -> None:
+def test_millions_of_points_load_and_train(tmp_path: Path) -> None:
     found = measured("points", tmp_path, POINTS)
     assert found["steps"] == 3
-    # Positions and weights are 60 MB, pointers, conditions and classes 1.2 MB.
-    assert found["peak"] - found["start"] < 400 * MIB, found
+    # A point is 12 bytes in the file.
+    assert found["peak"] - found["start"] < 100 * POINTS, found
 
 
 def measured(work: str, folder: Path, number: int, *more: str) -> dict[str, Any]:
