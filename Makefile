@@ -1,6 +1,7 @@
 # make demo   set up and run the main job: jets -> images -> clouds -> generators -> report
 # make test   set up, lint, type-check and test everything
-# make fuzz   10,000 damaged and hostile files for every reader (about half an hour)
+# make fuzz   10,000 damaged and hostile files for every reader, 20 kills of every command, large
+#             and long work (about an hour)
 # All make their own virtual environment in .venv and say what they do.
 
 PYTHON ?= python3
@@ -12,6 +13,7 @@ OUTPUT ?= results/demo
 WORKERS ?= -n 2 --dist loadfile
 TWO     := OMP_NUM_THREADS=1 $(RUN)
 INPUTS ?= 10000
+KILLS  ?= 20
 
 LIBRARIES := libusb-1.0.so.0 libEGL.so.1 libGL.so.1 libX11.so.6 libudev.so.1 libidn2.so.0
 PACKAGES  := libusb-1.0-0 libegl1 libgl1 libx11-6 libudev1 libidn2-0
@@ -41,8 +43,8 @@ test: $(VENV)/.tested system kernels
 	@$(TWO) pytest -q $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90 --doctest-modules pcgen tests
 
 fuzz: $(VENV)/.tested
-	@echo "== $(INPUTS) hostile inputs for every reader"
-	@$(RUN) PCGEN_FUZZ=$(INPUTS) pytest -q -rA tests/fuzz
+	@echo "== $(INPUTS) hostile inputs for every reader, $(KILLS) kills of every command"
+	@$(RUN) PCGEN_FUZZ=$(INPUTS) PCGEN_KILLS=$(KILLS) pytest -q -rA tests/fuzz
 
 lint: $(VENV)/.tested
 	@$(RUN) ruff format . && $(RUN) ruff check --fix . && $(RUN) mypy && $(RUN) lint-imports

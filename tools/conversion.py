@@ -51,6 +51,10 @@ class Converted(NamedTuple):
 Nan = Literal["error", "unobserved"]
 
 
+_CELLS = 1 << 23
+"""Cells of the images of a block, at most: converting them takes some times their memory."""
+
+
 class PrecisionError(DataError):
     """Values that float32 does not hold."""
 
@@ -62,12 +66,13 @@ class Reading:
     Attributes:
         source: The file.
         events: Numbers of the events.
-        block: Events of a block.
+        block: Events of a block, at most.
         bar: Shows how far it is.
         y: Conditions of all events of the file [B, C] that replace its own.
         label: Classes of all events of the file [B] that replace its own.
         raw: Leave images unchecked: :class:`Filling` knows which cells become points.
         drop: Leave out points of clouds that have no finite coordinates.
+        cells: Number of cells of the image of an event that is read or written, 1 without images.
         missing: How many were left out the last time the events were read.
         reach: Largest size of each coordinate of clouds that were read [D].
     """
@@ -80,6 +85,7 @@ class Reading:
     label: Tensor | None = None
     raw: bool = False
     drop: bool = False
+    cells: int = 1
     missing: int = 0
     reach: Tensor | None = None
 
@@ -87,8 +93,9 @@ class Reading:
         """Number of the first event of each block, and the block."""
         self.missing = 0
         task = self.bar.add_task(what, total=len(self.events))
-        for first in self.events[:: self.block]:
-            stop = min(first + self.block, self.events.stop)
+        most = min(self.block, max(_CELLS // self.cells, 1))
+        for first in self.events[::most]:
+            stop = min(first + most, self.events.stop)
             part = self._read(first, stop)
             if not isinstance(part, io.Images):
                 size = reach(part.pos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -111,7 +112,7 @@ def convert(
             coordinates that float32 resolves in steps of more than a thousandth of their event.
         missing: Points without coordinates (NaN or infinite, as organised PCD files have them
             where a sensor got no return) are refused (error) or left out and counted (drop).
-        block: Events that are in memory at a time.
+        block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
 
@@ -158,8 +159,10 @@ def convert(
         own = own_columns(opened, condition or [], labels, classes)
         left_out, lost = unread(opened, own.used), _lost(opened, chosen, drawn)
         events, raw = _span(opened, event, block), filled and not drawn
-        reading = Reading(opened, events, block, bar, own.y, own.label, raw, drop=missing == "drop")
         cells = _grid(opened, grid) if (drawn or filled) and not showers else None
+        shape = opened.shape if isinstance(opened, io.ImageSource) else cells.shape if cells else ()
+        beside, drop = (own.y, own.label), missing == "drop"
+        reading = Reading(opened, events, block, bar, *beside, raw, drop, math.prod(shape))
         schema = own.named(_schema(opened, cells, weight))
         attrs = dict(opened.attrs)
         removed, note = Counter[str](), ""

@@ -105,6 +105,26 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(beside: str | Path) -> Iterator[Path]:
+    """A hidden folder beside a path, for files that nobody needs once the work is done.
+
+    Unlike one of the system's temporary folders, it is removed by the next writer where the process
+    is killed.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    with writable(beside):
+        folder = _temporary(Path(beside))
+        folder.mkdir()
+    _sweep(folder.parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def incomplete(folder: Path) -> set[str]:
     """Names of the files of sets that are not complete in a folder.
 
@@ -166,15 +186,15 @@ def _machine() -> str:
     return hashlib.sha256(f"{platform.node()} {counting}".encode()).hexdigest()[:8]
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is that of a temporary file, a temporary folder or a lock of pcgen."""
+    return _OWN.fullmatch(name) is not None or (name[0] == "." and name.endswith(LOCK))
+
+
 def _own(folder: Path) -> list[Path]:
     """The temporary files, temporary folders and locks of pcgen in a folder."""
     try:
-        names = os.listdir(folder)
-        return [
-            folder / name
-            for name in names
-            if _OWN.fullmatch(name) or (name[0] == "." and name.endswith(LOCK))
-        ]
+        return [folder / name for name in os.listdir(folder) if is_own(name)]
     except OSError:  # a folder that cannot be listed may still be written to
         return []
 
@@ -183,7 +203,7 @@ def _sweep(folder: Path) -> None:
     """Remove what processes of this machine left that are no more, and locks that nobody holds."""
     for path in _own(folder):
         if path.name.endswith(LOCK):
-            _drop_lock(path)
+            drop_lock(path)
         match = _OWN.fullmatch(path.name)
         if match is None or match[1] != _machine() or _lives(int(match[2])):
             continue
@@ -195,7 +215,8 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def _drop_lock(file: Path) -> None:
+def drop_lock(file: Path) -> None:
+    """Remove a lock file that nobody holds, if it is there."""
     with suppress(OSError), file.open("r+b") as opened:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.unlink()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io.atomic import atomic, atomic_folder, incomplete, writable
+from pcgen.io.atomic import atomic, atomic_folder, drop_lock, incomplete, writable
 from pcgen.io.lock import lock_of, locked
 from pcgen.io.source import existing_file
 
@@ -68,6 +68,9 @@ def writing(path: Path, ending: str) -> Iterator[Callable[[int], Path]]:
             )
         pattern = path.name if numbered else f"event_%06d{ending}"
         target = path.parent if numbered else path
+        if target.is_dir():
+            # Of a writer that made the folder and was killed before it ended.
+            drop_lock(lock_of(target))
         with (
             locked(lock_of(path if target.is_dir() else target), path),
             atomic_folder(target) as folder,

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from pcgen.errors import ArgumentError, CheckpointError, FileError
-from pcgen.io.atomic import LOCK, atomic, writable
+from pcgen.io.atomic import LOCK, atomic, is_own, writable
 from pcgen.io.lock import locked
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
@@ -111,7 +111,7 @@ class RunFolder:
                     each.rmdir()
 
     def _empty(self) -> bool:
-        return self.path.is_dir() and all(file.name.endswith(LOCK) for file in self.path.iterdir())
+        return self.path.is_dir() and all(is_own(file.name) for file in self.path.iterdir())
 
     @property
     def begun(self) -> bool:
@@ -192,13 +192,15 @@ class RunFolder:
             FileError: the folder cannot be made or written.
         """
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # It comes first: by it the folder is known to be a run, wherever this is interrupted.
+            _write_json(self.path / "config.json", config)
             for folder in (self.checkpoints, self.path / "samples", self.path / "figures"):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
         except OSError as error:
             raise FileError(
                 f"{self.path}: cannot be made ({error.strerror}), expected a writable place"
             ) from error
-        _write_json(self.path / "config.json", config)
         file = self.path / "environment.json"
         _write_json(file, [*self._starts(file), environment(device)])
 
@@ -219,28 +221,40 @@ class RunFolder:
 
     def restore(self, file: Path) -> None:
         """Let another checkpoint be the last one, in place of one that was lost."""
-        with atomic(self.last) as temporary:
-            shutil.copyfile(file, temporary)
+        _copy(file, self.last)
 
     def save(self, state: Checkpoint, *, best: bool, keep: int) -> None:
         """Write the last checkpoint, and the numbered and best ones beside it.
+
+        The last one is written when all else is done: a run that is killed before that goes on from
+        the one before it, and comes here again.
 
         Args:
             state: What to write.
             best: Whether it is the best so far on the validation split.
             keep: How many numbered checkpoints stay, the newest.
         """
-        checkpoint.write(self.last, state)
-        copies = [self.best] if best else []
-        if keep:
-            copies.append(self.checkpoints / f"step-{state.step:08d}.ckpt")
-        for copy in copies:
-            with atomic(copy) as temporary:
-                shutil.copyfile(self.last, temporary)
+        files = [self.checkpoints / f"step-{state.step:08d}.ckpt"] if keep else []
+        files += [self.best] if best else []
+        first = files[0] if files else self.last
+        checkpoint.write(first, state)
+        for copy in files[1:]:
+            _copy(first, copy)
+        self._thin(keep)
+        if first != self.last:
+            _copy(first, self.last)
+
+    def _thin(self, keep: int) -> None:
+        """Remove all numbered checkpoints but the newest ``keep``."""
         numbered = sorted(self.checkpoints.glob("step-*.ckpt"))
         with writable(self.checkpoints):
             for old in numbered[: max(len(numbered) - keep, 0)]:
                 old.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _change(name: str, before: Any, after: Any) -> str:

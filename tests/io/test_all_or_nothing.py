@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError, FileError
+from pcgen.io.atomic import scratch_folder
 from pcgen.io.lock import lock_of, locked
 from pcgen.schema import Quantity, Schema
 
@@ -89,6 +90,30 @@ def test_a_set_in_a_new_folder_appears_in_one_step(tmp_path):
     write(tmp_path / "new" / "e_%d.ply")
     assert names(tmp_path) == ["new"]
     assert len(names(tmp_path / "new")) == EVENTS
+
+
+def test_a_lock_of_the_writer_that_made_the_folder_is_removed(tmp_path):
+    """It was killed when all files were there: the same command has nothing left to do."""
+    target = tmp_path / "new" / "e_%d.ply"
+    write(target)
+    lock_of(tmp_path / "new").write_text("process 1 on elsewhere")
+    with pytest.raises(FileError, match="6 such files are there already"):
+        write(target)
+    assert names(tmp_path) == ["new"]
+
+
+def test_a_scratch_folder_is_removed_by_the_next_writer_at_the_latest(tmp_path):
+    with scratch_folder(tmp_path / "a") as folder:
+        (folder / "file").touch()
+        assert folder.parent == tmp_path
+        kept = folder.name.replace(f"-{os.getpid()}-", f"-{ended()}-")
+    assert names(tmp_path) == []
+    (tmp_path / kept).mkdir()
+    (tmp_path / kept / "file").touch()
+    with scratch_folder(tmp_path / "a"):
+        assert kept not in names(tmp_path)
+    with pytest.raises(FileError, match="cannot be written"), scratch_folder(tmp_path / "no" / "a"):
+        pass
 
 
 def test_a_file_that_replaced_one_of_a_killed_set_stays(tmp_path):

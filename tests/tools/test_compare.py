@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -19,7 +20,7 @@ from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, FileError, MissingExtraError
 from pcgen.recipes import RECIPES
 from pcgen.tools import cli, compare
-from pcgen.tools.comparison import cluster, curves, fleet, floors, scores, trial, worker
+from pcgen.tools.comparison import cluster, curves, fleet, floors, scores, study, trial, worker
 from pcgen.tools.comparison import events as jets
 from pcgen.tools.comparison.clock import Clock, EnoughError
 from pcgen.tools.comparison.rows import Row, grid_of
@@ -115,6 +116,27 @@ def test_rows_that_cannot_be_are_refused(options, message):
         grid_of("representations", SPINE, axis=AXIS, **{**asked, **options})
     with pytest.raises(ArgumentError, match=r"network: got '\.\./x'"):
         Row("representations", "../x", "gan", 32, 0)
+
+
+@pytest.mark.parametrize("left", ["study", "rows", "runs"])
+def test_a_comparison_killed_while_its_folder_is_made_is_begun_again(tmp_path, monkeypatch, left):
+    """Killed before that is there, with what a killed writer leaves of study.json."""
+    with monkeypatch.context() as patch:
+
+        def killed(path, *rest, **options):
+            if path.stem == left:
+                raise KeyboardInterrupt
+            return made(path, *rest, **options)
+
+        made = study.atomic if left == "study" else Path.mkdir
+        patch.setattr(*((study, "atomic") if left == "study" else (Path, "mkdir")), killed)
+        with pytest.raises(KeyboardInterrupt):
+            claim(tmp_path, STUDY)
+    (tmp_path / ".study.pcgen-00000000-1-00000000.tmp.json").touch()
+    claim(tmp_path, STUDY)
+    assert read(tmp_path) == STUDY
+    assert (tmp_path / "rows").is_dir()
+    assert (tmp_path / "runs").is_dir()
 
 
 def test_the_same_settings_or_another_folder(tmp_path):
@@ -283,6 +305,7 @@ def test_a_budget_becomes_a_number_of_steps(tmp_path, work, monkeypatch):
     study = Study(STUDY.data, 30, 0.4, None, 32, 60, 30, 20)
     row = Row("representations", "epic", "vae", 16, 0)
     found = run(row, study, tmp_path / row.name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [row.name, f"{row.name}.plan.json"]
     plan = json.loads((tmp_path / f"{row.name}.plan.json").read_text())
     assert plan["seconds_per_step"] == pytest.approx(0.01)
     assert found["steps"] == plan["steps"] == 40

@@ -16,6 +16,7 @@ from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.images import Outside, image_to_cloud
 from pcgen.schema import Quantity, Schema
+from pcgen.tools import conversion
 from pcgen.tools import convert as tool
 from pcgen.tools.cli import main
 from pcgen.tools.convert import convert
@@ -88,6 +89,27 @@ def test_images_become_the_clouds_of_image_to_cloud(here, image):
     assert schema.weight == Quantity("energy", "MeV")
     assert [axis.name for axis in schema.axes] == ["eta_rel", "phi_rel"]
     assert done == (7, len(expected.pos), 0, 0.0)
+
+
+@pytest.mark.parametrize("target", ["a.h5", "a.npz"])
+def test_blocks_of_large_images_have_fewer_events(here, image, monkeypatch, target):
+    sizes, read = [], io.ImageSource.read
+
+    def counted(self, start, stop, **options):
+        sizes.append(stop - start)
+        return read(self, start, stop, **options)
+
+    monkeypatch.setattr(io.ImageSource, "read", counted)
+    monkeypatch.setattr(conversion, "_CELLS", 2 * 20 + 1)
+    convert("image.npy", target, grid=TEXT)
+    assert sizes == [2, 2, 2, 1]
+    monkeypatch.setattr(conversion, "_CELLS", 1)
+    convert("image.npy", f"one-{target}", grid=TEXT)
+    assert sizes[4:] == [1] * 7
+    # Clouds are as large in memory as the images that they become.
+    if target == "a.h5":
+        convert(target, "back.npy", grid=TEXT)
+        np.testing.assert_array_equal(np.load("back.npy"), image.numpy())
 
 
 def test_jitter_depends_on_the_seed_and_not_on_the_block(here, image):

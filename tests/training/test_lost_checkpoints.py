@@ -11,6 +11,7 @@ from toy_runs import differences, fit, last, rows
 
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.training import Reports
+from pcgen.training import run as training_run
 
 OFTEN = Reports(log_every=1, checkpoint_every=2, validate_every=3, keep=2, progress=False)
 
@@ -171,3 +172,64 @@ def test_a_run_without_any_checkpoint_may_be_begun_with_other_options(run):
     shutil.rmtree(run / "checkpoints")
     fit(Toy(), run, 2, seed=7, reports=OFTEN)
     assert json.loads((run / "config.json").read_text())["seed"] == 7
+
+
+@pytest.mark.parametrize("file", [2, 3, 4, 5, 6])
+def test_a_run_killed_while_it_saves_ends_like_any_other(tmp_path, monkeypatch, file):
+    """Of the steps 2, 3 and 4, in turn: numbered checkpoint, best one (of step 3), last one."""
+    reports = dataclasses.replace(OFTEN, keep=1)
+    written, write = [], training_run.atomic
+
+    def killed(path):
+        written.append(path)
+        if path.suffix == ".ckpt" and sum(each.suffix == ".ckpt" for each in written) == file:
+            raise KeyboardInterrupt
+        return write(path)
+
+    def scored():
+        return {
+            "reports": reports,
+            "validate": lambda model: {"score": abs(model.mean.value.item())},
+        }
+
+    with monkeypatch.context() as patch:
+        for module in (training_run, training_run.checkpoint):
+            patch.setattr(module, "atomic", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(Toy(), tmp_path / "pieces", 6, **scored())
+    for name in ("pieces", "whole"):
+        fit(Toy(), tmp_path / name, 6, **scored())
+    assert set(files(tmp_path / "pieces")) == set(files(tmp_path / "whole"))
+    for name in files(tmp_path / "whole"):
+        states = [
+            dataclasses.asdict(last(tmp_path / each, name.removesuffix(".ckpt")))
+            for each in ("pieces", "whole")
+        ]
+        assert list(differences(*states)) == ["/seconds"], name
+
+
+@pytest.mark.parametrize("call", range(4))
+def test_a_run_killed_while_its_folder_is_made_is_begun_again(tmp_path, monkeypatch, call):
+    """Before config.json, or one of the folders: by the first the folder is known to be a run."""
+    write, mkdir, calls = training_run.atomic, Path.mkdir, []
+
+    def killed(function):
+        def call_(path, *arguments, **options):
+            if path.parent == tmp_path / "run":
+                calls.append(path.name)
+                if len(calls) == call + 1:
+                    if path.suffix:  # as SIGKILL leaves it
+                        path.with_name(".config.pcgen-00000000-1-00000000.tmp.json").touch()
+                    raise KeyboardInterrupt
+            return function(path, *arguments, **options)
+
+        return call_
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "atomic", killed(write))
+        patch.setattr(Path, "mkdir", killed(mkdir))
+        with pytest.raises(KeyboardInterrupt):
+            fit(Toy(), tmp_path / "run", 2)
+    assert calls[0] == "config.json"
+    fit(Toy(), tmp_path / "run", 2)
+    assert last(tmp_path / "run").step == 2

@@ -9,6 +9,7 @@ from typing import Any
 
 from pcgen.errors import ArgumentError, FileError
 from pcgen.io import atomic
+from pcgen.io.atomic import is_own
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,13 @@ def claim(folder: Path, study: Study) -> None:
     """
     file = folder / "study.json"
     if not file.exists():
-        if any(folder.iterdir()):
+        if not all(is_own(each.name) for each in folder.iterdir()):
             raise FileError(f"{folder}: exists and is not a comparison, expected a new folder")
-        for part in ("rows", "runs"):
-            (folder / part).mkdir()
+        # It comes first: by it the folder is known, wherever this is interrupted.
         with atomic(file) as temporary:
             temporary.write_text(json.dumps(study.to_dict(), indent=2) + "\n", encoding="utf-8")
-        return
+    for part in ("rows", "runs"):
+        (folder / part).mkdir(exist_ok=True)
     kept, now = read(folder).to_dict(), study.to_dict()
     known = kept["digests"] and now["digests"]
     for name in now if known else now.keys() - {"digests"}:

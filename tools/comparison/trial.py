@@ -11,7 +11,6 @@ import inspect
 import json
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +26,7 @@ from pcgen import metrics, training
 from pcgen.errors import DataError, TrainingError
 from pcgen.images import overflow
 from pcgen.io import atomic
+from pcgen.io.atomic import scratch_folder
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES
 from pcgen.tools.benchmarks import machine
@@ -170,8 +170,8 @@ def _calibrated(trial: Trial, budget: float) -> dict[str, Any]:
     batches = trial.events.batches(trial.study.batch_size, trial.row.seed)
     clock = Clock(batches, _draws(model), limit=min(_SHARE * budget, _LONGEST))
     # What is not finite after a few steps will be found again, and told, in the training itself.
-    with tempfile.TemporaryDirectory() as folder, suppress(EnoughError, TrainingError):
-        trial.train(model, clock, Path(folder) / "run", _STEPS)
+    with scratch_folder(trial.folder) as folder, suppress(EnoughError, TrainingError):
+        trial.train(model, clock, folder / "run", _STEPS)
     each = clock.seconds / max(clock.steps - 1, 1)
     return {"steps": max(round(budget / max(each, 1e-6)), 1), "seconds_per_step": each}
 
