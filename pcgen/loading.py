@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
+from pcgen.bounds import ARGUMENT, leaves
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, current
 from pcgen.recipes.find import find_recipe
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
-from pcgen.training.checkpoint import Checkpoint, read
+from pcgen.training.checkpoint import Checkpoint, check_fit, read
+
+_SPARE = 2**20  # numbers beyond twice those of the state: constants that are built and not stored
 
 
 def load(
@@ -89,12 +99,9 @@ def build(
             f"({', '.join(RECIPES)}); give recipe={given} (--recipe on the command line) for a "
             "model of your own"
         )
-    try:
-        model = chosen(**(arguments if recipe is None else state.arguments))
-    except (TypeError, ArgumentError) as error:
-        raise CheckpointError(
-            f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
-        ) from error
+    if recipe is None:
+        _check_size(path, state, chosen, arguments)
+    model = _built(path, state, chosen, arguments if recipe is None else state.arguments)
     try:
         difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:
@@ -105,3 +112,80 @@ def build(
             f"makes: {difference}"
         )
     return model
+
+
+def _check_size(
+    path: str | Path,
+    state: Checkpoint,
+    recipe: Callable[..., GenerativeModel],
+    arguments: Mapping[str, Any],
+) -> None:
+    """Refuse arguments of another network than the one whose state is there, before it is built.
+
+    The network is built on the device "meta" first, where numbers take no memory and no time.
+
+    Raises:
+        CheckpointError: it would be larger, or of another shape.
+    """
+    for name, argument in arguments.items():
+        for value in leaves(argument, f"{path}: argument {name}", CheckpointError):
+            if isinstance(value, int):
+                ARGUMENT.check(abs(value), f"{path}: argument {name}", CheckpointError)
+    most = 2 * sum(value.numel() for value in state.model.values()) + _SPARE
+    with torch.device("meta"), _at_most(most, f"{path}: its arguments"):
+        model = _built(path, state, recipe, arguments)
+    check_fit(path, model, state.model)
+
+
+@contextmanager
+def _at_most(most: int, where: str) -> Iterator[None]:
+    """Modules that are built in this context may have so many numbers together.
+
+    Raises:
+        CheckpointError: they have more; at the first one too many, not at the end.
+    """
+    built = 0
+
+    def count(module: nn.Module, name: str, value: torch.Tensor | None) -> None:
+        nonlocal built
+        built += 0 if value is None else value.numel()
+        if built > most:
+            raise CheckpointError(
+                f"{where}: got a network of {built} numbers or more, expected at most {most} for "
+                "the state that is stored with them"
+            )
+
+    hooks = (
+        register_module_parameter_registration_hook(count),
+        register_module_buffer_registration_hook(count),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _built(
+    path: str | Path,
+    state: Checkpoint,
+    recipe: Callable[..., GenerativeModel],
+    arguments: Mapping[str, Any],
+) -> GenerativeModel:
+    """What the recipe makes of the arguments.
+
+    Raises:
+        CheckpointError: it does not take them.
+    """
+    # What arguments of any kind make of a network is open-ended; a user's function shows its own.
+    own = recipe in RECIPES.values()
+    expected: tuple[type[Exception], ...] = (Exception,) if own else (TypeError, ArgumentError)
+    try:
+        return recipe(**arguments)
+    except CheckpointError:
+        raise
+    except expected as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CheckpointError(
+            f"{path}: its arguments do not fit the recipe {state.recipe!r} ({reason})"
+        ) from error

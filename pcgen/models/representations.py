@@ -63,7 +63,10 @@ class Representation(nn.Module, ABC):
         schema: Of the clouds.
         standardize: Physical to standardised units.
         cardinality: p(n, total | y, label).
+        counted: Whether the number of points or cells says where the values are.
     """
+
+    counted = True
 
     def __init__(self, schema: Schema, *, capacity: int = 8192, spread: bool = False) -> None:
         super().__init__()
@@ -262,6 +265,8 @@ class Sites(Representation):
             other axes, units, periods or layers than the schema.
     """
 
+    counted = False
+
     def __init__(self, schema: Schema, grid: Grid, *, capacity: int = 8192) -> None:
         if schema.weight is None or schema.features:
             got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
@@ -346,6 +351,8 @@ class Images(Sites):
     The gap between 0 and the smallest active value makes the two kinds of cell distinct: a network
     that is no better than half a unit still separates them. A generated cell is active above 1/2.
     """
+
+    counted = True
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
