@@ -23,7 +23,8 @@ from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
 from pcgen.training.checkpoint import Checkpoint, check_fit, read
 
-_SPARE = 2**20  # numbers beyond twice those of the state: constants that are built and not stored
+_SPARE = 2**20  # numbers beyond twice those of the state: constants that are built, not stored
+_FEW = 100  # tensors beyond twice those of the state, of the same kind
 
 
 def load(
@@ -131,28 +132,28 @@ def _check_size(
         for value in leaves(argument, f"{path}: argument {name}", CheckpointError):
             if isinstance(value, int):
                 ARGUMENT.check(abs(value), f"{path}: argument {name}", CheckpointError)
-    most = 2 * sum(value.numel() for value in state.model.values()) + _SPARE
-    with torch.device("meta"), _at_most(most, f"{path}: its arguments"):
+    with torch.device("meta"), _no_larger(state, f"{path}: its arguments"):
         model = _built(path, state, recipe, arguments)
     check_fit(path, model, state.model)
 
 
 @contextmanager
-def _at_most(most: int, where: str) -> Iterator[None]:
-    """Modules that are built in this context may have so many numbers together.
+def _no_larger(state: Checkpoint, where: str) -> Iterator[None]:
+    """What is built in this context may not have far more tensors or numbers than the state.
 
     Raises:
-        CheckpointError: they have more; at the first one too many, not at the end.
+        CheckpointError: it has; at the first one too many, not at the end.
     """
-    built = 0
+    stored = len(state.model), sum(value.numel() for value in state.model.values())
+    tensors, numbers = 0, 0
 
     def count(module: nn.Module, name: str, value: torch.Tensor | None) -> None:
-        nonlocal built
-        built += 0 if value is None else value.numel()
-        if built > most:
+        nonlocal tensors, numbers
+        tensors, numbers = tensors + 1, numbers + (0 if value is None else value.numel())
+        if tensors > 2 * stored[0] + _FEW or numbers > 2 * stored[1] + _SPARE:
             raise CheckpointError(
-                f"{where}: got a network of {built} numbers or more, expected at most {most} for "
-                "the state that is stored with them"
+                f"{where}: got a network of {numbers} numbers in {tensors} tensors or more, "
+                f"expected the {stored[1]} in {stored[0]} that are stored with them"
             )
 
     hooks = (
