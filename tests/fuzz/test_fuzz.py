@@ -15,8 +15,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,10 @@ from pcgen.errors import FileError, PcgenError
 SECONDS = 10  # of one input, in Python
 GRACE = 20  # more, until a child counts as stuck in a library
 MEMORY = 2 << 30  # bytes above the start
+HEAD = (
+    "| reader | inputs | error of pcgen | read | other | seconds |",
+    "|---|---|---|---|---|---|",
+)
 INPUTS = int(os.environ.get("PCGEN_FUZZ", "25"))
 
 
@@ -42,6 +48,8 @@ def verdict(reader: str, path: Path, outside: bool) -> str:
     try:
         fuzz_reading.read(reader, path)
     except PcgenError as error:
+        if _lacks_memory(error):
+            return f"large: {str(error)[:200]!r}"
         return "ours" if "\n" not in str(error) else f"several lines: {str(error)[:200]!r}"
     except Endless:
         return "endless"
@@ -54,6 +62,15 @@ def verdict(reader: str, path: Path, outside: bool) -> str:
     finally:
         signal.alarm(0)
     return "outside: read what is not in the file" if outside else "read"
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error comes from one of memory: it was asked for, whatever was made of that."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def child(reader: str, first: int, stop: int, folder: Path) -> None:
@@ -150,10 +167,34 @@ def test_a_few_inputs_of_every_reader(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("PCGEN_FUZZ" not in os.environ, reason="make fuzz runs this")
 @pytest.mark.parametrize("reader", FILES)
-def test_many_inputs(reader: str, tmp_path: Path) -> None:
+def test_many_inputs(reader: str, tmp_path: Path, rows: list[str]) -> None:
+    start = time.monotonic()
     found = judged(reader, 0, INPUTS, tmp_path)
-    print(_table(found))
+    rows.append(row(reader, found, time.monotonic() - start))
     _check(found)
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[str]]:
+    """Rows of the table of docs/robustness.md, which is printed when all readers are done."""
+    found: list[str] = []
+    yield found
+    if found:
+        print("\n".join(["", *HEAD, *found]))
+
+
+def row(reader: str, found: list[tuple[str, int, str]], seconds: float) -> str:
+    """What became of the inputs of a reader."""
+    made = [text for *_, text in found if not text.startswith("not made")]
+    ours, read = made.count("ours"), made.count("read")
+    numbers = (len(made), ours, read, len(made) - ours - read, round(seconds))
+    return " | ".join([f"| {reader}", *(f"{number:,}" for number in numbers)]) + " |"
+
+
+def _of_memory() -> FileError:
+    error = FileError("a: damaged")
+    error.__cause__ = MemoryError()
+    return error
 
 
 class _TwoLinesError(FileError):
@@ -174,6 +215,7 @@ def test_the_judge_knows_every_verdict(tmp_path: Path, monkeypatch: pytest.Monke
         (Endless(), "endless"),
         (KeyError("x"), "foreign"),
         (MemoryError(), "large"),
+        (_of_memory(), "large"),
         (AssertionError("x"), "different"),
     ]
     for error, kind in expected:
