@@ -84,7 +84,7 @@ VALUES = Limit("PCGEN_MAX_VALUES", 10**6, "values, with all repetitions")
 ARGUMENT = Limit("PCGEN_MAX_ARGUMENT", 10**6, "layers, channels, steps or the like")
 # Data of detectors shrink by 2 to 50; packed zeros shrink by up to 1,032 (deflate).
 _RATIO = 200
-_DEPTH = 64  # brackets within brackets; a schema has 3
+DEPTH = 64  # brackets within brackets; a schema has 3
 _DIGITS = 18  # of a whole number: all of these fit into 64 bits
 
 
@@ -138,9 +138,9 @@ def parse_json(text: str | bytes) -> Any:
     try:
         value = json.loads(text)
     except RecursionError as error:
-        raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets") from error
+        raise ValueError(f"JSON is nested deeper than {DEPTH} brackets") from error
     level = [value]
-    for _ in range(_DEPTH):
+    for _ in range(DEPTH):
         inner = (each for each in level if isinstance(each, (dict, list)))
         level = [
             member
@@ -150,7 +150,7 @@ def parse_json(text: str | bytes) -> Any:
         ]
         if not level:
             return value
-    raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets")
+    raise ValueError(f"JSON is nested deeper than {DEPTH} brackets")
 
 
 def leaves(value: Any, where: str, error: type[PcgenError] = FileError) -> Iterator[Any]:
@@ -180,8 +180,8 @@ def leaves(value: Any, where: str, error: type[PcgenError] = FileError) -> Itera
         VALUES.check(number, where, error)
         if not isinstance(each, (dict, list, tuple)):
             yield each
-        elif len(within) > _DEPTH:
-            raise error(f"{where}: values are nested deeper than {_DEPTH} times")
+        elif len(within) > DEPTH:
+            raise error(f"{where}: values are nested deeper than {DEPTH} times")
         else:
             within.append(chain(each, each.values()) if isinstance(each, dict) else iter(each))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from yaml import MappingNode, Node, SafeLoader, ScalarNode, YAMLError
 
-from pcgen.bounds import VALUES, leaves
+from pcgen.bounds import DEPTH, VALUES, leaves
 from pcgen.errors import FileError
 
 
@@ -33,8 +33,6 @@ def parse_yaml(text: str) -> Any:
         return value
     except (YAMLError, FileError) as error:
         raise ValueError(str(error)) from error
-    except RecursionError as error:
-        raise ValueError("values are nested too deep") from error
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
         # PyYAML's constructors expect of "!!int" and its like that the text fits.
         raise ValueError(f"a value is not what its tag says ({type(error).__name__})") from error
@@ -46,12 +44,18 @@ class _Loader(SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._sizes: dict[int, int] = {}
+        self._depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         """The next value; one that a name stands for is there already."""
+        # PyYAML needs a time that grows with the square of the depth.
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise YAMLError(f"values are nested deeper than {DEPTH} times")
         node: Node | None = super().compose_node(parent, index)
         if node is not None and id(node) not in self._sizes:
             self._sizes[id(node)] = self._size(node)
+        self._depth -= 1
         return node
 
     def _size(self, node: Node) -> int:

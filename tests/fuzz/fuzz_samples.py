@@ -53,7 +53,7 @@ SCHEMA = Schema(
     ("e", "pi"),
 )
 GRID = Grid.regular({"x": (0, 1, 4), "y": (0, 1, 5)})
-RECIPE, ARGUMENTS = "points-vae", {"latent_dim": 2, "hidden": 4, "layers": 1}
+RECIPE, ARGUMENTS = "points-flow", {"encoder": "pointnet", "hidden": 4}
 _TEXTS = {
     "xml": """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="3"/>
         <Layer id="1" r_edges="0" n_bin_alpha="1"/></Bin></Bins>""",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from pathlib import Path
 
 import bombs
@@ -106,7 +107,7 @@ def _length(data: bytes, dice: random.Random) -> bytes:
 
 def _word(data: bytes, dice: random.Random) -> bytes:
     """Another word in place of one, as text has them."""
-    places = [place for place, letter in enumerate(data) if chr(letter).isdigit()] or [0]
+    places = [match.start() for match in re.finditer(rb"\d", data)] or [0]
     start = dice.choice(places)
     stop = start
     while stop < len(data) and chr(data[stop]) in "0123456789.e-":
@@ -119,7 +120,7 @@ def _type(data: bytes, dice: random.Random) -> bytes:
     here = [kind for kind in TYPES if len(kind) > 1 and kind in data]
     if here and dice.random() < 0.8:
         return data.replace(dice.choice(here), dice.choice(TYPES), 1)
-    places = [place for place, letter in enumerate(data) if letter in b" \n"] or [0]
+    places = [match.start() for match in re.finditer(rb"[ \n]", data)] or [0]
     start = dice.choice(places) + 1
     return data[:start] + dice.choice(TYPES) + b" " + data[start:]
 
@@ -127,7 +128,7 @@ def _type(data: bytes, dice: random.Random) -> bytes:
 def _nest(data: bytes, dice: random.Random) -> bytes:
     """Brackets within brackets, that are never closed."""
     start = dice.randrange(len(data) + 1)
-    return data[:start] + dice.choice(NESTS) * dice.choice((80, 30_000)) + data[start:]
+    return data[:start] + dice.choice(NESTS) * dice.choice((80, 2000, 30_000)) + data[start:]
 
 
 BYTES = (_flip, _flip, _cut, _drop, _repeat, _length, _word, _word, _type, _nest)
