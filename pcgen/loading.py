@@ -96,13 +96,15 @@ def build(
     if chosen is None:
         given = f'"{name}"' if ":" in name else "your_function"
         raise CheckpointError(
-            f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
+            f"{path}: names the recipe {state.recipe!r:.80}, expected one of pcgen's own "
             f"({', '.join(RECIPES)}); give recipe={given} (--recipe on the command line) for a "
             "model of your own"
         )
-    if recipe is None:
+    if recipe is not None:
+        arguments = state.arguments
+    if chosen in RECIPES.values():
         _check_size(path, state, chosen, arguments)
-    model = _built(path, state, chosen, arguments if recipe is None else state.arguments)
+    model = _built(path, state, chosen, arguments)
     try:
         difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:

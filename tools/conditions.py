@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.bounds import regular_file
+from pcgen.bounds import BYTES, regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.columns import Array, archived, array_names, npz, read_array
 from pcgen.models.request import Request
@@ -19,6 +19,7 @@ from pcgen.schema import Schema
 
 _BLOCK = 10_000  # events that are read at a time
 _CLASS, _POINTS = "class", "points"
+_OBJECT = 64  # bytes of a value as Python has it, and of its place in the checks
 
 
 def of_events(path: str, split: str, schema: Schema, number: int | None = None) -> Request:
@@ -165,6 +166,7 @@ def _list(path: Path, name: str, array: Array) -> list[Any]:
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if flat.ndim != 1:
         raise DataError(f"{path}: got {name} of shape {array.shape}, expected [B]")
+    BYTES.check(_OBJECT * len(flat), f"{path}: {name}")
     values: list[Any] = flat.tolist()
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -124,6 +125,19 @@ def _replaced(old: bytes, new: bytes) -> Callable[[Path], None]:
     return write
 
 
+def _many_points(path: Path) -> None:
+    """Twice 10^12 of them announced."""
+    old, new = rb"(?m)^(element vertex|WIDTH|POINTS) \d+$", rb"\1 2000000000000"
+    path.write_bytes(re.sub(old, new, path.read_bytes()))
+
+
+def _many_properties(path: Path) -> None:
+    """A point of a hundred thousand columns and a list."""
+    lines = b"".join(b"property double c%d\n" % k for k in range(100_001))
+    lines += b"property list uint double l\n"
+    path.write_bytes(path.read_bytes().replace(b"end_header", lines + b"end_header"))
+
+
 def _laughs(line: str, first: str, last: str) -> Callable[[Path], None]:
     """Names for ten times the name before: 10^12 values after twelve lines."""
     lines = [line.format(k=k, j=k - 1) for k in range(1, 13)]
@@ -172,6 +186,12 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _laid_over,
     ),
     "npy": (_replaced(b"(3, 4, 5)", b"(1000000000000, 4, 5)"),),
+    "conditions_npy": (_replaced(b"(2,)", b"(1000000000000,)"),),
+    **dict.fromkeys(("ply", "ply_text"), (_many_points, _many_properties)),
+    **dict.fromkeys(("pcd", "pcd_text"), (_many_points, _replaced(b"COUNT 1", b"COUNT 99999999"))),
+    **dict.fromkeys(
+        ("xyz", "xyz_commas"), (_replaced(b"", b"1 " * 200_001), _replaced(b"", b"9" * 500_000))
+    ),
     "png": (_many_pixels, _long_text),
     "pcd_packed": (_lzf(12), _lzf(144), _lzf(2**32 - 1)),
     "xml": _XML,

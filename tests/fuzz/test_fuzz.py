@@ -28,7 +28,7 @@ from fuzz_samples import FILES, HDF5, sample
 
 from pcgen.errors import FileError, PcgenError
 
-SECONDS = 10  # of one input, in Python
+SECONDS = 10  # of the processor for one input, in Python
 GRACE = 20  # more, until a child counts as stuck in a library
 MEMORY = 2 << 30  # bytes above the start
 HEAD = (
@@ -44,7 +44,7 @@ class Endless(BaseException):
 
 def verdict(reader: str, path: Path, outside: bool) -> str:
     """What becomes of one input: "ours", "read", or what must not be."""
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         fuzz_reading.read(reader, path)
     except PcgenError as error:
@@ -60,7 +60,7 @@ def verdict(reader: str, path: Path, outside: bool) -> str:
     except Exception as error:
         return f"foreign: {error!r:.200}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "outside: read what is not in the file" if outside else "read"
 
 
@@ -85,7 +85,7 @@ def child(reader: str, first: int, stop: int, folder: Path) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, late)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -152,6 +152,9 @@ def test_members_that_unpack_to_more_than_data_are_refused(tmp_path, monkeypatch
     path = tmp_path / "a.npz"
     np.savez_compressed(path, E=np.zeros(10**6))
     assert of_table(str(path), BEAM).number == 10**6
+    monkeypatch.setenv("PCGEN_MAX_BYTES", "32000000")
+    with pytest.raises(FileError, match=r"a\.npz: E: got 64000000 bytes to be held at once"):
+        of_table(str(path), BEAM)
     monkeypatch.setenv("PCGEN_MAX_BYTES", "1000000")
     with pytest.raises(FileError, match=r"array E, packed into .*got 8000128 bytes to be held"):
         of_table(str(path), BEAM)
@@ -195,6 +198,16 @@ def test_a_word_with_an_underscore_is_no_number(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("E\n1_0\n2\n")
     assert read_column(f"{path}:E", path)[0].tolist() == ["1_0", "2"]
+
+
+@pytest.mark.parametrize("word", ["9" * 500_000, "9" * 500_000 + "." + "9" * 500_000])
+def test_a_number_of_many_digits_takes_no_time(tmp_path, word):
+    path = tmp_path / "a.xyz"
+    path.write_text(f"{word} 1 2\n")
+    start = time.monotonic()
+    with pytest.raises(FileError, match=r"a\.xyz: "):
+        io.read_clouds(path)
+    assert time.monotonic() - start < 10
 
 
 def test_a_device_is_no_table(tmp_path: Path):
