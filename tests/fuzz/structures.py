@@ -126,7 +126,7 @@ def _other_tensor(content: dict[str, Any], dice: random.Random) -> None:
     old = content["model"].pop(name)
     ways: tuple[Callable[[], Any], ...] = (
         lambda: torch.zeros(1).expand(10**12),
-        lambda: torch.zeros(1).expand(old.shape),
+        lambda: torch.zeros(()).expand(old.shape),
         lambda: torch.empty(10**12, device="meta"),
         lambda: torch.zeros(0, *old.shape),
         lambda: torch.zeros(old.shape).to_sparse(),
