@@ -35,7 +35,7 @@ HEAD = (
     "| reader | inputs | error of pcgen | read | other | seconds |",
     "|---|---|---|---|---|---|",
 )
-INPUTS = int(os.environ.get("PCGEN_FUZZ", "25"))
+INPUTS = int(os.environ.get("PCGEN_FUZZ", "50"))
 
 
 class Endless(BaseException):
