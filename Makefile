@@ -44,7 +44,7 @@ test: $(VENV)/.tested system kernels
 
 fuzz: $(VENV)/.tested
 	@echo "== $(INPUTS) hostile inputs for every reader, $(KILLS) kills of every command"
-	@$(RUN) PCGEN_FUZZ=$(INPUTS) PCGEN_KILLS=$(KILLS) pytest -q -rA tests/fuzz
+	@$(RUN) PCGEN_FUZZ=$(INPUTS) PCGEN_KILLS=$(KILLS) pytest -q -s tests/fuzz
 
 lint: $(VENV)/.tested
 	@$(RUN) ruff format . && $(RUN) ruff check --fix . && $(RUN) mypy && $(RUN) lint-imports

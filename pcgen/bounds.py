@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,9 +76,15 @@ CELLS = Limit("PCGEN_MAX_CELLS", 2**28, "cells of one image")
 COLUMNS = Limit("PCGEN_MAX_COLUMNS", 10**5, "numbers of a point")
 # What a text, a table of conditions or an array of labels may take at once.
 BYTES = Limit("PCGEN_MAX_BYTES", 2**30, "bytes to be held at once")
+# What a configuration says is read by Python, word by word.
+TEXT = Limit("PCGEN_MAX_TEXT", 2**24, "bytes of a configuration")
+# Values of a configuration or a checkpoint, where each reference counts as what it stands for.
+VALUES = Limit("PCGEN_MAX_VALUES", 10**6, "values, with all repetitions")
+# Of a recipe in a checkpoint: layers, channels, steps. A network as large would not fit anyway.
+ARGUMENT = Limit("PCGEN_MAX_ARGUMENT", 10**6, "layers, channels, steps or the like")
 # Data of detectors shrink by 2 to 50; packed zeros shrink by up to 1,032 (deflate).
 _RATIO = 200
-_DEPTH = 64  # brackets within brackets; a schema has 3
+DEPTH = 64  # brackets within brackets; a schema has 3
 _DIGITS = 18  # of a whole number: all of these fit into 64 bits
 
 
@@ -130,9 +138,9 @@ def parse_json(text: str | bytes) -> Any:
     try:
         value = json.loads(text)
     except RecursionError as error:
-        raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets") from error
+        raise ValueError(f"JSON is nested deeper than {DEPTH} brackets") from error
     level = [value]
-    for _ in range(_DEPTH):
+    for _ in range(DEPTH):
         inner = (each for each in level if isinstance(each, (dict, list)))
         level = [
             member
@@ -142,7 +150,40 @@ def parse_json(text: str | bytes) -> Any:
         ]
         if not level:
             return value
-    raise ValueError(f"JSON is nested deeper than {_DEPTH} brackets")
+    raise ValueError(f"JSON is nested deeper than {DEPTH} brackets")
+
+
+def leaves(value: Any, where: str, error: type[PcgenError] = FileError) -> Iterator[Any]:
+    """What lists, tuples and dictionaries hold in the end: keys, numbers, texts, tensors.
+
+    Where values stand for each other, a few of them can be without number, or without end.
+
+    Args:
+        value: Any plain value.
+        where: File, for the message.
+        error: What is raised.
+
+    Raises:
+        PcgenError: they are nested too deep, or more than :data:`VALUES`.
+
+    >>> list(leaves({"a": [1, (2, "x")]}, "here"))
+    ['a', 1, 2, 'x']
+    """
+    number = 0
+    within: list[Iterator[Any]] = [iter((value,))]
+    while within:
+        each = next(within[-1], within)
+        if each is within:
+            within.pop()
+            continue
+        number += 1
+        VALUES.check(number, where, error)
+        if not isinstance(each, (dict, list, tuple)):
+            yield each
+        elif len(within) > DEPTH:
+            raise error(f"{where}: values are nested deeper than {DEPTH} times")
+        else:
+            within.append(chain(each, each.values()) if isinstance(each, dict) else iter(each))
 
 
 def whole_number(text: str) -> int | None:

@@ -9,9 +9,18 @@ import importlib
 import re
 from types import ModuleType
 
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 class PcgenError(Exception):
-    """Base of every error that pcgen raises on purpose."""
+    """Base of every error that pcgen raises on purpose.
+
+    Its message is one line, whatever the names in it: files bring line breaks and commands of a
+    terminal in theirs.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_UNSEEN.sub(" ", a) if isinstance(a, str) else a for a in args))
 
 
 class ArgumentError(PcgenError, ValueError):

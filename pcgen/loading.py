@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
+from pcgen.bounds import ARGUMENT, leaves
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, recorded
 from pcgen.recipes.find import find_recipe, made
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
-from pcgen.training.checkpoint import Checkpoint, read
+from pcgen.training.checkpoint import Checkpoint, check_fit, read
+
+_SPARE = 2**20  # numbers beyond twice those of the state: constants that are built, not stored
+_FEW = 100  # tensors beyond twice those of the state, of the same kind
 
 
 def load(
@@ -86,16 +97,15 @@ def build(
     if chosen is None:
         given = f'"{name}"' if ":" in name else "your_function"
         raise CheckpointError(
-            f"{path}: names the recipe {state.recipe!r}, expected one of pcgen's own "
+            f"{path}: names the recipe {state.recipe!r:.80}, expected one of pcgen's own "
             f"({', '.join(RECIPES)}); give recipe={given} (--recipe on the command line) for a "
             "model of your own"
         )
-    try:
-        model = made(name, chosen, arguments if recipe is None else state.arguments)
-    except ArgumentError as error:
-        raise CheckpointError(
-            f"{path}: its arguments do not fit the recipe {state.recipe!r} ({error})"
-        ) from error
+    if recipe is not None:
+        arguments = state.arguments
+    if chosen in RECIPES.values():
+        _check_size(path, state, name, chosen, arguments)
+    model = _built(path, state, name, chosen, arguments)
     try:
         difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:
@@ -106,3 +116,82 @@ def build(
             f"makes: {difference}"
         )
     return model
+
+
+def _check_size(
+    path: str | Path,
+    state: Checkpoint,
+    name: str,
+    recipe: Callable[..., GenerativeModel],
+    arguments: Mapping[str, Any],
+) -> None:
+    """Refuse arguments of another network than the one whose state is there, before it is built.
+
+    The network is built on the device "meta" first, where numbers take no memory and no time.
+
+    Raises:
+        CheckpointError: it would be larger, or of another shape.
+    """
+    for key, argument in arguments.items():
+        for value in leaves(argument, f"{path}: argument {key}", CheckpointError):
+            if isinstance(value, int):
+                ARGUMENT.check(abs(value), f"{path}: argument {key}", CheckpointError)
+    with torch.device("meta"), _no_larger(state, f"{path}: its arguments"):
+        model = _built(path, state, name, recipe, arguments)
+    check_fit(path, model, state.model)
+
+
+@contextmanager
+def _no_larger(state: Checkpoint, where: str) -> Iterator[None]:
+    """What is built in this context may not have far more tensors or numbers than the state.
+
+    Raises:
+        CheckpointError: it has; at the first one too many, not at the end.
+    """
+    stored = len(state.model), sum(value.numel() for value in state.model.values())
+    tensors, numbers = 0, 0
+
+    def count(module: nn.Module, name: str, value: torch.Tensor | None) -> None:
+        nonlocal tensors, numbers
+        tensors, numbers = tensors + 1, numbers + (0 if value is None else value.numel())
+        if tensors > 2 * stored[0] + _FEW or numbers > 2 * stored[1] + _SPARE:
+            raise CheckpointError(
+                f"{where}: got a network of {numbers} numbers in {tensors} tensors or more, "
+                f"expected the {stored[1]} in {stored[0]} that are stored with them"
+            )
+
+    hooks = (
+        register_module_parameter_registration_hook(count),
+        register_module_buffer_registration_hook(count),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _built(
+    path: str | Path,
+    state: Checkpoint,
+    name: str,
+    recipe: Callable[..., GenerativeModel],
+    arguments: Mapping[str, Any],
+) -> GenerativeModel:
+    """What the recipe makes of the arguments.
+
+    Raises:
+        CheckpointError: it does not take them.
+    """
+    # What arguments of any kind make of a network is open-ended; a user's function shows its own.
+    own = recipe in RECIPES.values()
+    expected: tuple[type[Exception], ...] = (Exception,) if own else (ArgumentError,)
+    try:
+        return made(name, recipe, arguments)
+    except CheckpointError:
+        raise
+    except expected as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CheckpointError(
+            f"{path}: its arguments do not fit the recipe {state.recipe!r} ({reason})"
+        ) from error

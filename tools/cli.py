@@ -80,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    print(f"pcgen: {message}", file=sys.stderr)
+    from pcgen.escaping import one_line
+
+    # Names in files may hold line breaks, and what a terminal takes for commands.
+    print(f"pcgen: {one_line(message)}", file=sys.stderr)
     return 1
 
 
@@ -158,7 +161,9 @@ def _list(usage: str, known: Mapping[str, str], note: str) -> str:
 
 
 def _misused(error: str, place: str) -> int:
-    print(f"{error}\nsee {place} --help", file=sys.stderr)
+    from pcgen.escaping import one_line
+
+    print(f"{one_line(error)}\nsee {place} --help", file=sys.stderr)
     return 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
+from pcgen.bounds import BYTES, regular_file
+from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.columns import Array, archived, array_names, npz, read_array
 from pcgen.models.request import Request
 from pcgen.schema import Schema
 
 _BLOCK = 10_000  # events that are read at a time
 _CLASS, _POINTS = "class", "points"
+_OBJECT = 64  # bytes of a value as Python has it, and of its place in the checks
 
 
 def of_events(path: str, split: str, schema: Schema, number: int | None = None) -> Request:
@@ -78,23 +81,20 @@ def of_table(path: str, schema: Schema) -> Request:
     """
     columns = _columns(Path(path), schema)
     known = [quantity.name for quantity in schema.condition]
-    allowed = [*known, *([_CLASS] if schema.labels else []), _POINTS]
-    unknown = [name for name in columns if name not in allowed]
-    missing = [name for name in known if name not in columns]
-    if unknown or not columns or (missing and len(missing) < len(known)):
-        raise DataError(
-            f"{path}: got the columns {', '.join(columns) or 'none'}, "
-            f"expected some of {', '.join(allowed)}"
-            + (f", and {', '.join(missing)} too" if missing and not unknown and columns else "")
-        )
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1 or not min(lengths.values()):
         got = ", ".join(f"{length} of {name}" for name, length in lengths.items())
         raise DataError(f"{path}: got {got}, expected as many values of each, at least one")
     y = None
-    if known and not missing:
+    if known and known[0] in columns:
         values = [_numbers(path, name, columns[name]) for name in known]
         y = torch.tensor(values, dtype=torch.float64).T.to(torch.get_default_dtype())
+        if not bool(y.isfinite().all()):
+            row, column = y.isfinite().logical_not().nonzero()[0].tolist()
+            raise DataError(
+                f"{path}: {known[column]} of event {row} is {values[column][row]}, expected a "
+                f"number that {y.dtype} holds"
+            )
     label = _classes(path, columns[_CLASS], schema.labels) if _CLASS in columns else None
     sizes = _sizes(path, columns[_POINTS]) if _POINTS in columns else None
     return Request(min(lengths.values()), sizes, y, label)
@@ -105,21 +105,49 @@ def _columns(path: Path, schema: Schema) -> Mapping[str, Sequence[Any]]:
     ending = path.suffix.lower()
     if ending not in (".csv", ".npy", ".npz"):
         raise ArgumentError(f"conditions: got {path}, expected a file .csv, .npy or .npz")
-    if not path.is_file():
-        raise FileError(f"{path}: no such file, expected a table of conditions")
-    try:
-        return _words(path) if ending == ".csv" else dict(_arrays(path, schema))
-    except PcgenError:
-        raise
-    except Exception as error:  # what a damaged file makes of csv, zipfile and numpy is open-ended
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"{path}: cannot be read ({reason}), expected a table") from error
+    regular_file(path)
+    if ending == ".csv":
+        words = _words(path)
+        _check_names(path, list(words), schema)
+        return words
+    if ending == ".npz":
+        with npz(path) as archive:
+            # What is not asked for is not unpacked.
+            names = array_names(archive)
+            _check_names(path, names, schema)
+            arrays = {name: archived(archive, name, path) for name in names}
+    else:
+        with path.open("rb") as file:
+            arrays = _fields(path, read_array(file, str(path)), schema)
+        _check_names(path, list(arrays), schema)
+    return {name: _list(path, name, array) for name, array in arrays.items()}
+
+
+def _check_names(path: Path, names: Sequence[str], schema: Schema) -> None:
+    """Refuse columns that the model does not know, and some of its conditions without the others.
+
+    Raises:
+        DataError: naming those that there may be.
+    """
+    known = [quantity.name for quantity in schema.condition]
+    allowed = [*known, *([_CLASS] if schema.labels else []), _POINTS]
+    unknown = [name for name in names if name not in allowed]
+    missing = [name for name in known if name not in names]
+    if unknown or not names or (missing and len(missing) < len(known)):
+        raise DataError(
+            f"{path}: got the columns {', '.join(names)[:1000] or 'none'}, "
+            f"expected some of {', '.join(allowed)}"
+            + (f", and {', '.join(missing)} too" if missing and not unknown and names else "")
+        )
 
 
 def _words(path: Path) -> dict[str, list[str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
-        lines = [(reader.line_num, line) for line in reader if line]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: cannot be read ({error}), expected a table") from error
     if not lines:
         return {}
     names = [name.strip() for name in lines[0][1]]
@@ -134,22 +162,16 @@ def _words(path: Path) -> dict[str, list[str]]:
     return {name: [line[k].strip() for _, line in lines[1:]] for k, name in enumerate(names)}
 
 
-def _arrays(path: Path, schema: Schema) -> Iterator[tuple[str, list[Any]]]:
-    # numpy leaves a damaged archive open that it has opened itself.
-    with path.open("rb") as file:
-        stored: Any = np.load(file, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
-            arrays = {name: stored[name] for name in stored.files}
-        else:
-            arrays = _fields(path, stored, schema)
-    for name, array in arrays.items():
-        flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        if flat.ndim != 1:
-            raise DataError(f"{path}: got {name} of shape {array.shape}, expected [B]")
-        yield name, flat.tolist()
+def _list(path: Path, name: str, array: Array) -> list[Any]:
+    flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if flat.ndim != 1:
+        raise DataError(f"{path}: got {name} of shape {array.shape}, expected [B]")
+    BYTES.check(_OBJECT * len(flat), f"{path}: {name}")
+    values: list[Any] = flat.tolist()
+    return values
 
 
-def _fields(path: Path, stored: Any, schema: Schema) -> dict[str, Any]:
+def _fields(path: Path, stored: Array, schema: Schema) -> dict[str, Array]:
     """Columns of one array."""
     if stored.dtype.names:
         return {name: stored[name] for name in stored.dtype.names}
@@ -165,11 +187,12 @@ def _numbers(path: str, name: str, values: Sequence[Any]) -> list[float]:
 
 def _number(path: str, name: str, row: int, value: Any) -> float:
     try:
-        number = np.nan if isinstance(value, bool) else float(value)
+        # float() takes 1_0 for 10.
+        number = np.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError):
         number = np.nan
     if not np.isfinite(number):
-        raise DataError(f"{path}: {name} of event {row} is {value!r}, expected a finite number")
+        raise DataError(f"{path}: {name} of event {row} is {value!r:.80}, expected a finite number")
     return number
 
 
@@ -177,7 +200,8 @@ def _classes(path: str, values: Sequence[Any], labels: Sequence[str]) -> Tensor:
     for row, value in enumerate(values):
         if value not in labels:
             raise DataError(
-                f"{path}: {_CLASS} of event {row} is {value!r}, expected one of {', '.join(labels)}"
+                f"{path}: {_CLASS} of event {row} is {value!r:.80}, "
+                f"expected one of {', '.join(labels)}"
             )
     return torch.tensor([labels.index(value) for value in values])
 
@@ -187,7 +211,7 @@ def _sizes(path: str, values: Sequence[Any]) -> Tensor:
     for row, number in enumerate(numbers):
         if not 0 <= number < 2**31 or number % 1:
             raise DataError(
-                f"{path}: {_POINTS} of event {row} is {values[row]!r}, "
+                f"{path}: {_POINTS} of event {row} is {values[row]!r:.80}, "
                 "expected a whole number from 0 to 2**31 - 1"
             )
     return torch.tensor(numbers, dtype=torch.float64).long()

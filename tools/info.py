@@ -189,13 +189,18 @@ def _run(path: Path) -> dict[str, str]:
         "recipe": str(state.recipe),
         "steps": f"{state.step} of {config.get('steps', 'an unknown number')}",
         "best validation score": "none" if state.best is None else f"{state.best:.4g}",
-        "data": ", ".join(map(str, config.get("data", ()))),
+        "data": _words(config.get("data", ())),
         "events": str(config.get("events", "")),
     }
     rows |= _trained(file, state)
     rows |= {f"  {name}": str(value) for name, value in state.arguments.items() if name != "schema"}
     rows["numbers in the model"] = f"{sum(value.numel() for value in state.model.values()):,}"
     return rows | _schema(Schema.from_dict(state.schema))
+
+
+def _words(value: object) -> str:
+    """Several names with commas, or whatever there is instead."""
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _trained(file: Path, state: Checkpoint) -> dict[str, str]:

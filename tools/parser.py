@@ -8,7 +8,6 @@ import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from pcgen.tools.options import MisuseError, Option
@@ -269,17 +268,18 @@ def loaded(path: str) -> Any:
     Raises:
         MisuseError: it cannot be read.
     """
-    import yaml
+    from pcgen.bounds import TEXT, regular_file
+    from pcgen.errors import PcgenError
+    from pcgen.tools.configuration import parse_yaml
 
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MisuseError(f"--config {path}: no such file, expected YAML with options") from error
-    except OSError as error:
-        raise MisuseError(
-            f"--config {path}: cannot be read ({error.strerror}), expected YAML"
-        ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        file = regular_file(path)
+        TEXT.check(file.stat().st_size, str(path))
+        return parse_yaml(file.read_text(encoding="utf-8"))
+    except PcgenError as error:
+        hint = "" if "expected" in str(error) else ", expected YAML with options"
+        raise MisuseError(f"--config {error}{hint}") from error
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise MisuseError(f"--config {path}: got what is not YAML ({reason})") from error
 

@@ -38,9 +38,12 @@ class ArrayReader:
             header = read_header(file)
         except (ValueError, *UNREADABLE) as error:
             raise FileError(
-                f"{path}: no NumPy array of version 1 or 2 can be read ({error})"
+                f"{path}: no NumPy array of version 1 to 3 can be read ({error})"
             ) from error
         self.shape, self.dtype = header.shape, header.dtype
+        if self.dtype.names:
+            columns = ", ".join(self.dtype.names)[:200]
+            raise FileError(f"{path}: got a table of {columns}, expected an array of numbers")
         if self.dtype.kind not in "biuf":
             raise DataError(f"{path}: got an array of {self.dtype}, expected real numbers")
         self._start = file.tell()

@@ -14,7 +14,8 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ from pcgen.io.hdf5 import open_hdf5, values_of
 from pcgen.io.hdf5_door import data_set, reading
 from pcgen.io.npy_header import Header, read_header
 from pcgen.io.source import existing_file
+from pcgen.io.table import text_column
 from pcgen.schema import Quantity, Schema
 
 Array = np.ndarray[Any, Any]
@@ -256,15 +258,20 @@ def read_array(file: IO[bytes], where: str) -> Array:
             raise ValueError(f"truncated, {len(data)} of {header.size} bytes are there")
         order: Literal["F", "C"] = "F" if header.fortran else "C"
         values = np.frombuffer(bytearray(data), header.dtype) if header.size else _nothing(header)
-        if header.dtype.kind == "U":
-            letters = values.view(header.dtype.str[0] + "u4")
-            if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))).any():
-                raise ValueError("text with numbers that stand for no letter")
+        for column in [values[name] for name in header.dtype.names or ()] or [values]:
+            _check_letters(column)
         return values.reshape(header.shape, order=order)
     except PcgenError:
         raise
     except (ValueError, *UNREADABLE) as error:
         raise FileError(f"{where} cannot be read ({error})") from error
+
+
+def _check_letters(values: Array) -> None:
+    if values.dtype.kind == "U":
+        letters = np.ascontiguousarray(values).view(values.dtype.str[0] + "u4")
+        if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))).any():
+            raise ValueError("text with numbers that stand for no letter")
 
 
 def _nothing(header: Header) -> Array:
@@ -294,16 +301,40 @@ def archive_member(archive: zipfile.ZipFile, name: str, path: Path) -> zipfile.Z
 
 
 def _of_archive(path: Path, name: str | None) -> Array:
+    with npz(path) as archive:
+        name = _chosen(name, array_names(archive), path)
+        return archived(archive, name, path)
+
+
+@contextmanager
+def npz(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An .npz file, of which nothing is unpacked yet.
+
+    Raises:
+        FileError: it is damaged; also where that is noticed inside the ``with`` statement.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
-            name = _chosen(name, names, path)
-            with archive.open(archive_member(archive, name, path)) as file:
-                return read_array(file, f"{path}: {name}")
+            yield archive
     except PcgenError:
         raise
     except UNOPENABLE as error:
         raise FileError(f"{path}: truncated or not an .npz file ({error})") from error
+
+
+def array_names(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the arrays in an .npz file."""
+    return [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+
+
+def archived(archive: zipfile.ZipFile, name: str, path: Path) -> Array:
+    """One array of an .npz file, whole; no other one is unpacked.
+
+    Raises:
+        FileError: it is damaged, or larger than any that is read at once.
+    """
+    with archive.open(archive_member(archive, name, path)) as file:
+        return read_array(file, f"{path}: {name}")
 
 
 def _of_hdf5(path: Path, name: str | None) -> Array:
@@ -338,7 +369,7 @@ def _of_table(path: Path, name: str | None) -> Array:
     rows = [line for line in lines if line.strip()]
     if not rows:
         raise FileError(f"{path}: is empty, expected a line of names and one for each event")
-    cells = _split(rows, path.suffix.lower())
+    cells = _split(rows, path)
     names = [cell.strip() for cell in cells[0]]
     names[0] = names[0].removeprefix("#").strip()
     names = names if names[0] else names[1:]
@@ -350,21 +381,26 @@ def _of_table(path: Path, name: str | None) -> Array:
             raise FileError(
                 f"{path}: row {number} has {len(row)} cells, expected the {len(names)} of the first"
             )
-    return _typed([row[place].strip() for row in cells[1:]])
+    return _typed([row[place].strip() for row in cells[1:]], f"{path}: {names[place]}")
 
 
-def _split(rows: list[str], ending: str) -> list[list[str]]:
-    if ending == ".txt":
+def _split(rows: list[str], path: Path) -> list[list[str]]:
+    if path.suffix.lower() == ".txt":
         return [row.split() for row in rows]
     comma = ";" if ";" in rows[0] and "," not in rows[0] else ","
-    return list(csv.reader(rows, delimiter="\t" if ending == ".tsv" else comma))
+    try:
+        return list(csv.reader(rows, delimiter="\t" if path.suffix.lower() == ".tsv" else comma))
+    except csv.Error as error:
+        raise FileError(f"{path}: is no table that can be read ({error})") from error
 
 
-def _typed(words: list[str]) -> Array:
+def _typed(words: list[str], where: str) -> Array:
     """Whole numbers if all are, else numbers if all are, else text."""
-    for kind in (int, float):
+    for kind in ("i8", "f8"):
         try:
-            return np.array([kind(word) for word in words], dtype=np.int64 if kind is int else None)
-        except (ValueError, OverflowError):
+            return text_column(words, kind, where)
+        except ValueError:
             continue
+    # In an array each text takes the room of the longest.
+    BYTES.check(4 * len(words) * max(map(len, words), default=0), where)
     return np.array(words, dtype=str)

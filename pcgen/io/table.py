@@ -25,7 +25,7 @@ _BLANK = np.array([chr(letter).isspace() for letter in range(256)])
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _UNIT = re.compile(r"(.*\S)\s*(?:\[([^\[\]]*[^\W\d][^\[\]]*)\]|\(([^()]*[^\W\d][^()]*)\))")
 _NAME = 500  # letters of a name and its unit; the search for brackets grows with their square
-_FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)")
+_FORTRAN = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))[dD]([+-]?\d+)")  # linear in the digits
 
 
 class Table(NamedTuple):

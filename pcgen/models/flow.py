@@ -92,8 +92,8 @@ class FlowMatching(GenerativeModel):
         super().__init__(representation)
         if not (support is None or isinstance(support, nn.Module)):
             raise ArgumentError(f"support: got {type(support).__name__}, expected a module")
-        if support is None:
-            # Refused here where the number of cells does not say which, and not after the training.
+        if support is None and not representation.counted:
+            # Refused here, and not after the training.
             representation.blank(torch.zeros(0, dtype=torch.long))
         self.field, self.support = field, support
         self.clock, self.coupling = clock, coupling

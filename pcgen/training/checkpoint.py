@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcgen.bounds import VALUES, leaves
 from pcgen.errors import CheckpointError
 from pcgen.io.atomic import atomic
 
@@ -106,11 +107,14 @@ def read(path: str | Path) -> Checkpoint:
         CheckpointError: the file is missing, damaged, foreign or of another version.
     """
     content = _load(Path(path))
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    format = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(format, str) or format != FORMAT:
         raise CheckpointError(f"{path}: is not a checkpoint of pcgen, expected one that it wrote")
-    if content.get("version") not in _READABLE:
+    version = content.get("version")
+    if type(version) is not int or version not in _READABLE:
+        found = version if isinstance(version, int) else type(version).__name__
         raise CheckpointError(
-            f"{path}: got a checkpoint of version {content.get('version')!r}, expected {VERSION}; "
+            f"{path}: got a checkpoint of version {found}, expected {VERSION}; "
             "read it with the pcgen that wrote it"
         )
     for name, kinds in _KINDS.items():
@@ -118,9 +122,38 @@ def read(path: str | Path) -> Checkpoint:
             found = type(content[name]).__name__ if name in content else "nothing"
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise CheckpointError(f"{path}: got {found} as {name!r}, expected {wanted}")
-    if content["version"] == 1:
+    _check_plain(path, content)
+    if version == 1:
         content["model"] = {_moved(name): value for name, value in content["model"].items()}
     return Checkpoint(**{name: content[name] for name in _KINDS})
+
+
+def _check_plain(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Refuse values without end, tensors that are more than their bytes, and a state of no tensors.
+
+    Raises:
+        CheckpointError: naming what was found.
+    """
+    for value in leaves(content, str(path), CheckpointError):
+        if isinstance(value, Tensor) and not _is_plain(value):
+            raise CheckpointError(
+                f"{path}: got a tensor {tuple(value.shape)} that is not as large as its bytes in "
+                "the file, expected plain ones"
+            )
+    for name, kind in (("model", Tensor), ("phases", dict)):
+        for key, value in content[name].items():
+            if not isinstance(key, str) or not isinstance(value, kind):
+                raise CheckpointError(
+                    f"{path}: got a {type(value).__name__} as {str(key)[:80]!r} of {name!r}, "
+                    f"expected a {kind.__name__} with a name"
+                )
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Dense, on the CPU, and with bytes of its own for each number."""
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _moved(name: str) -> str:
@@ -138,6 +171,16 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: names or shapes differ, naming the first of them.
     """
+    check_fit(path, module, state)
+    module.load_state_dict(dict(state))
+
+
+def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Refuse a state that is not that of the module, which may be on the device "meta".
+
+    Raises:
+        CheckpointError: names or shapes differ, naming the first of them.
+    """
     here, there = module.state_dict(), dict(state)
     for name in dict.fromkeys([*here, *there]):
         if name not in there or name not in here:
@@ -150,7 +193,6 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
             raise CheckpointError(
                 f"{path}: got {found} for {name!r}, expected shape {tuple(here[name].shape)}"
             )
-    module.load_state_dict(there)
 
 
 def guarded(path: str | Path, load: Callable[[], object]) -> None:
@@ -175,6 +217,7 @@ def _load(path: Path) -> Any:
     try:
         # torch does not compare the check sums of the zip archive; a flipped bit is found here.
         with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
             damaged = archive.testzip()
         if damaged is not None:
             raise CheckpointError(f"{path}: is damaged ({damaged}), expected an intact checkpoint")
@@ -194,6 +237,24 @@ def _load(path: Path) -> Any:
         raise CheckpointError(
             f"{path}: is damaged or is no checkpoint ({reason}), expected one that pcgen wrote"
         ) from error
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that would unpack to more than the file, or to members without number.
+
+    Raises:
+        CheckpointError: members are packed, lie over each other, or are too many.
+    """
+    members = archive.infolist()
+    VALUES.check(len(members), f"{path}: members", CheckpointError)
+    packed = [m.filename for m in members if m.compress_type != zipfile.ZIP_STORED]
+    size = sum(member.file_size for member in members)
+    if packed or size > path.stat().st_size:
+        found = f"{packed[0]!r} packed" if packed else f"members of {size} bytes"
+        raise CheckpointError(
+            f"{path}: got {found} in a file of {path.stat().st_size} bytes, expected plain members "
+            "side by side, as pcgen writes them"
+        )
 
 
 def _to_cpu(value: Any) -> Any:

@@ -28,7 +28,8 @@ from typing import Any
 
 import torch
 
-from pcgen.errors import ArgumentError, CheckpointError, FileError
+from pcgen.bounds import TEXT, parse_json, regular_file
+from pcgen.errors import ArgumentError, CheckpointError, FileError, PcgenError
 from pcgen.io.atomic import LOCK, atomic, is_own, writable
 from pcgen.io.lock import locked
 from pcgen.training import checkpoint
@@ -313,8 +314,11 @@ def _commit() -> str | None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        TEXT.check(regular_file(path).stat().st_size, str(path))
+        return parse_json(path.read_text(encoding="utf-8"))
+    except PcgenError:
+        raise
+    except ValueError as error:
         raise FileError(f"{path}: is not JSON ({error}), expected what a run wrote") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror})") from error

@@ -262,7 +262,7 @@ def test_a_wrong_value_is_refused_with_the_choices(capsys):
         ("do it file --edges 1 2 3", "--edges: got 1 2 3, expected 2 numbers"),
         ("do it file other more", "got 'more', expected an option after source, second"),
         ("do it file --config none.yaml", "--config none.yaml: no such file"),
-        ("do it file --config /", "--config /: cannot be read"),
+        ("do it file --config /", "--config /: is a folder, expected a file"),
         (f"do it file --config {'x' * 300}", "--config xxx"),
         ("do it file --config", "--config: got no value, expected a YAML file"),
         ("do it file --print_config=1", "--print_config: got 1, expected no value"),

@@ -172,10 +172,12 @@ def test_tables_that_cannot_be_used_are_named(tmp_path, text, message):
 def test_damaged_and_foreign_tables_are_named(tmp_path):
     for name, content in (("a.npy", b"?"), ("a.npz", b"PK\x03\x04"), ("a.csv", b'E\n"1\xff')):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(FileError, match=f"{name}: cannot be read"):
+        with pytest.raises(
+            FileError, match=rf"{name}:? (cannot be read|truncated or not an \.npz)"
+        ):
             of_table(str(tmp_path / name), TWO)
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object))
-    with pytest.raises(FileError, match=r"o\.npy: cannot be read"):
+    with pytest.raises(FileError, match=r"o\.npy cannot be read"):
         of_table(str(tmp_path / "o.npy"), JETS)
     np.save(tmp_path / "two.npy", np.zeros((3, 2)))
     with pytest.raises(DataError, match=r"two\.npy: got an array without names, expected named"):
@@ -186,7 +188,7 @@ def test_damaged_and_foreign_tables_are_named(tmp_path):
     np.savez(tmp_path / "c.npz", E=np.zeros((3, 2)), eta=np.zeros(3))
     with pytest.raises(DataError, match=r"c\.npz: got E of shape \(3, 2\)"):
         of_table(str(tmp_path / "c.npz"), TWO)
-    with pytest.raises(FileError, match="no such file, expected a table"):
+    with pytest.raises(FileError, match=r"none\.csv: no such file"):
         of_table(str(tmp_path / "none.csv"), TWO)
     with pytest.raises(ArgumentError, match=r"expected a file \.csv, \.npy or \.npz"):
         of_table(str(tmp_path / "a.txt"), TWO)

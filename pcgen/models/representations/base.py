@@ -40,7 +40,10 @@ class Representation(nn.Module, ABC):
         schema: Of the clouds.
         standardize: Physical to standardised units.
         cardinality: p(n, total | y, label).
+        counted: Whether the number of points or cells says where the values are.
     """
+
+    counted = True
 
     def __init__(self, schema: Schema, *, capacity: int = 8192, spread: bool = False) -> None:
         super().__init__()

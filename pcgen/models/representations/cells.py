@@ -34,6 +34,8 @@ class Sites(Representation):
             other axes, units, periods or layers than the schema.
     """
 
+    counted = False
+
     def __init__(self, schema: Schema, grid: Grid, *, capacity: int = 8192) -> None:
         if schema.weight is None or schema.features:
             got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
@@ -124,6 +126,8 @@ class Images(Sites):
     The gap between 0 and the smallest active value makes the two kinds of cell distinct: a network
     that is no better than half a unit still separates them. A generated cell is active above 1/2.
     """
+
+    counted = True
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
