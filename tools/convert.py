@@ -181,7 +181,11 @@ def convert(
 
             def write(stored: torch.dtype) -> tuple[Converted, bool]:
                 writer = io.cloud_writer(
-                    target, schema, format=chosen, attrs=attrs, particles=particles or 1
+                    target,
+                    schema,
+                    format=chosen,
+                    attrs=attrs,
+                    particles=1 if particles is None else particles,
                 )
                 generator.manual_seed(seed)
                 removed.clear()

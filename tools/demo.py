@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pcgen.errors import at_least
 from pcgen.schema import Schema
 from pcgen.tools.convert import convert
 from pcgen.tools.evaluate import make_folder, quantities, store
@@ -71,6 +72,7 @@ def demo(
     from pcgen.images import snap
     from pcgen.io import read_clouds
 
+    at_least(1, number=number, steps=steps)
     start, console = time.monotonic(), Console()
     folder = make_folder(output)
     images, cells = folder / "images.npz", folder / "cells.h5"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
     from pcgen import metrics
+    from pcgen.datasets.loading import CloudDataset
     from pcgen.grids import Calorimeter
 
 ProtocolName = Literal[
@@ -130,6 +131,7 @@ def evaluate(
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
     notes += doubts(events, fake, schema)
     notes += _in_common(real, generated, events, fake)
+    known = None if training is None else _training(training, schema)
     path = Path(generated)
     folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
     with Progress(transient=True) as bar:
@@ -151,8 +153,8 @@ def evaluate(
     for line in (*notes, *remarks(result)):
         print(line)
     store(folder, {path.stem: result}, table)
-    if training is not None:
-        _look_further(folder, training, events, fake, schema, seed)
+    if known is not None:
+        _look_further(folder, known, events, fake, schema, seed)
     values = [quantities(metrics.whole_events(side), schema) for side in (events, fake)]
     plotting.save(plotting.histograms(values[0], {path.stem: values[1]}), folder / "histograms.png")
     print(f"written: {folder}")
@@ -268,17 +270,28 @@ def _in_common(real: str, generated: str, events: Batch, fake: Batch) -> list[st
     return [f"{number} of {fake.num_graphs} generated events equal real ones in every point"]
 
 
+def _training(path: str, schema: Schema) -> CloudDataset:
+    """The events that a generator was trained on, not read yet; refused before anything is scored.
+
+    Raises:
+        DataError: they mean something else than the real ones.
+        FileError: the file cannot be read.
+    """
+    from pcgen.datasets import open_clouds
+
+    events = open_clouds(path, "train")
+    _check_meaning(schema, events.schema, path)
+    return events
+
+
 def _look_further(
-    folder: Path, training: str, test: Batch, generated: Batch, schema: Schema, seed: int
+    folder: Path, training: CloudDataset, test: Batch, generated: Batch, schema: Schema, seed: int
 ) -> None:
     """What scores do not tell: print it, and write trust.json."""
     from pcgen import metrics
-    from pcgen.datasets import open_clouds
     from pcgen.io import atomic
 
-    dataset = open_clouds(training, "train")
-    _check_meaning(schema, dataset.schema, training)
-    known = dataset.load()
+    known = training.load()
     test, generated = metrics.whole_events(test), metrics.whole_events(generated)
     found = metrics.trust(known, test, generated, schema, seed=seed)
     for sentence in found.sentences:

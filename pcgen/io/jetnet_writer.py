@@ -59,8 +59,8 @@ class JetNetWriter(CloudSink):
                 f"{path}: got the classes {', '.join(schema.labels)}, "
                 f"expected JetNet's {', '.join(JETS.labels)}"
             )
-        if particles < 1:
-            raise ArgumentError(f"particles: got {particles}, expected a positive number")
+        if not 1 <= particles < 2**31:
+            raise ArgumentError(f"particles: got {particles}, expected 1 to 2**31 - 1")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -261,6 +261,13 @@ def test_jetnet_takes_as_many_particles_as_the_largest_jet_has(here, jets):
         convert("image.npy", "d.hdf5", grid=TEXT)
 
 
+@pytest.mark.parametrize("particles", [0, -1, 10**18])
+def test_jets_of_no_or_too_many_particles_are_refused(here, jets, particles):
+    with pytest.raises(ArgumentError, match=f"particles: got {particles}, expected 1 to 2"):
+        convert("jets.h5", "b.hdf5", particles=particles)
+    assert not (here / "b.hdf5").exists()
+
+
 def test_class_of_a_jetnet_file(here, jets):
     convert("jets.h5", "jets.hdf5")
     with h5py.File("jets.hdf5", "r+") as file:

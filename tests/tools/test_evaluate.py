@@ -162,6 +162,12 @@ def test_only_the_chosen_classes_are_compared(files, tmp_path):
     assert tuple(stored["events"]) == number
 
 
+def test_a_training_file_that_is_missing_is_refused_before_anything_is_scored(files, tmp_path):
+    out = tmp_path / "out"
+    assert evaluate(files, "real.h5", "--training", "no.h5", "--output", str(out)) == 1
+    assert not out.exists()
+
+
 def test_a_training_file_is_searched_for_copies(files, tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--training", str(files / "real.h5"), "--subset", "0", "--output", str(out)]

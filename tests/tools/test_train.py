@@ -158,7 +158,7 @@ def test_validation_looks_at_events_from_all_over_the_split():
 def test_unknown_recipes_and_arguments_are_refused(tmp_path):
     with pytest.raises(ArgumentError, match=r"recipe: got 'huge', expected .*one of .*tiny"):
         train("huge", output=str(tmp_path / "run"), **FAST)
-    with pytest.raises(ArgumentError, match=r"recipe 'tiny': .*width"):
+    with pytest.raises(ArgumentError, match=r"recipe tiny: .*width"):
         train("tiny", {"width": 3}, output=str(tmp_path / "run"), **FAST)
     with pytest.raises(ArgumentError, match="classes: got b, expected some of g, q, t"):
         train("tiny", output=str(tmp_path / "run"), classes=["b"], **FAST)
