@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ def compare(
     objectives: list[str] | None = None,
     resolutions: list[int] | None = None,
     seeds: int | None = None,
+    seed: int = 0,
     budget: float | None = None,
     steps: int | None = None,
     data: list[str] | None = None,
@@ -55,7 +57,8 @@ def compare(
             generator, but a regression that is tested with more dead cells than in training.
         resolutions: Cells along each axis: all networks are trained at the first, one of each
             representation at the others.
-        seeds: Number of seeds of each row.
+        seeds: Number of seeds of each row,
+        seed: and the first of them; the next is greater by 1.
         budget: CPU-seconds of training of each row.
         steps: Length of each row's training, instead of a budget.
         data: Files of jets; by default those that ship with pcgen.
@@ -80,6 +83,7 @@ def compare(
         MissingExtraError: a scheduler is given and Dask is not installed.
     """
     from pcgen.datasets.jets import SAMPLE
+    from pcgen.datasets.loading import open_clouds
     from pcgen.tools.comparison import fleet, page, results, trial
     from pcgen.tools.comparison.study import PROFILES, Study, claim, read
     from pcgen.tools.comparison.worker import Job
@@ -97,8 +101,9 @@ def compare(
     if scheduler is not None:
         require("distributed", "dask")
     chosen = PROFILES[profile]
+    files = [str(Path(path).resolve()) for path in data or [str(SAMPLE)]]
     study = Study(
-        data=tuple(str(Path(path).resolve()) for path in data or [str(SAMPLE)]),
+        data=tuple(files),
         max_points=max_points,
         budget=chosen.budget if budget is None and steps is None else budget,
         steps=steps,
@@ -106,8 +111,10 @@ def compare(
         events=chosen.events if events is None else events,
         validate_events=validate_events,
         neighbours=neighbours,
+        digests=tuple(open_clouds(files, "all").digests()),
     )
-    rows = _rows(chosen, networks, objectives, resolutions, seeds)
+    asked = _rows(chosen, networks, objectives, resolutions, seeds)
+    rows = [replace(row, seed=seed + row.seed) for row in asked]
     folder = make_folder(output).resolve()
     claim(folder, study)
     jobs = [Job(row, study, folder, _runner(row)) for row in rows]

@@ -160,17 +160,20 @@ def convert(
         reading = Reading(opened, events, block, bar, own.y, own.label, raw, drop=missing == "drop")
         cells = _grid(opened, grid) if (drawn or filled) and not showers else None
         schema = own.named(_schema(opened, cells, weight))
+        attrs = dict(opened.attrs)
         removed, note = Counter[str](), ""
         if cells is not None and drawn:
-            images = io.image_writer(target, len(reading.events), cells, schema, format=chosen)
+            attrs.pop("grid", None)
+            images = io.image_writer(
+                target, len(reading.events), cells, schema, format=chosen, attrs=attrs
+            )
             done = write_images(reading, images, cells, outside)
         else:
             generator = torch.Generator()
             filling = Filling(threshold, jitter, generator, nan, calorimeter or cells, removed)
             if chosen == "jetnet" and particles is None:
                 particles = largest(reading, filling)
-            attrs = opened.attrs if isinstance(opened, io.CloudSource) else {}
-            attrs = attrs if cells is None else {**attrs, "grid": cells.to_dict()}
+            attrs |= {} if cells is None else {"grid": cells.to_dict()}
 
             def write(stored: torch.dtype) -> tuple[Converted, bool]:
                 writer = io.cloud_writer(

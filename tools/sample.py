@@ -50,6 +50,9 @@ def sample(
     split: Literal["train", "validation", "test", "all"] | None = None,
     conditions: str | None = None,
     processes: int = 1,
+    solver: Literal["euler", "midpoint", "heun", "adaptive"] | None = None,
+    steps: int | None = None,
+    tolerance: float | None = None,
     recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
@@ -78,6 +81,11 @@ def sample(
             conditions of the model by name, class and points, or some of these.
         processes: Processes that draw; each takes as many threads as this one has
             (OMP_NUM_THREADS).
+        solver: Of a flow, how its trajectories are followed: euler (one evaluation of the network a
+            step), midpoint or heun (two), adaptive (as many as the tolerance needs). By default
+            midpoint.
+        steps: Steps of that solver, by default the integration_steps of the training.
+        tolerance: Error that adaptive allows in a step, by default 0.001.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
     import torch
@@ -98,7 +106,9 @@ def sample(
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = _Source(str(find(run)), recipe, device, torch.get_num_threads())
+    rule = {"rule": solver, "steps": steps, "tolerance": tolerance}
+    own = tuple((name, value) for name, value in rule.items() if value is not None)
+    source = _Source(str(find(run)), recipe, device, torch.get_num_threads(), own)
     model = _model(source)
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
@@ -107,6 +117,7 @@ def sample(
     facts = {**_provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
     facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
     facts |= {} if like is None else {"split": split or "all"}
+    facts |= {"solver": dict(own)} if own else {}
     # The first events wait for kernels to be loaded and threads to start: they are not counted.
     first = part(request, slice(0, min(_FIRST, request.number)))
     start_up = _timed(model, first, torch.Generator())[1]
@@ -221,6 +232,7 @@ class _Source(NamedTuple):
     recipe: str | None
     device: str
     threads: int
+    solver: tuple[tuple[str, Any], ...]
 
 
 def _model(source: _Source) -> GenerativeModel:
@@ -228,7 +240,34 @@ def _model(source: _Source) -> GenerativeModel:
     from pcgen.recipes.find import find_recipe
 
     function = None if source.recipe is None else find_recipe(source.recipe)
-    return load(source.checkpoint, recipe=function, device=source.device)
+    model = load(source.checkpoint, recipe=function, device=source.device)
+    if source.solver:
+        _set_solver(model, dict(source.solver))
+    return model
+
+
+def _set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
+    """Let a flow follow its trajectories in another way than after its training.
+
+    Raises:
+        ArgumentError: the model is no flow, or an option is not one of the solver.
+    """
+    from pcgen.models.flow import FlowMatching
+
+    given = ", ".join(name.replace("rule", "solver") for name in changes)
+    if not isinstance(model, FlowMatching):
+        raise ArgumentError(
+            f"{given}: got values for a {type(model).__name__}, which follows no trajectories, "
+            "expected a model of the recipes *-flow"
+        )
+    rule = changes.get("rule", model.solver.rule)
+    wrong = "steps" if rule == "adaptive" else "tolerance"
+    if wrong in changes:
+        raise ArgumentError(
+            f"{wrong}: got {changes[wrong]} for the solver {rule}, expected "
+            + ("tolerance, which decides its steps" if rule == "adaptive" else "steps")
+        )
+    model.solver = dataclasses.replace(model.solver, **changes)
 
 
 @functools.lru_cache(maxsize=1)
@@ -312,7 +351,7 @@ class _Output:
         self._clouds: CloudSink | None = None
         self._images: ImageSink | None = None
         if self._grid is not None:
-            self._images = io.image_writer(path, number, self._grid, schema)
+            self._images = io.image_writer(path, number, self._grid, schema, attrs=facts)
         elif io.written_format(path) in get_args(io.ImageFormat):
             raise ArgumentError(
                 f"{path}: got the ending of images, but this model generates points without a "

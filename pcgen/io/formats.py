@@ -236,6 +236,7 @@ def image_writer(
     schema: Schema,
     *,
     format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
 ) -> ImageSink:
     """A writer of images for a ``with`` statement.
 
@@ -245,6 +246,7 @@ def image_writer(
         grid: The cells.
         schema: Of the clouds that the images stand for.
         format: ``"images"``, ``"npy"``, ``"npz"`` or ``"png"``; None: by the ending.
+        attrs: Further facts to store, where the format can (``"images"``, ``"npz"``).
 
     Raises:
         ArgumentError: the ending or the format is unknown, or holds no images.
@@ -253,9 +255,9 @@ def image_writer(
     if chosen == "npy":
         return NpyWriter(path, number, grid.shape)
     if chosen == "npz":
-        return NpzWriter(path, number, grid, schema)
+        return NpzWriter(path, number, grid, schema, attrs)
     if chosen == "images":
-        return ImageWriter(path, grid, schema)
+        return ImageWriter(path, grid, schema, attrs)
     if chosen == "png":
         return PngWriter(path, grid, schema)
     raise ArgumentError(

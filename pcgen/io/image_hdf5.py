@@ -9,9 +9,10 @@ under ``attrs``; files of others have none of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -69,10 +70,10 @@ class ImageFile(ImageSource):
     def _read_header(self) -> None:
         self.schema, attrs = read_header(self._file, self.path, FORMAT, VERSION)
         try:
-            grid = Grid.from_dict(attrs.get("grid", {}))
+            grid = Grid.from_dict(attrs.pop("grid", {}))
         except DataError as error:
             raise FileError(f"{self.path}: {error}") from error
-        self.grid = fitting(grid, self.path, self.shape)
+        self.grid, self.attrs = fitting(grid, self.path, self.shape), attrs
 
     def __len__(self) -> int:
         return int(self._image.shape[0])
@@ -93,19 +94,26 @@ class ImageWriter(ImageSink):
         path: File.
         grid: The cells.
         schema: Of the clouds that the images stand for.
+        attrs: Further facts to store, anything that JSON can say.
     """
 
-    def __init__(self, path: str | Path, grid: Grid, schema: Schema) -> None:
-        self.path, self._grid, self._schema = Path(path), grid, schema
+    def __init__(
+        self,
+        path: str | Path,
+        grid: Grid,
+        schema: Schema,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self._shape = Path(path), grid.shape
+        self._header = header(FORMAT, VERSION, schema, {**(attrs or {}), "grid": grid.to_dict()})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
-            attrs = {"grid": self._grid.to_dict()}
-            self._file.describe(header(FORMAT, VERSION, self._schema, attrs))
+            self._file.describe(self._header)
             yield
             if self.written == 0:
-                self._append(Images(torch.zeros(0, *self._grid.shape)))
+                self._append(Images(torch.zeros(0, *self._shape)))
 
     def _append(self, block: Images) -> int:
         for name, value in block._asdict().items():

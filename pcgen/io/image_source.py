@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,11 +48,13 @@ class ImageSource(Source[Images]):
         shape: Of one image.
         grid: Its cells, where the file says them.
         schema: What its numbers mean, where the file says it.
+        attrs: Further facts that were stored with it, how it was made say.
     """
 
     shape: tuple[int, ...]
     grid: Grid | None = None
     schema: Schema | None = None
+    attrs: Mapping[str, Any] = MappingProxyType({})
     _y: Tensor | None = None
     _label: Tensor | None = None
 
@@ -153,11 +156,11 @@ def float_type(kind: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if np.can_cast(kind, np.float32) else np.float64)
 
 
-def described(grid: Grid, schema: Schema) -> dict[str, Array]:
+def described(grid: Grid, schema: Schema, attrs: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays that say what the cells of an image are, by name, for people and for pcgen.
 
     ``axes``, ``units``, ``periods`` (NaN: none) of the coordinates; ``edges_<axis>`` for each;
-    ``layers`` where there are some; ``schema`` as JSON.
+    ``layers`` where there are some; ``schema`` and, where there are some, ``attrs`` as JSON.
     """
     values = {
         "axes": np.array([axis.name for axis in grid.axes]),
@@ -167,6 +170,8 @@ def described(grid: Grid, schema: Schema) -> dict[str, Array]:
     }
     if grid.layers:
         values["layers"] = np.array(grid.layers)
+    if attrs:
+        values["attrs"] = np.array(json.dumps(dict(attrs)))
     for axis, edges in zip(grid.axes, grid.edges, strict=True):
         values[f"edges_{axis.name}"] = np.array(edges)
     return values
@@ -174,19 +179,20 @@ def described(grid: Grid, schema: Schema) -> dict[str, Array]:
 
 def describes(name: str) -> bool:
     """Whether an array of this name may be one of :func:`described`."""
-    return name in ("axes", "units", "periods", "schema", "layers") or name.startswith("edges_")
+    fixed = ("axes", "units", "periods", "schema", "layers", "attrs")
+    return name in fixed or name.startswith("edges_")
 
 
 def understood(
     values: Mapping[str, Array], path: Path, shape: tuple[int, ...]
-) -> tuple[Grid | None, Schema | None]:
-    """Grid and schema from the arrays of :func:`described`; None and None where there are none.
+) -> tuple[Grid | None, Schema | None, dict[str, Any]]:
+    """Grid, schema and attrs from the arrays of :func:`described`; None where there are none.
 
     Raises:
         FileError: they are damaged, or the grid does not have the shape of the images.
     """
     if "axes" not in values:
-        return None, None
+        return None, None, {}
     try:
         names = [str(name) for name in values["axes"].tolist()]
         units = values["units"].tolist() if "units" in values else [""] * len(names)
@@ -201,12 +207,15 @@ def understood(
         if "schema" in values:
             schema = Schema.from_dict(parse_json(str(values["schema"].item())))
             grid = Grid(schema.axes, edges, layers)
+        attrs = parse_json(str(values["attrs"].item())) if "attrs" in values else {}
+        if not isinstance(attrs, dict):
+            raise ValueError(f"attrs is {type(attrs).__name__}, not a dictionary")
     except (KeyError, TypeError, ValueError, OverflowError, PcgenError) as error:
         raise FileError(
             f"{path}: its grid cannot be read ({error!r}), "
             f"expected axes, units, periods and edges_<axis> that agree"
         ) from error
-    return fitting(grid, path, shape), schema or schema_of(grid)
+    return fitting(grid, path, shape), schema or schema_of(grid), attrs
 
 
 def fitting(grid: Grid, path: Path, shape: tuple[int, ...]) -> Grid:

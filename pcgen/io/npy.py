@@ -8,9 +8,10 @@ from and written to their place directly, so that neither needs to fit into memo
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ class NpzFile(ImageSource):
         self.shape = check_shape(self._array.shape, f"{self.path}: {image} is an array of shape")
         # Only what is read is opened: what else there is may be large, or made of Python objects.
         cells = {n: self._small(n) for n in names if "axes" in names and describes(n)}
-        self.grid, self.schema = understood(cells, self.path, self.shape)
+        self.grid, self.schema, self.attrs = understood(cells, self.path, self.shape)
         rows = {"y": "y" if "y" in names else None, "label": chosen_name("label", names)}
         self._beside({name: self._small(found) for name, found in rows.items() if found})
         used = {f"{name}.npy" for name in (image, *rows.values(), *cells)}
@@ -159,10 +160,20 @@ class NpzWriter(ImageSink):
         number: How many events will come; the header says it before they do.
         grid: The cells.
         schema: Of the clouds that the images stand for.
+        attrs: Further facts to store, anything that JSON can say.
     """
 
-    def __init__(self, path: str | Path, number: int, grid: Grid, schema: Schema) -> None:
-        self.path, self._number, self._grid, self._schema = Path(path), number, grid, schema
+    def __init__(
+        self,
+        path: str | Path,
+        number: int,
+        grid: Grid,
+        schema: Schema,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self._number = Path(path), number
+        self._described = described(grid, schema, attrs or {})
+        self._shape = grid.shape
         self._rows: dict[str, list[Array]] = {"y": [], "label": []}
 
     @contextmanager
@@ -172,12 +183,11 @@ class NpzWriter(ImageSink):
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             with archive.open("image.npy", "w", force_zip64=True) as file:
-                self._array = ArrayWriter(file, self._number, self._grid.shape, self.path)
+                self._array = ArrayWriter(file, self._number, self._shape, self.path)
                 yield
                 self._array.finish()
-            small = described(self._grid, self._schema)
-            small |= {name: np.concatenate(rows) for name, rows in self._rows.items() if rows}
-            for name, value in small.items():
+            rows = {name: np.concatenate(each) for name, each in self._rows.items() if each}
+            for name, value in {**self._described, **rows}.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, value, allow_pickle=False)
 

@@ -26,8 +26,9 @@ from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
-from pcgen.objectives.flow_matching import integrate, straight_path
+from pcgen.objectives.flow_matching import straight_path
 from pcgen.ops.drawing import normal
+from pcgen.ops.ode import Integrator
 from pcgen.ops.segments import segment_mean
 
 
@@ -59,6 +60,10 @@ class FlowMatching(GenerativeModel):
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
 
+    Attributes:
+        solver: How trajectories are followed when sampling; the midpoint rule at first, and free to
+            be changed on a trained model.
+
     Raises:
         ArgumentError: the support is not a module, or missing where events need one.
     """
@@ -79,7 +84,8 @@ class FlowMatching(GenerativeModel):
         if support is None and not representation.counted:
             # Refused here, and not after the training.
             representation.blank(torch.zeros(0, dtype=torch.long))
-        self.field, self.support, self.steps = field, support, steps
+        self.field, self.support = field, support
+        self.solver = Integrator(steps=steps)
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the velocity, and the support where there is one."""
@@ -116,7 +122,7 @@ class FlowMatching(GenerativeModel):
             moment = values.new_full((number,), time)
             return self.field(self.representation.with_values(event, values), moment, condition)
 
-        values = integrate(velocity, normal(tuple(blank.shape), blank, generator), self.steps)
+        values = self.solver(velocity, normal(tuple(blank.shape), blank, generator))
         return self.representation.clouds(self.representation.with_values(event, values), drawn)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:

@@ -12,7 +12,7 @@ from pcgen.objectives.adversarial import (
     WASSERSTEIN,
     Game,
 )
-from pcgen.objectives.flow_matching import integrate, straight_path
+from pcgen.objectives.flow_matching import straight_path
 from pcgen.objectives.latent import kl_normal
 from pcgen.objectives.likelihood import (
     bernoulli,
@@ -41,7 +41,6 @@ __all__ = [
     "gaussian",
     "gradient_penalty",
     "hurdle",
-    "integrate",
     "kl_normal",
     "r1",
     "r1_r2",

@@ -203,7 +203,5 @@ def test_gaussian_latent_is_the_reparametrised_normal() -> None:
 
 def test_a_plain_autoencoder_says_that_it_has_no_prior() -> None:
     model = autoencoder(jets([2, 3]))
-    with pytest.raises(
-        ArgumentError, match=r"no prior .* expected a VAE .* or a prior over the codes"
-    ):
+    with pytest.raises(ArgumentError, match=r"no prior .* expected a VAE .* or a prior over"):
         model.sample(number=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,7 +12,7 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Event, Images, Points, Representation, Sites
-from pcgen.objectives.flow_matching import integrate, straight_path
+from pcgen.objectives.flow_matching import straight_path
 from pcgen.schema import Quantity, Schema
 
 SCHEMA = Schema((Quantity("x", "mm"),), Quantity("E", "GeV"))
@@ -85,16 +83,6 @@ def test_the_path_is_straight() -> None:
     torch.testing.assert_close(velocity, data - noise)
     with pytest.raises(ArgumentError, match="noise: got"):
         straight_path(noise[:2], data, torch.zeros(1))
-
-
-def test_the_midpoint_rule_is_of_second_order() -> None:
-    """dx/dt = x from 1 is e; halving the width divides the error by four."""
-    one = torch.ones(1, dtype=torch.float64)
-    errors = [abs(float(integrate(lambda x, t: x, one, n)) - math.e) for n in (8, 16, 32)]
-    assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
-    assert errors[1] / errors[2] == pytest.approx(4, rel=0.05)
-    with pytest.raises(ArgumentError, match="steps: got 0"):
-        integrate(lambda x, t: x, one, 0)
 
 
 @pytest.mark.parametrize("kind", ["points", "sites", "images"])

@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -119,10 +120,18 @@ def test_rows_that_cannot_be_are_refused(options, message):
 def test_the_same_settings_or_another_folder(tmp_path):
     claim(tmp_path, STUDY)
     claim(tmp_path, STUDY)
-    assert read(tmp_path) == STUDY
+    # The folder may be given to others: it says nothing of where the files are.
+    assert read(tmp_path) == replace(STUDY, data=(SAMPLE.name,))
+    assert str(SAMPLE.parent) not in (tmp_path / "study.json").read_text()
+    claim(tmp_path, replace(STUDY, data=(f"/moved/{SAMPLE.name}",)))
     other = Study(STUDY.data, 30, None, 13, 32, 60, 30, 20)
     with pytest.raises(ArgumentError, match="steps: got 13, expected 12 as the rows of"):
         claim(tmp_path, other)
+    (tmp_path / "data").mkdir()
+    claim(tmp_path / "data", replace(STUDY, digests=("a" * 32,)))
+    claim(tmp_path / "data", STUDY)  # whose digests are not known
+    with pytest.raises(ArgumentError, match="digests: got"):
+        claim(tmp_path / "data", replace(STUDY, digests=("b" * 32,)))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "letter.txt").touch()
     with pytest.raises(FileError, match="exists and is not a comparison"):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +115,12 @@ def test_seeds_out_of_range_are_one_line(tmp_path, capsys, monkeypatch, command,
     assert f"seed: got {seed}, expected" in message or f"got {seed}" in message
     assert message.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_of_the_docs_lists_every_status():
+    page = Path(__file__).parents[2] / "docs" / "when-something-goes-wrong.md"
+    listed = {int(status) for status in re.findall(r"^\| (\d+) \|", page.read_text(), re.MULTILINE)}
+    functions = (cli.main, cli._failed, cli._misused, cli._dispatch)
+    endings = re.findall(r"return .*", "\n".join(map(inspect.getsource, functions)))
+    returned = {int(status) for ending in endings for status in re.findall(r"\b\d+\b", ending)}
+    assert listed == returned | {128 + signal.SIGKILL}

@@ -132,3 +132,8 @@ def test_places_that_cannot_be_read_or_written_are_named(run, tmp_path):
         sample(str(run), str(tmp_path / "missing" / "a.h5"))
     with pytest.raises(ArgumentError, match="jpeg"):
         sample(str(run), str(tmp_path / "a.jpeg"))
+
+
+def test_a_solver_is_for_flows(run, tmp_path):
+    with pytest.raises(ArgumentError, match=r"solver, steps: got values for a .*, which"):
+        sample(str(run), str(tmp_path / "a.h5"), solver="heun", steps=3)

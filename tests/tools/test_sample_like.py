@@ -20,6 +20,7 @@ from pcgen.models.request import Request
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.cli import main
 from pcgen.tools.conditions import of_table
+from pcgen.tools.convert import convert
 from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 
@@ -265,12 +266,18 @@ def test_models_on_a_grid_write_it_and_images(tmp_path, test_file):
     sample(run, str(tmp_path / "a.npy"), number=5)
     with CloudFile(tmp_path / "a.h5") as file:
         grid = pcgen.grids.Grid.from_dict(file.attrs["grid"])
-        clouds = file.read()
+        clouds, made_by = file.read(), {k: v for k, v in file.attrs.items() if k != "grid"}
     with open_file(tmp_path / "a.npz") as images:
         assert images.grid == grid
+        assert images.attrs == made_by
         block = images.read()
     assert torch.equal(block.image, pcgen.images.cloud_to_image(clouds, grid))
     assert np.array_equal(np.load(tmp_path / "a.npy"), block.image.numpy())
+    # What made the events goes on with them through other files.
+    convert(str(tmp_path / "a.npz"), str(tmp_path / "b.h5"), to_format="images")
+    convert(str(tmp_path / "b.h5"), str(tmp_path / "c.h5"))
+    with CloudFile(tmp_path / "c.h5") as file:
+        assert file.attrs == {**made_by, "grid": grid.to_dict()}
 
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8:rad"

@@ -195,6 +195,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
         (0, "sample", f"{run} {made}-3.h5 --like {data} --split test --processes 2"),
         (1, "sample", f"{run} {made}-4.h5 --conditions none.csv"),
+        (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1"),
         (0, "info", f"{made}.h5"),
         (0, "info", run),
         (0, "convert", f"{data} {made}.npz --grid {GRID} --outside clip --block 7 --from clouds"),

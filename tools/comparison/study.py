@@ -16,7 +16,8 @@ class Study:
     """Settings that every row depends on.
 
     Attributes:
-        data: Files of jets.
+        data: Files of jets; the folder of a comparison, which may be given to others, keeps their
+            names alone.
         max_points: Points that are kept of each jet, the hardest; None keeps all.
         budget: CPU-seconds of training of each row, unless ``steps`` says how long it is.
         steps: Length of each row's training.
@@ -25,6 +26,7 @@ class Study:
         validate_events: Events of each point of a learning curve.
         neighbours: Events on each side of the 1-NN accuracy.
         halfwidth: The grid spans that much on both sides of the axis, in η and φ.
+        digests: Of the files (:func:`pcgen.datasets.provenance.digest`); none where not known.
 
     Raises:
         ArgumentError: a number is out of range, or neither budget nor steps is given.
@@ -39,6 +41,7 @@ class Study:
     validate_events: int = 200
     neighbours: int = 150
     halfwidth: float = 0.4
+    digests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         least = {"batch_size": 1, "events": 20, "validate_events": 2, "neighbours": 1}
@@ -60,8 +63,9 @@ class Study:
         return f"eta_rel:{span},phi_rel:{span}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, plain values."""
-        return json.loads(json.dumps(asdict(self)))
+        """The fields, plain values, the files by their names without a place."""
+        names = [Path(path).name for path in self.data]
+        return json.loads(json.dumps({**asdict(self), "data": names}))
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def claim(folder: Path, study: Study) -> None:
             temporary.write_text(json.dumps(study.to_dict(), indent=2) + "\n", encoding="utf-8")
         return
     kept, now = read(folder).to_dict(), study.to_dict()
-    for name in now:
+    known = kept["digests"] and now["digests"]
+    for name in now if known else now.keys() - {"digests"}:
         if kept[name] != now[name]:
             raise ArgumentError(
                 f"{name}: got {now[name]}, expected {kept[name]} as the rows of {folder} were made "
@@ -126,7 +131,7 @@ def claim(folder: Path, study: Study) -> None:
 
 
 def read(folder: Path) -> Study:
-    """The settings of the comparison in a folder.
+    """The settings of the comparison in a folder; files of data are names without a place.
 
     Raises:
         FileError: there is none.
@@ -134,7 +139,8 @@ def read(folder: Path) -> Study:
     file = folder / "study.json"
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = {"digests": (), **stored}  # earlier comparisons recorded none
         values = {field.name: stored[field.name] for field in fields(Study)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(f"{folder}: holds no comparison ({error}), expected study.json") from error
-    return Study(**{**values, "data": tuple(values["data"])})
+    return Study(**{**values, **{name: tuple(values[name]) for name in ("data", "digests")}})

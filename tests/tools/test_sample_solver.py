@@ -1,0 +1,92 @@
+"""``pcgen sample --solver --steps --tolerance``: a flow is followed in another way than trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import pcgen
+from pcgen.io import CloudFile
+from pcgen.ops.ode import Integrator
+from pcgen.tools import cli
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    """A run of a small flow."""
+    folder = tmp_path_factory.mktemp("flow") / "run"
+    words = "--hidden 8 --layers 1 --integration-steps 3 --steps 40 --batch-size 32 --max-points 8"
+    words += " --samples 0 --validate-events 8 --accelerator cpu"
+    assert cli.main(["train", "points-flow", *words.split(), "--output", str(folder)]) == 0
+    return folder
+
+
+def drawn(flow, target, *words):
+    status = cli.main(["sample", str(flow), str(target), "--number", "20", *words])
+    assert status == 0
+    with CloudFile(target) as file:
+        return file.read(), file.attrs.get("solver")
+
+
+def of_model(flow, solver):
+    model = pcgen.load(flow)
+    assert model.solver == Integrator("midpoint", 3)
+    model.solver = solver
+    return model.sample(number=20, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("words", "solver", "recorded"),
+    [
+        ([], Integrator("midpoint", 3), None),
+        (["--steps", "9"], Integrator("midpoint", 9), {"steps": 9}),
+        (["--solver", "euler"], Integrator("euler", 3), {"rule": "euler"}),
+        (
+            ["--solver", "heun", "--steps", "4", "--processes", "2", "--batch-size", "500"],
+            Integrator("heun", 4),
+            {"rule": "heun", "steps": 4},
+        ),
+        (
+            ["--solver", "adaptive", "--tolerance", "0.01"],
+            Integrator("adaptive", 3, 0.01),
+            {"rule": "adaptive", "tolerance": 0.01},
+        ),
+    ],
+)
+def test_the_solver_is_chosen_when_sampling(flow, tmp_path, words, solver, recorded):
+    clouds, attrs = drawn(flow, tmp_path / "a.h5", *words)
+    expected = of_model(flow, solver)
+    assert torch.equal(clouds.pos, expected.pos)
+    assert torch.equal(clouds.weight, expected.weight)
+    assert attrs == recorded
+
+
+def test_processes_use_the_same_solver(flow, tmp_path):
+    words = ["--solver", "heun", "--steps", "2", "--batch-size", "7"]
+    one, _ = drawn(flow, tmp_path / "a.h5", *words)
+    two, _ = drawn(flow, tmp_path / "b.h5", *words, "--processes", "2")
+    assert torch.equal(one.pos, two.pos)
+
+
+def test_more_evaluations_come_closer_to_the_trajectories(flow):
+    truth = of_model(flow, Integrator("adaptive", tolerance=1e-6)).pos
+    errors = [
+        float((of_model(flow, Integrator("heun", steps)).pos - truth).norm())
+        for steps in (2, 8, 32)
+    ]
+    assert errors[0] > 1.5 * errors[1] > 2.25 * errors[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--solver adaptive --steps 3", "steps: got 3 for the solver adaptive, expected tolerance"),
+        ("--solver euler --tolerance 0.1", "tolerance: got 0.1 for the solver euler, expected st"),
+        ("--tolerance 0.1", "tolerance: got 0.1 for the solver midpoint, expected steps"),
+        ("--steps 0", "steps, tolerance: got 0, 0.001, expected steps >= 1"),
+    ],
+)
+def test_contradictions_are_one_line(flow, tmp_path, words, message, capsys):
+    assert cli.main(["sample", str(flow), str(tmp_path / "a.h5"), *words.split()]) == 1
+    assert capsys.readouterr().err.startswith(f"pcgen: {message}")
+    assert not list(tmp_path.iterdir())
