@@ -108,6 +108,7 @@ class Option:
         """The value converted to the type: ``"8"`` becomes 8 where that is a number.
 
         Raises:
+            ArgumentError: a whole number is beyond 64 bits.
             MisuseError: it does not fit.
         """
         from jsonargparse import ArgumentParser
@@ -140,7 +141,7 @@ class Option:
             raise wrong from error
         for leaf in _leaves(found):
             if isinstance(leaf, int) and not -(2**63) <= leaf < 2**63:
-                raise MisuseError(f"{self.shown}: got {shown}, expected a number below 2**63")
+                raise ArgumentError(f"{self.shown}: got {shown}, expected a number below 2**63")
             if isinstance(leaf, float) and not math.isfinite(leaf):
                 raise MisuseError(f"{self.shown}: got {shown}, expected a finite number")
         return found
