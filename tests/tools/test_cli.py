@@ -405,9 +405,14 @@ def test_a_warning_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words", ["--how-many 1e30", "--how-many=-99999999999999999999", "--cells 1 99999999999999999999",
-              "--count g=9223372036854775808"]
-)  # fmt: skip
+    "words",
+    [
+        "--how-many 1e30",
+        "--how-many=-99999999999999999999",
+        "--cells 1 99999999999999999999",
+        "--count g=9223372036854775808",
+    ],
+)
 def test_whole_numbers_have_64_bits(words, capsys):
     assert cli.main(["do", "it", "file", *words.split()]) == 1
     (line,) = capsys.readouterr().err.splitlines()
