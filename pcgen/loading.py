@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
 from pcgen.bounds import ARGUMENT, leaves
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
-from pcgen.recipes import RECIPES, recorded
+from pcgen.recipes import RECIPES, current
 from pcgen.recipes.find import find_recipe, made
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install
@@ -89,7 +89,7 @@ def build(
         ArgumentError: there is no such ``module:function``.
         CheckpointError: the recipe is unknown, or does not take the stored arguments.
     """
-    name, arguments = recorded(state.recipe or "", state.arguments)
+    name, arguments = current(state.recipe or "", state.arguments)
     if recipe is None:
         chosen = RECIPES.get(name)
     else:
@@ -105,7 +105,7 @@ def build(
         arguments = state.arguments
     if chosen in RECIPES.values():
         _check_size(path, state, name, chosen, arguments)
-    model = _built(path, state, name, chosen, arguments)
+    model = _built(path, state, name or chosen.__name__, chosen, arguments)
     try:
         difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:

@@ -73,12 +73,12 @@ def resume(
 
 def _by_present_names(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a run of any version, with the present names of recipe and arguments."""
-    from pcgen.recipes import recorded
+    from pcgen.recipes import current
 
     name, arguments = config.get("recipe"), config.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict) or ":" in name:
         return dict(config)
-    name, arguments = recorded(name, arguments)
+    name, arguments = current(name, arguments)
     return {**config, "recipe": name, "arguments": arguments}
 
 

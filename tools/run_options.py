@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pcgen.errors import ArgumentError
-from pcgen.recipes import ALIASES, recorded
+from pcgen.recipes import ALIASES, current
 from pcgen.tools.options import MisuseError, Option, options_of
 from pcgen.tools.parser import listed, loaded
 
@@ -101,7 +101,7 @@ def run_config(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if "recipe" not in found:
         return dict(found)
     given = found.get("arguments")
-    recipe, arguments = recorded(str(found["recipe"]), given if isinstance(given, dict) else {})
+    recipe, arguments = current(str(found["recipe"]), given if isinstance(given, dict) else {})
     if recipe != ALIASES.get(name, name):
         raise MisuseError(f"recipe: got a run of {recipe}, expected one of {name}")
     values: dict[str, Any] = {}

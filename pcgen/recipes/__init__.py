@@ -58,10 +58,6 @@ _RENAMED = {
     "sites": {"steps": "integration_steps"},
 }
 _LIST_LENGTH = 192
-_BEFORE = {
-    "points-flow": {"coupling": "independent", "shift": 1.0, "squash": None, "excess": False},
-}
-"""What recipes did before they had these options."""
 
 
 def current(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -83,18 +79,6 @@ def current(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any
     return name, dict(arguments)
 
 
-def recorded(name: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """:func:`current` of what a run or a checkpoint has recorded.
-
-    All arguments are recorded: one that is missing was no option then, and is what the recipe did.
-
-    >>> recorded("points-flow", {"hidden": 8})[1]["coupling"]
-    'independent'
-    """
-    name, arguments = current(name, arguments)
-    return name, {**_BEFORE.get(name, {}), **arguments}
-
-
 __all__ = [
     "ALIASES",
     "RECIPES",
@@ -108,7 +92,6 @@ __all__ = [
     "points_latent_gan",
     "points_latent_mixture",
     "points_vae",
-    "recorded",
     "sites_flow",
     "sites_gan",
     "sites_vae",

@@ -52,10 +52,7 @@ _FEATURES = 64  # of an encoder of images, from which mean and variance of the c
 
 def points(schema: dict[str, Any] | None, recentre: bool, rescale: bool, **further: Any) -> Points:
     """Point sets of a schema as it is stored; jets of particles by default."""
-    meaning = _meaning(schema)
-    if meaning.weight is None:
-        further = {**further, "excess": False}  # there is no total
-    return Points(meaning, recentre=recentre, rescale=rescale, **further)
+    return Points(_meaning(schema), recentre=recentre, rescale=rescale, **further)
 
 
 def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
@@ -219,23 +216,23 @@ def points_flow(
     *,
     steps: int,
     shift: float,
-    coupling: str | None,
+    coupling: str,
 ) -> FlowMatching:
-    """Flow matching on points; optimal pairs unless the places of a list have a meaning.
+    """Flow matching on points; the places of a list have a meaning, and keep their own noise.
 
     Raises:
         ArgumentError: the coupling is unknown, or not one for lists.
     """
     at_least(1, integration_steps=steps)
     known = ("independent",) if representation.listed else ("optimal", "independent")
-    if coupling not in (None, *known):
+    if coupling not in known:
         raise ArgumentError(f"coupling: got {coupling!r}, expected {' or '.join(known)}")
     return FlowMatching(
         representation,
         network.field(representation),
         steps=steps,
         clock=Clock(shift),
-        coupling=optimal_pairs if (coupling or known[0]) == "optimal" else None,
+        coupling=optimal_pairs if coupling == "optimal" else None,
     )
 
 

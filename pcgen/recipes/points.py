@@ -314,10 +314,11 @@ def points_flow(
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 20,
-    coupling: Literal["optimal", "independent"] | None = None,
-    shift: float = 5.0,
-    squash: float | None = 0.75,
-    excess: bool = True,
+    coupling: Literal["independent", "optimal"] = "independent",
+    shift: float = 1.0,
+    squash: float | None = None,
+    centre: bool = False,
+    excess: bool = False,
     neighbours: int | None = None,
     dynamic: bool | None = None,
     list_length: int | None = None,
@@ -327,20 +328,19 @@ def points_flow(
 ) -> FlowMatching:
     """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
 
-    Clouds are seen about their weighted centres where these are moved (recentre).
-
     Args:
         encoder: The velocity field: epic, pointnet (DeepSets), edgeconv, attention, or the control
             list.
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        coupling: Which noise goes to which point: optimal, the shortest way within each cloud (the
-            default; by rank above 64 points), or independent (the default of list).
+        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
+            each cloud (by rank above 64 points; not for list).
         shift: How much more of the training, and of the steps, is near the data; 1 for as much at
             all times.
         squash: Width, in standard deviations of the coordinates, within which their scale is linear
             and beyond which it is logarithmic; null for linear throughout.
+        centre: See clouds about their weighted centres; goes with recentre.
         excess: Take the total weight over what condition and class let expect as a condition.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -363,7 +363,7 @@ def points_flow(
         recentre,
         rescale,
         listed=encoder == "list",
-        centre=recentre,
+        centre=centre,
         excess=excess,
         squash=squash,
     )

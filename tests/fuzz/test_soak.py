@@ -14,6 +14,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,19 @@ def train(folder: Path, number: int) -> dict[str, Any]:
 
 def open_files(folder: Path, number: int) -> dict[str, Any]:
     """Open and read files of every format; and data sets, which nobody closes."""
-    from mutations import ENDINGS, sample
-    from test_fuzz import READERS, read
+    from fuzz_reading import read
+    from fuzz_samples import FILES, sample
 
     from pcgen.datasets import open_clouds
 
-    paths = []
-    for reader in READERS:
+    paths = {}
+    for reader in list(FILES)[: list(FILES).index("columns")]:  # those of events
         data = sample(reader, folder)
-        paths.append(folder / f"{reader}.{ENDINGS[reader]}")
-        paths[-1].write_bytes(data)
-    works: list[Callable[[], Any]] = [lambda path=path: read(path) for path in paths]  # type: ignore[misc]
-    works.append(lambda: open_clouds(paths[0], "all").load())
+        (folder / reader).mkdir()
+        paths[reader] = folder / reader / FILES[reader]
+        paths[reader].write_bytes(data)
+    works: list[Callable[[], Any]] = [partial(read, *each) for each in paths.items()]
+    works.append(lambda: open_clouds(paths["clouds"], "all").load())
     for work in works:
         work()
     before, levels = handles(), {}

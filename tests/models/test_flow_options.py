@@ -15,7 +15,7 @@ from pcgen.models.representations import Points
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
 from pcgen.ops.ode import Integrator
-from pcgen.recipes import points_flow, recorded
+from pcgen.recipes import points_flow
 from pcgen.schema import Quantity, Schema
 
 PLANE = Schema(
@@ -90,7 +90,6 @@ def test_the_excess_is_what_the_condition_does_not_say():
     bare = Schema((Quantity("x"),))
     with pytest.raises(ArgumentError, match="excess: got points without weight"):
         Points(bare, excess=True)
-    points_flow(schema=bare.to_dict())  # which has no total: the recipe leaves it out
 
 
 class Listening(nn.Module):
@@ -157,19 +156,14 @@ def test_coupled_pairs_make_the_loss_of_a_field_that_sees_nothing_smaller():
     assert losses[1] < 0.7 * losses[0]
 
 
-def test_lists_are_not_coupled():
-    assert points_flow(encoder="list").coupling is None
-    assert points_flow().coupling is optimal_pairs
-    assert points_flow(coupling="independent").coupling is None
+def test_a_recipe_takes_each_of_them_and_by_default_none():
+    plain = points_flow()
+    assert (plain.coupling, plain.clock) == (None, Clock(1.0))
+    assert plain.representation.squash is None
+    flow = points_flow(coupling="optimal", shift=5.0, squash=0.75, centre=True, excess=True)
+    assert (flow.coupling, flow.clock) == (optimal_pairs, Clock(5.0))
+    assert (flow.representation.squash.width, flow.representation.centre) == (0.75, True)
+    channels = [each.representation.condition_channels for each in (plain, flow)]
+    assert channels[1] == channels[0] + 1
     with pytest.raises(ArgumentError, match="coupling: got 'optimal', expected independent"):
         points_flow(encoder="list", coupling="optimal")
-
-
-def test_what_a_run_has_not_recorded_is_what_the_recipe_did():
-    name, arguments = recorded("points-flow", {"steps": 8, "encoder": "epic"})
-    flow = points_flow(**arguments)
-    assert (name, flow.coupling, flow.clock) == ("points-flow", None, Clock(1.0))
-    assert flow.representation.squash is None
-    assert flow.representation.condition_channels == Points(flow.schema).condition_channels
-    assert recorded("points-flow", {"shift": 3.0})[1]["shift"] == 3.0
-    assert recorded("points-vae", {"hidden": 8}) == ("points-vae", {"hidden": 8})

@@ -176,7 +176,7 @@ def test_a_users_own_recipe_shows_its_own_errors(file):
     state = dataclasses.replace(checkpoint.read(file), recipe=None, arguments={})
 
     def mine() -> Any:
-        raise ZeroDivisionError("mine")
+        raise ZeroDivisionError("of mine")
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(CheckpointError, match=r"recipe mine: raised ZeroDivisionError: of mine \("):
         loading.build(file, state, mine)

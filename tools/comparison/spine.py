@@ -44,16 +44,9 @@ _RELU = {"penalty": 0.1}
 of 1 is that of the gated ones' trial."""
 
 
-_FLOW = {"coupling": "independent", "shift": 1.0, "squash": None, "excess": False}
-"""Of flows on points: what the flows on a grid do, so that representations alone differ."""
-
-
 def _row(family: str, network: str, *objectives: str, **arguments: Any) -> dict[str, Entry]:
     choice = "encoder" if family == "points" else "network"
-    table = {name: Entry(f"{family}-{name}", {choice: network, **arguments}) for name in objectives}
-    if family == "points" and "flow" in table:
-        table["flow"].arguments.update(_FLOW)
-    return table
+    return {name: Entry(f"{family}-{name}", {choice: network, **arguments}) for name in objectives}
 
 
 SPINE: Table = {
