@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,10 @@ def build(
         )
     if recipe is not None:
         arguments = state.arguments
+    untrained = partial(_built, path, state, name or chosen.__name__, chosen, arguments)
     if chosen in RECIPES.values():
-        _check_size(path, state, name, chosen, arguments)
-    model = _built(path, state, name or chosen.__name__, chosen, arguments)
+        _check_size(path, state, arguments, untrained)
+    model = untrained()
     try:
         difference = model.schema.difference(Schema.from_dict(state.schema))
     except DataError as error:
@@ -121,9 +123,8 @@ def build(
 def _check_size(
     path: str | Path,
     state: Checkpoint,
-    name: str,
-    recipe: Callable[..., GenerativeModel],
     arguments: Mapping[str, Any],
+    untrained: Callable[[], GenerativeModel],
 ) -> None:
     """Refuse arguments of another network than the one whose state is there, before it is built.
 
@@ -137,7 +138,7 @@ def _check_size(
             if isinstance(value, int):
                 ARGUMENT.check(abs(value), f"{path}: argument {key}", CheckpointError)
     with torch.device("meta"), _no_larger(state, f"{path}: its arguments"):
-        model = _built(path, state, name, recipe, arguments)
+        model = untrained()
     check_fit(path, model, state.model)
 
 

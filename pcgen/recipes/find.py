@@ -67,7 +67,7 @@ def made(
         own = function not in recipes.RECIPES.values()
         if not own and not isinstance(error, TypeError):
             raise  # a fault of pcgen
-        raise ArgumentError(f"recipe {name}: {_told(error, with_place=own)}") from error
+        raise ArgumentError(f"recipe {name}: {_reason(error, with_place=own)}") from error
     if not isinstance(model, GenerativeModel):
         got = "nothing" if model is None else f"a {type(model).__name__}"
         raise ArgumentError(
@@ -76,7 +76,7 @@ def made(
     return model
 
 
-def _told(error: BaseException, *, with_place: bool) -> str:
+def _reason(error: BaseException, *, with_place: bool) -> str:
     """What was raised, in one line, and where in the source."""
     said = " ".join(str(error).split())
     if not with_place:

@@ -215,8 +215,8 @@ class Loop:
         if self.fabric.global_rank == 0:
             self.model.eval()
             randomness = ranks.own_randomness(self.device, self.options.seed, 3)
-            told = _at(self.step + 1, "validation before it")
-            with torch.no_grad(), averaged(self.learners), randomness, told:
+            named = _at(self.step + 1, "validation before it")
+            with torch.no_grad(), averaged(self.learners), randomness, named:
                 scores = {n: float(v) for n, v in self.options.validate(self.model).items()}
         scores = self.fabric.broadcast(scores)
         if self.options.score not in scores:

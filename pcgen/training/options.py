@@ -90,8 +90,9 @@ class Optimiser:
 
 def _is_number(value: object) -> bool:
     """Whether it is a finite number; a word (from YAML) or a truth value is none."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A process that has imported everything and forks a command of pcgen whenever it is told to.
+"""A process that has imported everything and forks a command of pcgen for each line that it reads.
 
 A kill at a random moment then falls into the work of the command and not into ``import torch``.
 Run as a script; :class:`Warm` talks to it.
