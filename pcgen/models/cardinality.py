@@ -13,8 +13,8 @@ energy, no condition at all) all count as neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,9 @@ from pcgen.ops.drawing import uniform
 from pcgen.ops.segments import segment_circular_mean, segment_sum
 from pcgen.schema import Schema
 
-_ROWS = 1024  # queries compared with the stored clouds at a time: bounds the memory
+CAPACITY = 2**17
+"""Most training clouds that are kept by default."""
+_PAIRS = 2**24  # queries times stored clouds that are compared at a time: bounds the memory
 
 
 class Drawn(NamedTuple):
@@ -118,6 +120,8 @@ def rescaled(clouds: Batch, spread: Tensor, schema: Schema) -> Batch:
 class Cardinality(nn.Module):
     """Empirical p(y, label) and p(n, total, centroid | y, label) of a training split.
 
+    The buffers have a row for each cloud that is kept, none before something is fitted.
+
     Args:
         schema: Says whether clouds have ``y`` and ``label``, and how many columns and classes.
         capacity: Most clouds that are kept: a uniform random sample where there are more.
@@ -130,7 +134,7 @@ class Cardinality(nn.Module):
         self,
         schema: Schema,
         *,
-        capacity: int = 8192,
+        capacity: int = CAPACITY,
         neighbours: int = 16,
         seed: int = 0,
         spread: bool = False,
@@ -141,6 +145,7 @@ class Cardinality(nn.Module):
                 f"Cardinality: got capacity {capacity} and neighbours {neighbours}, expected >= 1"
             )
         self.schema, self.neighbours, self.seed = schema, neighbours, seed
+        self.capacity = capacity
         classes, conditions = len(schema.labels), len(schema.condition)
         self.stored: Tensor
         self.sizes: Tensor
@@ -151,12 +156,12 @@ class Cardinality(nn.Module):
         self.label: Tensor
         self.line: Tensor
         self.register_buffer("stored", torch.zeros((), dtype=torch.long))
-        self.register_buffer("sizes", torch.zeros(capacity, dtype=torch.long))
-        self.register_buffer("total", torch.zeros(capacity))
-        self.register_buffer("centroid", torch.zeros(capacity, len(schema.axes)))
-        self.register_buffer("spread", torch.zeros(capacity) if spread else None)
-        self.register_buffer("y", torch.zeros(capacity, conditions))
-        self.register_buffer("label", torch.zeros(capacity, dtype=torch.long))
+        self.register_buffer("sizes", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("total", torch.zeros(0))
+        self.register_buffer("centroid", torch.zeros(0, len(schema.axes)))
+        self.register_buffer("spread", torch.zeros(0) if spread else None)
+        self.register_buffer("y", torch.zeros(0, conditions))
+        self.register_buffer("label", torch.zeros(0, dtype=torch.long))
         self.register_buffer("line", torch.zeros(max(classes, 1), 1 + conditions))
 
     @torch.no_grad()
@@ -166,7 +171,6 @@ class Cardinality(nn.Module):
         Raises:
             DataError: there are no clouds, or they lack ``y`` or ``label`` that the schema names.
         """
-        capacity = len(self.sizes)
         generator = torch.Generator().manual_seed(self.seed)
         kept: list[Tensor] = []
         for clouds in batches:
@@ -175,14 +179,14 @@ class Cardinality(nn.Module):
             key = torch.rand(len(rows[0]), generator=generator, dtype=torch.float64)
             rows = [key.to(rows[0].device), *rows]
             kept = [torch.cat(pair) for pair in zip(kept, rows, strict=True)] if kept else rows
-            if len(kept[0]) > capacity:
-                smallest = kept[0].topk(capacity, largest=False).indices
+            if len(kept[0]) > self.capacity:
+                smallest = kept[0].topk(self.capacity, largest=False).indices
                 kept = [value[smallest] for value in kept]
         if not kept or not len(kept[0]):
             raise DataError("Cardinality.fit: got no clouds, expected at least one")
-        for buffer, value in zip(self._buffers_of_clouds(), kept[1:], strict=True):
-            buffer.zero_()
-            buffer[: len(value)] = value.to(buffer)
+        self._grow(len(kept[0]))
+        for name, value in zip(self.growing, kept[1:], strict=True):
+            getattr(self, name).copy_(value)
         self.stored.fill_(len(kept[0]))
         self._fit_response()
         return self
@@ -243,9 +247,25 @@ class Cardinality(nn.Module):
             None if self.spread is None else self.spread[row],
         )
 
-    def _buffers_of_clouds(self) -> list[Tensor]:
-        spread = [] if self.spread is None else [self.spread]
-        return [self.sizes, self.total, self.centroid, self.y, self.label, *spread]
+    @property
+    def growing(self) -> tuple[str, ...]:
+        """Names of the buffers with a row for each cloud."""
+        own = ("sizes", "total", "centroid", "y", "label")
+        return own if self.spread is None else (*own, "spread")
+
+    def _grow(self, number: int) -> None:
+        """Give the buffers of clouds so many rows, all of them zero."""
+        for name in self.growing:
+            buffer = getattr(self, name)
+            setattr(self, name, buffer.new_zeros(number, *buffer.shape[1:]))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *further: Any, **named: Any
+    ) -> None:
+        sizes = state_dict.get(f"{prefix}sizes")
+        if isinstance(sizes, Tensor) and sizes.dim() == 1:
+            self._grow(len(sizes))
+        super()._load_from_state_dict(state_dict, prefix, *further, **named)
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
         sizes, total, centroid, y, label, spread = describe(clouds, self.schema)
@@ -303,28 +323,33 @@ class Cardinality(nn.Module):
         if sizes is not None:
             ask = torch.cat([ask, sizes.to(ask).log1p()[:, None]], 1)
             have = torch.cat([have, self.sizes[:stored].to(have).log1p()[:, None]], 1)
-        if not have.shape[1] and label is None:
-            where = uniform((number,), have, generator) * stored
-            return where.long().clamp(max=stored - 1)
+        chance = uniform((number,), have, generator)
         scale = (have - have.mean(0)).square().mean(0).sqrt()
         scale = torch.where(scale > 0, scale, 1.0)
         ask, have = ask / scale, have / scale
-        picked = [
-            self._pick_among(ask[rows], have, None if label is None else label[rows], generator)
-            for rows in torch.arange(number, device=have.device).split(_ROWS)
-        ]
-        return torch.cat(picked) if picked else self.sizes.new_zeros(0)
+        row = self.sizes.new_empty(number)
+        for asked, known in self._of_each_class(label, number):
+            for some in asked.split(max(_PAIRS // len(known), 1)):
+                row[some] = known[self._one_of_nearest(ask[some], have[known], chance[some])]
+        return row
 
-    def _pick_among(
-        self, ask: Tensor, have: Tensor, label: Tensor | None, generator: torch.Generator | None
-    ) -> Tensor:
+    def _of_each_class(self, label: Tensor | None, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Requests of one class and the stored clouds of that class; all where none is given."""
+        stored = torch.arange(int(self.stored), device=self.sizes.device)
+        if label is None:
+            yield torch.arange(number, device=stored.device), stored
+            return
+        for kind in label.unique():
+            yield (label == kind).nonzero().flatten(), stored[self.label[: len(stored)] == kind]
+
+    def _one_of_nearest(self, ask: Tensor, have: Tensor, chance: Tensor) -> Tensor:
+        """The row of ``have`` for each of ``ask``, by a number that is uniform on [0, 1)."""
+        if not have.shape[1]:
+            return (chance * len(have)).long().clamp(max=len(have) - 1)
         distance = torch.cdist(ask, have, compute_mode="donot_use_mm_for_euclid_dist")
-        if label is not None:
-            distance[label[:, None] != self.label[: len(have)]] = torch.inf
         k = min(self.neighbours, len(have))
-        radius = distance.kthvalue(k, dim=1, keepdim=True).values
-        # As many as the class has, all of them where ties make them more than k.
-        near = (distance <= radius) & distance.isfinite()
+        radius = distance.topk(k, dim=1, largest=False).values[:, -1:]
+        near = distance <= radius  # more than k where there are ties
         found = near.sum(1)
-        which = (uniform((len(ask),), have, generator) * found).long().minimum(found - 1)
-        return (near.cumsum(1) > which[:, None]).byte().argmax(1)
+        which = (chance * found).long().minimum(found - 1)
+        return near.nonzero()[found.cumsum(0) - found + which, 1]

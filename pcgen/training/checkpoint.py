@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,10 +178,15 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
 def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
     """Refuse a state that is not that of the module, which may be on the device "meta".
 
+    Buffers that grow with the training split may have any number of rows, the same in all buffers
+    of their module.
+
     Raises:
         CheckpointError: names or shapes differ, naming the first of them.
     """
-    here, there = module.state_dict(), dict(state)
+    here, there = dict(module.state_dict()), dict(state)
+    for name, rows in _growing(module, state):
+        here[name] = here[name].new_empty(rows, *here[name].shape[1:], device="meta")
     for name in dict.fromkeys([*here, *there]):
         if name not in there or name not in here:
             side = "lacks" if name not in there else "has"
@@ -193,6 +198,15 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
             raise CheckpointError(
                 f"{path}: got {found} for {name!r}, expected shape {tuple(here[name].shape)}"
             )
+
+
+def _growing(module: nn.Module, state: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Names of the buffers of a module that grow, and the rows that a state has for them."""
+    for name, part in module.named_modules():
+        names = [f"{name}.{own}" if name else own for own in getattr(part, "growing", ())]
+        first = state.get(names[0]) if names else None
+        if isinstance(first, Tensor) and first.dim():
+            yield from ((each, len(first)) for each in names)
 
 
 def guarded(path: str | Path, load: Callable[[], object]) -> None:

@@ -50,7 +50,7 @@ def test_what_is_fitted_sees_the_training_split_only(run):
         assert torch.allclose(
             value, model.representation.standardize.state_dict()[name], rtol=1e-4
         ), name
-    assert int(model.representation.cardinality.stored) == min(len(clouds.ptr) - 1, 8192)
+    assert int(model.representation.cardinality.stored) == len(clouds.ptr) - 1
 
 
 def test_the_best_checkpoint_has_the_lowest_validation_score(run):

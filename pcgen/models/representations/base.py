@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.models.base import Phase
-from pcgen.models.cardinality import Cardinality, Drawn
+from pcgen.models.cardinality import CAPACITY, Cardinality, Drawn
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
@@ -45,7 +45,7 @@ class Representation(nn.Module, ABC):
 
     counted = True
 
-    def __init__(self, schema: Schema, *, capacity: int = 8192, spread: bool = False) -> None:
+    def __init__(self, schema: Schema, *, capacity: int = CAPACITY, spread: bool = False) -> None:
         super().__init__()
         self.schema = schema
         self.standardize = Standardize(schema)

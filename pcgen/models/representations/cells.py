@@ -12,7 +12,7 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images import overflow, snap
-from pcgen.models.cardinality import Drawn
+from pcgen.models.cardinality import CAPACITY, Drawn
 from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.schema import Schema
 
@@ -36,7 +36,7 @@ class Sites(Representation):
 
     counted = False
 
-    def __init__(self, schema: Schema, grid: Grid, *, capacity: int = 8192) -> None:
+    def __init__(self, schema: Schema, grid: Grid, *, capacity: int = CAPACITY) -> None:
         if schema.weight is None or schema.features:
             got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
             raise ArgumentError(

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
-from pcgen.models.cardinality import Drawn, describe, recentred, rescaled
+from pcgen.models.cardinality import CAPACITY, Drawn, describe, recentred, rescaled
 from pcgen.models.representations.base import Event, Representation, Seen
 from pcgen.models.squash import Squash
 from pcgen.ops.moments import Moments, Scale
@@ -53,7 +53,7 @@ class Points(Representation):
         centre: bool = False,
         excess: bool = False,
         squash: float | None = None,
-        capacity: int = 8192,
+        capacity: int = CAPACITY,
     ) -> None:
         super().__init__(schema, capacity=capacity, spread=rescale)
         if centre and not recentre:
