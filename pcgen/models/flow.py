@@ -111,13 +111,15 @@ class FlowMatching(GenerativeModel):
         event, condition = self.representation.see(clouds)
         data = self.representation.values(event)
         time = self._times(clouds.num_graphs, data)
-        noise = torch.randn_like(data)
-        if self.coupling is not None:
-            noise = noise[self.coupling(noise, data, event.ptr)]
-        at, velocity = straight_path(noise, data, _per_value(time, event))
+        at, velocity = straight_path(self._noise(event, data), data, _per_value(time, event))
         event_at = self.representation.with_values(event, at)
         found = self.field(event_at, self.clock.reading(time), condition)
         return {"velocity": _mean(event, (found - velocity).square()).mean()}
+
+    def _noise(self, event: Event, data: Tensor) -> Tensor:
+        """Where the paths to the data begin."""
+        noise = torch.randn_like(data)
+        return noise if self.coupling is None else noise[self.coupling(noise, data, event.ptr)]
 
     def _times(self, number: int, like: Tensor) -> Tensor:
         """Times of training [B]."""
@@ -140,15 +142,19 @@ class FlowMatching(GenerativeModel):
         drawn = self.representation.cardinality.draw(request, generator)
         event, condition = self._support(drawn, generator)
         blank = self.representation.values(event)
-        number = len(drawn.sizes)
+        start = normal(tuple(blank.shape), blank, generator)
+        event = self.follow(self.representation.with_values(event, start), condition)
+        return self.representation.clouds(event, drawn)
+
+    def follow(self, event: Event, condition: Tensor) -> Event:
+        """Events at t = 1, of those whose values are noise at t = 0."""
 
         def velocity(values: Tensor, time: float) -> Tensor:
-            moment = values.new_full((number,), self.clock.reading(time))
+            moment = values.new_full((len(condition),), self.clock.reading(time))
             return self.field(self.representation.with_values(event, values), moment, condition)
 
-        start = normal(tuple(blank.shape), blank, generator)
-        values = self.solver(velocity, start, self.clock.time)
-        return self.representation.clouds(self.representation.with_values(event, values), drawn)
+        values = self.solver(velocity, self.representation.values(event), self.clock.time)
+        return self.representation.with_values(event, values)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
         """Events whose values are still to be drawn, and what the field is told of them."""

@@ -6,11 +6,15 @@ Points :math:`x_i` and one vector :math:`g` of the cloud speak to each other thr
     g &\leftarrow \phi(W_2\,\phi(W_1 [\bar x, \textstyle\sum_i x_i, g]) + g) \\
     x_i &\leftarrow \phi(V_2\,\phi(V_1 [x_i, g]) + x_i)
 
-with :math:`\phi` a leaky ReLU. Buhmann, Kasieczka and Thaler, "EPiC-GAN: equivariant point cloud
+with :math:`\phi` a leaky ReLU. With identity skips there is no :math:`\phi` behind the sums (He
+et al., "Identity mappings in deep residual networks", arXiv 1603.05027), and inside a SiLU.
+Buhmann, Kasieczka and Thaler, "EPiC-GAN: equivariant point cloud
 generation for particle jets", SciPost Phys. 15 (2023) 130, arXiv 2301.08128.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +25,19 @@ from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import Linear, with_condition
 from pcgen.ops.segments import segment_sum
 from pcgen.standardize import channels
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
+ACTIVATIONS: dict[bool, tuple[Activation, Activation]] = {
+    False: (F.leaky_relu, F.leaky_relu),
+    True: (F.silu, _unchanged),
+}
+"""Inside a layer and behind its sums, without and with identity skips."""
 
 
 class EPiCLayer(nn.Module):
@@ -33,6 +50,7 @@ class EPiCLayer(nn.Module):
         linear: Makes the linear layers; :func:`~pcgen.nn.mlp.weight_normed` as in the paper.
         sum_scale: Factor of the sum over the points. :math:`W_1` can absorb it, so it only sets
             the scale at the start: 1 in EPiC-GAN; smaller for clouds of more than tens of points.
+        identity: Identity skips, see above.
     """
 
     def __init__(
@@ -43,8 +61,10 @@ class EPiCLayer(nn.Module):
         condition_channels: int = 0,
         linear: Linear = nn.Linear,
         sum_scale: float = 0.01,
+        identity: bool = False,
     ) -> None:
         super().__init__()
+        self.inner, self.outer = ACTIVATIONS[identity]
         context = global_channels + condition_channels
         self.point_channels = point_channels
         self.sum_scale = sum_scale
@@ -66,15 +86,15 @@ class EPiCLayer(nn.Module):
         """
         pooled = pool_mean_sum(x, clouds.ptr, self.sum_scale)
         context = [] if y is None else [y]
-        hidden = F.leaky_relu(self.global_in(torch.cat([pooled, g, *context], 1)))
-        g = F.leaky_relu(self.global_out(hidden) + g)
+        hidden = self.inner(self.global_in(torch.cat([pooled, g, *context], 1)))
+        g = self.outer(self.global_out(hidden) + g)
         # V1 [x, g] = V1x x + V1g g: the second product once per cloud, not once per point.
         own, shared = self.point_in.weight.split(
             [self.point_channels, self.point_in.in_features - self.point_channels], 1
         )
         of_cloud = F.linear(torch.cat([g, *context], 1), shared, self.point_in.bias)
-        hidden = F.leaky_relu(F.linear(x, own) + of_cloud[clouds.batch])
-        return F.leaky_relu(self.point_out(hidden) + x), g
+        hidden = self.inner(F.linear(x, own) + of_cloud[clouds.batch])
+        return self.outer(self.point_out(hidden) + x), g
 
 
 def pool_mean_sum(x: Tensor, ptr: Tensor, sum_scale: float) -> Tensor:

@@ -31,7 +31,7 @@ from torch_geometric.nn import EdgeConv
 from pcgen.nn.attention import AttentionBlock, CloudNorm
 from pcgen.nn.condition import Context
 from pcgen.nn.edgeconv import FirstMax, largest_message
-from pcgen.nn.epic import EPiCLayer, pool_mean_sum
+from pcgen.nn.epic import ACTIVATIONS, EPiCLayer, pool_mean_sum
 from pcgen.nn.mlp import Linear, stack
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.neighbors import knn_rows
@@ -84,6 +84,7 @@ class EPiCField(nn.Module):
         time_channels: Number of features of time.
         linear: Makes the linear layers; :func:`~pcgen.nn.mlp.weight_normed` as in the paper.
         sum_scale: See :class:`~pcgen.nn.epic.EPiCLayer`.
+        identity: Identity skips (:mod:`pcgen.nn.epic`): deeper networks learn faster.
     """
 
     def __init__(
@@ -97,8 +98,11 @@ class EPiCField(nn.Module):
         time_channels: int = 16,
         linear: Linear = nn.Linear,
         sum_scale: float = 0.01,
+        identity: bool = False,
     ) -> None:
         super().__init__()
+        self.inner, self.outer = ACTIVATIONS[identity]
+        self.identity = identity
         self.in_channels = in_channels
         self.context = Context(time_channels, condition_channels)
         context = self.context.channels
@@ -114,6 +118,7 @@ class EPiCField(nn.Module):
                 condition_channels=context,
                 linear=linear,
                 sum_scale=sum_scale,
+                identity=identity,
             )
             for _ in range(layers)
         )
@@ -132,13 +137,13 @@ class EPiCField(nn.Module):
         """
         x = channels(clouds, self.in_channels)
         context = self.context(clouds, time, condition)
-        x = F.leaky_relu(self.point_in(x, context, clouds.batch))
-        x = F.leaky_relu(self.point_hidden(x, context, clouds.batch) + x)
+        x = self.inner(self.point_in(x, context, clouds.batch))
+        x = self.outer(self.point_hidden(x, context, clouds.batch) + x)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), context], 1)
-        g = F.leaky_relu(self.global_out(F.leaky_relu(self.global_in(pooled))))
+        g = self.inner(self.global_out(self.inner(self.global_in(pooled))))
         for layer in self.layers:
             x, g = layer(x, g, clouds, context)
-        return self.point_out(x, context, clouds.batch)
+        return self.point_out(self.inner(x) if self.identity else x, context, clouds.batch)
 
 
 class DeepSetField(nn.Module):

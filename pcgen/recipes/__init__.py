@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.flows import points_flow, points_flow_map
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -19,7 +20,6 @@ from pcgen.recipes.images import (
 )
 from pcgen.recipes.points import (
     points_autoencoder,
-    points_flow,
     points_gan,
     points_latent_gan,
     points_latent_mixture,
@@ -36,6 +36,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
     "points-flow": points_flow,
+    "points-flow-map": points_flow_map,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
@@ -88,6 +89,7 @@ __all__ = [
     "image_vae",
     "points_autoencoder",
     "points_flow",
+    "points_flow_map",
     "points_gan",
     "points_latent_gan",
     "points_latent_mixture",

@@ -16,7 +16,8 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
-from pcgen.models.flow import FlowMatching
+from pcgen.models.flow import Coupling, FlowMatching
+from pcgen.models.flow_map import DISTANCE, FlowMap
 from pcgen.models.gan import GAN, Adversary, Penalty
 from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
 from pcgen.models.priors import AdversarialPrior, Mixture
@@ -224,16 +225,46 @@ def points_flow(
         ArgumentError: the coupling is unknown, or not one for lists.
     """
     at_least(1, integration_steps=steps)
-    known = ("independent",) if representation.listed else ("optimal", "independent")
-    if coupling not in known:
-        raise ArgumentError(f"coupling: got {coupling!r}, expected {' or '.join(known)}")
+    if representation.listed and coupling != "independent":
+        raise ArgumentError(f"coupling: got {coupling!r}, expected independent")
     return FlowMatching(
         representation,
         network.field(representation),
         steps=steps,
         clock=Clock(shift),
-        coupling=optimal_pairs if coupling == "optimal" else None,
+        coupling=_coupling(coupling),
     )
+
+
+def points_flow_map(
+    representation: Points,
+    network: PointNetwork,
+    *,
+    steps: int,
+    shift: float,
+    coupling: str,
+    share: float,
+) -> FlowMap:
+    """Mean velocities of a flow on points.
+
+    Raises:
+        ArgumentError: the coupling is unknown, or the share out of range.
+    """
+    at_least(1, integration_steps=steps)
+    return FlowMap(
+        representation,
+        network.field(representation, DISTANCE),
+        steps=steps,
+        clock=Clock(shift),
+        coupling=_coupling(coupling),
+        share=share,
+    )
+
+
+def _coupling(name: str) -> Coupling | None:
+    if name not in ("optimal", "independent"):
+        raise ArgumentError(f"coupling: got {name!r}, expected optimal or independent")
+    return optimal_pairs if name == "optimal" else None
 
 
 def image_gan(

@@ -78,8 +78,13 @@ class PointNetwork(Protocol):
         """As a decoder, with noise of each point beside the code."""
         ...
 
-    def field(self, points: Points) -> nn.Module:
-        """``(clouds, time, condition) -> velocity`` of each point."""
+    def field(self, points: Points, further: int = 0) -> nn.Module:
+        """``(clouds, time, condition) -> velocity`` of each point.
+
+        Args:
+            points: Of the clouds.
+            further: Columns of the condition behind those of the points.
+        """
         ...
 
 
@@ -119,7 +124,15 @@ class _Sets:
 
 @dataclass(frozen=True)
 class EPiC(_Sets):
-    """EPiC layers (arXiv 2301.08128)."""
+    """EPiC layers (arXiv 2301.08128).
+
+    Attributes:
+        global_channels: Channels of the cloud's own vector.
+        identity: Identity skips of the field (:mod:`pcgen.nn.epic`).
+    """
+
+    global_channels: int = GLOBAL
+    identity: bool = False
 
     def encoder(self, points: Points, out: int) -> nn.Module:
         """See :class:`PointNetwork`."""
@@ -127,19 +140,20 @@ class EPiC(_Sets):
             points.value_channels,
             out,
             hidden=self.hidden,
-            global_channels=GLOBAL,
+            global_channels=self.global_channels,
             layers=self.layers,
             condition_channels=points.condition_channels,
         )
 
-    def field(self, points: Points) -> nn.Module:
+    def field(self, points: Points, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EPiCField(
             points.value_channels,
-            condition_channels=points.condition_channels,
+            condition_channels=points.condition_channels + further,
             hidden=self.hidden,
-            global_channels=GLOBAL,
+            global_channels=self.global_channels,
             layers=self.layers,
+            identity=self.identity,
         )
 
 
@@ -168,11 +182,11 @@ class PointNetMLP(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points) -> nn.Module:
+    def field(self, points: Points, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`; pooled by mean, sum and maximum."""
         return DeepSetField(
             points.value_channels,
-            condition_channels=points.condition_channels,
+            condition_channels=points.condition_channels + further,
             hidden=(self.hidden, self.hidden),
         )
 
@@ -206,11 +220,11 @@ class EdgeConv(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points) -> nn.Module:
+    def field(self, points: Points, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EdgeConvField(
             points.value_channels,
-            condition_channels=points.condition_channels,
+            condition_channels=points.condition_channels + further,
             k=self.neighbours,
             dynamic=self.dynamic,
             hidden=self.hidden,
@@ -239,11 +253,11 @@ class Attention(_Sets):
             pooling=_reductions(self.pooling),
         )
 
-    def field(self, points: Points) -> nn.Module:
+    def field(self, points: Points, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return AttentionField(
             points.value_channels,
-            condition_channels=points.condition_channels,
+            condition_channels=points.condition_channels + further,
             hidden=self.hidden,
             layers=self.layers,
         )
@@ -288,12 +302,12 @@ class SortedList:
         """See :class:`PointNetwork`; the code is all its noise."""
         return self.decoder(points, code, layers)
 
-    def field(self, points: Points) -> nn.Module:
+    def field(self, points: Points, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return ListField(
             points.value_channels,
             max_points=self.length,
-            condition_channels=points.condition_channels,
+            condition_channels=points.condition_channels + further,
         )
 
 
@@ -306,6 +320,8 @@ def of_points(
     dynamic: bool | None = None,
     pooling: Sequence[str] | None = None,
     list_length: int | None = None,
+    global_channels: int | None = None,
+    identity: bool | None = None,
 ) -> PointNetwork:
     """The network of this name; options that are None have the defaults of the network.
 
@@ -313,6 +329,7 @@ def of_points(
         ArgumentError: an unknown network, an option that it does not have, or one out of range.
     """
     at_least(1, hidden=hidden, neighbours=neighbours, list_length=list_length)
+    at_least(1, global_channels=global_channels)
     at_least(0, layers=layers)
     known: dict[str, Any] = {
         "epic": EPiC,
@@ -329,6 +346,8 @@ def of_points(
         "dynamic": dynamic,
         "pooling": None if pooling is None else tuple(pooling),
         "list_length": list_length,
+        "global_channels": global_channels,
+        "identity": identity,
     }
     takes = ["list_length"] if name == "list" else [f.name for f in fields(known[name])]
     options = {key: value for key, value in given.items() if value is not None}

@@ -1,9 +1,9 @@
-"""Recipes on point sets: autoencoder, VAE, latent GAN, latent mixture, GAN and flow.
+"""Recipes on point sets: autoencoder, VAE, latent GAN, latent mixture and GAN.
 
-Any encoder goes with any method, and all work on clouds of any schema; by default on jets. The
-encoders are those of :mod:`pcgen.recipes.networks`: sets ("epic", "pointnet", "edgeconv",
-"attention"), and as a control the sorted, padded "list". Decoders and generators are EPiC layers
-on ranked points, or an MLP to a list.
+Flows are in :mod:`pcgen.recipes.flows`. Any encoder goes with any method, and all work on clouds of
+any schema; by default on jets. The encoders are those of :mod:`pcgen.recipes.networks`: sets
+("epic", "pointnet", "edgeconv", "attention"), and as a control the sorted, padded "list". Decoders
+and generators are EPiC layers on ranked points, or an MLP to a list.
 
 These functions are read by the command line, which makes options and help of them: arguments are
 plain values, and torch is imported inside.
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
-    from pcgen.models.flow import FlowMatching
     from pcgen.models.gan import GAN
     from pcgen.models.latent import LatentModel
 
@@ -306,67 +305,4 @@ def points_gan(
     representation = assembly.points(schema, recentre, rescale)
     return assembly.points_gan(
         representation, network, latent_dim=latent_dim, layers=layers, penalty=penalty
-    )
-
-
-def points_flow(
-    encoder: Encoder = "epic",
-    hidden: int = 64,
-    layers: int = 4,
-    integration_steps: int = 20,
-    coupling: Literal["independent", "optimal"] = "independent",
-    shift: float = 1.0,
-    squash: float | None = None,
-    centre: bool = False,
-    excess: bool = False,
-    neighbours: int | None = None,
-    dynamic: bool | None = None,
-    list_length: int | None = None,
-    recentre: bool = True,
-    rescale: bool = False,
-    schema: dict[str, Any] | None = None,
-) -> FlowMatching:
-    """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
-
-    Args:
-        encoder: The velocity field: epic, pointnet (DeepSets), edgeconv, attention, or the control
-            list.
-        hidden: Channels of a point inside the network.
-        layers: Layers of the network.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points; not for list).
-        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
-            all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-
-    Raises:
-        ArgumentError: an unknown network or choice, or an option that the network does not have.
-    """
-    from pcgen.recipes import assembly, networks
-
-    network = networks.of_points(
-        encoder, hidden, layers, None, neighbours, dynamic, None, list_length
-    )
-    representation = assembly.points(
-        schema,
-        recentre,
-        rescale,
-        listed=encoder == "list",
-        centre=centre,
-        excess=excess,
-        squash=squash,
-    )
-    return assembly.points_flow(
-        representation, network, steps=integration_steps, shift=shift, coupling=coupling
     )

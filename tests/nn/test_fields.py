@@ -30,6 +30,9 @@ FIELDS: dict[str, Callable[[], nn.Module]] = {
     "epic, weight norm": lambda: EPiCField(
         3, condition_channels=2, hidden=8, global_channels=5, layers=2, linear=weight_normed
     ),
+    "epic, identity skips": lambda: EPiCField(
+        3, condition_channels=2, hidden=8, global_channels=5, layers=2, identity=True
+    ),
     "deep set, one round": lambda: DeepSetField(
         3, condition_channels=2, hidden=(6, 8), rounds=1, pooling=(segment_max,)
     ),

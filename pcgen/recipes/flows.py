@@ -1,0 +1,166 @@
+"""Recipes of flows on point sets: the flow, and its map of few steps.
+
+As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pcgen.recipes.points import Encoder
+
+if TYPE_CHECKING:
+    from pcgen.models.flow import FlowMatching
+    from pcgen.models.flow_map import FlowMap
+
+Coupling = Literal["independent", "optimal"]
+
+
+def points_flow(
+    encoder: Encoder = "epic",
+    hidden: int = 64,
+    layers: int = 4,
+    integration_steps: int = 20,
+    coupling: Coupling = "independent",
+    shift: float = 1.0,
+    squash: float | None = None,
+    centre: bool = False,
+    excess: bool = False,
+    global_channels: int | None = None,
+    identity: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> FlowMatching:
+    """Flow matching on point sets, conditional on class and y (EPiC-FM, arXiv 2310.00049).
+
+    Args:
+        encoder: The velocity field: epic, pointnet (DeepSets), edgeconv, attention, or the control
+            list.
+        hidden: Channels of a point inside the network.
+        layers: Layers of the network.
+        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
+            each cloud (by rank above 64 points; not for list).
+        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
+            all times.
+        squash: Width, in standard deviations of the coordinates, within which their scale is linear
+            and beyond which it is logarithmic; null for linear throughout.
+        centre: See clouds about their weighted centres; goes with recentre.
+        excess: Take the total weight over what condition and class let expect as a condition.
+        global_channels: Channels of the cloud's own vector of epic, 16 by default.
+        identity: Add in the layers of epic without an activation behind the sum, which is learnt
+            faster; false by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder,
+        hidden,
+        layers,
+        neighbours=neighbours,
+        dynamic=dynamic,
+        list_length=list_length,
+        global_channels=global_channels,
+        identity=identity,
+    )
+    representation = assembly.points(
+        schema,
+        recentre,
+        rescale,
+        listed=encoder == "list",
+        centre=centre,
+        excess=excess,
+        squash=squash,
+    )
+    return assembly.points_flow(
+        representation, network, steps=integration_steps, shift=shift, coupling=coupling
+    )
+
+
+def points_flow_map(
+    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    hidden: int = 64,
+    layers: int = 4,
+    integration_steps: int = 1,
+    share: float = 0.25,
+    coupling: Coupling = "optimal",
+    shift: float = 5.0,
+    squash: float | None = 0.75,
+    centre: bool = True,
+    excess: bool = True,
+    global_channels: int | None = None,
+    identity: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> FlowMap:
+    """Few-step generator of point sets: a flow that learns its mean velocity between any two times.
+
+    Best begun from a trained points-flow of the same options (--start), of which it is a copy that
+    can go any distance in one evaluation (SoFlow, arXiv 2512.15657).
+
+    Args:
+        encoder: The network: epic, pointnet (DeepSets), edgeconv or attention.
+        hidden: Channels of a point inside the network.
+        layers: Layers of the network.
+        integration_steps: Steps when sampling, of one evaluation each.
+        share: Fraction of the events that learn mean velocities; the others learn the velocity.
+        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
+            each cloud (by rank above 64 points).
+        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
+            all times.
+        squash: Width, in standard deviations of the coordinates, within which their scale is linear
+            and beyond which it is logarithmic; null for linear throughout.
+        centre: See clouds about their weighted centres; goes with recentre.
+        excess: Take the total weight over what condition and class let expect as a condition.
+        global_channels: Channels of the cloud's own vector of epic, 16 by default.
+        identity: Add in the layers of epic without an activation behind the sum, which is learnt
+            faster; false by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder,
+        hidden,
+        layers,
+        neighbours=neighbours,
+        dynamic=dynamic,
+        global_channels=global_channels,
+        identity=identity,
+    )
+    representation = assembly.points(
+        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
+    )
+    return assembly.points_flow_map(
+        representation,
+        network,
+        steps=integration_steps,
+        shift=shift,
+        coupling=coupling,
+        share=share,
+    )
