@@ -217,22 +217,24 @@ def _set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     Raises:
         ArgumentError: the model is no flow, or an option is not one of the solver.
     """
-    from pcgen.models.flow import FlowMatching
+    from pcgen.models.paths import Paths
 
     given = ", ".join(name.replace("rule", "solver") for name in changes)
-    if not isinstance(model, FlowMatching):
+    followed = [p for m in model.modules() if isinstance(p := getattr(m, "paths", None), Paths)]
+    if not followed:
         raise ArgumentError(
             f"{given}: got values for a {type(model).__name__}, which follows no trajectories, "
             "expected a model of the recipes *-flow"
         )
-    rule = changes.get("rule", model.solver.rule)
+    solver = followed[0].solver
+    rule = changes.get("rule", solver.rule)
     wrong = "steps" if rule == "adaptive" else "tolerance"
     if wrong in changes:
         raise ArgumentError(
             f"{wrong}: got {changes[wrong]} for the solver {rule}, expected "
             + ("tolerance, which decides its steps" if rule == "adaptive" else "steps")
         )
-    model.solver = dataclasses.replace(model.solver, **changes)
+    followed[0].solver = dataclasses.replace(solver, **changes)
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,8 +9,9 @@ carries what is left. The reconstruction is one of two things:
 * distances d(event', event) of sets, Chamfer's or the earth mover's, say (Achlioptas et al.,
   arXiv 1707.02392). With the :class:`Gaussian` latent this is a β-VAE (Higgins et al., ICLR 2017);
   a distance is no log-likelihood, so the sum bounds nothing, and β has to be found;
-* the decoder's own likelihood. With β = 1 the loss is then the bound of Kingma and Welling,
-  arXiv 1312.6114, in nats:
+* the decoder's own likelihood, or the error of the velocity of a
+  :class:`~pcgen.models.flow_decoder.FlowDecoder`. With a likelihood and β = 1 the loss is then the
+  bound of Kingma and Welling, arXiv 1312.6114, in nats:
 
 .. math::
     -\log p(e \mid c) \le E_{z \sim q}[-\log p(e \mid z, c)]
@@ -34,6 +35,7 @@ from torch_geometric.data import Batch
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn, describe
+from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.latent import kl_normal
@@ -251,7 +253,8 @@ class Autoencoder(GenerativeModel):
         """
         if samples < 1:
             raise ArgumentError(f"samples: got {samples}, expected >= 1")
-        if self.reconstruction is not None or not isinstance(self.latent, Gaussian):
+        without = self.reconstruction is not None or isinstance(self.decoder, FlowDecoder)
+        if without or not isinstance(self.latent, Gaussian):
             raise ArgumentError(
                 "log_likelihood: got an autoencoder without a likelihood, expected the Gaussian "
                 "latent and the decoder's own likelihood as reconstruction"

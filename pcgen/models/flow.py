@@ -13,7 +13,7 @@ EPiC-FM (Buhmann et al., arXiv 2310.00049) is this model on points with an EPiC 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -24,17 +24,12 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.cardinality import Drawn
+from pcgen.models.paths import UNIFORM, Coupling, Paths
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
-from pcgen.objectives.flow_matching import Clock, straight_path
+from pcgen.objectives.flow_matching import Clock
 from pcgen.ops.drawing import normal
 from pcgen.ops.ode import Integrator
-from pcgen.ops.segments import segment_mean
-
-Coupling = Callable[[Tensor, Tensor, Tensor], Tensor]
-UNIFORM = Clock()
-UNIFORM_SHARE = 0.3
-"""Share of the training times that are uniform whatever the clock: the noisy end is learnt too."""
 
 
 class EventDecoder(Protocol):
@@ -64,14 +59,11 @@ class FlowMatching(GenerativeModel):
         support: Module that says which cells are active, where their number does not say it; its
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform, and of the
-            steps in sampling. The field receives its reading as the time.
-        coupling: ``(noise [N, C], data [N, C], ptr)`` -> rows of the noise [N] that go to the
-            points, :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
+        clock: See :class:`~pcgen.models.paths.Paths`.
+        coupling: See :class:`~pcgen.models.paths.Paths`.
 
     Attributes:
-        solver: How trajectories are followed when sampling; the midpoint rule at first, and free to
-            be changed on a trained model.
+        paths: Clock, coupling, and the solver: the midpoint rule at first.
 
     Raises:
         ArgumentError: the support is not a module, or missing where events need one.
@@ -96,8 +88,7 @@ class FlowMatching(GenerativeModel):
             # Refused here, and not after the training.
             representation.blank(torch.zeros(0, dtype=torch.long))
         self.field, self.support = field, support
-        self.clock, self.coupling = clock, coupling
-        self.solver = Integrator(steps=steps)
+        self.paths = Paths(representation, clock, coupling, Integrator(steps=steps))
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the velocity, and the support where there is one."""
@@ -109,25 +100,7 @@ class FlowMatching(GenerativeModel):
     def velocity_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Mean squared error of the velocity at a random time of each event."""
         event, condition = self.representation.see(clouds)
-        data = self.representation.values(event)
-        time = self._times(clouds.num_graphs, data)
-        at, velocity = straight_path(self._noise(event, data), data, _per_value(time, event))
-        event_at = self.representation.with_values(event, at)
-        found = self.field(event_at, self.clock.reading(time), condition)
-        return {"velocity": _mean(event, (found - velocity).square()).mean()}
-
-    def _noise(self, event: Event, data: Tensor) -> Tensor:
-        """Where the paths to the data begin."""
-        noise = torch.randn_like(data)
-        return noise if self.coupling is None else noise[self.coupling(noise, data, event.ptr)]
-
-    def _times(self, number: int, like: Tensor) -> Tensor:
-        """Times of training [B]."""
-        reading = torch.rand(number, dtype=like.dtype, device=like.device)
-        if self.clock == UNIFORM:
-            return reading
-        uniform = torch.rand_like(reading) < UNIFORM_SHARE
-        return torch.where(uniform, reading, self.clock.time(reading))
+        return {"velocity": self.paths.errors(self.field, event, condition).mean()}
 
     def support_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Negative log-likelihood of the active cells."""
@@ -148,13 +121,7 @@ class FlowMatching(GenerativeModel):
 
     def follow(self, event: Event, condition: Tensor) -> Event:
         """Events at t = 1, of those whose values are noise at t = 0."""
-
-        def velocity(values: Tensor, time: float) -> Tensor:
-            moment = values.new_full((len(condition),), self.clock.reading(time))
-            return self.field(self.representation.with_values(event, values), moment, condition)
-
-        values = self.solver(velocity, self.representation.values(event), self.clock.time)
-        return self.representation.with_values(event, values)
+        return self.paths.follow(self.field, event, condition)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
         """Events whose values are still to be drawn, and what the field is told of them."""
@@ -165,17 +132,3 @@ class FlowMatching(GenerativeModel):
         event = self.support.sample(code, drawn.sizes, condition, generator)
         # What the field saw in training is the number of the cells that are there.
         return event, self.representation.condition(drawn._replace(sizes=cl.sizes(event)))
-
-
-def _per_value(of_event: Tensor, event: Event) -> Tensor:
-    """Numbers [B] in a shape that broadcasts with the values of the events."""
-    if isinstance(event, Tensor):
-        return of_event.view(-1, *[1] * (event.dim() - 1))
-    return of_event[event.batch][:, None]
-
-
-def _mean(event: Event, value: Tensor) -> Tensor:
-    """Mean over the values of each event [B]; 0 for an empty one."""
-    if isinstance(event, Tensor):
-        return value.flatten(1).mean(1)
-    return segment_mean(value.mean(1), event.ptr)

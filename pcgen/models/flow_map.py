@@ -19,7 +19,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
-from pcgen.models.flow import UNIFORM, Coupling, FlowMatching
+from pcgen.models.flow import FlowMatching
+from pcgen.models.paths import UNIFORM, Coupling
 from pcgen.models.representations import Points
 from pcgen.objectives import flow_map
 from pcgen.objectives.flow_matching import Clock, straight_path
@@ -83,7 +84,7 @@ class FlowMap(FlowMatching):
         data = self.representation.values(event)
         times = self._times_of_maps(clouds.num_graphs, data)
         at, velocity = straight_path(
-            self._noise(event, data), data, times.begin[event.batch][:, None]
+            self.paths.noise(event), data, times.begin[event.batch][:, None]
         )
         event = self.representation.with_values(event, at)
         found = self.mean_velocity(event, times.begin, times.end, condition)
@@ -111,24 +112,24 @@ class FlowMap(FlowMatching):
 
     def mean_velocity(self, event: Batch, begin: Tensor, end: Tensor, condition: Tensor) -> Tensor:
         """u between two times of each event [B] under a condition [B, K], at each point [N, C]."""
-        now, then = self.clock.reading(begin), self.clock.reading(end)
+        now, then = self.paths.clock.reading(begin), self.paths.clock.reading(end)
         return self.field(event, now, torch.cat([condition, distance(then - now)], 1))
 
     def _times_of_maps(self, number: int, like: Tensor) -> _Times:
         """Random times of so many events, a share of which goes far."""
-        begin = self._times(number, like)
+        begin = self.paths.times(number, like)
         chance = torch.rand(5, number, dtype=like.dtype, device=like.device)
-        now = torch.where(chance[1] < _FROM_THE_START, 0.0, self.clock.reading(begin))
+        now = torch.where(chance[1] < _FROM_THE_START, 0.0, self.paths.clock.reading(begin))
         then = torch.where(chance[2] < _TO_THE_END, 1.0, now + (1.0 - now) * chance[3])
         far = chance[0] < self.share
-        begin = torch.where(far, self.clock.time(now), begin)
-        end = torch.where(far, self.clock.time(then), begin)
+        begin = torch.where(far, self.paths.clock.time(now), begin)
+        end = torch.where(far, self.paths.clock.time(then), begin)
         return _Times(begin, end, flow_map.fractions(chance[4]), far)
 
     def follow(self, event: Batch, condition: Tensor) -> Batch:
         """See :meth:`FlowMatching.follow`: steps of equal readings of the clock."""
-        steps = self.solver.steps
-        times = [self.clock.time(step / steps) for step in range(steps + 1)]
+        steps = self.paths.solver.steps
+        times = [self.paths.clock.time(step / steps) for step in range(steps + 1)]
         for time, then in itertools.pairwise(times):
             begin, end = (condition.new_full((len(condition),), each) for each in (time, then))
             move = (then - time) * self.mean_velocity(event, begin, end, condition)

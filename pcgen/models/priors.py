@@ -1,4 +1,4 @@
-r"""Priors over the codes of an autoencoder: an adversarial one and a Gaussian mixture.
+r"""Priors over the codes of an autoencoder: an adversarial one, a flow and a Gaussian mixture.
 
 **Latent GAN** (Achlioptas et al., ICML 2018, arXiv 1707.02392), with any
 :class:`~pcgen.models.gan.Adversary`; by default that of WGAN-GP (Gulrajani et al.,
@@ -9,6 +9,8 @@ arXiv 1704.00028):
 
 on whitened codes e given the condition c. The generator adds to its noise, so it starts near the
 conditional normal distribution that fits the codes and learns what that one lacks.
+
+**Latent flow**: flow matching (:mod:`pcgen.objectives.flow_matching`) from noise to e, given c.
 
 **Gaussian mixture**, the baseline. For each class, v = (e, c) with c the continuous conditions
 (y and log n):
@@ -39,8 +41,10 @@ from pcgen.models.base import Phase
 from pcgen.models.gan import Adversary
 from pcgen.models.latent import Encoded, LatentModel, Prior
 from pcgen.objectives.adversarial import WASSERSTEIN
+from pcgen.objectives.flow_matching import straight_path
 from pcgen.objectives.penalties import wgan_gp
 from pcgen.ops.drawing import normal, uniform
+from pcgen.ops.ode import Integrator
 
 WGAN_GP = Adversary(WASSERSTEIN, wgan_gp, strength=10.0, steps=5)
 
@@ -102,6 +106,47 @@ class AdversarialPrior(Prior):
     def _make(self, condition: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = normal((len(condition), self.code_channels), condition, generator)
         return noise + self.generator(noise, condition)
+
+
+class FlowPrior(Prior):
+    """Flow matching on codes.
+
+    Args:
+        field: ``(code [B, Z], time [B], condition [B, K]) -> [B, Z]``.
+        code_channels: Columns Z of the codes.
+        steps: Steps of the midpoint rule when sampling, of two evaluations each.
+    """
+
+    def __init__(self, field: nn.Module, code_channels: int, *, steps: int = 20) -> None:
+        super().__init__()
+        self.field, self.code_channels = field, code_channels
+        self.solver = Integrator(steps=steps)
+
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
+        """The velocity is learnt on codes of the training split."""
+
+        def loss(clouds: Batch) -> dict[str, Tensor]:
+            seen = codes.draw(clouds)
+            return self.loss(seen.code, seen.condition)
+
+        return (Phase("prior", (self.field,), loss),)
+
+    def loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """Mean squared error of the velocity, for codes [B, Z] and conditions [B, K]."""
+        time = torch.rand(len(code), dtype=code.dtype, device=code.device)
+        at, velocity = straight_path(torch.randn_like(code), code, time[:, None])
+        return {"velocity": (self.field(at, time, condition) - velocity).square().mean()}
+
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Prior.sample`; the class is in the condition."""
+
+        def velocity(code: Tensor, time: float) -> Tensor:
+            return self.field(code, code.new_full((len(code),), time), condition)
+
+        noise = normal((len(condition), self.code_channels), condition, generator)
+        return self.solver(velocity, noise)
 
 
 class Mixture(Prior):

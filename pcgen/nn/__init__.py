@@ -18,6 +18,7 @@ from pcgen.nn.attention import (
     AttentionPool,
     SelfAttention,
 )
+from pcgen.nn.code_field import CodeField
 from pcgen.nn.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.edgeconv import DGCNN
 from pcgen.nn.epic import EPiCEncoder, EPiCLayer
@@ -85,6 +86,7 @@ __all__ = [
     "Canonical",
     "Cellwise",
     "CloudPose",
+    "CodeField",
     "ConvEncoder",
     "ConvUNet",
     "DeepSetField",

@@ -21,6 +21,7 @@ from pcgen.recipes.images import (
 from pcgen.recipes.points import (
     points_autoencoder,
     points_gan,
+    points_latent_flow,
     points_latent_gan,
     points_latent_mixture,
     points_vae,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-autoencoder": points_autoencoder,
     "points-vae": points_vae,
+    "points-latent-flow": points_latent_flow,
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
@@ -91,6 +93,7 @@ __all__ = [
     "points_flow",
     "points_flow_map",
     "points_gan",
+    "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
     "points_vae",

@@ -16,14 +16,17 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
-from pcgen.models.flow import Coupling, FlowMatching
+from pcgen.models.flow import FlowMatching
+from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.flow_map import DISTANCE, FlowMap
 from pcgen.models.gan import GAN, Adversary, Penalty
 from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
-from pcgen.models.priors import AdversarialPrior, Mixture
+from pcgen.models.paths import Coupling
+from pcgen.models.priors import AdversarialPrior, FlowPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
 from pcgen.nn import (
     MLP,
+    CodeField,
     ConvUNet,
     GatedImageDecoder,
     GaussianImageDecoder,
@@ -54,6 +57,16 @@ _FEATURES = 64  # of an encoder of images, from which mean and variance of the c
 def points(schema: dict[str, Any] | None, recentre: bool, rescale: bool, **further: Any) -> Points:
     """Point sets of a schema as it is stored; jets of particles by default."""
     return Points(_meaning(schema), recentre=recentre, rescale=rescale, **further)
+
+
+def points_of_codes(
+    schema: dict[str, Any] | None, recentre: bool, rescale: bool, reconstruction: str | None
+) -> Points:
+    """Point sets for an autoencoder, as the distances of sets or as a flow sees them best."""
+    if reconstruction != "flow":
+        return points(schema, recentre, rescale)
+    weighed = _meaning(schema).weight is not None
+    return points(schema, recentre, rescale, centre=recentre, excess=weighed, squash=0.75)
 
 
 def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
@@ -100,15 +113,31 @@ def autoencoder(
     latent_dim, hidden, layers = sizes
     at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
     encoder = network.encoder(representation, hidden)
-    decoder = network.decoder(representation, latent_dim, layers)
+    if distances == "flow":
+        decoder = flow_decoder(representation, network, latent_dim, layers)
+        return Autoencoder(representation, encoder, latent(hidden, latent_dim), decoder)
     if distances is None:
         distances = "listed" if isinstance(network, networks.SortedList) else "full"
     return Autoencoder(
         representation,
         encoder,
         latent(hidden, latent_dim),
-        decoder,
+        network.decoder(representation, latent_dim, layers),
         reconstruction(distances, representation.standardize),
+    )
+
+
+def flow_decoder(
+    representation: Points, network: PointNetwork, latent_dim: int, layers: int
+) -> FlowDecoder:
+    """A flow on points, given their code."""
+    if isinstance(network, networks.SortedList):
+        raise ArgumentError("reconstruction: got 'flow' with list, expected an encoder of sets")
+    return FlowDecoder(
+        representation,
+        network.field(representation, latent_dim, layers),
+        clock=Clock(5.0),
+        coupling=optimal_pairs,
     )
 
 
@@ -181,6 +210,17 @@ def adversarial_prior(
     )
     adversary = Adversary(*GAMES[game], strength=penalty, steps=critic_steps)
     return AdversarialPrior(generator, critic, latent_dim, adversary)
+
+
+def flow_prior(codec: Autoencoder, latent_dim: int, width: int) -> FlowPrior:
+    """Latent flow: an MLP of three hidden layers."""
+    at_least(1, width=width)
+    field = CodeField(
+        latent_dim,
+        condition_channels=codec.representation.condition_channels,
+        hidden=[width] * 3,
+    )
+    return FlowPrior(field, latent_dim)
 
 
 def mixture(codec: Autoencoder, latent_dim: int, components: int) -> Mixture:

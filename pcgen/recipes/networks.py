@@ -78,12 +78,13 @@ class PointNetwork(Protocol):
         """As a decoder, with noise of each point beside the code."""
         ...
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """``(clouds, time, condition) -> velocity`` of each point.
 
         Args:
             points: Of the clouds.
             further: Columns of the condition behind those of the points.
+            layers: Of the field; None: as many as the encoder.
         """
         ...
 
@@ -145,14 +146,14 @@ class EPiC(_Sets):
             condition_channels=points.condition_channels,
         )
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EPiCField(
             points.value_channels,
             condition_channels=points.condition_channels + further,
             hidden=self.hidden,
             global_channels=self.global_channels,
-            layers=self.layers,
+            layers=self.layers if layers is None else layers,
             identity=self.identity,
         )
 
@@ -182,7 +183,7 @@ class PointNetMLP(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`; pooled by mean, sum and maximum."""
         return DeepSetField(
             points.value_channels,
@@ -220,7 +221,7 @@ class EdgeConv(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EdgeConvField(
             points.value_channels,
@@ -228,7 +229,7 @@ class EdgeConv(_Sets):
             k=self.neighbours,
             dynamic=self.dynamic,
             hidden=self.hidden,
-            layers=self.layers,
+            layers=self.layers if layers is None else layers,
         )
 
 
@@ -253,13 +254,13 @@ class Attention(_Sets):
             pooling=_reductions(self.pooling),
         )
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return AttentionField(
             points.value_channels,
             condition_channels=points.condition_channels + further,
             hidden=self.hidden,
-            layers=self.layers,
+            layers=self.layers if layers is None else layers,
         )
 
 
@@ -302,7 +303,7 @@ class SortedList:
         """See :class:`PointNetwork`; the code is all its noise."""
         return self.decoder(points, code, layers)
 
-    def field(self, points: Points, further: int = 0) -> nn.Module:
+    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return ListField(
             points.value_channels,

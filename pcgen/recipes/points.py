@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pcgen.models.latent import LatentModel
 
 Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
-Reconstruction = Literal["full", "spectral", "both", "emd", "chamfer", "listed"]
+Reconstruction = Literal["full", "spectral", "both", "emd", "chamfer", "listed", "flow"]
 
 
 def points_autoencoder(
@@ -46,7 +46,8 @@ def points_autoencoder(
         layers: Layers of the decoder; the encoder has one less.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list).
+            (squared error down the list; the default of list). Or flow: the decoder is a flow,
+            which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -66,7 +67,7 @@ def points_autoencoder(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     return assembly.autoencoder(
-        assembly.points(schema, recentre, rescale),
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
         network,
         assembly.smooth(0.0),
         (latent_dim, hidden, layers),
@@ -100,7 +101,8 @@ def points_vae(
         beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list).
+            (squared error down the list; the default of list). Or flow: the decoder is a flow,
+            which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -120,7 +122,7 @@ def points_vae(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     return assembly.autoencoder(
-        assembly.points(schema, recentre, rescale),
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
         network,
         assembly.gaussian(beta),
         (latent_dim, hidden, layers),
@@ -165,7 +167,8 @@ def points_latent_gan(
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list).
+            (squared error down the list; the default of list). Or flow: the decoder is a flow,
+            which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -185,7 +188,7 @@ def points_latent_gan(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     codec = assembly.autoencoder(
-        assembly.points(schema, recentre, rescale),
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
         network,
         assembly.smooth(noise),
         (latent_dim, hidden, layers),
@@ -199,6 +202,67 @@ def points_latent_gan(
         penalty=penalty,
         critic_steps=critic_steps,
     )
+    return assembly.latent_model(codec, prior, latent_dim, share)
+
+
+def points_latent_flow(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    width: int = 256,
+    share: float = 0.8,
+    noise: float = 0.001,
+    reconstruction: Reconstruction | None = "flow",
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Latent flow: flow matching on the codes of an autoencoder of point sets, given class and y.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        width: Width of the three hidden layers of the flow on codes.
+        share: Fraction of the steps that the autoencoder gets.
+        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list). Or flow, the default: the decoder is a flow,
+            which draws what the code leaves open.
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    codec = assembly.autoencoder(
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
+        network,
+        assembly.smooth(noise),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+    prior = assembly.flow_prior(codec, latent_dim, width)
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
@@ -230,7 +294,8 @@ def points_latent_mixture(
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list).
+            (squared error down the list; the default of list). Or flow: the decoder is a flow,
+            which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -250,7 +315,7 @@ def points_latent_mixture(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
     )
     codec = assembly.autoencoder(
-        assembly.points(schema, recentre, rescale),
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
         network,
         assembly.smooth(noise),
         (latent_dim, hidden, layers),

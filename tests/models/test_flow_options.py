@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.cardinality import describe
-from pcgen.models.flow import UNIFORM_SHARE, FlowMatching
+from pcgen.models.flow import FlowMatching
+from pcgen.models.paths import UNIFORM_SHARE
 from pcgen.models.representations import Points
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
@@ -122,7 +123,7 @@ def test_the_exact_velocity_gives_the_exact_law_by_any_clock(rule):
             return exact(event, clock.time(reading), condition)
 
     flow = FlowMatching(see, Read(), steps=60, clock=clock)
-    flow.solver = Integrator(rule, 60, 1e-4)
+    flow.paths.solver = Integrator(rule, 60, 1e-4)
     values, inside = [], see.clouds
     see.clouds = lambda event, drawn: (values.append(see.values(event)), inside(event, drawn))[1]
     flow.sample(number=2000, generator=torch.Generator().manual_seed(0))
@@ -136,12 +137,12 @@ def test_the_clock_gives_more_times_near_the_data():
     torch.manual_seed(0)
     for _ in range(30):
         flow.velocity_loss(showers())
-    time = flow.clock.time(torch.cat(field.times))
+    time = flow.paths.clock.time(torch.cat(field.times))
     assert float(time.min()) >= 0
     assert float(time.max()) <= 1
     # A share is uniform, the others are below t with probability reading(t).
     for t in (0.2, 0.5, 0.9):
-        expected = UNIFORM_SHARE * t + (1 - UNIFORM_SHARE) * flow.clock.reading(t)
+        expected = UNIFORM_SHARE * t + (1 - UNIFORM_SHARE) * flow.paths.clock.reading(t)
         assert float((time < t).float().mean()) == pytest.approx(expected, abs=0.02)
 
 
@@ -158,10 +159,10 @@ def test_coupled_pairs_make_the_loss_of_a_field_that_sees_nothing_smaller():
 
 def test_a_recipe_takes_each_of_them_and_by_default_none():
     plain = points_flow()
-    assert (plain.coupling, plain.clock) == (None, Clock(1.0))
+    assert (plain.paths.coupling, plain.paths.clock) == (None, Clock(1.0))
     assert plain.representation.squash is None
     flow = points_flow(coupling="optimal", shift=5.0, squash=0.75, centre=True, excess=True)
-    assert (flow.coupling, flow.clock) == (optimal_pairs, Clock(5.0))
+    assert (flow.paths.coupling, flow.paths.clock) == (optimal_pairs, Clock(5.0))
     assert (flow.representation.squash.width, flow.representation.centre) == (0.75, True)
     channels = [each.representation.condition_channels for each in (plain, flow)]
     assert channels[1] == channels[0] + 1

@@ -30,8 +30,8 @@ def drawn(flow, target, *words):
 
 def of_model(flow, solver):
     model = pcgen.load(flow)
-    assert model.solver == Integrator("midpoint", 3)
-    model.solver = solver
+    assert model.paths.solver == Integrator("midpoint", 3)
+    model.paths.solver = solver
     return model.sample(number=20, generator=torch.Generator().manual_seed(0))
 
 
