@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pcgen.recipes.flows import points_flow, points_flow_map
+from pcgen.recipes.flows import points_flow, points_flow_gan, points_flow_map
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -39,6 +39,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-gan": points_gan,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
+    "points-flow-gan": points_flow_gan,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
@@ -91,6 +92,7 @@ __all__ = [
     "image_vae",
     "points_autoencoder",
     "points_flow",
+    "points_flow_gan",
     "points_flow_map",
     "points_gan",
     "points_latent_flow",

@@ -18,6 +18,7 @@ from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.flow import FlowMatching
 from pcgen.models.flow_decoder import FlowDecoder
+from pcgen.models.flow_gan import FlowGAN
 from pcgen.models.flow_map import DISTANCE, FlowMap
 from pcgen.models.gan import GAN, Adversary, Penalty
 from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
@@ -35,10 +36,10 @@ from pcgen.nn import (
     SiteUNet,
 )
 from pcgen.objectives import terms
-from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
+from pcgen.objectives.adversarial import NON_SATURATING, RELATIVISTIC, WASSERSTEIN, Game
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
-from pcgen.objectives.penalties import r1, wgan_gp
+from pcgen.objectives.penalties import finite_r1_r2, r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import networks
 from pcgen.recipes.images import GRID
@@ -298,6 +299,28 @@ def points_flow_map(
         clock=Clock(shift),
         coupling=_coupling(coupling),
         share=share,
+    )
+
+
+def points_flow_gan(
+    representation: Points,
+    network: PointNetwork,
+    judge: PointNetwork,
+    *,
+    shift: float,
+    penalty: float,
+    nearness: float,
+) -> FlowGAN:
+    """One step of a map, and a critic of points with their moments."""
+    at_least(0, penalty=penalty)
+    moments = 0 if representation.schema.weight is None else len(representation.schema.axes) + 1
+    return FlowGAN(
+        representation,
+        network.field(representation, DISTANCE),
+        judge.encoder(representation, 1, moments),
+        Adversary(RELATIVISTIC, finite_r1_r2, strength=penalty),
+        clock=Clock(shift),
+        nearness=nearness,
     )
 
 

@@ -1,4 +1,4 @@
-"""Recipes of flows on point sets: the flow, and its map of few steps.
+"""Recipes of flows on point sets: the flow, its map of few steps, and the map with a critic.
 
 As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 """
@@ -11,6 +11,7 @@ from pcgen.recipes.points import Encoder
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
+    from pcgen.models.flow_gan import FlowGAN
     from pcgen.models.flow_map import FlowMap
 
 Coupling = Literal["independent", "optimal"]
@@ -163,4 +164,75 @@ def points_flow_map(
         shift=shift,
         coupling=coupling,
         share=share,
+    )
+
+
+def points_flow_gan(
+    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    hidden: int = 64,
+    layers: int = 4,
+    critic_layers: int = 3,
+    penalty: float = 0.1,
+    nearness: float = 0.01,
+    shift: float = 5.0,
+    squash: float | None = 0.75,
+    centre: bool = True,
+    excess: bool = True,
+    global_channels: int | None = None,
+    identity: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> FlowGAN:
+    """One-evaluation generator of point sets: the single step of a map, finished by a critic.
+
+    Begun from a trained points-flow-map of the same options (--start); from scratch it is a GAN.
+    The game is relativistic, with R1 and R2 by differences (adversarial flow models, arXiv
+    2511.22475; R3GAN, arXiv 2501.05441).
+
+    Args:
+        encoder: The network: epic, pointnet (DeepSets), edgeconv or attention.
+        hidden: Channels of a point inside the network.
+        layers: Layers of the network.
+        critic_layers: Layers of the critic, a network of the same kind.
+        penalty: Factor of R1 and R2.
+        nearness: Factor of the squared way from noise to points, which keeps the map the nearest.
+        shift: That of the map.
+        squash: Width, in standard deviations of the coordinates, within which their scale is linear
+            and beyond which it is logarithmic; null for linear throughout.
+        centre: See clouds about their weighted centres; goes with recentre.
+        excess: Take the total weight over what condition and class let expect as a condition.
+        global_channels: Channels of the cloud's own vector of epic, 16 by default.
+        identity: Add in the layers of epic without an activation behind the sum, which is learnt
+            faster; false by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import assembly, networks
+
+    of_network: dict[str, Any] = {
+        "neighbours": neighbours,
+        "dynamic": dynamic,
+        "global_channels": global_channels,
+        "identity": identity,
+    }
+    representation = assembly.points(
+        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
+    )
+    return assembly.points_flow_gan(
+        representation,
+        networks.of_points(encoder, hidden, layers, **of_network),
+        networks.of_points(encoder, hidden, critic_layers, **of_network),
+        shift=shift,
+        penalty=penalty,
+        nearness=nearness,
     )

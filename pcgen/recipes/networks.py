@@ -66,8 +66,14 @@ _POOLING: dict[str, Reduction] = {
 class PointNetwork(Protocol):
     """One choice of networks on points; ``out`` and ``code`` are columns of rows per cloud."""
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
-        """``(clouds, condition) -> [B, out]``; with ``out=1`` a critic."""
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+        """``(clouds, condition) -> [B, out]``; with ``out=1`` a critic.
+
+        Args:
+            points: Of the clouds.
+            out: Columns of the result.
+            further: Channels of a point behind those of the points.
+        """
         ...
 
     def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
@@ -135,10 +141,10 @@ class EPiC(_Sets):
     global_channels: int = GLOBAL
     identity: bool = False
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EPiCEncoder(
-            points.value_channels,
+            points.value_channels + further,
             out,
             hidden=self.hidden,
             global_channels=self.global_channels,
@@ -170,10 +176,10 @@ class PointNetMLP(_Sets):
     t_nets: bool = False
     pooling: tuple[str, ...] = ("max", "mean")
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return PointNet(
-            points.value_channels,
+            points.value_channels + further,
             out,
             hidden=(self.hidden, 2 * self.hidden, 2 * self.hidden),
             head=(2 * self.hidden,),
@@ -206,10 +212,10 @@ class EdgeConv(_Sets):
     dynamic: bool = False
     pooling: tuple[str, ...] = ("max", "mean")
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return DGCNN(
-            points.value_channels,
+            points.value_channels + further,
             out,
             k=self.neighbours,
             dynamic=self.dynamic,
@@ -243,10 +249,10 @@ class Attention(_Sets):
 
     pooling: tuple[str, ...] = ("mean", "sum")
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return AttentionEncoder(
-            points.value_channels,
+            points.value_channels + further,
             out,
             hidden=self.hidden,
             layers=self.layers,
@@ -274,7 +280,7 @@ class SortedList:
 
     length: int
 
-    def encoder(self, points: Points, out: int) -> nn.Module:
+    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         if points.schema.weight is None:
             raise ArgumentError(
@@ -282,7 +288,7 @@ class SortedList:
                 "expected epic, pointnet, edgeconv or attention"
             )
         return ListEncoder(
-            points.value_channels,
+            points.value_channels + further,
             out,
             max_points=self.length,
             condition_channels=points.condition_channels,

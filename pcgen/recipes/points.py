@@ -213,7 +213,7 @@ def points_latent_flow(
     width: int = 256,
     share: float = 0.8,
     noise: float = 0.001,
-    reconstruction: Reconstruction | None = "flow",
+    reconstruction: Reconstruction | None = None,
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
@@ -235,7 +235,7 @@ def points_latent_flow(
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list). Or flow, the default: the decoder is a flow,
+            (squared error down the list; the default of list). Or flow, otherwise the default: the decoder is a flow,
             which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
@@ -251,6 +251,9 @@ def points_latent_flow(
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
     from pcgen.recipes import assembly, networks
+
+    if reconstruction is None:
+        reconstruction = "listed" if encoder == "list" else "flow"
 
     network = networks.of_points(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
