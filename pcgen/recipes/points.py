@@ -235,8 +235,8 @@ def points_latent_flow(
         noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow, otherwise the default: the decoder is a flow,
-            which draws what the code leaves open.
+            (squared error down the list; the default of list). Or flow, otherwise the default: the
+            decoder is a flow, which draws what the code leaves open.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
