@@ -15,7 +15,15 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import POINT_ATTRIBUTES, attributes, cast, replace, select_points, sizes
+from pcgen.clouds import (
+    POINT_ATTRIBUTES,
+    attributes,
+    cast,
+    heaviest,
+    replace,
+    select_points,
+    sizes,
+)
 from pcgen.errors import DataError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import (
@@ -131,6 +139,7 @@ class Filling:
         generator: Source of that randomness.
         nan: Cells that are NaN are refused, or channels that were not observed and give no point.
         cells: Where the cells are: a grid, a calorimeter, or nothing where clouds stay clouds.
+        max_points: Keep so many points of each cloud, the heaviest; None keeps all.
         removed: How many cells were negative, or unobserved; counted as blocks pass.
     """
 
@@ -139,16 +148,21 @@ class Filling:
     generator: torch.Generator
     nan: Nan
     cells: Grid | Calorimeter | None
+    max_points: int | None = None
     removed: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
-        """Clouds pass as they are.
+        """Clouds pass as they are, but for the number of their points.
 
         Args:
             part: A block of events.
             first: Number of its first event, for messages.
             path: Of its file, for messages.
         """
+        clouds = self._filled(part, first, path)
+        return clouds if self.max_points is None else heaviest(clouds, self.max_points)
+
+    def _filled(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
         if not isinstance(part, io.Images) or self.cells is None:
             return part
         image = self._checked(part, first, path)
@@ -284,7 +298,8 @@ def largest(reading: Reading, filling: Filling) -> int:
     """Points of the largest cloud, at least 1; images are read once more to know it."""
     if isinstance(reading.source, io.CloudSource):
         chosen = reading.source.sizes()[reading.events.start : reading.events.stop]
-        return max([1, *chosen.tolist()])
+        most = max([1, *chosen.tolist()])
+        return most if filling.max_points is None else min(most, filling.max_points)
     plain = dataclasses.replace(filling, jitter=False, removed=Counter())
     numbers = [
         int(sizes(plain(part, first, reading.source.path)).max())

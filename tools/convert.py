@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError, DataError, at_least
 from pcgen.schema import Quantity, Schema
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def convert(
     grid: str | None = None,
     threshold: float = 0.0,
     jitter: bool = False,
+    max_points: int | None = None,
     seed: int = 0,
     outside: Outside = "error",
     event: int | None = None,
@@ -84,6 +85,7 @@ def convert(
             one that is given here replaces it.
         threshold: Only cells with more than this become points, in the unit of the image.
         jitter: Put each point at random within its cell instead of at the centre.
+        max_points: Keep that many points of each cloud, the most energetic.
         seed: Seed of that randomness.
         outside: Points outside the grid are refused (error), left out (drop) or put into the
             nearest cell (clip).
@@ -150,7 +152,7 @@ def convert(
         _check_used((drawn or filled) and not showers, grid=grid is not None)
         _check_used(chosen == "jetnet", particles=particles is not None)
         _check_used(isinstance(opened, io.CloudSource), missing=missing == "drop")
-        _check_used(not drawn, dtype=dtype is not None)
+        _check_used(not drawn, dtype=dtype is not None, max_points=max_points is not None)
         _check_used(showers, geometry=geometry is not None)
         _check_used(showers and geometry is not None, particle=particle is not None)
         _check_used(chosen != "npy", condition=bool(condition), labels=labels is not None)
@@ -174,7 +176,10 @@ def convert(
             done = write_images(reading, images, cells, outside)
         else:
             generator = torch.Generator()
-            filling = Filling(threshold, jitter, generator, nan, calorimeter or cells, removed)
+            at_least(1, max_points=max_points)
+            filling = Filling(
+                threshold, jitter, generator, nan, calorimeter or cells, max_points, removed
+            )
             if chosen == "jetnet" and particles is None:
                 particles = largest(reading, filling)
             attrs |= {} if cells is None else {"grid": cells.to_dict()}
@@ -367,6 +372,7 @@ _PARTS = {
     "condition": "in .npy, which keeps the images alone",
     "labels": "in .npy, which keeps the images alone",
     "dtype": "where images are written",
+    "max_points": "where images are written",
     "missing": "unless clouds are read",
     "particles": "unless jets are written in JetNet's layout",
 }

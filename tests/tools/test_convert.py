@@ -261,6 +261,24 @@ def test_jetnet_takes_as_many_particles_as_the_largest_jet_has(here, jets):
         convert("image.npy", "d.hdf5", grid=TEXT)
 
 
+@pytest.mark.parametrize("source", ["jets.h5", "image.npy"])
+def test_the_most_energetic_points_are_kept(here, jets, image, source):
+    grid = ["--grid", TEXT] if source == "image.npy" else []
+    assert main(["convert", source, "all.h5", *grid]) == 0
+    assert main(["convert", source, "few.h5", *grid, "--max-points", "3"]) == 0
+    whole, few = io.read_clouds(here / "all.h5")[0], io.read_clouds(here / "few.h5")[0]
+    assert torch.equal(clouds.sizes(few), clouds.sizes(whole).clamp(max=3))
+    for each in range(whole.num_graphs):
+        weights = [c.weight[c.ptr[each] : c.ptr[each + 1]] for c in (whole, few)]
+        expected = weights[0].sort(descending=True).values[: len(weights[1])]
+        assert torch.equal(weights[1].sort(descending=True).values, expected)
+    if source == "jets.h5":
+        # JetNet's layout is padded to what is left, not to what was there.
+        assert main(["convert", source, "few.hdf5", "--max-points", "4"]) == 0
+        with h5py.File(here / "few.hdf5") as file:
+            assert file["particle_features"].shape[1] == 4
+
+
 @pytest.mark.parametrize("particles", [0, -1, 10**18])
 def test_jets_of_no_or_too_many_particles_are_refused(here, jets, particles):
     with pytest.raises(ArgumentError, match=f"particles: got {particles}, expected 1 to 2"):
