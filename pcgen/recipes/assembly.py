@@ -16,32 +16,22 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
-from pcgen.models.flow import FlowMatching
-from pcgen.models.flow_decoder import FlowDecoder
-from pcgen.models.flow_gan import FlowGAN
-from pcgen.models.flow_map import DISTANCE, FlowMap
 from pcgen.models.gan import GAN, Adversary, Penalty
 from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
-from pcgen.models.paths import Coupling
-from pcgen.models.priors import AdversarialPrior, FlowPrior, Mixture
+from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
 from pcgen.nn import (
     MLP,
-    CodeField,
-    ConvUNet,
     GatedImageDecoder,
     GaussianImageDecoder,
     HurdleImageDecoder,
     SiteEncoder,
-    SiteUNet,
 )
 from pcgen.objectives import terms
-from pcgen.objectives.adversarial import NON_SATURATING, RELATIVISTIC, WASSERSTEIN, Game
-from pcgen.objectives.coupling import optimal_pairs
-from pcgen.objectives.flow_matching import Clock
-from pcgen.objectives.penalties import finite_r1_r2, r1, wgan_gp
+from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
+from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
-from pcgen.recipes import networks
+from pcgen.recipes import flow_assembly, networks
 from pcgen.recipes.images import GRID
 from pcgen.recipes.networks import PointNetwork
 from pcgen.schema import Schema
@@ -115,7 +105,7 @@ def autoencoder(
     at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
     encoder = network.encoder(representation, hidden)
     if distances == "flow":
-        decoder = flow_decoder(representation, network, latent_dim, layers)
+        decoder = flow_assembly.flow_decoder(representation, network, latent_dim, layers)
         return Autoencoder(representation, encoder, latent(hidden, latent_dim), decoder)
     if distances is None:
         distances = "listed" if isinstance(network, networks.SortedList) else "full"
@@ -125,20 +115,6 @@ def autoencoder(
         latent(hidden, latent_dim),
         network.decoder(representation, latent_dim, layers),
         reconstruction(distances, representation.standardize),
-    )
-
-
-def flow_decoder(
-    representation: Points, network: PointNetwork, latent_dim: int, layers: int
-) -> FlowDecoder:
-    """A flow on points, given their code."""
-    if isinstance(network, networks.SortedList):
-        raise ArgumentError("reconstruction: got 'flow' with list, expected an encoder of sets")
-    return FlowDecoder(
-        representation,
-        network.field(representation, latent_dim, layers),
-        clock=Clock(5.0),
-        coupling=optimal_pairs,
     )
 
 
@@ -213,17 +189,6 @@ def adversarial_prior(
     return AdversarialPrior(generator, critic, latent_dim, adversary)
 
 
-def flow_prior(codec: Autoencoder, latent_dim: int, width: int) -> FlowPrior:
-    """Latent flow: an MLP of three hidden layers."""
-    at_least(1, width=width)
-    field = CodeField(
-        latent_dim,
-        condition_channels=codec.representation.condition_channels,
-        hidden=[width] * 3,
-    )
-    return FlowPrior(field, latent_dim)
-
-
 def mixture(codec: Autoencoder, latent_dim: int, components: int) -> Mixture:
     """Gaussian mixture over the codes and the continuous conditions."""
     schema = codec.schema
@@ -252,84 +217,6 @@ def points_gan(
     return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
 
 
-def points_flow(
-    representation: Points,
-    network: PointNetwork,
-    *,
-    steps: int,
-    shift: float,
-    coupling: str,
-) -> FlowMatching:
-    """Flow matching on points; the places of a list have a meaning, and keep their own noise.
-
-    Raises:
-        ArgumentError: the coupling is unknown, or not one for lists.
-    """
-    at_least(1, integration_steps=steps)
-    if representation.listed and coupling != "independent":
-        raise ArgumentError(f"coupling: got {coupling!r}, expected independent")
-    return FlowMatching(
-        representation,
-        network.field(representation),
-        steps=steps,
-        clock=Clock(shift),
-        coupling=_coupling(coupling),
-    )
-
-
-def points_flow_map(
-    representation: Points,
-    network: PointNetwork,
-    *,
-    steps: int,
-    shift: float,
-    coupling: str,
-    share: float,
-) -> FlowMap:
-    """Mean velocities of a flow on points.
-
-    Raises:
-        ArgumentError: the coupling is unknown, or the share out of range.
-    """
-    at_least(1, integration_steps=steps)
-    return FlowMap(
-        representation,
-        network.field(representation, DISTANCE),
-        steps=steps,
-        clock=Clock(shift),
-        coupling=_coupling(coupling),
-        share=share,
-    )
-
-
-def points_flow_gan(
-    representation: Points,
-    network: PointNetwork,
-    judge: PointNetwork,
-    *,
-    shift: float,
-    penalty: float,
-    nearness: float,
-) -> FlowGAN:
-    """One step of a map, and a critic of points with their moments."""
-    at_least(0, penalty=penalty)
-    moments = 0 if representation.schema.weight is None else len(representation.schema.axes) + 1
-    return FlowGAN(
-        representation,
-        network.field(representation, DISTANCE),
-        judge.encoder(representation, 1, moments),
-        Adversary(RELATIVISTIC, finite_r1_r2, strength=penalty),
-        clock=Clock(shift),
-        nearness=nearness,
-    )
-
-
-def _coupling(name: str) -> Coupling | None:
-    if name not in ("optimal", "independent"):
-        raise ArgumentError(f"coupling: got {name!r}, expected optimal or independent")
-    return optimal_pairs if name == "optimal" else None
-
-
 def image_gan(
     network: str, representation: Images, *, latent_dim: int, channels: int, penalty: float
 ) -> GAN:
@@ -353,17 +240,6 @@ def image_vae(
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
 
 
-def image_flow(representation: Images, channels: int, steps: int) -> FlowMatching:
-    """Flow matching on all cells."""
-    at_least(1, channels=channels, integration_steps=steps)
-    field = ConvUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    return FlowMatching(representation, field, steps=steps)
-
-
 def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty: float) -> GAN:
     """GAN whose critic convolves at active sites."""
     at_least(1, latent_dim=latent_dim, channels=channels)
@@ -380,18 +256,6 @@ def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: fl
     encoder = _site_encoder(representation, _FEATURES, channels)
     decoder = networks.sparse_decoder(representation, latent_dim, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
-
-
-def sites_flow(representation: Sites, channels: int, steps: int) -> FlowMatching:
-    """Flow matching at active sites, which are drawn first."""
-    at_least(1, channels=channels, integration_steps=steps)
-    field = SiteUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    support = networks.sparse_decoder(representation, 0, channels)
-    return FlowMatching(representation, field, support=support, steps=steps)
 
 
 def check_network(network: str, known: Sequence[str]) -> None:

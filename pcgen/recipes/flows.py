@@ -66,7 +66,7 @@ def points_flow(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.recipes import assembly, flow_assembly, networks
 
     network = networks.of_points(
         encoder,
@@ -87,7 +87,7 @@ def points_flow(
         excess=excess,
         squash=squash,
     )
-    return assembly.points_flow(
+    return flow_assembly.points_flow(
         representation, network, steps=integration_steps, shift=shift, coupling=coupling
     )
 
@@ -143,7 +143,7 @@ def points_flow_map(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.recipes import assembly, flow_assembly, networks
 
     network = networks.of_points(
         encoder,
@@ -157,7 +157,7 @@ def points_flow_map(
     representation = assembly.points(
         schema, recentre, rescale, centre=centre, excess=excess, squash=squash
     )
-    return assembly.points_flow_map(
+    return flow_assembly.points_flow_map(
         representation,
         network,
         steps=integration_steps,
@@ -217,7 +217,7 @@ def points_flow_gan(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.recipes import assembly, flow_assembly, networks
 
     of_network: dict[str, Any] = {
         "neighbours": neighbours,
@@ -228,7 +228,7 @@ def points_flow_gan(
     representation = assembly.points(
         schema, recentre, rescale, centre=centre, excess=excess, squash=squash
     )
-    return assembly.points_flow_gan(
+    return flow_assembly.points_flow_gan(
         representation,
         networks.of_points(encoder, hidden, layers, **of_network),
         networks.of_points(encoder, hidden, critic_layers, **of_network),

@@ -121,9 +121,9 @@ def image_flow(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import assembly, flow_assembly
 
-    return assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
+    return flow_assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
 
 
 def sites_gan(
@@ -198,6 +198,6 @@ def sites_flow(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import assembly, flow_assembly
 
-    return assembly.sites_flow(assembly.sites(grid, schema), channels, integration_steps)
+    return flow_assembly.sites_flow(assembly.sites(grid, schema), channels, integration_steps)

@@ -250,7 +250,7 @@ def points_latent_flow(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.recipes import assembly, flow_assembly, networks
 
     if reconstruction is None:
         reconstruction = "listed" if encoder == "list" else "flow"
@@ -265,7 +265,7 @@ def points_latent_flow(
         (latent_dim, hidden, layers),
         reconstruction,
     )
-    prior = assembly.flow_prior(codec, latent_dim, width)
+    prior = flow_assembly.flow_prior(codec, latent_dim, width)
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
