@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn, describe
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
@@ -229,6 +229,16 @@ class Autoencoder(GenerativeModel):
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
         drawn = self.representation.cardinality.draw(request, generator)
         return self.decode(self.latent.sample(request.number, generator), drawn, generator)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`; the code is noise where it has a prior."""
+        return NoiseChannels(self.decoder.noise_channels, self.latent.code_channels)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a decoder of points."""
+        event = self.decoder.decode(code, start, self.representation.condition(drawn))
+        return self.representation.clouds(event, drawn)
 
     @torch.no_grad()
     def log_likelihood(

@@ -22,7 +22,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
@@ -140,13 +140,26 @@ class FlowMatching(GenerativeModel):
         drawn = self.representation.cardinality.draw(request, generator)
         event, condition = self._support(drawn, generator)
         blank = self.representation.values(event)
-        number = len(drawn.sizes)
+        start = normal(tuple(blank.shape), blank, generator)
+        return self._carried(event, start, condition, drawn)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`; points alone have noise."""
+        return NoiseChannels(self.representation.standardize.point_features, 0)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a flow on points."""
+        condition = self.representation.condition(drawn)
+        return self._carried(start, start.pos, condition, drawn)
+
+    def _carried(self, event: Event, start: Tensor, condition: Tensor, drawn: Drawn) -> Batch:
+        """Clouds whose values are the ends of the trajectories that begin at ``start``."""
 
         def velocity(values: Tensor, time: float) -> Tensor:
-            moment = values.new_full((number,), self.clock.reading(time))
+            moment = values.new_full((condition.shape[0],), self.clock.reading(time))
             return self.field(self.representation.with_values(event, values), moment, condition)
 
-        start = normal(tuple(blank.shape), blank, generator)
         values = self.solver(velocity, start, self.clock.time)
         return self.representation.clouds(self.representation.with_values(event, values), drawn)
 

@@ -121,7 +121,7 @@ class Points(Representation):
         """See :meth:`Representation.with_values`."""
         axes = len(self.schema.axes)
         x = values[:, axes:] if values.shape[1] > axes else None
-        return cl.make(values[:, :axes], cl.sizes(event), x=x)
+        return cl.like(event, values[:, :axes], x=x)
 
     def blank(self, sizes: Tensor) -> Batch:
         """See :meth:`Representation.blank`."""
