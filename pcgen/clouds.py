@@ -118,7 +118,7 @@ def padded(pos: Tensor, sizes: Tensor) -> Batch:
     >>> clouds.batch.tolist(), sizes(clouds).tolist()
     ([0, 0, 0, 1, 1, 1], [3, 1])
     """
-    place = torch.ones_like(pos[:1, :, 0], dtype=torch.long).cumsum(1) - 1
+    place = pos.new_ones(pos.shape[1], dtype=torch.long).cumsum(0) - 1
     padding = Padding(place < sizes[:, None])
     return _of_pointer({"pos": pos.flatten(0, 1)}, padding, padding.owner, pos.shape[0])
 

@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
@@ -285,7 +286,7 @@ class Standardize(nn.Module):
             raise DataError(f"weight: got none, expected the {schema.weight.name} of each point")
 
     def _require_fitted(self) -> None:
-        if not torch.compiler.is_compiling() and not int(self.fitted_clouds):
+        if not int(self.fitted_clouds):
             raise ArgumentError("standardize: got an unfitted one, expected fit(clouds) before use")
 
 
@@ -306,10 +307,9 @@ def _expect(name: str, value: Tensor | None, shape: tuple[int, ...], meaning: st
 
 def _one_hot(label: Tensor | None, labels: Sequence[str], number: int) -> Tensor:
     label = _expect("label", label, (number,), "a class of each cloud")
-    seen = not torch.compiler.is_compiling()  # then values cannot be looked at
-    if seen and number and (int(label.min()) < 0 or int(label.max()) >= len(labels)):
+    if number and (int(label.min()) < 0 or int(label.max()) >= len(labels)):
         raise ArgumentError(
             f"label: got values from {int(label.min())} to {int(label.max())}, "
             f"expected 0 to {len(labels) - 1} ({', '.join(labels)})"
         )
-    return (label[:, None] == torch.arange(len(labels), device=label.device)).long()
+    return F.one_hot(label, len(labels))

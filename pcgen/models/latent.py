@@ -152,7 +152,7 @@ class LatentModel(GenerativeModel):
     @property
     def noise_channels(self) -> NoiseChannels:
         """See :class:`~pcgen.models.base.FromNoise`."""
-        return NoiseChannels(self.autoencoder.noise_channels.point, self.whitening.code_channels)
+        return NoiseChannels(self.autoencoder.decoder.noise_channels, self.whitening.code_channels)
 
     def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
         """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a prior that is made of noise."""

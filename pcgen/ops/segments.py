@@ -205,7 +205,10 @@ def segment_circular_mean(
     angle, share = value.detach().double() / radius, weight.detach().double()
     rows = torch.stack([share * angle.cos(), share * angle.sin()], 1)
     x, y = _total(rows, ptr, owner).unbind(1)
-    start = (torch.atan2(y, x) * radius).to(value.dtype)
+    # Any start within half a period serves: in float32, as ONNX has no arc tangent of float64.
+    length = (x * x + y * y).sqrt()
+    some = torch.where(length > 0, length, 1)
+    start = (torch.atan2((y / some).float(), (x / some).float()) * radius).to(value.dtype)
     step = value - start[owner]
     step = step - period * (step / period).detach().round()
     total = _total(weight.to(value.dtype), ptr, owner)

@@ -148,7 +148,7 @@ class Points(Representation):
 
     def _excess(self, known: Drawn) -> Tensor:
         """log(total / m(y)) [B] in float64; 0 where there is no total or no expectation."""
-        expected = self.cardinality.response(known.y, known.label, len(known.total)).double()
+        expected = self.cardinality.response(known.y, known.label, known.total.shape[0]).double()
         sensible = (expected > 0) & (known.total > 0)
         ratio = known.total.double() / torch.where(sensible, expected, 1.0)
         return torch.where(sensible, ratio, 1.0).log()
