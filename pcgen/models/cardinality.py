@@ -313,9 +313,7 @@ class Cardinality(nn.Module):
         ask, have = ask / scale, have / scale
         picked = []
         for rows in torch.arange(number, device=have.device).split(_ROWS):
-            distance = torch.cdist(
-                ask[rows], have, compute_mode="donot_use_mm_for_euclid_dist"
-            )
+            distance = torch.cdist(ask[rows], have, compute_mode="donot_use_mm_for_euclid_dist")
             if label is not None:
                 other = label[rows][:, None] != self.label[:stored]
                 distance = torch.where(other, torch.inf, distance)

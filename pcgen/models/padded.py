@@ -52,10 +52,10 @@ class PaddedGenerator(nn.Module):
     def forward(
         self,
         noise: Tensor,
-        code: Tensor,
         size: Tensor,
-        total: Tensor,
-        centroid: Tensor,
+        code: Tensor | None = None,
+        total: Tensor | None = None,
+        centroid: Tensor | None = None,
         y: Tensor | None = None,
         label: Tensor | None = None,
         spread: Tensor | None = None,
@@ -64,18 +64,27 @@ class PaddedGenerator(nn.Module):
 
         Args:
             noise: Standard normal numbers of the points [B, n, P]; P may be 0, n may not.
-            code: Standard normal numbers of the clouds [B, Z]; Z may be 0.
             size: Number of points [B], at most n.
-            total: Sum of the weights [B].
-            centroid: Weighted mean of the coordinates [B, D].
+            code: Standard normal numbers of the clouds [B, Z]; None where Z is 0.
+            total: Sum of the weights [B]; None where points have none.
+            centroid: Weighted mean of the coordinates [B, D]; None where clouds are not recentred.
             y: Condition in physical units [B, C].
             label: Class [B].
             spread: See :class:`~pcgen.models.cardinality.Drawn` [B].
         """
         assert isinstance(self.model, FromNoise)
         start = cl.padded(noise, size)
-        drawn = Drawn(size, total, centroid, y, label, spread)
-        clouds = self.model.from_noise(start, code, drawn)
+        blank = noise.new_zeros(noise.shape[0], 0)
+        # What the model does not use must still be there.
+        drawn = Drawn(
+            size,
+            blank.sum(1) if total is None else total,
+            blank if centroid is None else centroid,
+            y,
+            label,
+            spread,
+        )
+        clouds = self.model.from_noise(start, blank if code is None else code, drawn)
         weight, x = clouds.get("weight"), clouds.get("x")
         dense = clouds.ptr.dense
         return PaddedPoints(
@@ -106,7 +115,9 @@ class DrawFromUniform(nn.Module):
         self.register_buffer("have", have / self.scale)
         self.register_buffer("kind", cardinality.label[: len(stored.sizes)])
 
-    def forward(self, chance: Tensor, y: Tensor | None = None, label: Tensor | None = None) -> Drawn:
+    def forward(
+        self, chance: Tensor, y: Tensor | None = None, label: Tensor | None = None
+    ) -> Drawn:
         """Size, total, centroid and spread of as many clouds as there are uniform numbers.
 
         Args:

@@ -181,9 +181,7 @@ def segment_std(value: Tensor, ptr: Pointer) -> Tensor:
     return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0).to(value.dtype)
 
 
-def segment_circular_mean(
-    value: Tensor, weight: Tensor, ptr: Pointer, period: float
-) -> Tensor:
+def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Pointer, period: float) -> Tensor:
     """Weighted mean of a periodic coordinate over each segment [B], within ±period / 2.
 
     The mean of the shortest differences from the mean direction: the arithmetic mean, up to whole

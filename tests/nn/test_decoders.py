@@ -88,7 +88,9 @@ def test_points_of_a_set_decoder_know_of_each_other() -> None:
     noise = torch.randn(4, decoder.noise_channels)
     points = channels(decoder.decode(code, pc.make(noise, sizes), y))
     moved = torch.cat([noise[:3], noise[3:] + 1])
-    assert ((channels(decoder.decode(code, pc.make(moved, sizes), y)) - points)[:3].abs().max()) > 1e-6
+    assert (
+        (channels(decoder.decode(code, pc.make(moved, sizes), y)) - points)[:3].abs().max()
+    ) > 1e-6
 
 
 def test_smaller_clouds_of_a_list_are_its_beginning() -> None:
