@@ -118,6 +118,9 @@ class Graph:
 
     Args:
         path: File.
+
+    Raises:
+        ArgumentError: onnxruntime does not take the graph.
     """
 
     def __init__(self, path: Path) -> None:
@@ -126,9 +129,15 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors have no base of their own
+            reason = " ".join(str(error).split())[-200:]
+            raise ArgumentError(
+                f"onnxruntime does not take the graph ({reason}), expected networks of pcgen's own"
+            ) from error
         self.outputs = [each.name for each in self._session.get_outputs()]
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

@@ -349,4 +349,4 @@ def pick_near(distance: Tensor, chance: Tensor, neighbours: int) -> Tensor:
     near = (distance <= radius) & distance.isfinite()
     found = near.sum(1)
     which = (chance * found).long().minimum(found - 1)
-    return (near.cumsum(1) <= which[:, None]).sum(1)
+    return (near.long().cumsum(1) <= which[:, None]).sum(1)

@@ -95,6 +95,22 @@ class PaddedGenerator(nn.Module):
         )
 
 
+class BeforePoints(NamedTuple):
+    """What is known of clouds before they have points, without what was given.
+
+    Attributes:
+        size: Number of points [B].
+        total: Sum of the weights [B].
+        centroid: Weighted mean of the coordinates [B, D].
+        spread: Root of the weighted mean squared distance from it [B]; None where it is not kept.
+    """
+
+    size: Tensor
+    total: Tensor
+    centroid: Tensor
+    spread: Tensor | None
+
+
 class DrawFromUniform(nn.Module):
     """:meth:`Cardinality.draw` for given y and class, as a function of a uniform number.
 
@@ -117,8 +133,8 @@ class DrawFromUniform(nn.Module):
 
     def forward(
         self, chance: Tensor, y: Tensor | None = None, label: Tensor | None = None
-    ) -> Drawn:
-        """Size, total, centroid and spread of as many clouds as there are uniform numbers.
+    ) -> BeforePoints:
+        """What is known of as many clouds as there are uniform numbers.
 
         Args:
             chance: Uniform in [0, 1) [B].
@@ -130,7 +146,8 @@ class DrawFromUniform(nn.Module):
             row = (chance * stored).long().clamp(max=stored - 1)
         else:
             row = pick_near(self._distance(y, label), chance, self.cardinality.neighbours)
-        return self.cardinality.of_rows(row, Request(0, None, y, label))
+        drawn = self.cardinality.of_rows(row, Request(0, None, y, label))
+        return BeforePoints(drawn.sizes, drawn.total, drawn.centroid, drawn.spread)
 
     def _distance(self, y: Tensor | None, label: Tensor | None) -> Tensor:
         """To each stored cloud [B, S], infinite to those of other classes."""

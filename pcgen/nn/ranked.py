@@ -71,6 +71,6 @@ class RankedDecoder(nn.Module):
         return self.decode(code, start, y)
 
     def decode(self, code: Tensor, start: Batch, y: Tensor | None = None) -> Batch:
-        """Clouds of the sizes of others, ragged or padded, from codes [B, Z]; as :meth:`forward`."""
+        """Clouds of the sizes of others, ragged or padded, from codes [B, Z]."""
         known = places(start.ptr, start.batch.shape[0], code.dtype)
         return self.decoder.decode(code, pc.like(start, known), y)

@@ -89,7 +89,8 @@ class Integrator:
     def step(self, velocity: Velocity, x: Tensor, time: float, then: float) -> Tensor:
         """One step of a fixed rule: x at ``then`` of the trajectory that is at ``x`` at ``time``.
 
-        >>> Integrator("heun").step(lambda x, t: torch.full_like(x, 2 * t), torch.zeros(1), 0.0, 0.5)
+        >>> heun = Integrator("heun")
+        >>> heun.step(lambda x, t: torch.full_like(x, 2 * t), torch.zeros(1), 0.0, 0.5)
         tensor([0.2500])
         """
         width = then - time
