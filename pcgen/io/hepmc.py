@@ -11,8 +11,10 @@ particle 1      0      :math:`p_T (\cos\phi, \sin\phi, \sinh\eta, \cosh\eta)`, m
 
 with :math:`\eta = \eta_\mathrm{rel} + \eta_\mathrm{jet}` and the same for :math:`\phi`. The axis is
 that of the conditions ``jet_eta`` and ``jet_phi``; it is 0 where a model has no such condition. The
-kind of a particle is not generated, so its PDG id is 0, "unknown". An empty cloud is an event
-without particles. Class and conditions are attributes of the event, by their names.
+kind of a particle is not generated, so its PDG id is 0, "unknown". Readers of HepMC3 take an event
+without particles for the end of the file: an empty cloud is a jet and one particle of no momentum,
+whose status is 3 (an entry for documentation) and not 1. Class and conditions are attributes of the
+event, by their names.
 
 Buckley et al., "The HepMC3 event record library", Comput. Phys. Commun. 260 (2021) 107310, arXiv
 1912.08005.
@@ -37,7 +39,8 @@ from pcgen.io.jetnet_writer import check_jets
 from pcgen.io.source import CloudSink
 from pcgen.schema import Schema
 
-_STABLE, _DECAYED, _UNKNOWN = 1, 2, 0
+_STABLE, _DECAYED, _DOCUMENTATION = 1, 2, 3
+_UNKNOWN = 0
 
 
 def unread(path: str | Path) -> Any:
@@ -91,14 +94,14 @@ class HepMCWriter(CloudSink):
         library = self._hepmc
         event = library.GenEvent(library.Units.GEV, library.Units.MM)
         event.run_info, event.event_number, event.weights = self._run, number, [1.0]
-        if len(momentum):
-            vertex = library.GenVertex()
-            total = library.FourVector(*momentum.sum(0).tolist())
-            vertex.add_particle_in(library.GenParticle(total, _UNKNOWN, _DECAYED))
-            for row in momentum.tolist():
-                particle = library.GenParticle(library.FourVector(*row), _UNKNOWN, _STABLE)
-                vertex.add_particle_out(particle)
-            event.add_vertex(vertex)
+        vertex = library.GenVertex()
+        total = library.FourVector(*momentum.sum(0).tolist())
+        vertex.add_particle_in(library.GenParticle(total, _UNKNOWN, _DECAYED))
+        status = _STABLE if len(momentum) else _DOCUMENTATION
+        for row in momentum.tolist() or [[0.0] * 4]:
+            particle = library.GenParticle(library.FourVector(*row), _UNKNOWN, status)
+            vertex.add_particle_out(particle)
+        event.add_vertex(vertex)
         event.attributes = facts
         return event
 
