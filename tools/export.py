@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from pcgen.errors import ArgumentError, DataError
 
@@ -11,7 +11,7 @@ from pcgen.errors import ArgumentError, DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pcgen.models.base import GenerativeModel
+    from pcgen.models.base import FromNoise, GenerativeModel
     from pcgen.models.cardinality import Drawn
     from pcgen.models.representations import Points
 
@@ -158,7 +158,7 @@ def _facts(model: GenerativeModel, made: dict[str, Any]) -> dict[str, Any]:
 def _inputs(model: GenerativeModel) -> dict[str, str]:
     """Name of each input of the generator, and what it is."""
     points, schema = _points(model), model.schema
-    channels = model.noise_channels  # type: ignore[attr-defined]
+    channels = _from_noise(model).noise_channels
     axes = ", ".join(f"{axis.name} [{axis.unit or '1'}]" for axis in schema.axes)
     found = {
         "noise": f"[batch, points, {channels.point}] float32, standard normal",
@@ -209,6 +209,11 @@ def _points(model: GenerativeModel) -> Points:
 
     assert isinstance(model.representation, Points)
     return model.representation
+
+
+def _from_noise(model: GenerativeModel) -> FromNoise:
+    """The model as what :func:`check_exportable` has found it to be."""
+    return cast("FromNoise", model)
 
 
 def _axes(meanings: dict[str, str]) -> dict[str, tuple[str, ...]]:
@@ -281,7 +286,8 @@ def _events(model: GenerativeModel, generator: Any) -> Drawn:
 
 
 def _take(drawn: Drawn, rows: slice) -> Drawn:
-    return type(drawn)(*(None if value is None else value[rows] for value in drawn))
+    given = {name: value for name, value in drawn._asdict().items() if value is not None}
+    return drawn._replace(**{name: value[rows] for name, value in given.items()})
 
 
 def _tensors(
@@ -290,7 +296,7 @@ def _tensors(
     """A value for each input: noise, and what was drawn."""
     import torch
 
-    channels = model.noise_channels  # type: ignore[attr-defined]
+    channels = _from_noise(model).noise_channels
     number, longest = len(drawn.sizes), max(1, int(drawn.sizes.max()))
     values = {
         "noise": torch.randn(number, longest, channels.point, generator=generator),
@@ -318,7 +324,7 @@ def _differences(
     start = cl.make(given["noise"][present], drawn.sizes)
     code = given.get("code", given["noise"].new_zeros(len(present), 0))
     with torch.no_grad():
-        clouds = model.from_noise(start, code, drawn)  # type: ignore[attr-defined]
+        clouds = _from_noise(model).from_noise(start, code, drawn)
     got = {name: torch.from_numpy(value) for name, value in found.items()}
     if not torch.equal(got["mask"], present) or any(
         bool(value[~present].any()) for name, value in got.items() if name != "mask"

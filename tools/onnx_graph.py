@@ -7,9 +7,11 @@ graph is run on other examples, of other lengths, before it is given to anyone.
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +78,13 @@ def write(
 
     added = {f"aten::{name.lower()}": name for name in _ADDED}
     for operator, name in added.items():
-        torch.onnx.register_custom_op_symbolic(operator, _same(name), 9)
+        torch.onnx.register_custom_op_symbolic(  # type: ignore[attr-defined]
+            operator, _same(name), 9
+        )
     try:
         # Warnings of the tracer: each value that is looked at, which are checks of arguments here.
-        with torch.no_grad(), warnings.catch_warnings():
+        # Where it meets an operator that it does not know, it prints the whole graph.
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 _Named(module, list(example)).eval(),
@@ -98,7 +103,7 @@ def write(
         ) from error
     finally:
         for operator in added:
-            torch.onnx.unregister_custom_op_symbolic(operator, 9)
+            torch.onnx.unregister_custom_op_symbolic(operator, 9)  # type: ignore[attr-defined]
     graph = onnx.load(str(path))
     graph.producer_name = "pcgen"
     del graph.metadata_props[:]

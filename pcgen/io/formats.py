@@ -245,7 +245,7 @@ def cloud_writer(
     if chosen == "arrays":
         return ArraysWriter(path, schema, attrs)
     if chosen == "hepmc":
-        return HepMCWriter(path, schema)
+        return HepMCWriter(path, schema, attrs)
     if chosen in _POINTS:
         return PointWriter(path, schema, _POINTS[chosen])
     raise ArgumentError(

@@ -22,7 +22,7 @@ Buckley et al., "The HepMC3 event record library", Comput. Phys. Commun. 260 (20
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-import pcgen
 from pcgen import clouds as convention
 from pcgen.errors import FileError, require
 from pcgen.io.atomic import atomic
@@ -58,18 +57,21 @@ class HepMCWriter(CloudSink):
     Args:
         path: File.
         schema: Must have the axes eta_rel and phi_rel in rad, and a weight in GeV.
+        attrs: Facts on how the jets were made; the version of pcgen among them is stored.
 
     Raises:
         ArgumentError: the clouds are not jets.
         MissingExtraError: pyhepmc is not installed.
     """
 
-    def __init__(self, path: str | Path, schema: Schema) -> None:
+    def __init__(
+        self, path: str | Path, schema: Schema, attrs: Mapping[str, Any] | None = None
+    ) -> None:
         self.path, self.schema = Path(path), schema
         check_jets(path, schema, "HepMC3")
         self._hepmc = require("pyhepmc", "hepmc")
         self._run = self._hepmc.GenRunInfo()
-        self._run.tools = [("pcgen", pcgen.__version__, "generated jets")]
+        self._run.tools = [("pcgen", str((attrs or {}).get("pcgen", "")), "jets")]
         self._run.weight_names = ["Default"]
 
     @contextmanager

@@ -55,9 +55,11 @@ class Latent(nn.Module, ABC):
 
     Attributes:
         has_prior: Whether codes can be drawn without an event.
+        code_channels: Columns Z of the codes.
     """
 
     has_prior = True
+    code_channels: int
 
     @abstractmethod
     def forward(self, features: Tensor) -> Code:
@@ -80,6 +82,7 @@ class Deterministic(Latent):
 
     def __init__(self, in_channels: int, code_channels: int) -> None:
         super().__init__()
+        self.code_channels = code_channels
         self.linear = nn.Linear(in_channels, code_channels)
 
     def forward(self, features: Tensor) -> Code:

@@ -129,6 +129,7 @@ class GAN(GenerativeModel):
     """
 
     representation: Representation
+    generator: Any  # of points it also has noise_channels and decode
 
     def __init__(
         self,

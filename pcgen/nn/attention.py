@@ -48,7 +48,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor
     Returns:
         [B, H, m, c].
     """
-    score = query @ key.mT * query.shape[-1] ** -0.5
+    score = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
     absent = ~present[:, None, None]
     # The smallest number and not -inf: a cloud without points has no NaN, and reads zeros.
     return score.masked_fill(absent, torch.finfo(score.dtype).min).softmax(-1) @ value
