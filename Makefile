@@ -63,8 +63,8 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@echo "== installing the test tools and Pythia"
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,simulation]'
+	@echo "== installing the test tools, Pythia, ONNX and HepMC3"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,simulation,export,hepmc]'
 	@touch $@
 
 # Open3D links against libraries that a bare machine lacks.

@@ -30,7 +30,8 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import owners, sum_by
+from pcgen.ops.padding import Padding
+from pcgen.ops.segments import Pointer, lengths, owners, segment_sum
 
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
@@ -83,15 +84,55 @@ def make(
     values = {"pos": pos, "weight": weight, "x": x, "y": y, "label": label}
     values |= {"layer": layer, "cell": cell}
     given = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        _check(name, value, len(pos) if name in POINT_ATTRIBUTES else len(sizes), pos.shape[1])
+    _check(given, len(pos), len(sizes))
     return _assemble(given, sizes)
 
 
-def _check(name: str, value: Tensor, rows: int, dimensions: int) -> None:
+def like(clouds: Batch, pos: Tensor, **values: Tensor | None) -> Batch:
+    """Clouds with as many points as others, and with no attributes but those that are given.
+
+    Args:
+        clouds: Those others, ragged or :func:`padded`.
+        pos: Coordinates of all points [N, D].
+        values: Further attributes as for :func:`make`; None is none.
+
+    Raises:
+        ArgumentError: a shape or dtype does not fit.
+    """
+    given = {"pos": pos, **{name: value for name, value in values.items() if value is not None}}
+    _check(given, clouds.batch.shape[0], clouds.num_graphs)
+    return _of_pointer(given, clouds.ptr, clouds.batch, clouds.num_graphs)
+
+
+def padded(pos: Tensor, sizes: Tensor) -> Batch:
+    """Clouds as networks take them, whose rows are padded to one length; for exported graphs.
+
+    Their ``ptr`` is a :class:`~pcgen.ops.padding.Padding`, so that no length depends on a value.
+    Single clouds cannot be taken out of such a batch, and absent rows hold anything.
+
+    Args:
+        pos: Coordinates [B, n, D].
+        sizes: Number of points of each cloud [B]: the first of its n rows.
+
+    >>> clouds = padded(torch.zeros(2, 3, 1), torch.tensor([3, 1]))
+    >>> clouds.batch.tolist(), sizes(clouds).tolist()
+    ([0, 0, 0, 1, 1, 1], [3, 1])
+    """
+    place = pos.new_ones(pos.shape[1], dtype=torch.long).cumsum(0) - 1
+    padding = Padding(place < sizes[:, None])
+    return _of_pointer({"pos": pos.flatten(0, 1)}, padding, padding.owner, pos.shape[0])
+
+
+def _check(values: dict[str, Tensor], points: int, number: int) -> None:
+    dimensions = values["pos"].shape[1] if values["pos"].dim() == 2 else 0
+    for name, value in values.items():
+        _check_one(name, value, points if name in POINT_ATTRIBUTES else number, dimensions)
+
+
+def _check_one(name: str, value: Tensor, rows: int, dimensions: int) -> None:
     rank = 2 if name in ("pos", "x", "y", "cell") else 1
     integer = not value.is_floating_point() and not value.is_complex()
-    if value.dim() != rank or len(value) != rows or integer != (name in _INTEGER):
+    if value.dim() != rank or value.shape[0] != rows or integer != (name in _INTEGER):
         kind = "integer" if name in _INTEGER else "float"
         raise ArgumentError(
             f"{name}: got {value.dtype} {tuple(value.shape)}, "
@@ -102,17 +143,20 @@ def _check(name: str, value: Tensor, rows: int, dimensions: int) -> None:
 
 
 def _assemble(values: dict[str, Tensor], sizes: Tensor) -> Batch:
-    number = len(sizes)
-    ptr = torch.zeros(number + 1, dtype=torch.long, device=sizes.device)
+    ptr = torch.zeros(len(sizes) + 1, dtype=torch.long, device=sizes.device)
     torch.cumsum(sizes, 0, out=ptr[1:])
-    host_ptr, each = ptr.cpu(), torch.arange(number + 1)
+    return _of_pointer(values, ptr, owners(ptr, int(ptr[-1])), len(sizes))
+
+
+def _of_pointer(values: dict[str, Tensor], ptr: Pointer, batch: Tensor, number: int) -> Batch:
     clouds = Batch(_base_cls=Data)
     for name, value in values.items():
         clouds[name] = value.long() if name in _INTEGER else value
-    clouds.batch = owners(ptr, int(ptr[-1]))
-    clouds.ptr = ptr
+    clouds.batch, clouds.ptr, clouds._num_graphs = batch, ptr, number
+    if isinstance(ptr, Padding):
+        return clouds
     # What Batch.from_data_list would have recorded; separate() reads it.
-    clouds._num_graphs = number
+    host_ptr, each = ptr.cpu(), torch.arange(number + 1)
     clouds._slice_dict = {n: host_ptr if n in POINT_ATTRIBUTES else each for n in values}
     clouds._inc_dict = {n: torch.zeros(number, dtype=torch.long) for n in values}
     return clouds
@@ -126,7 +170,7 @@ def attributes(clouds: Batch) -> dict[str, Tensor]:
 
 def sizes(clouds: Batch) -> Tensor:
     """Number of points of each cloud [B]."""
-    return clouds.ptr[1:] - clouds.ptr[:-1]
+    return lengths(clouds.ptr)
 
 
 def replace(clouds: Batch, **values: Tensor | None) -> Batch:
@@ -135,7 +179,7 @@ def replace(clouds: Batch, **values: Tensor | None) -> Batch:
     Attributes that are not named are shared, not copied; nothing is modified in place.
     """
     merged: dict[str, Any] = {**attributes(clouds), **values}
-    return make(merged.pop("pos"), sizes(clouds), **merged)
+    return like(clouds, merged.pop("pos"), **merged)
 
 
 def weights(clouds: Batch) -> Tensor:
@@ -149,8 +193,7 @@ def weights(clouds: Batch) -> Tensor:
 
 def total(clouds: Batch) -> Tensor:
     """Sum of the weights of each cloud [B]; 0 for an empty one."""
-    weight = weights(clouds)
-    return sum_by(weight, clouds.batch, clouds.num_graphs)
+    return segment_sum(weights(clouds), clouds.ptr)
 
 
 def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
@@ -283,23 +326,30 @@ def arange_ragged(start: Tensor, length: Tensor) -> Tensor:
     return torch.arange(len(owner), device=length.device) + (start - end[:-1])[owner]
 
 
-def to_dense(value: Tensor, ptr: Tensor, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
+def to_dense(value: Tensor, ptr: Pointer, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
     """Pad ragged rows to a rectangle, for layers that cannot do without one.
 
     Args:
         value: [N, ...].
-        ptr: [B+1].
+        ptr: [B+1]; padded rows stay where they are.
         fill: Value of the padding.
 
     Returns:
         Padded [B, n_max, ...] and a mask [B, n_max], true where a point stands.
     """
+    if isinstance(ptr, Padding):
+        return ptr.dense(value, fill), ptr.present
     length = ptr[1:] - ptr[:-1]
     longest = int(length.max()) if len(length) else 0
     present = torch.arange(longest, device=ptr.device) < length[:, None]
     dense = value.new_full((len(length), longest, *value.shape[1:]), fill)
     dense[present] = value
     return dense, present
+
+
+def to_rows(dense: Tensor, present: Tensor, ptr: Pointer) -> Tensor:
+    """Rows [N, ...] of what :func:`to_dense` has made of rows of this pointer, [B, n_max, ...]."""
+    return dense.flatten(0, 1) if isinstance(ptr, Padding) else dense[present]
 
 
 def from_dense(value: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.moments import Moments, Scale
-from pcgen.ops.segments import segment_softmax
+from pcgen.ops.segments import Pointer, segment_softmax
 from pcgen.schema import Schema
 
 FLOOR_STDS = 5.0
@@ -221,7 +221,7 @@ class Standardize(nn.Module):
         x = self.x.inverse(clouds.x[:, :features]) if features else None
         return pc.replace(clouds, pos=pos, weight=weight, x=x, y=None)
 
-    def fractions(self, x: Tensor | None, ptr: Tensor) -> Tensor:
+    def fractions(self, x: Tensor | None, ptr: Pointer) -> Tensor:
         """Fraction of the cloud's total that each point carries, from the last column of ``x``.
 
         The exponential of the de-standardised column, divided by its sum over the cloud.
@@ -236,7 +236,7 @@ class Standardize(nn.Module):
         Raises:
             ArgumentError: ``x`` does not have F + 1 columns.
         """
-        rows = 0 if x is None else len(x)
+        rows = 0 if x is None else x.shape[0]
         x = _expect("x", x, (rows, len(self.schema.features) + 1), "log fraction last")
         log = self.log_fraction.inverse(x[:, -1:])
         return segment_softmax(log[:, 0], ptr)
@@ -258,10 +258,10 @@ class Standardize(nn.Module):
         columns = []
         if self.schema.condition:
             names = ", ".join(quantity.name for quantity in self.schema.condition)
-            y = _expect("y", y, (len(sizes), len(self.schema.condition)), names)
+            y = _expect("y", y, (sizes.shape[0], len(self.schema.condition)), names)
             columns.append(self.y(y))
         if self.schema.labels:
-            columns.append(_one_hot(label, self.schema.labels, len(sizes)).to(dtype))
+            columns.append(_one_hot(label, self.schema.labels, sizes.shape[0]).to(dtype))
         log = torch.log1p(sizes.to(torch.float64))[:, None]
         columns.append(self.log_size(log).to(dtype))
         return torch.cat(columns, 1)

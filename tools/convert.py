@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 # The same as pcgen.io.Format, pcgen.images.Outside and pcgen.tools.conversion.Nan, without torch:
 # help needs no more.
 Format = Literal[
-    "clouds", "jetnet", "ply", "pcd", "xyz", "npy", "npz", "png", "images", "calochallenge"
+    "clouds",
+    "jetnet",
+    "ply",
+    "pcd",
+    "xyz",
+    "npy",
+    "npz",
+    "png",
+    "images",
+    "arrays",
+    "hepmc",
+    "calochallenge",
 ]
 Outside = Literal["error", "drop", "clip"]
 Nan = Literal["error", "unobserved"]
@@ -61,7 +72,9 @@ def convert(
     .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
-    clouds, or the CaloChallenge's showers, which need --geometry. Large files pass through in
+    clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
+    as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+    Large files pass through in
     blocks; the target appears when it is complete, or not at all.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their

@@ -6,9 +6,8 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pcgen.errors import ArgumentError
 
@@ -17,11 +16,14 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch
 
-    from pcgen.grids import Grid
-    from pcgen.io import CloudSink, ImageSink
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
+
+# Formats of pcgen.io that are written, without torch: help needs no more.
+Format = Literal[
+    "clouds", "jetnet", "ply", "pcd", "xyz", "arrays", "hepmc", "npy", "npz", "png", "images"
+]
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
@@ -49,6 +51,8 @@ def sample(
     solver: Literal["euler", "midpoint", "heun", "adaptive"] | None = None,
     steps: int | None = None,
     tolerance: float | None = None,
+    to_format: Format | None = None,
+    particles: int | None = None,
     recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
@@ -59,9 +63,9 @@ def sample(
 
     Args:
         run: Folder of a run, or one of its checkpoints (.ckpt).
-        output: File to write, in place of one of that name; its ending says the format: clouds
-            (.h5, .hdf5, .ply, .pcd, .xyz), or images (.npz, .npy, .png) where the model is one of a
-            grid.
+        output: File to write, in place of one of that name. Its ending says the format: pcgen's
+            clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
+            or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png).
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
@@ -83,6 +87,10 @@ def sample(
             midpoint.
         steps: Steps of that solver, by default the integration_steps of the training.
         tolerance: Error that adaptive allows in a step, by default 0.001.
+        to_format: Format of the output where the ending misleads, as in pcgen convert; arrays are
+            clouds as flat arrays in .npz, images is HDF5 of images.
+        particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
+            default as many as the largest jet can have.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
     import torch
@@ -93,6 +101,7 @@ def sample(
     from pcgen.models.request import beyond
     from pcgen.tools.progress import Counter
     from pcgen.tools.provenance import provenance
+    from pcgen.tools.sample_file import SampleFile, largest, output_format
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -129,7 +138,14 @@ def sample(
     seconds = 0.0
     processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
     counter = Counter("events", request.number)
-    with _Output(output, schema, grid, request.number, facts) as file, counter:
+    chosen = output_format(output, to_format, grid)
+    if particles is not None and chosen != "jetnet":
+        raise ArgumentError(
+            f"particles: got {particles} for the format {chosen}, expected it with jetnet alone"
+        )
+    most = largest(model, request) if particles is None else particles
+    file = SampleFile(output, chosen, schema, grid, request.number, most, facts)
+    with file, counter:
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent
             file.append(clouds)
@@ -207,11 +223,11 @@ def _model(source: _Source) -> GenerativeModel:
     function = None if source.recipe is None else find_recipe(source.recipe)
     model = load(source.checkpoint, recipe=function, device=source.device)
     if source.solver:
-        _set_solver(model, dict(source.solver))
+        set_solver(model, dict(source.solver))
     return model
 
 
-def _set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
+def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     """Let a flow follow its trajectories in another way than after its training.
 
     Raises:
@@ -300,53 +316,6 @@ def _timed(
     began = time.perf_counter()
     clouds = draw(model, request, generator)
     return clouds, time.perf_counter() - began
-
-
-class _Output:
-    """The file of a sample: clouds, or images where the ending says so and the model has a grid.
-
-    Raises:
-        ArgumentError: the ending is unknown, or says images of a model without a grid.
-    """
-
-    def __init__(
-        self, path: str, schema: Schema, grid: Grid | None, number: int, facts: dict[str, Any]
-    ) -> None:
-        from pcgen import io
-
-        self._grid = grid if io.written_format(path) in get_args(io.ImageFormat) else None
-        self._clouds: CloudSink | None = None
-        self._images: ImageSink | None = None
-        if self._grid is not None:
-            self._images = io.image_writer(path, number, self._grid, schema, attrs=facts)
-        elif io.written_format(path) in get_args(io.ImageFormat):
-            raise ArgumentError(
-                f"{path}: got the ending of images, but this model generates points without a "
-                "grid; expected .h5, .hdf5, .ply, .pcd or .xyz, and pcgen convert makes images"
-            )
-        else:
-            cells = {} if grid is None else {"grid": grid.to_dict()}
-            self._clouds = io.cloud_writer(path, schema, attrs={**facts, **cells})
-
-    def __enter__(self) -> _Output:
-        self._stack = ExitStack()
-        if sink := self._clouds or self._images:
-            self._stack.enter_context(sink)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def append(self, clouds: Batch) -> None:
-        """Write one block."""
-        if self._clouds is not None:
-            self._clouds.append(clouds)
-        elif self._images is not None and self._grid is not None:
-            from pcgen.images import cloud_to_image
-            from pcgen.io import Images
-
-            image = cloud_to_image(clouds, self._grid)
-            self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
 
 
 def _console() -> Any:

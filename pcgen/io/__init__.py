@@ -1,4 +1,4 @@
-"""Files: clouds (ragged HDF5, JetNet, PLY, PCD, XYZ), images (npy, npz, HDF5, PNG) and showers.
+"""Files: clouds (ragged HDF5, JetNet, PLY, PCD, XYZ, npz, HepMC3), images and showers.
 
 Everything is read and written in blocks, so that a file may be larger than memory, and written
 atomically: a file appears complete, or not at all. Values are checked on the way in and out.

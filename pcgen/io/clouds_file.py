@@ -68,7 +68,7 @@ class CloudFile(CloudSource):
         self._data = _data_sets(self._file, self.path, len(self.schema.axes))
         with reading(self.path):
             ptr = self._data.pop("ptr")[:]
-        self._ptr = _checked_ptr(ptr, self._data["pos"].shape[0], self.path)
+        self._ptr = checked_ptr(ptr, self._data["pos"].shape[0], self.path)
         self.passed_over = contents(self._file, {*self._data, "ptr"}, self.path)
 
     def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
@@ -199,11 +199,25 @@ def _data_sets(file: h5py.File, path: Path, dimensions: int) -> dict[str, h5py.D
     for name in known:
         if name in found:
             length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
-            _check_shape(name, found[name], length, dimensions, path)
+            check_shape(name, found[name], length, dimensions, path)
     return found
 
 
-def _check_shape(name: str, data: h5py.Dataset, length: int, dimensions: int, path: Path) -> None:
+def check_shape(
+    name: str, data: h5py.Dataset | np.ndarray[Any, Any], length: int, dimensions: int, path: Path
+) -> None:
+    """Refuse an attribute of clouds that has not the shape or kind of its name.
+
+    Args:
+        name: Of the attribute.
+        data: Its values, of which shape and type are looked at.
+        length: Rows that there must be.
+        dimensions: Number of coordinates D.
+        path: For messages.
+
+    Raises:
+        FileError: naming the shape.
+    """
     columns = {"pos": (dimensions,), "cell": (dimensions,), "x": data.shape[1:2] or (0,)}
     columns["y"] = columns["x"]
     shape = (length, *columns.get(name, ()))
@@ -216,7 +230,12 @@ def _check_shape(name: str, data: h5py.Dataset, length: int, dimensions: int, pa
     COLUMNS.check(math.prod(shape[1:]), f"{path}: /{name}")
 
 
-def _checked_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> np.ndarray[Any, Any]:
+def checked_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> np.ndarray[Any, Any]:
+    """The pointers as int64 [B+1], if they lead through so many rows.
+
+    Raises:
+        DataError: naming the event.
+    """
     if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu" or ptr[0] != 0:
         raise DataError(
             f"{path}: /ptr is {ptr.dtype} {ptr.shape} beginning with {ptr[:1].tolist()}, "

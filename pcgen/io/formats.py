@@ -8,11 +8,13 @@ jetnet        .hdf5         JetNet's layout of jets
 ply pcd xyz   of that name  clouds as point files, one event each
 npy npz       of that name  images
 png           .png          images as greyscale pictures, one event each
+arrays        (.npz)        clouds as flat arrays
+hepmc         .hepmc        jets as HepMC3 events, for writing
 images        (.h5)         images in HDF5
 calochallenge (.hdf5)       the CaloChallenge's showers, for reading
 ============= ============= ===================================================
 
-The ending decides; HDF5 files are read as what their content says.
+The ending decides; HDF5 and .npz files are read as what their content says.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, FileError
 from pcgen.grids import Calorimeter, Grid
+from pcgen.io.arrays_file import ArraysFile, ArraysWriter, is_arrays
 from pcgen.io.calochallenge import ShowerFile, is_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
+from pcgen.io.hepmc import HepMCWriter, unread
 from pcgen.io.image_hdf5 import ImageFile, ImageWriter
 from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.jetnet import JetNetFile, is_jetnet
@@ -44,10 +48,21 @@ from pcgen.io.points import PCD, PLY, XYZ, PointFormat
 from pcgen.io.source import CloudSink, CloudSource
 from pcgen.schema import Schema
 
-CloudFormat = Literal["clouds", "jetnet", "ply", "pcd", "xyz"]
+CloudFormat = Literal["clouds", "jetnet", "ply", "pcd", "xyz", "arrays", "hepmc"]
 ImageFormat = Literal["images", "npy", "npz", "png"]
 Format = Literal[
-    "clouds", "jetnet", "ply", "pcd", "xyz", "npy", "npz", "png", "images", "calochallenge"
+    "clouds",
+    "jetnet",
+    "ply",
+    "pcd",
+    "xyz",
+    "npy",
+    "npz",
+    "png",
+    "images",
+    "arrays",
+    "hepmc",
+    "calochallenge",
 ]
 
 
@@ -75,6 +90,8 @@ FORMATS: dict[Format, Layout] = {
     "npz": Layout(".npz", NpzFile),
     "png": Layout(".png", PngFiles),
     "images": Layout(".h5", ImageFile),
+    "arrays": Layout(".npz", ArraysFile),
+    "hepmc": Layout(".hepmc", unread),
     "calochallenge": Layout(".hdf5", ShowerFile),
 }
 """Every layout; the first one of an ending is what is written by that ending alone."""
@@ -117,6 +134,8 @@ def read_format(path: str | Path, format: str | None = None) -> Format:
         near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
         hint = f", did you mean {near[0]}?" if near else ", expected a file of events"
         raise FileError(f"{path}: no such file{hint}")
+    if format is None and path.suffix.lower() == ".npz":
+        return "arrays" if is_arrays(path) else "npz"
     if format is not None or path.suffix.lower() not in (".h5", ".hdf5"):
         return written_format(path, format)
     with open_hdf5(path) as file:
@@ -210,8 +229,9 @@ def cloud_writer(
     Args:
         path: File; for point files also a folder or a name such as ``event_%05d.ply``.
         schema: What the numbers mean.
-        format: ``"clouds"``, ``"jetnet"``, ``"ply"``, ``"pcd"`` or ``"xyz"``; None: by the ending.
-        attrs: Further facts to store, where the format can (``"clouds"``).
+        format: ``"clouds"``, ``"jetnet"``, ``"ply"``, ``"pcd"``, ``"xyz"``, ``"arrays"`` or
+            ``"hepmc"``; None: by the ending.
+        attrs: Further facts to store, where the format can (``"clouds"``, ``"arrays"``).
         particles: Particles per jet in JetNet's layout.
 
     Raises:
@@ -222,6 +242,10 @@ def cloud_writer(
         return CloudWriter(path, schema, attrs=attrs)
     if chosen == "jetnet":
         return JetNetWriter(path, schema, particles=particles)
+    if chosen == "arrays":
+        return ArraysWriter(path, schema, attrs)
+    if chosen == "hepmc":
+        return HepMCWriter(path, schema, attrs)
     if chosen in _POINTS:
         return PointWriter(path, schema, _POINTS[chosen])
     raise ArgumentError(

@@ -41,13 +41,7 @@ class JetNetWriter(CloudSink):
 
     def __init__(self, path: str | Path, schema: Schema, *, particles: int) -> None:
         self.path, self.schema, self._particles = Path(path), schema, particles
-        axes = [(axis.name, axis.unit) for axis in schema.axes]
-        unit = schema.weight.unit if schema.weight else "nothing"
-        if axes != [(axis.name, axis.unit) for axis in JETS.axes] or unit != "GeV":
-            raise ArgumentError(
-                f"{path}: got clouds with axes {[axis.label for axis in schema.axes]} and a weight "
-                f"in {unit!r}, expected eta_rel, phi_rel [rad] and GeV for JetNet's layout"
-            )
+        check_jets(path, schema, "JetNet's layout")
         for quantity in schema.condition:
             if quantity.name in ("jet_pt", "jet_mass") and quantity.unit not in ("", "GeV"):
                 raise ArgumentError(
@@ -96,6 +90,21 @@ class JetNetWriter(CloudSink):
             order = [JETS.labels.index(name) for name in self.schema.labels or JETS.labels]
             self._file.extend("label", _array(torch.tensor(order)[block.label.cpu()]))
         return block.num_graphs
+
+
+def check_jets(path: str | Path, schema: Schema, layout: str) -> None:
+    """Refuse clouds that are no particles of jets.
+
+    Raises:
+        ArgumentError: naming their axes and weight, and the layout that needs others.
+    """
+    axes = [(axis.name, axis.unit) for axis in schema.axes]
+    unit = schema.weight.unit if schema.weight else "nothing"
+    if axes != [(axis.name, axis.unit) for axis in JETS.axes] or unit != "GeV":
+        raise ArgumentError(
+            f"{path}: got clouds with axes {[axis.label for axis in schema.axes]} and a weight "
+            f"in {unit!r}, expected eta_rel, phi_rel [rad] and GeV for {layout}"
+        )
 
 
 def _pt_and_mass(pos: Tensor, pt: Tensor, batch: Tensor, jets: int) -> tuple[Tensor, Tensor]:

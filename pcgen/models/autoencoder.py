@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn, describe
 from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.representations import Event, Representation
@@ -57,9 +57,11 @@ class Latent(nn.Module, ABC):
 
     Attributes:
         has_prior: Whether codes can be drawn without an event.
+        code_channels: Columns Z of the codes.
     """
 
     has_prior = True
+    code_channels: int
 
     @abstractmethod
     def forward(self, features: Tensor) -> Code:
@@ -82,6 +84,7 @@ class Deterministic(Latent):
 
     def __init__(self, in_channels: int, code_channels: int) -> None:
         super().__init__()
+        self.code_channels = code_channels
         self.linear = nn.Linear(in_channels, code_channels)
 
     def forward(self, features: Tensor) -> Code:
@@ -231,6 +234,16 @@ class Autoencoder(GenerativeModel):
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
         drawn = self.representation.cardinality.draw(request, generator)
         return self.decode(self.latent.sample(request.number, generator), drawn, generator)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`; the code is noise where it has a prior."""
+        return NoiseChannels(self.decoder.noise_channels, self.latent.code_channels)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a decoder of points."""
+        event = self.decoder.decode(code, start, self.representation.condition(drawn))
+        return self.representation.clouds(event, drawn)
 
     @torch.no_grad()
     def log_likelihood(

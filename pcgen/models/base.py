@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from pcgen.models.request import Request, by_name, check_positive, in_turn, reso
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
+    from pcgen.models.cardinality import Drawn
     from pcgen.models.representations import Representation
 
 Loss = Callable[[Batch], dict[str, Tensor]]
@@ -75,6 +76,42 @@ class Phase:
         """Parameters that the phase trains, each once."""
         every = (parameter for module in self.modules for parameter in module.parameters())
         return list(dict.fromkeys(every))
+
+
+class NoiseChannels(NamedTuple):
+    """How many standard normal numbers a generation starts from.
+
+    Attributes:
+        point: P, of each point.
+        code: Z, of each cloud.
+    """
+
+    point: int
+    code: int
+
+
+@runtime_checkable
+class FromNoise(Protocol):
+    """A model of points whose clouds are a function of noise, and of what was drawn for them.
+
+    What is drawn is size, total, centroid and condition. Such a model can be handed over as one
+    graph, :class:`pcgen.models.padded.PaddedGenerator`.
+    """
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """What :meth:`from_noise` starts from."""
+        ...
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """The clouds, in physical units.
+
+        Args:
+            start: Clouds of ``drawn.sizes``, ragged or padded, whose ``pos`` is noise [N, P].
+            code: Noise [B, Z].
+            drawn: What is known of each cloud.
+        """
+        ...
 
 
 class GenerativeModel(nn.Module, ABC):

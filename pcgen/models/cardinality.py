@@ -230,10 +230,13 @@ class Cardinality(nn.Module):
         """
         if not self.stored:
             raise ArgumentError("Cardinality: nothing was fitted, expected a trained model")
+        if request.label is not None:
+            self._check_classes(request.label)
+        return self.of_rows(self._pick(request, generator), request)
+
+    def of_rows(self, row: Tensor, request: Request) -> Drawn:
+        """What the stored clouds of these rows [B] say of the requested ones."""
         _, sizes, y, label = request
-        if label is not None:
-            self._check_classes(label)
-        row = self._pick(request, generator)
         given = y if y is not None else self.y[row]
         kind = label if label is not None else self.label[row]
         total = self.total[row] * self._ratio(given, row, kind)
@@ -298,8 +301,8 @@ class Cardinality(nn.Module):
 
     def _ratio(self, y: Tensor, row: Tensor, label: Tensor) -> Tensor:
         """m(y) / m(y_j), and 1 where the line makes no sense (not positive)."""
-        here = self.response(y, label, len(row))
-        there = self.response(self.y[row], label, len(row))
+        here = self.response(y, label, row.shape[0])
+        there = self.response(self.y[row], label, row.shape[0])
         sensible = (here > 0) & (there > 0)
         return torch.where(sensible, here / torch.where(sensible, there, 1.0), 1.0)
 
@@ -324,8 +327,7 @@ class Cardinality(nn.Module):
             ask = torch.cat([ask, sizes.to(ask).log1p()[:, None]], 1)
             have = torch.cat([have, self.sizes[:stored].to(have).log1p()[:, None]], 1)
         chance = uniform((number,), have, generator)
-        scale = (have - have.mean(0)).square().mean(0).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)
+        scale = spread_of(have)
         ask, have = ask / scale, have / scale
         row = self.sizes.new_empty(number)
         for asked, known in self._of_each_class(label, number):
@@ -347,9 +349,34 @@ class Cardinality(nn.Module):
         if not have.shape[1]:
             return (chance * len(have)).long().clamp(max=len(have) - 1)
         distance = torch.cdist(ask, have, compute_mode="donot_use_mm_for_euclid_dist")
-        k = min(self.neighbours, len(have))
-        radius = distance.topk(k, dim=1, largest=False).values[:, -1:]
-        near = distance <= radius  # more than k where there are ties
-        found = near.sum(1)
-        which = (chance * found).long().minimum(found - 1)
-        return near.nonzero()[found.cumsum(0) - found + which, 1]
+        return pick_near(distance, chance, self.neighbours)
+
+
+def spread_of(have: Tensor) -> Tensor:
+    """Standard deviation of each column of the stored clouds [C]; 1 where they do not differ."""
+    scale = (have - have.mean(0)).square().mean(0).sqrt()
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def pick_near(distance: Tensor, chance: Tensor, neighbours: int) -> Tensor:
+    """For each of B queries one of the nearest of S stored clouds, all with the same chance.
+
+    As many as there are at a finite distance, and all of them where ties make them more than those.
+
+    Args:
+        distance: [B, S]; infinite where a cloud is not to be taken.
+        chance: Uniform numbers in [0, 1) [B].
+        neighbours: Number of nearest clouds.
+
+    Returns:
+        Columns of ``distance`` [B]; 0 where all distances are infinite.
+
+    >>> pick_near(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0.9]), 2).tolist()
+    [2]
+    """
+    k = min(neighbours, distance.shape[1])
+    radius = distance.topk(k, dim=1, largest=False).values[:, -1:]
+    near = (distance <= radius) & distance.isfinite()
+    found = near.sum(1)
+    which = (chance * found).long().minimum(found - 1)
+    return (near.long().cumsum(1) <= which[:, None]).sum(1)

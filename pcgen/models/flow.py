@@ -22,7 +22,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.paths import UNIFORM, Coupling, Paths
 from pcgen.models.representations import Event, Representation
@@ -122,6 +122,17 @@ class FlowMatching(GenerativeModel):
     def follow(self, event: Event, condition: Tensor) -> Event:
         """Events at t = 1, of those whose values are noise at t = 0."""
         return self.paths.follow(self.field, event, condition)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`; points alone have noise."""
+        return NoiseChannels(self.representation.standardize.point_features, 0)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a flow on points."""
+        condition = self.representation.condition(drawn)
+        event = self.follow(self.representation.with_values(start, start.pos), condition)
+        return self.representation.clouds(event, drawn)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
         """Events whose values are still to be drawn, and what the field is told of them."""

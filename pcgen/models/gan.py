@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import GenerativeModel, Loss, Phase
+from pcgen.models.base import GenerativeModel, Loss, NoiseChannels, Phase
+from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.adversarial import NON_SATURATING, OPTIMISER, Game
@@ -128,6 +129,7 @@ class GAN(GenerativeModel):
     """
 
     representation: Representation
+    generator: Any  # of points it also has noise_channels and decode
 
     def __init__(
         self,
@@ -169,6 +171,17 @@ class GAN(GenerativeModel):
         condition = self.representation.condition(drawn)
         code = normal((len(condition), self.code_channels), condition, generator)
         event = self.generator(code, drawn.sizes, condition, generator)
+        return self.representation.clouds(event, drawn)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`."""
+        return NoiseChannels(self.generator.noise_channels, self.code_channels)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a generator of points."""
+        condition = self.representation.condition(drawn)
+        event = self.generator.decode(code, start, condition)
         return self.representation.clouds(event, drawn)
 
     def _critic(self, condition: Tensor) -> Callable[[Event], Tensor]:

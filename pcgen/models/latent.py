@@ -27,7 +27,8 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.autoencoder import Autoencoder
-from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
+from pcgen.models.cardinality import Drawn
 from pcgen.models.request import Request
 
 
@@ -61,6 +62,17 @@ class Prior(nn.Module, ABC):
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """One code [B, Z] for each condition [B, K] and class [B]."""
+
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Codes as a function of standard normal numbers [B, Z], where they are one.
+
+        Raises:
+            ArgumentError: they are not.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__}: got normal numbers for its codes, expected to draw them "
+            "itself; the codes of an AdversarialPrior are a function of noise"
+        )
 
 
 class LatentModel(GenerativeModel):
@@ -136,6 +148,17 @@ class LatentModel(GenerativeModel):
         condition = see.condition(drawn)
         code = self.prior.sample(condition, drawn.label, generator)
         return self.autoencoder.decode(self.whitening.inverse(code, condition), drawn, generator)
+
+    @property
+    def noise_channels(self) -> NoiseChannels:
+        """See :class:`~pcgen.models.base.FromNoise`."""
+        return NoiseChannels(self.autoencoder.decoder.noise_channels, self.whitening.code_channels)
+
+    def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
+        """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a prior that is made of noise."""
+        condition = self.autoencoder.representation.condition(drawn)
+        white = self.prior.from_noise(code, condition)
+        return self.autoencoder.from_noise(start, self.whitening.inverse(white, condition), drawn)
 
     def _look(self, batches: Iterable[Batch]) -> None:
         self.whitening.fit(self.book.keep(self._codes(clouds) for clouds in batches))
@@ -213,9 +236,14 @@ class Whitening(nn.Module):
         self._check(white, condition)
         return white @ self.spread + _with_one(condition) @ self.regression
 
+    @property
+    def code_channels(self) -> int:
+        """Columns Z of the codes."""
+        return self.regression.shape[1]
+
     def _check(self, code: Tensor, condition: Tensor) -> None:
         rows, columns = self.regression.shape
-        expected = (len(code), columns), (len(code), rows - 1)
+        expected = (code.shape[0], columns), (code.shape[0], rows - 1)
         if (tuple(code.shape), tuple(condition.shape)) != expected:
             raise ArgumentError(
                 f"Whitening: got code {tuple(code.shape)} and condition {tuple(condition.shape)}, "

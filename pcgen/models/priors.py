@@ -100,12 +100,16 @@ class AdversarialPrior(Prior):
         """See :meth:`Prior.sample`; the class is in the condition."""
         return self._make(condition, generator)
 
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """See :meth:`Prior.from_noise`."""
+        return noise + self.generator(noise, condition)
+
     def _critic(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda code: self.critic(code, condition)
 
     def _make(self, condition: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = normal((len(condition), self.code_channels), condition, generator)
-        return noise + self.generator(noise, condition)
+        return self.from_noise(noise, condition)
 
 
 class FlowPrior(Prior):

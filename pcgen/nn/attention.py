@@ -29,7 +29,7 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import MLP, expect_condition
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
-from pcgen.ops.segments import owners, segment_mean
+from pcgen.ops.segments import Pointer, owners, segment_mean
 from pcgen.standardize import channels
 
 
@@ -48,7 +48,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor
     Returns:
         [B, H, m, c].
     """
-    score = query @ key.mT * query.shape[-1] ** -0.5
+    score = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
     absent = ~present[:, None, None]
     # The smallest number and not -inf: a cloud without points has no NaN, and reads zeros.
     return score.masked_fill(absent, torch.finfo(score.dtype).min).softmax(-1) @ value
@@ -68,11 +68,12 @@ class SelfAttention(nn.Module):
         self.read = nn.Linear(channels, 3 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
         dense, present = pc.to_dense(self.read(x), ptr)
         query, key, value = (_split(part, self.heads) for part in dense.chunk(3, -1))
-        return self.out(_join(attend(query, key, value, present))[present])
+        read = _join(attend(query, key, value, present))
+        return self.out(pc.to_rows(read, present, ptr))
 
 
 class AttentionPool(nn.Module):
@@ -95,7 +96,7 @@ class AttentionPool(nn.Module):
         self.read = nn.Linear(channels, 2 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [B, S C]; of an empty cloud a learnt constant."""
         dense, present = pc.to_dense(self.read(x), ptr)
         key, value = (_split(part, self.heads) for part in dense.chunk(2, -1))
@@ -116,12 +117,12 @@ class CloudNorm(nn.Module):
         self.norm = nn.LayerNorm(channels, elementwise_affine=not condition_channels)
         self.film = nn.Linear(condition_channels, 2 * channels) if condition_channels else None
 
-    def forward(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, ptr: Pointer, y: Tensor | None = None) -> Tensor:
         """Points [N, C] and condition [B, K] -> [N, C]."""
         x = self.norm(x)
         if self.film is None:
             return x
-        scale, shift = self.film(y)[owners(ptr, len(x))].chunk(2, 1)
+        scale, shift = self.film(y)[owners(ptr, x.shape[0])].chunk(2, 1)
         return x * (1 + scale) + shift
 
 
@@ -144,7 +145,7 @@ class AttentionBlock(nn.Module):
         self.norm_mlp = CloudNorm(channels, condition_channels)
         self.mlp = MLP(channels, (expansion * channels,), channels, activation=nn.GELU)
 
-    def forward(self, x: Tensor, ptr: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, ptr: Pointer, y: Tensor | None = None) -> Tensor:
         """Points [N, C] of clouds and their condition [B, K] -> [N, C]."""
         x = x + self.attention(self.norm_attention(x, ptr, y), ptr)
         return x + self.mlp(self.norm_mlp(x, ptr, y))

@@ -8,6 +8,7 @@ weight: that is ``Standardize.fractions(x, ptr)``, and the model attaches it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,17 +97,22 @@ class SetDecoder(nn.Module):
         """
         _check_code(code, sizes, self.code_channels)
         shape = (int(sizes.sum()), self.noise_channels)
-        return self.decode(code, sizes, normal(shape, code, generator), y)
+        return self.decode(code, pc.make(normal(shape, code, generator), sizes), y)
 
-    def decode(self, code: Tensor, sizes: Tensor, noise: Tensor, y: Tensor | None = None) -> Batch:
-        """The deterministic part of :meth:`forward`, for given noise [N, noise_channels]."""
+    def decode(self, code: Tensor, start: Batch, y: Tensor | None = None) -> Batch:
+        """The deterministic part of :meth:`forward`: clouds whose ``pos`` is the noise of a point.
+
+        Args:
+            code: [B, Z].
+            start: Clouds of the requested sizes with ``pos`` [N, noise_channels], ragged or padded.
+            y: Condition [B, K].
+        """
         context = with_condition(code, y, self.condition_channels)
         g = F.leaky_relu(self.global_out(F.leaky_relu(self.global_in(context))))
-        x = F.leaky_relu(self.point_in(noise))
-        rows = pc.make(noise, sizes)
+        x = F.leaky_relu(self.point_in(start.pos))
         for layer in self.layers:
-            x, g = layer(x, g, rows, context)
-        return _to_clouds(self.point_out(x), sizes, self.dimensions)
+            x, g = layer(x, g, start, context)
+        return pc.like(start, **_attributes(self.point_out(x), self.dimensions))
 
 
 class MLPDecoder(nn.Module):
@@ -173,7 +179,7 @@ class MLPDecoder(nn.Module):
             )
         points = self.mlp(code, y).unflatten(1, (self.max_points, -1))
         present = torch.arange(self.max_points, device=code.device) < sizes[:, None]
-        return _to_clouds(points[present], sizes, self.dimensions)
+        return pc.make(sizes=sizes, **_attributes(points[present], self.dimensions))
 
 
 def _check_code(code: Tensor, sizes: Tensor, code_channels: int) -> None:
@@ -186,8 +192,8 @@ def _check_code(code: Tensor, sizes: Tensor, code_channels: int) -> None:
         raise ArgumentError(f"sizes: got {int(sizes.min())}, expected non-negative numbers")
 
 
-def _to_clouds(points: Tensor, sizes: Tensor, dimensions: int) -> Batch:
+def _attributes(points: Tensor, dimensions: int) -> dict[str, Any]:
     if points.dtype in (torch.float16, torch.bfloat16):
         points = points.float()  # two or three digits would not do for a coordinate
     pos, x = points[:, :dimensions], points[:, dimensions:]
-    return pc.make(pos, sizes, x=x if x.shape[1] else None)
+    return {"pos": pos, "x": x if x.shape[1] else None}

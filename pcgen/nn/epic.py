@@ -23,7 +23,7 @@ from torch_geometric.data import Batch
 
 from pcgen.nn.condition import conditioned
 from pcgen.nn.mlp import Linear, with_condition
-from pcgen.ops.segments import segment_sum
+from pcgen.ops.segments import Pointer, lengths, segment_sum
 from pcgen.standardize import channels
 
 Activation = Callable[[Tensor], Tensor]
@@ -97,10 +97,10 @@ class EPiCLayer(nn.Module):
         return self.outer(self.point_out(hidden) + x), g
 
 
-def pool_mean_sum(x: Tensor, ptr: Tensor, sum_scale: float) -> Tensor:
+def pool_mean_sum(x: Tensor, ptr: Pointer, sum_scale: float) -> Tensor:
     """Mean and scaled sum of the points of each cloud [B, 2 C]; zeros for an empty one."""
     total = segment_sum(x, ptr)
-    number = (ptr[1:] - ptr[:-1]).clamp(min=1)[:, None]
+    number = lengths(ptr).clamp(min=1)[:, None]
     return torch.cat([total / number, sum_scale * total], 1)
 
 

@@ -98,7 +98,7 @@ def with_condition(x: Tensor, y: Tensor | None, condition_channels: int) -> Tens
     """
     if not condition_channels:
         return x
-    return torch.cat([x, expect_condition(y, len(x), condition_channels).to(x.dtype)], 1)
+    return torch.cat([x, expect_condition(y, x.shape[0], condition_channels).to(x.dtype)], 1)
 
 
 def expect_condition(y: Tensor | None, rows: int, condition_channels: int) -> Tensor:

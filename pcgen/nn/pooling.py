@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pcgen.ops.segments import segment_sum
+from pcgen.ops.segments import Pointer, segment_sum
 
-Reduction = Callable[[Tensor, Tensor], Tensor]
+Reduction = Callable[[Tensor, Pointer], Tensor]
 
 
-def pool(value: Tensor, ptr: Tensor, reductions: Sequence[Reduction]) -> Tensor:
+def pool(value: Tensor, ptr: Pointer, reductions: Sequence[Reduction]) -> Tensor:
     """The reductions of rows [N, C], one after the other [B, len(reductions) * C].
 
     >>> from pcgen.ops.segments import segment_max, segment_mean
@@ -31,7 +31,7 @@ def pool(value: Tensor, ptr: Tensor, reductions: Sequence[Reduction]) -> Tensor:
 def scaled_sum(scale: float) -> Reduction:
     """The sum times a constant, which keeps the pooled numbers of large clouds of order 1."""
 
-    def reduce(value: Tensor, ptr: Tensor) -> Tensor:
+    def reduce(value: Tensor, ptr: Pointer) -> Tensor:
         return scale * segment_sum(value, ptr)
 
     return reduce

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from pcgen import clouds as pc
 from pcgen.nn.decoders import SetDecoder
-from pcgen.ops.segments import owners
+from pcgen.ops.segments import Pointer, lengths, owners
+from pcgen.ops.segments import places as places_of
 
 _SCALES = (0.5, 2.0, 8.0, 32.0)
 _TURNS = (1, 2, 3)
@@ -18,21 +20,19 @@ CHANNELS = 2 + len(_SCALES) + 2 * len(_TURNS)
 """Numbers that tell a point its place."""
 
 
-def places(sizes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def places(ptr: Pointer, rows: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """The place i of n of each point as smooth numbers [N, CHANNELS].
 
     The fraction of the list 2 (i + 1/2) / n - 1, the logarithm of i + 1, exp(-i / s) for some
     scales s, which tell the first few points apart, and cosine and sine of the multiples of i times
     the golden angle, which spread the points evenly around the axis (phyllotaxis).
 
-    >>> places(torch.tensor([1, 2]))[:, 0].tolist()
+    >>> places(torch.tensor([0, 1, 3]), 3)[:, 0].tolist()
     [0.0, -0.5, 0.5]
     """
-    ptr = nn.functional.pad(sizes.cumsum(0), (1, 0))
-    rows = int(ptr[-1])
-    owner = owners(ptr, rows)
-    place = (torch.arange(rows, device=sizes.device) - ptr[owner]).to(dtype)
-    columns = [2 * (place + 0.5) / sizes[owner] - 1, place.log1p() - 1.5]
+    place = places_of(ptr, rows).to(dtype)
+    number = lengths(ptr)[owners(ptr, rows)]
+    columns = [2 * (place + 0.5) / number - 1, place.log1p() - 1.5]
     columns += [torch.exp(-place / scale) for scale in _SCALES]
     for turn in _TURNS:
         angle = turn * _GOLDEN * place
@@ -53,6 +53,8 @@ class RankedDecoder(nn.Module):
         decoder: With ``noise_channels=CHANNELS``.
     """
 
+    noise_channels = 0
+
     def __init__(self, decoder: SetDecoder) -> None:
         super().__init__()
         self.decoder = decoder
@@ -65,4 +67,10 @@ class RankedDecoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Clouds of ``sizes`` [B] points from codes [B, Z] and conditions [B, K]; no noise."""
-        return self.decoder.decode(code, sizes, places(sizes, code.dtype), y)
+        start = pc.make(code.new_zeros(int(sizes.sum()), self.noise_channels), sizes)
+        return self.decode(code, start, y)
+
+    def decode(self, code: Tensor, start: Batch, y: Tensor | None = None) -> Batch:
+        """Clouds of the sizes of others, ragged or padded, from codes [B, Z]."""
+        known = places(start.ptr, start.batch.shape[0], code.dtype)
+        return self.decoder.decode(code, pc.like(start, known), y)

@@ -83,10 +83,17 @@ class Integrator:
             return self._adaptive(velocity, start)
         x, times = start, [clock(step / self.steps) for step in range(self.steps + 1)]
         for time, then in itertools.pairwise(times):
-            x = self._step(velocity, x, time, then - time)
+            x = self.step(velocity, x, time, then)
         return x
 
-    def _step(self, velocity: Velocity, x: Tensor, time: float, width: float) -> Tensor:
+    def step(self, velocity: Velocity, x: Tensor, time: float, then: float) -> Tensor:
+        """One step of a fixed rule: x at ``then`` of the trajectory that is at ``x`` at ``time``.
+
+        >>> heun = Integrator("heun")
+        >>> heun.step(lambda x, t: torch.full_like(x, 2 * t), torch.zeros(1), 0.0, 0.5)
+        tensor([0.2500])
+        """
+        width = then - time
         slope = velocity(x, time)
         if self.rule == "midpoint":
             return x + width * velocity(x + 0.5 * width * slope, time + 0.5 * width)

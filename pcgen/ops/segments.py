@@ -9,6 +9,8 @@ They are plain torch, or torch-scatter where it is installed and faster
 (:mod:`pcgen.ops.segments_scatter`): values, gradients and second derivatives are the same either
 way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
 ``scatter_reduce`` splits it among ties, and wrongly where the maximum is exactly 0.
+
+A :class:`~pcgen.ops.padding.Padding` in the place of the pointer stands for padded rows.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.ops import segments_scatter
 from pcgen.ops.extremes import first_extreme
+from pcgen.ops.padding import Padding
+
+Pointer = Tensor | Padding
+"""First row of each segment and the number of rows [B+1], or where padded rows hold a point."""
 
 # Columns below which adding element by element is faster than row by row, on the CPU.
 NARROW = 16
@@ -60,19 +66,41 @@ def wrong_pointer(ptr: Tensor, rows: int) -> Tensor:
     return (ptr[1:] < ptr[:-1]).any() | (ptr[0] != 0) | (ptr[-1] != rows)
 
 
-def owners(ptr: Tensor, rows: int) -> Tensor:
+def owners(ptr: Pointer, rows: int) -> Tensor:
     """Segment of each row [N].
 
     >>> owners(torch.tensor([0, 1, 1, 3]), 3).tolist()
     [0, 2, 2]
     """
+    if isinstance(ptr, Padding):
+        return ptr.owner
     # repeat_interleave would wake all threads however small the work: 5 ms on a busy machine.
     borders = ptr[1:-1]
     steps = ptr.new_zeros(rows + 1).index_add(0, borders, torch.ones_like(borders))
     return steps.cumsum(0)[:rows]
 
 
-def segment_sum(value: Tensor, ptr: Tensor) -> Tensor:
+def lengths(ptr: Pointer) -> Tensor:
+    """Number of rows of each segment [B].
+
+    >>> lengths(torch.tensor([0, 1, 1, 3])).tolist()
+    [1, 0, 2]
+    """
+    return ptr.lengths if isinstance(ptr, Padding) else ptr.diff()
+
+
+def places(ptr: Pointer, rows: int) -> Tensor:
+    """Place of each row in its segment [N], from 0.
+
+    >>> places(torch.tensor([0, 1, 1, 3]), 3).tolist()
+    [0, 0, 1]
+    """
+    if isinstance(ptr, Padding):
+        return ptr.place
+    return torch.arange(rows, device=ptr.device) - ptr[owners(ptr, rows)]
+
+
+def segment_sum(value: Tensor, ptr: Pointer) -> Tensor:
     """Sum over each segment; 0 for an empty one.
 
     Half-precision values are added in float32.
@@ -134,26 +162,26 @@ def max_by(value: Tensor, owner: Tensor, number: int) -> Tensor:
     return segment_max(value[order], ptr)
 
 
-def segment_mean(value: Tensor, ptr: Tensor) -> Tensor:
+def segment_mean(value: Tensor, ptr: Pointer) -> Tensor:
     """Mean over each segment [B, ...]; 0 for an empty one. ``value`` [N, ...], ``ptr`` [B+1]."""
     _check_float(value, ptr)
     return _average(wide(value), ptr).to(value.dtype)
 
 
-def segment_std(value: Tensor, ptr: Tensor) -> Tensor:
+def segment_std(value: Tensor, ptr: Pointer) -> Tensor:
     """Standard deviation over each segment [B, ...]: √(mean of (v - mean)²), in two passes.
 
     0, with gradient 0, for segments of equal values, of one row, and empty ones.
     """
     _check_float(value, ptr)
-    owner, exact = owners(ptr, len(value)), wide(value)
+    owner, exact = owners(ptr, value.shape[0]), wide(value)
     deviation = exact - _average(exact, ptr, owner)[owner]
     variance = _average(deviation * deviation, ptr, owner)
     positive = variance > 0
     return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0).to(value.dtype)
 
 
-def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Tensor, period: float) -> Tensor:
+def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Pointer, period: float) -> Tensor:
     """Weighted mean of a periodic coordinate over each segment [B], within ±period / 2.
 
     The mean of the shortest differences from the mean direction: the arithmetic mean, up to whole
@@ -171,19 +199,22 @@ def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Tensor, period: fl
     [175.0, 20.0]
     """
     _check_float(value, ptr)
-    owner, radius = owners(ptr, len(value)), period / (2 * math.pi)
+    owner, radius = owners(ptr, value.shape[0]), period / (2 * math.pi)
     angle, share = value.detach().double() / radius, weight.detach().double()
     rows = torch.stack([share * angle.cos(), share * angle.sin()], 1)
-    x, y = sum_by(rows, owner, len(ptr) - 1).unbind(1)
-    start = (torch.atan2(y, x) * radius).to(value.dtype)
+    x, y = _total(rows, ptr, owner).unbind(1)
+    # Any start within half a period serves: in float32, as ONNX has no arc tangent of float64.
+    length = (x * x + y * y).sqrt()
+    some = torch.where(length > 0, length, 1)
+    start = (torch.atan2((y / some).float(), (x / some).float()) * radius).to(value.dtype)
     step = value - start[owner]
     step = step - period * (step / period).detach().round()
-    total = sum_by(weight.to(value.dtype), owner, len(ptr) - 1)
-    mean = start + sum_by(weight * step, owner, len(ptr) - 1) / torch.where(total > 0, total, 1)
+    total = _total(weight.to(value.dtype), ptr, owner)
+    mean = start + _total(weight * step, ptr, owner) / torch.where(total > 0, total, 1)
     return mean - period * (mean / period).detach().round()
 
 
-def segment_max(value: Tensor, ptr: Tensor, *, empty: float = 0.0) -> Tensor:
+def segment_max(value: Tensor, ptr: Pointer, *, empty: float = 0.0) -> Tensor:
     """Maximum over each segment [B, ...]; ``empty`` where there is no row.
 
     The gradient goes to the first row that attains the maximum. NaN wins.
@@ -194,15 +225,15 @@ def segment_max(value: Tensor, ptr: Tensor, *, empty: float = 0.0) -> Tensor:
     return _extreme(value, ptr, True, empty)
 
 
-def segment_min(value: Tensor, ptr: Tensor, *, empty: float = 0.0) -> Tensor:
+def segment_min(value: Tensor, ptr: Pointer, *, empty: float = 0.0) -> Tensor:
     """Minimum over each segment [B, ...]; otherwise as :func:`segment_max`."""
     return _extreme(value, ptr, False, empty)
 
 
-def segment_logsumexp(value: Tensor, ptr: Tensor) -> Tensor:
+def segment_logsumexp(value: Tensor, ptr: Pointer) -> Tensor:
     """log Σ exp(v) over each segment [B, ...], without overflow; -inf for an empty one."""
     _check_float(value, ptr)
-    owner, exact = owners(ptr, len(value)), wide(value)
+    owner, exact = owners(ptr, value.shape[0]), wide(value)
     top = _finite_top(exact, ptr)
     total = _total((exact - top[owner]).exp(), ptr, owner)
     some = total > 0
@@ -210,28 +241,31 @@ def segment_logsumexp(value: Tensor, ptr: Tensor) -> Tensor:
     return log.to(value.dtype)
 
 
-def segment_softmax(value: Tensor, ptr: Tensor) -> Tensor:
+def segment_softmax(value: Tensor, ptr: Pointer) -> Tensor:
     """exp(v) / Σ exp(v) within each segment [N, ...]; rows of a segment sum to 1.
 
     >>> segment_softmax(torch.zeros(3), torch.tensor([0, 1, 1, 3])).tolist()
     [1.0, 0.5, 0.5]
     """
     _check_float(value, ptr)
-    owner, exact = owners(ptr, len(value)), wide(value)
+    owner, exact = owners(ptr, value.shape[0]), wide(value)
     weight = (exact - _finite_top(exact, ptr)[owner]).exp()
     return (weight / _total(weight, ptr, owner)[owner]).to(value.dtype)
 
 
-def _check(value: Tensor, ptr: Tensor) -> None:
+def _check(value: Tensor, ptr: Pointer) -> None:
     if value.dim() == 0 or value.device != ptr.device:
         raise ArgumentError(
             f"value: got shape {tuple(value.shape)} on {value.device}, "
             f"expected [N, ...] on {ptr.device} like ptr"
         )
-    check_pointer(ptr, len(value))
+    if isinstance(ptr, Padding):
+        ptr.check(value)
+    else:
+        check_pointer(ptr, len(value))
 
 
-def _check_float(value: Tensor, ptr: Tensor) -> None:
+def _check_float(value: Tensor, ptr: Pointer) -> None:
     if not value.is_floating_point():
         raise ArgumentError(f"value: got {value.dtype}, expected a float tensor")
     _check(value, ptr)
@@ -246,16 +280,18 @@ def _sum(value: Tensor, owner: Tensor, number: int) -> Tensor:
     return total.index_add(0, owner, value)
 
 
-def _total(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+def _total(value: Tensor, ptr: Pointer, owner: Tensor | None = None) -> Tensor:
     """Sum of each segment in the precision of the values."""
+    if isinstance(ptr, Padding):
+        return ptr.total(value)
     if segments_scatter.adds(value):
         return segments_scatter.segment_sum(value, ptr)
     return _sum(value, owners(ptr, len(value)) if owner is None else owner, len(ptr) - 1)
 
 
-def _average(value: Tensor, ptr: Tensor, owner: Tensor | None = None) -> Tensor:
+def _average(value: Tensor, ptr: Pointer, owner: Tensor | None = None) -> Tensor:
     """Mean of each segment in the precision of the values."""
-    return _total(value, ptr, owner) / _divisor(ptr.diff(), value)
+    return _total(value, ptr, owner) / _divisor(lengths(ptr), value)
 
 
 def _divisor(size: Tensor, value: Tensor) -> Tensor:
@@ -263,9 +299,11 @@ def _divisor(size: Tensor, value: Tensor) -> Tensor:
     return size.clamp(min=1).view(-1, *[1] * (value.dim() - 1))
 
 
-def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
+def _extreme(value: Tensor, ptr: Pointer, largest: bool, empty: float) -> Tensor:
     """The row is found without gradient, the value gathered from it."""
     _check(value, ptr)
+    if isinstance(ptr, Padding):
+        return ptr.extreme(value, largest, empty)
     shape = (len(ptr) - 1, *value.shape[1:])
     if value.numel() == 0:
         return value.new_full(shape, empty)
@@ -279,7 +317,7 @@ def _extreme(value: Tensor, ptr: Tensor, largest: bool, empty: float) -> Tensor:
     return best.view(shape)
 
 
-def _finite_top(value: Tensor, ptr: Tensor) -> Tensor:
+def _finite_top(value: Tensor, ptr: Pointer) -> Tensor:
     """Maximum of each segment, 0 where it is infinite: exp must not meet ∞ - ∞. No gradient."""
     top = segment_max(value.detach(), ptr)
     return torch.where(top.isfinite(), top, 0)

@@ -58,7 +58,7 @@ OF_COMMAND = {
 ADDED = ("--samples", "--validate-events", "--permutations")
 IN_PYTHON = {"steps": 4, "number": 40}
 
-NOT_RUN = ("text", "math")
+NOT_RUN = ("text", "math", "cpp")
 COMMAND = re.compile(r"(?: {4}|\t)\s*(?:\$ )?(?:pcgen|make|pip|python3?|sudo|apt-get|git) ")
 
 

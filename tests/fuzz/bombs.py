@@ -173,6 +173,12 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _archive("more.npy", _SHAPE),
         _laid_over,
     ),
+    "arrays": (
+        _archive("pos.npy", f"({_SIZE // 8}, 2)"),
+        _archive("weight.npy", f"({_SIZE // 4},)", 5000),
+        _archive("schema.npy", f"({_SIZE // 4},)"),
+        _laid_over,
+    ),
     "conditions_npz": (
         _archive("beam.npy", f"({_SIZE // 4},)"),
         _archive("beam.npy", f"({_SIZE // 4},)", 5000),

@@ -25,6 +25,7 @@ FILES = {
     "calochallenge": "input.hdf5",
     "npy": "input.npy",
     "npz": "input.npz",
+    "arrays": "input.npz",
     "png": "input.png",
     "ply": "input.ply",
     "ply_text": "input.ply",
@@ -80,7 +81,7 @@ def sample(reader: str, folder: Path) -> bytes:
     path = folder / f"sound-{FILES[reader]}"
     if reader in _TEXTS:
         return _TEXTS[reader].encode()
-    if reader in ("clouds", "ply_text", "ply", "pcd", "pcd_text", "pcd_packed", "xyz"):
+    if reader in ("clouds", "arrays", "ply_text", "ply", "pcd", "pcd_text", "pcd_packed", "xyz"):
         return _points(reader, path)
     if reader in ("npz", "images", "png"):
         _pictures(reader, path)
@@ -130,7 +131,7 @@ def _run() -> dict[str, Any]:
 
 
 def _points(reader: str, path: Path) -> bytes:
-    several = reader == "clouds"
+    several = reader in ("clouds", "arrays")
     points = 3 if several else 6
     batch = clouds.make(
         torch.rand(points, 2).double().float(),
@@ -140,7 +141,7 @@ def _points(reader: str, path: Path) -> bytes:
         y=torch.ones(2 if several else 1, 1),
         label=torch.tensor([1, 0] if several else [1]),
     )
-    io.write_clouds(path, batch, SCHEMA)
+    io.write_clouds(path, batch, SCHEMA, format="arrays" if reader == "arrays" else None)
     text = to_table(batch, SCHEMA) if reader.endswith("_text") else None
     if reader == "ply_text" and text is not None:
         return _ply_text(text)

@@ -74,11 +74,11 @@ def test_points_of_a_set_decoder_are_exchangeable_and_clouds_independent() -> No
     decoder = DECODERS["set"]().double()
     code, y = torch.randn(2, 5).double(), torch.randn(2, 3).double()
     noise, sizes = torch.randn(7, decoder.noise_channels).double(), torch.tensor([4, 3])
-    points = channels(decoder.decode(code, sizes, noise, y))
+    points = channels(decoder.decode(code, pc.make(noise, sizes), y))
     order = torch.tensor([2, 0, 3, 1, 6, 5, 4])
-    other = channels(decoder.decode(code, sizes, noise[order], y))
+    other = channels(decoder.decode(code, pc.make(noise[order], sizes), y))
     torch.testing.assert_close(other, points[order])
-    alone = decoder.decode(code[1:], sizes[1:], noise[4:], y[1:])
+    alone = decoder.decode(code[1:], pc.make(noise[4:], sizes[1:]), y[1:])
     torch.testing.assert_close(channels(alone), points[4:])
 
 
@@ -86,9 +86,11 @@ def test_points_of_a_set_decoder_know_of_each_other() -> None:
     decoder = DECODERS["set"]()
     code, y, sizes = torch.randn(1, 5), torch.randn(1, 3), torch.tensor([4])
     noise = torch.randn(4, decoder.noise_channels)
-    points = channels(decoder.decode(code, sizes, noise, y))
+    points = channels(decoder.decode(code, pc.make(noise, sizes), y))
     moved = torch.cat([noise[:3], noise[3:] + 1])
-    assert ((channels(decoder.decode(code, sizes, moved, y)) - points)[:3].abs().max()) > 1e-6
+    assert (
+        (channels(decoder.decode(code, pc.make(moved, sizes), y)) - points)[:3].abs().max()
+    ) > 1e-6
 
 
 def test_smaller_clouds_of_a_list_are_its_beginning() -> None:

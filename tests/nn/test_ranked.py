@@ -39,11 +39,11 @@ def test_a_cloud_does_not_depend_on_those_beside_it(sizes: list[int]) -> None:
 
 
 def test_places_are_all_different_and_bounded() -> None:
-    found = places(torch.tensor([0, 300, 1]))
+    found = places(torch.tensor([0, 0, 300, 301]), 301)
     assert found.shape == (301, CHANNELS)
     assert found.abs().max() < 6
     apart = torch.cdist(found[:300], found[:300]) + torch.eye(300)
     assert apart.min() > 1e-3
-    torch.testing.assert_close(found[300], places(torch.tensor([1]))[0])
+    torch.testing.assert_close(found[300], places(torch.tensor([0, 1]), 1)[0])
     # What is not the fraction of the list is the same whatever the length of the list.
-    torch.testing.assert_close(found[:50, 1:], places(torch.tensor([50]))[:, 1:])
+    torch.testing.assert_close(found[:50, 1:], places(torch.tensor([0, 50]), 50)[:, 1:])

@@ -285,8 +285,10 @@ GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8:rad"
 
 
 def test_models_of_points_write_no_images(run, tmp_path):
-    with pytest.raises(ArgumentError, match=r"a\.npz: got the ending of images, but this model"):
-        sample(str(run), str(tmp_path / "a.npz"), number=3)
+    with pytest.raises(ArgumentError, match=r"a\.png: got the format of images, but this model"):
+        sample(str(run), str(tmp_path / "a.png"), number=3)
+    with pytest.raises(ArgumentError, match=r"a\.npz: got the format of images, but this model"):
+        sample(str(run), str(tmp_path / "a.npz"), number=3, to_format="npz")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -121,7 +121,7 @@ class Points(Representation):
         """See :meth:`Representation.with_values`."""
         axes = len(self.schema.axes)
         x = values[:, axes:] if values.shape[1] > axes else None
-        return cl.make(values[:, :axes], cl.sizes(event), x=x)
+        return cl.like(event, values[:, :axes], x=x)
 
     def blank(self, sizes: Tensor) -> Batch:
         """See :meth:`Representation.blank`."""
@@ -148,7 +148,7 @@ class Points(Representation):
 
     def _excess(self, known: Drawn) -> Tensor:
         """log(total / m(y)) [B] in float64; 0 where there is no total or no expectation."""
-        expected = self.cardinality.response(known.y, known.label, len(known.total)).double()
+        expected = self.cardinality.response(known.y, known.label, known.total.shape[0]).double()
         sensible = (expected > 0) & (known.total > 0)
         ratio = known.total.double() / torch.where(sensible, expected, 1.0)
         return torch.where(sensible, ratio, 1.0).log()
