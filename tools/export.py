@@ -21,8 +21,8 @@ TOLERANCE = 1e-4
 _EVENTS = 24
 """Events that are compared."""
 _KNOWN = (
-    "points-flow (encoder epic, pointnet or attention), points-gan, points-vae or "
-    "points-latent-gan (any encoder but list)"
+    "points-flow, -flow-map or -flow-gan (encoder epic, pointnet or attention), points-gan, "
+    "points-vae, points-latent-gan or -flow (any encoder but list)"
 )
 
 
@@ -98,20 +98,21 @@ def check_exportable(model: GenerativeModel, run: str) -> None:
     from pcgen.models.flow import FlowMatching
     from pcgen.models.gan import GAN
     from pcgen.models.latent import LatentModel
-    from pcgen.models.priors import AdversarialPrior
+    from pcgen.models.paths import followed
+    from pcgen.models.priors import Mixture
     from pcgen.models.representations import Points
     from pcgen.nn import EdgeConvField, ListField, MLPDecoder
 
     codec = model.autoencoder if isinstance(model, LatentModel) else model
     decoder = codec.decoder if isinstance(codec, Autoencoder) else None
-    network = model.field if isinstance(model, FlowMatching) else decoder
+    network = model.field if isinstance(model, FlowMatching) else getattr(decoder, "field", decoder)
     network = model.generator if isinstance(model, GAN) else network
     got = ""
     if not isinstance(model.representation, Points):
         got = f"a model of {type(model.representation).__name__.lower()}"
     elif not model.can_sample:
         got = "a plain autoencoder, which has no prior"
-    elif isinstance(model, LatentModel) and not isinstance(model.prior, AdversarialPrior):
+    elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
         got = f"the prior {type(model.prior).__name__}, whose codes are no function of noise"
     elif isinstance(network, EdgeConvField | ListField | MLPDecoder):
         got = f"the network {type(network).__name__}"
@@ -119,7 +120,7 @@ def check_exportable(model: GenerativeModel, run: str) -> None:
         got = f"a {type(model).__name__}, which has no from_noise"
     if got:
         raise ArgumentError(f"{run}: got {got}, expected a model of the recipes {_KNOWN}")
-    if isinstance(model, FlowMatching) and model.solver.rule == "adaptive":
+    if any(paths.solver.rule == "adaptive" for paths in followed(model)):
         raise ArgumentError(
             "solver: got adaptive, whose steps depend on the event, expected euler, midpoint or "
             "heun"
@@ -145,13 +146,13 @@ def _described(path: Path, written: Written) -> list[str]:
 
 def _facts(model: GenerativeModel, made: dict[str, Any]) -> dict[str, Any]:
     """What is stored with both graphs."""
-    from pcgen.models.flow import FlowMatching
+    from pcgen.models.paths import followed
 
     facts = {**made, "schema": model.schema.to_dict(), "classes_trained": list(model.classes)}
     if (seen := model.condition_range) is not None:
         facts["condition_range"] = [end.tolist() for end in seen]
-    if isinstance(model, FlowMatching):
-        facts["solver"] = {"rule": model.solver.rule, "steps": model.solver.steps}
+    for paths in followed(model):
+        facts["solver"] = {"rule": paths.solver.rule, "steps": paths.solver.steps}
     return facts
 
 

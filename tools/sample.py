@@ -233,16 +233,22 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     Raises:
         ArgumentError: the model is no flow, or an option is not one of the solver.
     """
-    from pcgen.models.paths import Paths
+    from pcgen.models.flow_map import FlowMap
+    from pcgen.models.paths import followed
 
     given = ", ".join(name.replace("rule", "solver") for name in changes)
-    followed = [p for m in model.modules() if isinstance(p := getattr(m, "paths", None), Paths)]
-    if not followed:
+    paths = followed(model)
+    if isinstance(model, FlowMap) and set(changes) != {"steps"}:
+        raise ArgumentError(
+            f"{given}: got values for a {type(model).__name__}, whose network knows the way, "
+            "expected steps alone"
+        )
+    if not paths:
         raise ArgumentError(
             f"{given}: got values for a {type(model).__name__}, which follows no trajectories, "
             "expected a model of the recipes *-flow"
         )
-    solver = followed[0].solver
+    solver = paths[0].solver
     rule = changes.get("rule", solver.rule)
     wrong = "steps" if rule == "adaptive" else "tolerance"
     if wrong in changes:
@@ -250,7 +256,7 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
             f"{wrong}: got {changes[wrong]} for the solver {rule}, expected "
             + ("tolerance, which decides its steps" if rule == "adaptive" else "steps")
         )
-    followed[0].solver = dataclasses.replace(solver, **changes)
+    paths[0].solver = dataclasses.replace(solver, **changes)
 
 
 @functools.lru_cache(maxsize=1)

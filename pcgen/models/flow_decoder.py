@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from pcgen import clouds as cl
 from pcgen.models.paths import UNIFORM, Coupling, Paths
 from pcgen.models.representations import Points
 from pcgen.objectives.flow_matching import Clock
@@ -62,5 +63,20 @@ class FlowDecoder(nn.Module):
         blank = self.paths.representation.blank(sizes)
         values = self.paths.representation.values(blank)
         noise = normal(tuple(values.shape), values, generator)
-        event = self.paths.representation.with_values(blank, noise)
+        return self.decode(code, cl.like(blank, noise), condition)
+
+    @property
+    def noise_channels(self) -> int:
+        """Normal numbers that a point starts from."""
+        return self.paths.representation.standardize.point_features
+
+    def decode(self, code: Tensor, start: Batch, condition: Tensor) -> Batch:
+        """Points for codes [B, Z] and conditions [B, K], as a function of noise.
+
+        Args:
+            code: [B, Z].
+            start: Clouds whose ``pos`` is noise [N, P].
+            condition: [B, K].
+        """
+        event = self.paths.representation.with_values(start, start.pos)
         return self.paths.follow(self.field, event, torch.cat([condition, code], 1))

@@ -131,7 +131,7 @@ class FlowMap(FlowMatching):
         steps = self.paths.solver.steps
         times = [self.paths.clock.time(step / steps) for step in range(steps + 1)]
         for time, then in itertools.pairwise(times):
-            begin, end = (condition.new_full((len(condition),), each) for each in (time, then))
+            begin, end = (condition.new_full((condition.shape[0],), each) for each in (time, then))
             move = (then - time) * self.mean_velocity(event, begin, end, condition)
             event = self.representation.with_values(event, self.representation.values(event) + move)
         return event

@@ -83,6 +83,12 @@ class Paths:
         return self.representation.with_values(event, values)
 
 
+def followed(model: nn.Module) -> list[Paths]:
+    """The paths that a model follows when it is sampled: of itself or of a part; often none."""
+    own = (getattr(part, "paths", None) for part in model.modules())
+    return [paths for paths in own if isinstance(paths, Paths)]
+
+
 def _per_value(of_event: Tensor, event: Event) -> Tensor:
     """Numbers [B] in a shape that broadcasts with the values of the events."""
     if isinstance(event, Tensor):

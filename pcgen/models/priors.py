@@ -145,11 +145,15 @@ class FlowPrior(Prior):
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """See :meth:`Prior.sample`; the class is in the condition."""
+        noise = normal((len(condition), self.code_channels), condition, generator)
+        return self.from_noise(noise, condition)
+
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """See :meth:`Prior.from_noise`."""
 
         def velocity(code: Tensor, time: float) -> Tensor:
-            return self.field(code, code.new_full((len(code),), time), condition)
+            return self.field(code, code.new_full((code.shape[0],), time), condition)
 
-        noise = normal((len(condition), self.code_channels), condition, generator)
         return self.solver(velocity, noise)
 
 

@@ -25,6 +25,10 @@ MODELS = {
     ),
     "gan": lambda: recipes.points_gan(**SMALL),
     "vae": lambda: recipes.points_vae(**SMALL),
+    "map": lambda: recipes.points_flow_map(**FLOW),
+    "map with a critic": lambda: recipes.points_flow_gan(hidden=8, layers=2),
+    "vae with a flow": lambda: recipes.points_vae(**SMALL, reconstruction="flow"),
+    "latent flow": lambda: recipes.points_latent_flow(**SMALL, width=8),
     "latent gan": lambda: recipes.points_latent_gan(**SMALL, width=8),
 }
 SIZES = torch.tensor([0, 1, 2, 7, 9, 0, 3])
@@ -50,7 +54,7 @@ def model(request):
     made = MODELS[request.param]()
     for phase in made.representation.phases():
         phase.prepare([jets()])
-    if request.param == "latent gan":
+    if request.param.startswith("latent"):
         torch.nn.init.normal_(made.whitening.regression, std=0.3)
         torch.nn.init.normal_(made.whitening.spread, std=0.3)
     return made.eval()

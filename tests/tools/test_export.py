@@ -32,6 +32,8 @@ RUNS = {
     "--excess --rescale",
     "attention": f"points-flow --encoder attention {NETWORK} --integration-steps 2",
     "gan": f"points-gan {NETWORK} --latent-dim 3",
+    "map": f"points-flow-map {NETWORK} --integration-steps 2",
+    "latent flow": f"points-latent-flow {NETWORK} --latent-dim 3 --width 8",
     "latent": f"points-latent-gan {NETWORK} --latent-dim 3 --width 8",
 }
 
@@ -93,13 +95,16 @@ def compare(session, model, sizes, longest, seed=0):
         ("attention", (), Integrator("midpoint", 2)),
         ("gan", (), None),
         ("latent", (), None),
+        ("map", (), None),
+        ("map", ("--steps", "1"), Integrator(steps=1)),
+        ("latent flow", (), None),
     ],
 )
 def test_the_graph_is_the_model(runs, tmp_path, capsys, name, words, solver):
     session = exported(runs(name), tmp_path / "a.onnx", *words)
     model = pcgen.load(runs(name))
     if solver is not None:
-        model.solver = solver
+        model.paths.solver = solver
     # In one batch with padding of several lengths, and alone: sizes of 0, 1, some and the most.
     for sizes, longest in [([0, 1, 5, 8, 3], 8), ([0, 1, 5, 8, 3], 11), ([0], 1), ([1], 1),
                            ([5], 5), ([8], 8), ([0, 0], 1)]:  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pcgen
-from pcgen.io import CloudFile
+from pcgen.io import CloudFile, read_clouds
 from pcgen.ops.ode import Integrator
 from pcgen.tools import cli
 
@@ -90,3 +90,21 @@ def test_contradictions_are_one_line(flow, tmp_path, words, message, capsys):
     assert cli.main(["sample", str(flow), str(tmp_path / "a.h5"), *words.split()]) == 1
     assert capsys.readouterr().err.startswith(f"pcgen: {message}")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys):
+    run = tmp_path / "run"
+    words = "--hidden 8 --layers 1 --steps 2 --batch-size 8 --samples 0 --validate-events 8"
+    train = ["train", "points-flow-map", *words.split(), "--data", str(few), "--output", str(run)]
+    assert cli.main([*train, "--accelerator", "cpu", "--progress", "false"]) == 0
+    drawn = []
+    for steps in (1, 3):
+        target = tmp_path / f"{steps}.h5"
+        assert (
+            cli.main(["sample", str(run), str(target), "--number", "9", "--steps", str(steps)]) == 0
+        )
+        drawn.append(read_clouds(target)[0].pos)
+    assert not torch.equal(*drawn)
+    capsys.readouterr()
+    assert cli.main(["sample", str(run), str(tmp_path / "a.h5"), "--solver", "heun"]) == 1
+    assert capsys.readouterr().err.startswith("pcgen: solver: got values for a FlowMap, whose")
