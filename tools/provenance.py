@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pcgen.datasets.splits import SEED
-from pcgen.training import checkpoint
+from pcgen.training import weights
 from pcgen.training.run import made_by
 
 
 def provenance(file: Path) -> dict[str, Any]:
     """What the events are made by, without a place on this machine: names, digests, versions."""
-    state = checkpoint.read(file)
+    state = weights.read_model(file)
     config, folder = state.config, file.resolve().parent
     names = [Path(str(each)).name for each in config.get("data", ())]
     digests = config.get("digests") or [None] * len(names)

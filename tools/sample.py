@@ -58,7 +58,8 @@ def sample(
     rounding, on the device and its number of threads.
 
     Args:
-        run: Folder of a run, or one of its checkpoints (.ckpt).
+        run: Folder of a run, one of its checkpoints (.ckpt), weights (.safetensors), or the name of
+            a model that ships with pcgen.
         output: File to write, in place of one of that name; its ending says the format: clouds
             (.h5, .hdf5, .ply, .pcd, .xyz), or images (.npz, .npy, .png) where the model is one of a
             grid.

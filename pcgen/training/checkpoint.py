@@ -179,7 +179,7 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
     """Refuse a state that is not that of the module, which may be on the device "meta".
 
     Raises:
-        CheckpointError: names or shapes differ, naming the first of them.
+        CheckpointError: names, shapes or kinds of number differ, naming the first of them.
     """
     here, there = module.state_dict(), dict(state)
     for name in dict.fromkeys([*here, *there]):
@@ -192,6 +192,10 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
             found = tuple(there[name].shape) if isinstance(there[name], Tensor) else there[name]
             raise CheckpointError(
                 f"{path}: got {found} for {name!r}, expected shape {tuple(here[name].shape)}"
+            )
+        if there[name].is_floating_point() != here[name].is_floating_point():
+            raise CheckpointError(
+                f"{path}: got {there[name].dtype} for {name!r}, expected {here[name].dtype}"
             )
 
 
