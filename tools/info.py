@@ -216,6 +216,7 @@ def _run(path: Path) -> dict[str, str]:
         "best validation score": "none" if state.best is None else f"{state.best:.4g}",
         "data": _words(config.get("data", ())),
         "events": str(config.get("events", "")),
+        "started from": _words([config[n] for n in ("start", "start_part") if config.get(n)]),
     }
     rows |= _trained(file, state)
     rows |= {f"  {name}": str(value) for name, value in state.arguments.items() if name != "schema"}
