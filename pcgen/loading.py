@@ -1,7 +1,8 @@
-"""From a run or a checkpoint to a model that samples: ``pcgen.load``."""
+"""From a run, a checkpoint, weights or a shipped name to a model that samples: ``pcgen.load``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -15,14 +16,15 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from pcgen import shipped
 from pcgen.bounds import ARGUMENT, leaves
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, current
 from pcgen.recipes.find import find_recipe, made
 from pcgen.schema import Schema
-from pcgen.training import RunFolder, install
-from pcgen.training.checkpoint import Checkpoint, check_fit, read
+from pcgen.training import RunFolder, install, weights
+from pcgen.training.checkpoint import Checkpoint, check_fit
 
 _SPARE = 2**20  # numbers beyond twice those of the state: constants that are built, not stored
 _FEW = 100  # tensors beyond twice those of the state, of the same kind
@@ -38,7 +40,8 @@ def load(
 
     Args:
         path: A run's folder (its best checkpoint on the validation split is taken, the last where
-            none was chosen) or a checkpoint.
+            none was chosen), a checkpoint (.ckpt), weights (.safetensors), or the name of a model
+            that ships with pcgen (:mod:`pcgen.shipped`), where nothing of that name lies here.
         recipe: The function that builds the model from the stored arguments, or its name,
             ``"module:function"``. None: the recipe of pcgen that the checkpoint names; nothing else
             is ever built, and no module that a checkpoint names is imported.
@@ -50,7 +53,7 @@ def load(
             unknown recipe, or its state does not fit.
     """
     file = find(path)
-    state = read(file)
+    state = weights.read_model(file)
     model = build(file, state, recipe)
     install(file, model, state)
     try:
@@ -63,12 +66,41 @@ def load(
         ) from error
 
 
+def write_weights(
+    run: str | Path,
+    output: str | Path,
+    *,
+    recipe: Callable[..., GenerativeModel] | str | None = None,
+) -> Path:
+    """Weights of a trained model to give away, which ``load`` takes like a checkpoint.
+
+    Args:
+        run: As in :func:`load`.
+        output: File to write, ending in ``.safetensors``.
+        recipe: As in :func:`load`.
+
+    Returns:
+        ``output``.
+
+    Raises:
+        ArgumentError: the output has another ending.
+        CheckpointError: as in :func:`load`.
+        FileError: the output cannot be written.
+    """
+    file = find(run)
+    weights.write(output, load(file, recipe=recipe), weights.read_model(file))
+    return Path(output)
+
+
 def find(path: str | Path) -> Path:
-    """The checkpoint that stands for ``path``: itself, or the best, last or newest one of a run.
+    """The file that stands for ``path``: itself, the best, last or newest checkpoint of a run, or
+    the weights of a shipped model.
 
     Raises:
         CheckpointError: there is none, or none that is whole.
     """
+    if not os.path.lexists(path) and shipped.is_name(path):
+        return shipped.weights(str(path))
     path = Path(path)
     if not path.is_dir():
         return path

@@ -28,7 +28,7 @@ from typing import Any
 
 import pcgen
 from pcgen.errors import ArgumentError, PcgenError, Terminated
-from pcgen.tools.options import MisuseError, options_of
+from pcgen.tools.options import MisuseError, Option, options_of
 from pcgen.tools.parser import Groups, Parser, near
 
 COMMANDS = {
@@ -177,7 +177,7 @@ def _load(target: str) -> Callable[..., Any]:
 def _run(name: str, function: Callable[..., Any], argv: list[str]) -> int:
     options = options_of(function)
     parser = Parser(f"pcgen {name}", _described(function), {"options": options})
-    function(**_parsed(parser, argv))
+    function(**_understood(parser, parser.parse, argv))
     return 0
 
 
@@ -216,10 +216,15 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     again = "The same command on the same folder goes on with an interrupted run."
     described = f"{_described(recipe)}\n\n{again}"
     parser = Parser(f"pcgen train {name}", described, groups, partial(run_config, name))
-    values = _parsed(parser, argv[1:])
-    arguments = {option.name: values.pop(option.name) for option in own}
+    values = _understood(parser, parser.given, argv[1:])
+    arguments = {o.name: values.pop(o.name, o.default) for o in own if _due(o, values)}
     function(name, arguments, **values)
     return 0
+
+
+def _due(option: Option, values: Mapping[str, Any]) -> bool:
+    """Whether an argument of a recipe is passed on: one that is left out may be that of a start."""
+    return option.name in values or values.get("start") is None
 
 
 _ABOUT_TRAIN = """\
@@ -229,9 +234,11 @@ options. pcgen train RECIPE --help lists the options of a recipe. The same comma
 folder goes on with an interrupted run (Ctrl-C), exactly where it stopped."""
 
 
-def _parsed(parser: Parser, argv: Sequence[str]) -> dict[str, Any]:
+def _understood(
+    parser: Parser, parse: Callable[[Sequence[str]], dict[str, Any]], argv: Sequence[str]
+) -> dict[str, Any]:
     try:
-        return parser.parse(argv)
+        return parse(argv)
     except MisuseError as error:
         place = parser.command
         raise SystemExit(_misused(f"{place}: {' '.join(str(error).split())}", place)) from error

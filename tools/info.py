@@ -1,7 +1,8 @@
-"""``pcgen info``: what is in a file of clouds or images, a run or a checkpoint."""
+"""``pcgen info``: what is in a file of clouds or images, a run, a checkpoint or a shipped model."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
     from pcgen.schema import Quantity, Schema
     from pcgen.training.checkpoint import Checkpoint
 
+_WEIGHTS = ".safetensors"
+
 
 def info(path: str) -> None:
-    """Say what is in a file of events, a run or a checkpoint.
+    """Say what is in a file of events, a run, a checkpoint or a shipped model.
 
     Args:
-        path: File of clouds or images, folder of a run (its last checkpoint is told), or a
-            checkpoint (.ckpt).
+        path: File of clouds or images, folder of a run (its last checkpoint is told), a checkpoint
+            (.ckpt), weights (.safetensors), or the name of a model that ships with pcgen. The card
+            of weights, a text (.md) of the same name beside them, is shown too.
     """
     from rich.console import Console
     from rich.table import Table
@@ -29,8 +33,8 @@ def info(path: str) -> None:
 
     from pcgen.escaping import terminal
 
-    target = Path(path)
-    if target.suffix == ".ckpt" or (target / "config.json").is_file():
+    target = _target(path)
+    if target.suffix in (".ckpt", _WEIGHTS) or (target / "config.json").is_file():
         rows = _run(target)
     else:
         rows = _events(target)
@@ -39,6 +43,27 @@ def info(path: str) -> None:
         if value:
             table.add_row(name, Text("\n").join(map(terminal, value.split("\n"))))
     Console().print(table)
+    for line in _card(target):
+        Console(soft_wrap=True).print(terminal(line))
+
+
+def _target(path: str) -> Path:
+    """The path, or the weights of the shipped model that it names."""
+    from pcgen import shipped
+
+    there = os.path.lexists(path) or "%" in path
+    return Path(path) if there or not shipped.is_name(path) else shipped.weights(path)
+
+
+def _card(path: Path) -> list[str]:
+    """The lines of the card of weights; none where there is no card."""
+    from pcgen.bounds import TEXT, regular_file
+
+    card = path.with_suffix(".md")
+    if path.suffix != _WEIGHTS or not card.exists():
+        return []
+    TEXT.check(regular_file(card).stat().st_size, str(card))
+    return card.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _events(path: Path) -> dict[str, str]:
@@ -178,9 +203,9 @@ def _told(quantities: tuple[Quantity, ...]) -> str:
 
 def _run(path: Path) -> dict[str, str]:
     from pcgen.schema import Schema
-    from pcgen.training import RunFolder, checkpoint
+    from pcgen.training import RunFolder, weights
 
-    found = RunFolder(path).newest() if path.is_dir() else (path, checkpoint.read(path))
+    found = RunFolder(path).newest() if path.is_dir() else (path, weights.read_model(path))
     if found is None:
         raise FileError(f"{path}: a run without a checkpoint yet, expected last.ckpt in it")
     file, state = found
@@ -191,6 +216,7 @@ def _run(path: Path) -> dict[str, str]:
         "best validation score": "none" if state.best is None else f"{state.best:.4g}",
         "data": _words(config.get("data", ())),
         "events": str(config.get("events", "")),
+        "started from": _words([config[n] for n in ("start", "start_part") if config.get(n)]),
     }
     rows |= _trained(file, state)
     rows |= {f"  {name}": str(value) for name, value in state.arguments.items() if name != "schema"}

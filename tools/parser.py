@@ -49,10 +49,16 @@ class Parser:
         return " ".join([self.command, *words, "[OPTIONS]"])
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """The value of every option; what the words say goes before what files say.
+        """The value of every option: what was given, or its default; raises as :meth:`given`."""
+        values = self.given(argv)
+        return {option.name: values.get(option.name, option.default) for option in self.options}
+
+    def given(self, argv: Sequence[str]) -> dict[str, Any]:
+        """The values that are given; what the words say goes before what files say.
 
         Raises:
-            MisuseError: the words, or a configuration file, cannot be understood.
+            MisuseError: the words, or a configuration file, cannot be understood, or a required
+                value is missing.
             SystemExit: help or the configuration was wanted, and is printed.
         """
         given = self._split(argv)
@@ -71,7 +77,7 @@ class Parser:
                 raise MisuseError(
                     f"{option.shown}: got none, expected {option.expected} ({self.usage})"
                 )
-        return {option.name: values.get(option.name, option.default) for option in self.options}
+        return values
 
     def help(self) -> str:
         """Usage, description, arguments, and the options in their groups."""

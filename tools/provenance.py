@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from pcgen.datasets.splits import SEED
-from pcgen.training import checkpoint
+from pcgen.tools.start import file_digest, trained_on
+from pcgen.training import weights
 from pcgen.training.run import made_by
 
 
 def provenance(file: Path) -> dict[str, Any]:
     """What the events are made by, without a place on this machine: names, digests, versions."""
-    state = checkpoint.read(file)
+    state = weights.read_model(file)
     config, folder = state.config, file.resolve().parent
-    names = [Path(str(each)).name for each in config.get("data", ())]
-    digests = config.get("digests") or [None] * len(names)
     made = folder.parent.name if folder.name == "checkpoints" else ""
     return {
         "model": f"{made}/{file.name}" if made else file.name,
-        "model_digest": hashlib.sha256(file.read_bytes()).hexdigest()[:32],
+        "model_digest": file_digest(file),
         "recipe": state.recipe,
         "step": state.step,
         "trained_on": {
-            "data": [{"name": n, "digest": d} for n, d in zip(names, digests, strict=False)],
+            "data": trained_on(config),
             # Runs of before the split was recorded were trained on the same one.
             "split": config.get("split", {"name": "train", "seed": SEED}),
         },

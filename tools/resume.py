@@ -50,7 +50,7 @@ def resume(
         TrainingError: a loss or a gradient is not finite.
     """
     from pcgen import training
-    from pcgen.tools.train import check_data, open_data
+    from pcgen.tools.training_data import check_data, open_data
 
     folder = training.RunFolder(run)
     stored = folder.config()
@@ -92,6 +92,7 @@ def _plan(
         FileError: its configuration does not say it.
     """
     from pcgen.recipes.find import find_recipe
+    from pcgen.tools.start import recorded
     from pcgen.tools.train import Plan
     from pcgen.training import Machine, Optimiser, Reports
 
@@ -125,6 +126,7 @@ def _plan(
             # Older runs do not say these; what they change is not what is learnt.
             validate_events=config.get("validate_events", 1000),
             samples=config.get("samples", 1000),
+            start=recorded(config),
         )
     except (KeyError, TypeError) as error:
         raise FileError(

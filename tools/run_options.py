@@ -12,6 +12,7 @@ from pcgen.tools.parser import listed, loaded
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
+    "start": ("start", "start_part"),
     "optimisation": (
         "steps",
         "lr",
@@ -39,7 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 _RESERVED = ("config", "print_config", "help", "recipe")
 _NESTED = ("optimiser", "machine", "reports", "arguments")
 _RENAMED = {"num_nodes": "nodes"}
-_FACTS = ("events", "validate_at", "digests", "split")
+_FACTS = ("events", "validate_at", "digests", "split", "start_digest", "start_trained_on")
 """What a run's config.json records and no option sets."""
 
 

@@ -62,7 +62,8 @@ def sample(
     rounding, on the device and its number of threads.
 
     Args:
-        run: Folder of a run, or one of its checkpoints (.ckpt).
+        run: Folder of a run, one of its checkpoints (.ckpt), weights (.safetensors), or the name of
+            a model that ships with pcgen.
         output: File to write, in place of one of that name. Its ending says the format: pcgen's
             clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
             or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png).

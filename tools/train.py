@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError, DataError, at_least
+from pcgen.tools.training_data import Data, open_data, same_data
 from pcgen.training.options import Machine, Optimiser, Reports
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pcgen.datasets.loading import CloudDataset
     from pcgen.models.base import GenerativeModel
     from pcgen.schema import Schema
+    from pcgen.tools.start import Start
     from pcgen.training import RunFolder
 
 
@@ -30,6 +32,8 @@ def train(
     output: str | None = None,
     classes: list[str] | None = None,
     max_points: int | None = None,
+    start: str | None = None,
+    start_part: str | None = None,
     steps: int = 5000,
     batch_size: int = 128,
     seed: int = 0,
@@ -69,6 +73,12 @@ def train(
         output: Folder of the run, runs/RECIPE by default.
         classes: Train on these classes only, g t say.
         max_points: Keep that many points of each event, the most energetic.
+        start: Start from this model instead of random numbers: a run, a checkpoint, weights, or the
+            name of a model that ships with pcgen. Its scalings are kept, numbers of points and
+            totals are fitted to the new data. Arguments of the recipe that are not given are those
+            of the start.
+        start_part: Take only this part of it, field or autoencoder.encoder say, whose layers must
+            fit; its scalings are kept too.
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
         seed: Of all randomness; the same seed gives the same model, on the same machine and number
@@ -101,17 +111,26 @@ def train(
 
     Raises:
         ArgumentError: an option cannot be used, or is not what the run was started with.
-        DataError: the clouds cannot be trained on.
+        DataError: the clouds cannot be trained on, or mean something else than those of the start.
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
     from pcgen.datasets.jets import SAMPLE
     from pcgen.recipes import current
     from pcgen.recipes.find import find_recipe
+    from pcgen.tools import start as starting
 
     recipe, recipe_arguments = current(recipe, recipe_arguments or {})
     function = find_recipe(recipe)
+    source = None
+    if start is not None:
+        source, state = starting.opened(start, start_part)
+        recipe_arguments = starting.arguments(source, state, recipe, function, recipe_arguments)
+    elif start_part is not None:
+        raise ArgumentError(f"start_part: got {start_part!r} without start, expected start too")
     data_set = open_data([str(SAMPLE)] if data is None else data, classes, max_points)
+    if source is not None:
+        starting.check_schema(source, state, data_set.train.schema, data_set.files[0])
     plan = Plan(
         recipe=recipe,
         function=function,
@@ -126,49 +145,13 @@ def train(
         reports=Reports(log_every, checkpoint_every, validate_every, keep, progress),
         validate_events=validate_events,
         samples=samples,
+        start=source,
     )
     return plan.run(
         data_set,
         plan.build(data_set),
         Path(f"runs/{recipe.replace(':', '-')}" if output is None else output),
     )
-
-
-class Data(NamedTuple):
-    """What a run is trained on: its files, what was chosen of them, and two splits."""
-
-    files: list[str]
-    classes: list[str] | None
-    max_points: int | None
-    train: CloudDataset
-    held_out: CloudDataset
-
-
-def open_data(
-    files: Sequence[str], classes: list[str] | None = None, max_points: int | None = None
-) -> Data:
-    """The training and the validation split of files, which become absolute paths.
-
-    Raises:
-        ArgumentError: there is no file.
-        DataError: there is no event with a point.
-        FileError: a file cannot be read.
-    """
-    from pcgen.datasets.loading import open_clouds
-
-    if not files:
-        raise ArgumentError("data: got no file, expected at least one")
-    paths = [str(Path(path).resolve()) for path in files]
-    parts = [
-        open_clouds(paths, split, classes=classes, max_points=max_points)
-        for split in ("train", "validation")
-    ]
-    if not bool(parts[0].sizes().any()):
-        raise DataError(
-            f"{', '.join(paths)}: got {len(parts[0])} events without a point, expected some with "
-            "one"
-        )
-    return Data(paths, classes, max_points, *parts)
 
 
 @dataclass(frozen=True)
@@ -179,6 +162,7 @@ class Plan:
         recipe: Name of the recipe, as it is recorded,
         function: and what it stands for.
         arguments: Of the recipe, resolved.
+        start: What a new run starts from, if anything.
 
     Raises:
         ArgumentError: the seed, or a number of steps or events, is out of range.
@@ -197,6 +181,7 @@ class Plan:
     reports: Reports
     validate_events: int
     samples: int
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         # All are refused before the data are read, and not after hours of training.
@@ -229,14 +214,18 @@ class Plan:
         from rich.console import Console
 
         from pcgen import training
-        from pcgen.datasets.splits import SEED
         from pcgen.escaping import terminal
         from pcgen.tools.sample import sample
         from pcgen.tools.validation import Validation, lost_layers, lost_points
         from pcgen.training import RunFolder
 
-        digests = data.train.digests()
-        known = _same_data(RunFolder(folder), data.files, digests)
+        digests, run = data.train.digests(), RunFolder(folder)
+        free = ["validate_events", "samples", "digests", "split"]
+        # Where the digests are known the files may have another place.
+        free += ["data"] if same_data(run, data.files, digests) else []
+        free += ["start"] if self._same_start(run) else []
+        if self.start is not None and not run.begun:
+            self.start.give(model, self.recipe, self.function)
         validation = Validation(spread(data.held_out, self.validate_events))
         console, number = Console(soft_wrap=True), len(data.train)
         lost = lost_points(model, data.train)  # in every process, so that all refuse alike
@@ -245,6 +234,7 @@ class Plan:
                 f"{self.recipe}: {number} events, {self.steps} steps of {self.batch_size}, "
                 f"in {folder}"
             )
+            begun += "" if self.start is None else f", started from {self.start.shown}"
             lines = (begun, *unlikely(data.train), lost, lost_layers(model, data.train.schema))
             for line in filter(None, lines):
                 console.print(terminal(line))
@@ -262,20 +252,10 @@ class Plan:
             validate=validation,
             recipe=self.recipe,
             arguments=self.arguments,
-            config={
-                "data": [Path(file).name for file in data.files],
-                "digests": digests,
-                "split": {"name": "train", "seed": SEED},
-                "events": number,
-                "classes": data.classes,
-                "max_points": data.max_points,
-                "batch_size": self.batch_size,
-                "validate_events": self.validate_events,
-                "samples": self.samples,
-            },
-            # Where the digests are known the files may have another place.
-            free=("validate_events", "samples", "digests", "split", *(["data"] if known else [])),
-            local={"data": data.files},
+            config=self._config(data, digests),
+            free=free,
+            local={"data": data.files} | ({"start": self.start.name} if self.start else {}),
+            started=self.start is not None,
         )
         if training.first_process():
             _draw_curves(folder, validation.labels(model.schema))
@@ -290,45 +270,28 @@ class Plan:
                 )
         return folder
 
+    def _config(self, data: Data, digests: list[str]) -> dict[str, Any]:
+        """What a run records besides what the loop does, without places on this machine."""
+        from pcgen.datasets.splits import SEED
 
-def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
-    """Refuse to go on with other events than those that a run was started with.
+        return {
+            "data": [Path(file).name for file in data.files],
+            "digests": digests,
+            "split": {"name": "train", "seed": SEED},
+            "events": len(data.train),
+            "classes": data.classes,
+            "max_points": data.max_points,
+            "batch_size": self.batch_size,
+            "validate_events": self.validate_events,
+            "samples": self.samples,
+            **({} if self.start is None else self.start.facts()),
+        }
 
-    Args:
-        run: A run, begun or not.
-        files: Of now.
-        digests: Of these files.
-
-    Returns:
-        Whether they are known to be the same events; older runs do not know it.
-
-    Raises:
-        DataError: naming the first file that differs, and both digests.
-    """
-    stored = run.config().get("digests") if run.begun else None
-    if not isinstance(stored, list) or len(stored) != len(digests):
-        return False
-    for file, now, before in zip(files, digests, stored, strict=True):
-        if now != before:
-            raise DataError(
-                f"{file}: got events of digest {now}, expected those of digest {before} that "
-                f"{run.path} was started with: the file was replaced, or is another one"
-            )
-    return True
-
-
-def _same_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
-    """Whether a run goes on with its own events, which may have another place by now.
-
-    Other files are an option that differs, which is named beside the others that do.
-
-    Raises:
-        DataError: the same files hold other events.
-    """
-    stored = run.config() if run.begun else {}
-    if stored.get("data") != list(files) and stored.get("digests") != list(digests):
-        return False
-    return check_data(run, files, digests)
+    def _same_start(self, run: RunFolder) -> bool:
+        """Whether a run goes on that was started from the same file, wherever it is by now."""
+        if self.start is None or not run.begun:
+            return False
+        return run.config().get("start_digest") == self.start.digest
 
 
 def spread(clouds: CloudDataset, number: int) -> Batch:

@@ -43,6 +43,8 @@ class Phase:
         end: Fraction of the run's steps at which the phase is over.
         prepare: Run once over the training split, in order, before the phase's first step and
             without gradients; what it finds is kept in the model's buffers.
+        adapt: What takes the place of ``prepare`` where the run starts from another model, whose
+            networks know their numbers in the units of that model; None: ``prepare`` is run again.
         optimiser: Options of the optimiser that the method needs in this phase and that differ from
             those of the run, ``{"betas": (0.0, 0.9)}`` say, by the names of
             :class:`pcgen.training.Optimiser`. The user's options of the phase go over them.
@@ -60,6 +62,7 @@ class Phase:
     end: float = 1.0
     prepare: Prepare | None = None
     optimiser: Mapping[str, Any] | None = None
+    adapt: Prepare | None = None
 
     def __post_init__(self) -> None:
         if self.repeat < 1:
@@ -76,6 +79,10 @@ class Phase:
         """Parameters that the phase trains, each once."""
         every = (parameter for module in self.modules for parameter in module.parameters())
         return list(dict.fromkeys(every))
+
+
+def kept(batches: Iterable[Batch]) -> None:
+    """A phase's ``adapt`` that leaves everything as the other model had it."""
 
 
 class NoiseChannels(NamedTuple):

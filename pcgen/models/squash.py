@@ -53,6 +53,12 @@ class Squash(nn.Module):
         self.scale.set(torch.zeros_like(moments.mean), moments.mean)
         self.reach.copy_(reach if bool(reach > 0) else torch.full_like(reach, torch.inf))
 
+    def widen(self, batches: Iterable[Tensor]) -> None:
+        """Let the reach include coordinates [N, D] batch by batch; the scale stays."""
+        for z in batches:
+            if len(z):
+                self.reach.copy_(self.reach.maximum(z.detach().to(self.reach).norm(dim=1).max()))
+
     def forward(self, z: Tensor) -> Tensor:
         """q of coordinates z [N, D]."""
         return self.scale(self._bent(z))

@@ -8,6 +8,7 @@
 :mod:`.learner`       a phase at work: optimiser, schedule, running average
 :mod:`.ranks`         what several processes must agree on: gradients, buffers, random states
 :mod:`.checkpoint`    one atomic, versioned file that loads without running foreign code
+:mod:`.weights`       what is given away of a run: one safetensors file
 :mod:`.run`           the folder of a run: configuration, environment, checkpoints
 :mod:`.log`           metrics.csv, TensorBoard, progress
 ===================== ==========================================================================
@@ -21,7 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pcgen.training import checkpoint, ranks
+    from pcgen.training import checkpoint, ranks, weights
     from pcgen.training.checkpoint import Checkpoint
     from pcgen.training.options import Batches, Machine, Optimiser, Reports
     from pcgen.training.ranks import first_process
@@ -40,6 +41,7 @@ __all__ = [
     "install",
     "ranks",
     "train",
+    "weights",
 ]
 
 _HOMES = {

@@ -182,7 +182,7 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
     of their module.
 
     Raises:
-        CheckpointError: names or shapes differ, naming the first of them.
+        CheckpointError: names, shapes or kinds of number differ, naming the first of them.
     """
     here, there = dict(module.state_dict()), dict(state)
     for name, rows in _growing(module, state):
@@ -197,6 +197,10 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
             found = tuple(there[name].shape) if isinstance(there[name], Tensor) else there[name]
             raise CheckpointError(
                 f"{path}: got {found} for {name!r}, expected shape {tuple(here[name].shape)}"
+            )
+        if there[name].is_floating_point() != here[name].is_floating_point():
+            raise CheckpointError(
+                f"{path}: got {there[name].dtype} for {name!r}, expected {here[name].dtype}"
             )
 
 

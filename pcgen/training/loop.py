@@ -110,7 +110,8 @@ class Loop:
                 continue
             self.model.eval()
             with torch.no_grad(), ranks.own_randomness(self.device, self.options.seed, 2, number):
-                phase.prepare(self._all())
+                adapt = phase.adapt if self.options.started else None
+                (adapt or phase.prepare)(self._all())
             # Each process has found the same, up to the arithmetic of its device.
             ranks.follow_first(list(self.model.buffers()))
             self.prepared.append(phase.name)

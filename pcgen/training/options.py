@@ -186,6 +186,7 @@ class Options:
     config: Mapping[str, Any]
     free: tuple[str, ...] = ()
     local: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    started: bool = False
 
     def recorded(self) -> dict[str, Any]:
         """What the run's folder records: the configuration, with the paths of this machine."""

@@ -44,6 +44,7 @@ def train(
     config: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
     local: Mapping[str, Any] | None = None,
+    started: bool = False,
 ) -> GenerativeModel:
     """Train ``model``, or go on where the run in ``folder`` stopped.
 
@@ -72,6 +73,8 @@ def train(
         free: but for these names, which may change.
         local: What replaces entries of ``config`` in the run's own folder and is in no checkpoint,
             which may be given to others: absolute paths.
+        started: The model comes with the parameters and scalings of another one, which are kept:
+            phases are prepared by their :attr:`~pcgen.models.base.Phase.adapt`.
 
     Returns:
         The model in eval mode, its parameters their running averages.
@@ -93,7 +96,7 @@ def train(
         own_options(model.phases(), phases or {}), ema,
         machine or Machine(), reports or Reports(), validate, score, recipe,
         dict(arguments or {}), dict(config or {}), tuple(free),
-        dict(local or {}),
+        dict(local or {}), started,
     )  # fmt: skip
     fabric = _fabric(options.machine)
     # Bound, not passed: Fabric takes arguments apart to give each process a model of its own.

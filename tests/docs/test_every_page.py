@@ -5,6 +5,7 @@ them. A page of docs/ joins by being there. What the test changes, so that this 
 
 - the jets that ship with pcgen are ``JETS_OF_EACH`` of each class, of ``PARTICLES`` particles;
 - the numbers of ``SMALL`` replace those of a command, and those of ``IN_PYTHON`` those of a call;
+- models that ship with pcgen are small flows, fitted and not trained;
 - ``pcgen compare`` trains no row, ``pcgen bench`` measures nothing and no window opens: their
   options are read and checked, and what they would do at length has tests of its own;
 - published protocols of ``pcgen evaluate`` take a few events.
@@ -29,10 +30,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import stand_in
 import torch
 
 from pcgen import clouds as pc
-from pcgen import viewing
+from pcgen import shipped, viewing
 from pcgen.datasets import jets, sample_jets
 from pcgen.io import write_clouds
 from pcgen.recipes import RECIPES
@@ -217,8 +219,18 @@ def few_jets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of shipped models, with what takes their place."""
+    path: Path = tmp_path_factory.mktemp("models")
+    stand_in.ship(path)
+    return path
+
+
 @pytest.fixture
-def folder(tmp_path: Path, few_jets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(
+    tmp_path: Path, few_jets: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """The folder of a reader, with the jets where a checkout has them; nothing in it is slow."""
     from pcgen.metrics.protocols import Protocol
     from pcgen.tools import evaluate
@@ -226,6 +238,7 @@ def folder(tmp_path: Path, few_jets: Path, monkeypatch: pytest.MonkeyPatch) -> I
     from pcgen.tools.comparison import fleet, page
 
     monkeypatch.setattr(jets, "SAMPLE", few_jets)
+    monkeypatch.setattr(shipped, "FOLDER", models)
     (tmp_path / "datasets" / "samples").mkdir(parents=True)
     (tmp_path / "datasets" / "samples" / "jets.h5").symlink_to(few_jets)
     (tmp_path / "docs").mkdir()

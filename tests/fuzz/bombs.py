@@ -191,6 +191,10 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _archive("archive/data.pkl", _SHAPE),
         _laid_over,
     ),
+    "weights": (
+        _replaced(b'"shape":[8192]', b'"shape":[1000000000000]'),
+        _replaced(b"{", b"{" + b" " * 20_000_000),
+    ),
     "npy": (_replaced(b"(3, 4, 5)", b"(1000000000000, 4, 5)"),),
     "conditions_npy": (_replaced(b"(2,)", b"(1000000000000,)"),),
     **dict.fromkeys(("ply", "ply_text"), (_many_points, _many_properties)),

@@ -18,7 +18,7 @@ from pcgen.io import columns
 from pcgen.tools import conditions, resume
 from pcgen.tools.options import MisuseError, options_of
 from pcgen.tools.parser import Parser
-from pcgen.training import RunFolder, checkpoint
+from pcgen.training import RunFolder, weights
 
 
 def read(reader: str, path: Path) -> None:
@@ -122,7 +122,7 @@ def _run(path: Path) -> None:
 
 def _checkpoint(path: Path) -> None:
     """The state is that of which its config knows the sum, unless the fuzzer took that away."""
-    state = checkpoint.read(path)
+    state = weights.read_model(path)
     known = state.config.get("total")
     assert known is None or known == fuzz_samples.total(state.model)
     model = pcgen.load(path)
@@ -140,4 +140,5 @@ _READING: dict[str, Callable[[Path], None]] = {
     "config": _config,
     "run": _run,
     "checkpoint": _checkpoint,
+    "weights": _checkpoint,
 }

@@ -16,7 +16,7 @@ from pcgen.io import pcd
 from pcgen.io.points import to_table
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
-from pcgen.training import checkpoint
+from pcgen.training import checkpoint, weights
 
 FILES = {
     "clouds": "input.h5",
@@ -42,6 +42,7 @@ FILES = {
     "config": "input.yaml",
     "run": "config.json",
     "checkpoint": "input.ckpt",
+    "weights": "input.safetensors",
 }
 """Each reader, and the name of its file."""
 
@@ -98,7 +99,11 @@ def sample(reader: str, folder: Path) -> bytes:
         path.write_text(json.dumps(_run()))
     else:
         model = RECIPES[RECIPE](**ARGUMENTS)
-        checkpoint.write(path, checkpoint_of(model.state_dict(), model.schema))
+        state = checkpoint_of(model.state_dict(), model.schema)
+        if reader == "weights":
+            weights.write(path, model, state)
+        else:
+            checkpoint.write(path, state)
     return path.read_bytes()
 
 
@@ -117,7 +122,7 @@ def checkpoint_of(state: dict[str, torch.Tensor], schema: Schema) -> checkpoint.
 
 def total(state: dict[str, torch.Tensor]) -> str:
     """All numbers of a state, in one."""
-    return str([(name, value.double().sum().item()) for name, value in state.items()])
+    return str([(name, value.double().sum().item()) for name, value in sorted(state.items())])
 
 
 def _run() -> dict[str, Any]:

@@ -104,6 +104,21 @@ def _checkpoint(data: bytes, dice: random.Random) -> bytes:
     return _archive(target.getvalue(), dice) if packed else target.getvalue()
 
 
+def _weights(data: bytes, dice: random.Random) -> bytes:
+    """Weights with their tensors, of which the header says something else."""
+    stop = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:stop])
+    content = json.loads(header["__metadata__"]["pcgen"])
+    del content["config"]["total"]  # what is changed on purpose is no silent change
+    action = dice.randrange(3)
+    if action == 0:
+        _other_arguments(content, dice)
+    told = json.dumps(content)
+    header["__metadata__"]["pcgen"] = json_of(told, dice) if action == 1 else told
+    text = json_of(json.dumps(header), dice) if action == 2 else json.dumps(header)
+    return len(text.encode()).to_bytes(8, "little") + text.encode() + data[stop:]
+
+
 def _other_arguments(content: dict[str, Any], dice: random.Random) -> None:
     """Another recipe, or one of its arguments: more layers than can be built, say."""
     if dice.random() < 0.3:
@@ -170,6 +185,7 @@ OTHERS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "conditions_npz": _archive,
     "png": _picture,
     "checkpoint": _checkpoint,
+    "weights": _weights,
     "run": json_within,
 }
 """Readers of files with a structure, and how it is changed."""

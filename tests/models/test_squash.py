@@ -70,3 +70,14 @@ def test_points_in_one_place_and_none():
         assert torch.equal(squash.inverse(z), z)
     with pytest.raises(ArgumentError, match="squash: got 0"):
         Squash(0.0)
+
+
+def test_a_wider_reach_keeps_the_scale():
+    squash = fitted(torch.tensor([[1.0, 0.0], [0.0, -2.0]]))
+    before = squash.scale.std.clone()
+    far = torch.tensor([[3.0, 4.0]])
+    assert not torch.allclose(squash.inverse(squash(far)), far)
+    squash.widen([far, far[:0], torch.zeros(2, 2)])
+    assert float(squash.reach) == 5.0
+    torch.testing.assert_close(squash.inverse(squash(far)), far)
+    assert torch.equal(squash.scale.std, before)

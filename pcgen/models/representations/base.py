@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.models.base import Phase
+from pcgen.models.base import Phase, kept
 from pcgen.models.cardinality import CAPACITY, Cardinality, Drawn
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
@@ -54,8 +54,16 @@ class Representation(nn.Module, ABC):
     def phases(self) -> tuple[Phase, ...]:
         """What is found before anything is learnt; the first phases of every model."""
         return (
-            Phase("standardize", (self.standardize,), None, prepare=self._fit_standardize),
-            Phase("cardinality", (self.cardinality,), None, prepare=self._fit_cardinality),
+            Phase(
+                "standardize", (self.standardize,), None, prepare=self._fit_standardize, adapt=kept
+            ),
+            Phase(
+                "cardinality",
+                (self.cardinality,),
+                None,
+                prepare=self._fit_cardinality,
+                adapt=self._count,
+            ),
         )
 
     @property
@@ -111,4 +119,8 @@ class Representation(nn.Module, ABC):
         self.standardize.fit(self.prepared(clouds) for clouds in batches)
 
     def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
+        self._count(batches)
+
+    def _count(self, batches: Iterable[Batch]) -> None:
+        """Fit the cardinality and nothing else."""
         self.cardinality.fit(self.prepared(clouds) for clouds in batches)

@@ -162,7 +162,8 @@ class Points(Representation):
         fitted = super().phases()
         if self.squash is None:
             return fitted
-        return (*fitted, Phase("squash", (self.squash,), None, prepare=self._fit_squash))
+        prepare, adapt = self._fit_squash, self._widen_squash
+        return (*fitted, Phase("squash", (self.squash,), None, prepare=prepare, adapt=adapt))
 
     def _fit_standardize(self, batches: Iterable[Batch]) -> None:
         self.standardize.fit(self._centred(clouds) for clouds in batches)
@@ -170,6 +171,10 @@ class Points(Representation):
     def _fit_squash(self, batches: Iterable[Batch]) -> None:
         assert self.squash is not None
         self.squash.fit(self.standardize(self._centred(clouds)).pos for clouds in batches)
+
+    def _widen_squash(self, batches: Iterable[Batch]) -> None:
+        assert self.squash is not None
+        self.squash.widen(self.standardize(self._centred(clouds)).pos for clouds in batches)
 
     def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
         super()._fit_cardinality(batches)
