@@ -35,20 +35,24 @@ def export(
     seed: int = 0,
     recipe: str | None = None,
 ) -> None:
-    """Write the generator of a trained model as ONNX.
+    """Write a trained model to give away: its generator as ONNX, or its weights.
 
-    The graph takes standard normal noise, the number of points of each event, its class and
+    Weights (.safetensors) hold what pcgen needs to sample the model, nothing rounded, and serve
+    wherever a run does.
+
+    An ONNX graph takes standard normal noise, the number of points of each event, its class and
     conditions, and gives points in physical units. Beside it, as NAME.cardinality.onnx, lies a
     graph that draws number of points, total and centre of an event of given class and conditions,
     from one uniform number. Batch size and largest number of points are free. Both graphs are run
     by onnxruntime and compared with PyTorch before they appear; nothing is written if they differ.
 
-    Recipes points-flow (epic, pointnet, attention), points-gan, points-vae and points-latent-gan
-    can be exported.
+    Recipes points-flow, points-flow-map and points-flow-gan (epic, pointnet, attention),
+    points-gan, points-vae, points-latent-gan and points-latent-flow can be exported as ONNX.
 
     Args:
-        run: Folder of a run, or one of its checkpoints (.ckpt).
-        output: File to write (.onnx), in place of one of that name.
+        run: Folder of a run, one of its checkpoints (.ckpt), weights, or the name of a model that
+            ships with pcgen.
+        output: File to write (.onnx or .safetensors), in place of one of that name.
         solver: Of a flow, how its trajectories are followed in the graph: euler (one evaluation of
             the network a step), midpoint or heun (two). By default midpoint.
         steps: Steps of that solver, by default the integration_steps of the training.
@@ -59,15 +63,23 @@ def export(
 
     from pcgen.escaping import terminal
     from pcgen.io.atomic import atomic
-    from pcgen.loading import find, load
+    from pcgen.loading import find, load, write_weights
     from pcgen.recipes.find import find_recipe
     from pcgen.tools import onnx_graph
     from pcgen.tools.provenance import provenance
     from pcgen.tools.sample import set_solver
 
     target = Path(output)
+    if target.suffix == ".safetensors":
+        if solver is not None or steps is not None:
+            raise ArgumentError("solver, steps: play no part in weights, expected none")
+        write_weights(run, target, recipe=None if recipe is None else find_recipe(recipe))
+        size = target.stat().st_size / 2**20
+        Console(soft_wrap=True).print(terminal(f"{target}: {size:.1f} MB"))
+        return
     if target.suffix != ".onnx":
-        raise ArgumentError(f"{output}: got the ending {target.suffix!r}, expected .onnx")
+        expected = "expected .onnx or .safetensors"
+        raise ArgumentError(f"{output}: got the ending {target.suffix!r}, {expected}")
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
     onnx_graph.require_onnx()

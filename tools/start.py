@@ -25,6 +25,7 @@ METHOD = (
     "critic_steps",
     "game",
     "integration_steps",
+    "nearness",
     "noise",
     "penalty",
     "reconstruction",
@@ -129,7 +130,8 @@ def arguments(
             "start_part takes a part of it"
         )
     takes = inspect.signature(function).parameters
-    stored = {key: value for key, value in stored.items() if key in takes}
+    foreign = METHOD if own != recipe else ()  # another method has its own
+    stored = {key: v for key, v in stored.items() if key in takes and key not in foreign}
     given = {k: v for k, v in given.items() if not (k in ("schema", "grid") and v is None)}
     differing = [
         key

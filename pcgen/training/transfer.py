@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.nn import functional
 
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel
@@ -22,7 +25,8 @@ def take(
         model: Changed in place.
         source: Trained.
         part: Module of both whose parameters are taken, by its name in the model: ``"field"``,
-            ``"autoencoder.encoder"``. None: all.
+            ``"autoencoder.encoder"``. Its condition may have further columns, which the network
+            ignores at first: the field of a flow starts that of its map. None: all.
         name: Of the source, for errors.
 
     Raises:
@@ -36,7 +40,21 @@ def take(
     if model.representation is not None and source.representation is not None:
         pairs["representation"] = (model.representation, source.representation)
     for which, (mine, theirs) in pairs.items():
-        fit(f"{name}, {which}", mine, theirs.state_dict())
+        fit(f"{name}, {which}", mine, _widened(theirs.state_dict(), mine))
+
+
+def _widened(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """A state for a module that takes more columns: zeros behind those that the source had.
+
+    What networks see beside an event, the condition, stands last. Where it has grown the network
+    starts as the one that did not see what is new.
+    """
+    wider, mine = dict(state), module.state_dict()
+    for name, value in state.items():
+        shape = mine[name].shape if name in mine else value.shape
+        if value.dim() == len(shape) == 2 and value.shape[0] == shape[0]:
+            wider[name] = functional.pad(value, (0, max(shape[1] - value.shape[1], 0)))
+    return wider
 
 
 def _part(model: nn.Module, part: str, owner: str) -> nn.Module:

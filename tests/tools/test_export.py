@@ -176,7 +176,7 @@ def test_nothing_is_written_where_graph_and_model_differ(runs, tmp_path, capsys,
 )
 def test_other_models_are_refused_by_name(made, got):
     with pytest.raises(
-        ArgumentError, match=rf"^a: got {got}.*, expected .* recipes points-flow \("
+        ArgumentError, match=rf"^a: got {got}.*, expected .* recipes points-flow, "
     ):
         tool.check_exportable(made(), "a")
 
@@ -213,3 +213,18 @@ def test_a_missing_package_names_its_extra(runs, tmp_path, capsys, monkeypatch, 
     error = capsys.readouterr().err
     assert error.startswith(f"pcgen: {module} is needed here and could not be imported")
     assert error.endswith("(pcgen's extra 'export')\n")
+
+
+def test_weights_sample_what_the_run_samples(runs, tmp_path, capsys):
+    target = tmp_path / "mine.safetensors"
+    assert cli.main(["export", str(runs("flow")), str(target)]) == 0
+    assert f"{target}: " in capsys.readouterr().out
+    drawn = [
+        pcgen.load(each).sample(number=20, generator=torch.Generator().manual_seed(0))
+        for each in (runs("flow"), target)
+    ]
+    assert torch.equal(drawn[0].pos, drawn[1].pos)
+    assert cli.main(["export", str(target), str(tmp_path / "a.onnx")]) == 0
+    capsys.readouterr()
+    assert cli.main(["export", str(runs("flow")), str(target), "--steps", "2"]) == 1
+    assert capsys.readouterr().err.startswith("pcgen: solver, steps: play no part in weights")

@@ -169,6 +169,21 @@ def test_a_part_alone(here):
     assert torch.equal(stored, flow("jets-flow").representation.standardize.pos.std)
 
 
+def test_a_map_starts_from_the_field_of_its_flow(here):
+    begin = ["train", "points-flow-map", "--data", "second.h5", "--output", "map", *QUICK]
+    assert (
+        run(*begin, "--steps", "2", "--lr", "1e-9", "--start", "jets-flow", "--start-part", "field")
+        == 0
+    )
+    model, source = flow("map"), flow("jets-flow")
+    assert model.paths.solver.steps == 1
+    for name, value in model.field.state_dict().items():
+        old = source.field.state_dict()[name]
+        part = value if value.dim() < 2 else value[:, : old.shape[1]]
+        torch.testing.assert_close(part, old, rtol=0, atol=1e-7)
+    assert run("sample", "map", "out.h5", "--number", "5") == 0
+
+
 def test_a_resumed_run_is_an_uninterrupted_one(here, home):
     options = ["--start", "jets-flow", "--lr", "0.01", "--schedule", "constant"]
     assert started(*options, "--checkpoint-every", "1", output="whole", steps=4) == 0
