@@ -175,9 +175,7 @@ def test_nothing_is_written_where_graph_and_model_differ(runs, tmp_path, capsys,
     ],
 )
 def test_other_models_are_refused_by_name(made, got):
-    with pytest.raises(
-        ArgumentError, match=rf"^a: got {got}.*, expected .* recipes points-flow, "
-    ):
+    with pytest.raises(ArgumentError, match=rf"^a: got {got}.*, expected .* recipes points-flow, "):
         tool.check_exportable(made(), "a")
 
 
