@@ -24,6 +24,7 @@ from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
 
 WINDOW = 4_000_000  #: points of a window, about; 48 MB for jets
+PASS = 512  #: events of a batch of a whole pass, at least: nothing is learnt from it, only counted
 _STRETCHES = 64  # stretches in a window
 
 
@@ -98,13 +99,17 @@ class Batches:
         return convention.select(window, slice(offset, offset + size))
 
     def all(self) -> Iterator[Batch]:
-        """One pass over the data set in its own order; the last batch may be smaller."""
+        """One pass over the data set in its own order, in batches of at least :data:`PASS` events.
+
+        The last batch of a window may be smaller.
+        """
+        size = max(self.batch_size, PASS)
         total = len(self.dataset)
         for start in range(0, total, self._window_size):
             items = torch.arange(start, min(start + self._window_size, total))
             window = self.dataset.gather(items)
-            for first in range(0, len(items), self.batch_size):
-                yield convention.select(window, slice(first, first + self.batch_size))
+            for first in range(0, len(items), size):
+                yield convention.select(window, slice(first, first + size))
 
     def _keep(self, name: str, make: Callable[..., Any], *key: int) -> Any:
         """The value for this key, made again only where the last one asked for was another."""

@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from pcgen.io import JETS, CloudFile, write_clouds
 from pcgen.models.flow import FlowMatching
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity
-from pcgen.tools import cli, start, train
+from pcgen.tools import cli, start
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
 
@@ -45,16 +44,8 @@ def jets(file: Path, start: int, stop: int, particles: int) -> Path:
     return file
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_curves() -> Iterator[None]:
-    """Pictures of learning curves are not what is tested, and most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_draw_curves", lambda folder, labels: None)
-        yield
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, _no_curves) -> Path:
+def home(tmp_path_factory) -> Path:
     """Two data sets, and a flow that has learnt a little of the first; nobody writes into it."""
     folder = tmp_path_factory.mktemp("home")
     first = jets(folder / "first.h5", 0, 300, 8)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from PIL import Image
 from toy_recipes import FAST
 
 import pcgen
@@ -17,6 +18,7 @@ from pcgen.metrics import observables
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
+from pcgen.tools import train as tool
 from pcgen.tools.cli import main
 from pcgen.tools.train import spread, train
 from pcgen.tools.validation import Validation
@@ -39,6 +41,15 @@ def test_a_run_folder_holds_everything(run):
     assert config["batch_size"] == 16
     assert config["data"][0].endswith("jets.h5")
     assert config["events"] == len(sample_jets("train"))
+
+
+def test_the_curves_of_a_run_are_drawn(run):
+    file = run / "figures" / "learning-curves.png"
+    dot, labels = file.read_bytes(), {"validation/w1_mass": "$W_1$ of mass [GeV]"}
+    tool._draw_curves.of_a_run(run, labels)
+    with Image.open(file) as picture:
+        assert min(picture.size) > 300
+    file.write_bytes(dot)
 
 
 def test_what_is_fitted_sees_the_training_split_only(run):
