@@ -32,6 +32,7 @@ def export(
     *,
     solver: Literal["euler", "midpoint", "heun"] | None = None,
     steps: int | None = None,
+    pace: float | None = None,
     seed: int = 0,
     recipe: str | None = None,
 ) -> None:
@@ -56,6 +57,7 @@ def export(
         solver: Of a flow, how its trajectories are followed in the graph: euler (one evaluation of
             the network a step), midpoint or heun (two). By default midpoint.
         steps: Steps of that solver, by default the integration_steps of the training.
+        pace: How much denser the steps are near the data, as in pcgen sample.
         seed: Of the events that are compared.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
@@ -71,8 +73,8 @@ def export(
 
     target = Path(output)
     if target.suffix == ".safetensors":
-        if solver is not None or steps is not None:
-            raise ArgumentError("solver, steps: play no part in weights, expected none")
+        if (solver, steps, pace) != (None, None, None):
+            raise ArgumentError("solver, steps, pace: play no part in weights, expected none")
         write_weights(run, target, recipe=None if recipe is None else find_recipe(recipe))
         size = target.stat().st_size / 2**20
         Console(soft_wrap=True).print(terminal(f"{target}: {size:.1f} MB"))
@@ -85,7 +87,7 @@ def export(
     onnx_graph.require_onnx()
     checkpoint = find(run)
     model = load(checkpoint, recipe=None if recipe is None else find_recipe(recipe)).eval()
-    given = {"rule": solver, "steps": steps}
+    given = {"rule": solver, "steps": steps, "pace": pace}
     if changes := {name: value for name, value in given.items() if value is not None}:
         set_solver(model, changes)
     check_exportable(model, run)
@@ -164,7 +166,8 @@ def _facts(model: GenerativeModel, made: dict[str, Any]) -> dict[str, Any]:
     if (seen := model.condition_range) is not None:
         facts["condition_range"] = [end.tolist() for end in seen]
     for paths in followed(model):
-        facts["solver"] = {"rule": paths.solver.rule, "steps": paths.solver.steps}
+        solver = paths.solver
+        facts["solver"] = {"rule": solver.rule, "steps": solver.steps, "pace": solver.pace}
     return facts
 
 

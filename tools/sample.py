@@ -51,6 +51,7 @@ def sample(
     solver: Literal["euler", "midpoint", "heun", "adaptive"] | None = None,
     steps: int | None = None,
     tolerance: float | None = None,
+    pace: float | None = None,
     to_format: Format | None = None,
     particles: int | None = None,
     recipe: str | None = None,
@@ -88,6 +89,8 @@ def sample(
             midpoint.
         steps: Steps of that solver, by default the integration_steps of the training.
         tolerance: Error that adaptive allows in a step, by default 0.001.
+        pace: How much denser the steps are near the data than near the noise: 1, the default, for
+            equal steps, 0.5 for shorter ones at the beginning.
         to_format: Format of the output where the ending misleads, as in pcgen convert; arrays are
             clouds as flat arrays in .npz, images is HDF5 of images.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
@@ -116,7 +119,7 @@ def sample(
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    rule = {"rule": solver, "steps": steps, "tolerance": tolerance}
+    rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
     own = tuple((name, value) for name, value in rule.items() if value is not None)
     source = _Source(str(find(run)), recipe, device, torch.get_num_threads(), own)
     model = _model(source)
@@ -239,7 +242,7 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
 
     given = ", ".join(name.replace("rule", "solver") for name in changes)
     paths = followed(model)
-    if isinstance(model, FlowMap) and set(changes) != {"steps"}:
+    if isinstance(model, FlowMap) and set(changes) - {"steps", "pace"}:
         raise ArgumentError(
             f"{given}: got values for a {type(model).__name__}, whose network knows the way, "
             "expected steps alone"
@@ -251,10 +254,12 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
         )
     solver = paths[0].solver
     rule = changes.get("rule", solver.rule)
-    wrong = "steps" if rule == "adaptive" else "tolerance"
-    if wrong in changes:
+    wrong = [
+        w for w in (("steps", "pace") if rule == "adaptive" else ("tolerance",)) if w in changes
+    ]
+    if wrong:
         raise ArgumentError(
-            f"{wrong}: got {changes[wrong]} for the solver {rule}, expected "
+            f"{wrong[0]}: got {changes[wrong[0]]} for the solver {rule}, expected "
             + ("tolerance, which decides its steps" if rule == "adaptive" else "steps")
         )
     paths[0].solver = dataclasses.replace(solver, **changes)

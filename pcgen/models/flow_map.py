@@ -128,8 +128,8 @@ class FlowMap(FlowMatching):
 
     def follow(self, event: Batch, condition: Tensor) -> Batch:
         """See :meth:`FlowMatching.follow`: steps of equal readings of the clock."""
-        steps = self.paths.solver.steps
-        times = [self.paths.clock.time(step / steps) for step in range(steps + 1)]
+        readings = self.paths.solver.times()
+        times = [self.paths.clock.time(reading) for reading in readings]
         for time, then in itertools.pairwise(times):
             begin, end = (condition.new_full((condition.shape[0],), each) for each in (time, then))
             move = (then - time) * self.mean_velocity(event, begin, end, condition)

@@ -31,8 +31,8 @@ class Paths:
 
     Attributes:
         representation: Of the events.
-        clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform, and of the
-            steps in sampling. Networks receive its reading as the time.
+        clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform. Networks
+            receive its reading as the time.
         coupling: ``(noise [N, C], data [N, C], ptr)`` -> rows of the noise [N] that go to the
             points, :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
         solver: How trajectories are followed; free to be changed on a trained model.
@@ -79,7 +79,7 @@ class Paths:
             moment = values.new_full((condition.shape[0],), self.clock.reading(time))
             return field(self.representation.with_values(event, values), moment, condition)
 
-        values = self.solver(velocity, self.representation.values(event), self.clock.time)
+        values = self.solver(velocity, self.representation.values(event))
         return self.representation.with_values(event, values)
 
 

@@ -43,6 +43,8 @@ class Integrator:
         steps: Steps; ``"adaptive"`` chooses its own and begins with the width 1 / steps.
         tolerance: Of ``"adaptive"``: error allowed in a step, relative to 1 + abs(x), as the root
             mean square over all numbers of x.
+        pace: How much denser fixed steps are at t = 1 than at t = 0, the root of the ratio of
+            their lengths: 1 for equal steps, less where the beginning is harder.
 
     Raises:
         ArgumentError: an unknown rule, or a number that is not positive.
@@ -54,6 +56,7 @@ class Integrator:
     rule: Rule = "midpoint"
     steps: int = 20
     tolerance: float = 1e-3
+    pace: float = 1.0
 
     def __post_init__(self) -> None:
         if self.rule not in ("euler", "midpoint", "heun", "adaptive"):
@@ -65,24 +68,32 @@ class Integrator:
                 f"steps, tolerance: got {self.steps}, {self.tolerance}, expected steps >= 1 and "
                 "0 < tolerance < 1"
             )
+        if not 0 < self.pace < math.inf:
+            raise ArgumentError(f"pace: got {self.pace}, expected a positive number")
 
-    def __call__(
-        self, velocity: Velocity, start: Tensor, clock: Callable[[float], float] = float
-    ) -> Tensor:
+    def times(self) -> list[float]:
+        """Where the fixed steps begin and end: a τ / (1 + (a - 1) τ) for a pace a and equal τ.
+
+        >>> [round(time, 2) for time in Integrator(steps=2, pace=4.0).times()]
+        [0.0, 0.8, 1.0]
+        """
+        equal = [step / self.steps for step in range(self.steps + 1)]
+        return [self.pace * each / (1 - each + self.pace * each) for each in equal]
+
+    def __call__(self, velocity: Velocity, start: Tensor) -> Tensor:
         """Where the trajectories are at t = 1.
 
         Args:
             velocity: ``(x, t)`` -> a tensor of the shape of x.
             start: x at t = 0.
-            clock: Grows from 0 to 1: the fixed steps begin and end at ``clock(k / steps)``.
 
         Raises:
             DataError: the adaptive rule finds no step that is small enough.
         """
         if self.rule == "adaptive":
             return self._adaptive(velocity, start)
-        x, times = start, [clock(step / self.steps) for step in range(self.steps + 1)]
-        for time, then in itertools.pairwise(times):
+        x = start
+        for time, then in itertools.pairwise(self.times()):
             x = self.step(velocity, x, time, then)
         return x
 

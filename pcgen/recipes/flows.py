@@ -46,8 +46,7 @@ def points_flow(
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each cloud (by rank above 64 points; not for list).
-        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
-            all times.
+        shift: How much more of the training is near the data; 1 for as much at all times.
         squash: Width, in standard deviations of the coordinates, within which their scale is linear
             and beyond which it is logarithmic; null for linear throughout.
         centre: See clouds about their weighted centres; goes with recentre.
@@ -124,8 +123,8 @@ def points_flow_map(
         share: Fraction of the events that learn mean velocities; the others learn the velocity.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each cloud (by rank above 64 points).
-        shift: How much more of the training, and of the steps, is near the data; 1 for as much at
-            all times.
+        shift: How much more of the training is near the data, and how the steps are divided; 1 for
+            as much at all times.
         squash: Width, in standard deviations of the coordinates, within which their scale is linear
             and beyond which it is logarithmic; null for linear throughout.
         centre: See clouds about their weighted centres; goes with recentre.

@@ -89,3 +89,24 @@ def test_what_cannot_be_is_refused():
             Integrator("heun", steps, tolerance)
     with pytest.raises(DataError, match="adaptive: got no end of a trajectory"):
         Integrator("adaptive")(lambda x, t: torch.full_like(x, math.nan), torch.zeros(1))
+
+
+@pytest.mark.parametrize("pace", [0.2, 1.0, 5.0])
+def test_steps_of_a_pace_fill_the_time_and_are_denser_at_one_end(pace):
+    times = Integrator(steps=1000, pace=pace).times()
+    assert (times[0], times[-1]) == (0.0, 1.0)
+    lengths = [b - a for a, b in itertools.pairwise(times)]
+    assert min(lengths) > 0
+    assert (lengths[0] / lengths[-1]) ** 0.5 == pytest.approx(pace, rel=0.01)
+
+
+def test_a_pace_that_fits_the_velocity_needs_fewer_steps():
+    def early(x, t):  # changes fast at the beginning
+        return torch.full_like(x, 20.0 * math.exp(-20.0 * t))
+
+    truth = 1 - math.exp(-20.0)
+    errors = [
+        abs(float(Integrator("midpoint", 8, pace=pace)(early, torch.zeros(1))) - truth)
+        for pace in (0.3, 1.0, 3.0)
+    ]
+    assert 3 * errors[0] < errors[1] < errors[2] / 3

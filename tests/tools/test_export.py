@@ -89,7 +89,7 @@ def compare(session, model, sizes, longest, seed=0):
     [
         ("flow", (), Integrator("midpoint", 3)),
         ("flow", ("--solver", "euler", "--steps", "5"), Integrator("euler", 5)),
-        ("flow", ("--solver", "heun"), Integrator("heun", 3)),
+        ("flow", ("--solver", "heun", "--pace", "0.5"), Integrator("heun", 3, pace=0.5)),
         ("options", ("--solver", "heun"), Integrator("heun", 2)),
         ("options", (), Integrator("midpoint", 2)),
         ("attention", (), Integrator("midpoint", 2)),
@@ -141,7 +141,7 @@ def test_the_file_says_what_it_takes_and_names_no_place(runs, tmp_path):
         facts = json.loads(entry.value)
         assert entry.key == "pcgen"
         assert facts["model"] == "flow/best.ckpt"
-        assert facts["solver"] == {"rule": "midpoint", "steps": 3}
+        assert facts["solver"] == {"rule": "midpoint", "steps": 3, "pace": 1.0}
         assert list(facts["inputs"]) == [each.name for each in graph.graph.input]
         assert list(facts["outputs"]) == [each.name for each in graph.graph.output]
         data = (tmp_path / file).read_bytes()
@@ -225,4 +225,4 @@ def test_weights_sample_what_the_run_samples(runs, tmp_path, capsys):
     assert cli.main(["export", str(target), str(tmp_path / "a.onnx")]) == 0
     capsys.readouterr()
     assert cli.main(["export", str(runs("flow")), str(target), "--steps", "2"]) == 1
-    assert capsys.readouterr().err.startswith("pcgen: solver, steps: play no part in weights")
+    assert capsys.readouterr().err.startswith("pcgen: solver, steps, pace: play no part in weights")

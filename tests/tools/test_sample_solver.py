@@ -41,6 +41,7 @@ def of_model(flow, solver):
         ([], Integrator("midpoint", 3), None),
         (["--steps", "9"], Integrator("midpoint", 9), {"steps": 9}),
         (["--solver", "euler"], Integrator("euler", 3), {"rule": "euler"}),
+        (["--pace", "0.5"], Integrator("midpoint", 3, pace=0.5), {"pace": 0.5}),
         (
             ["--solver", "heun", "--steps", "4", "--processes", "2", "--batch-size", "500"],
             Integrator("heun", 4),
@@ -83,6 +84,8 @@ def test_more_evaluations_come_closer_to_the_trajectories(flow):
         ("--solver adaptive --steps 3", "steps: got 3 for the solver adaptive, expected tolerance"),
         ("--solver euler --tolerance 0.1", "tolerance: got 0.1 for the solver euler, expected st"),
         ("--tolerance 0.1", "tolerance: got 0.1 for the solver midpoint, expected steps"),
+        ("--solver adaptive --pace 2", "pace: got 2.0 for the solver adaptive, expected tolerance"),
+        ("--pace 0", "pace: got 0.0, expected a positive number"),
         ("--steps 0", "steps, tolerance: got 0, 0.001, expected steps >= 1"),
     ],
 )
