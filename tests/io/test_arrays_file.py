@@ -39,11 +39,11 @@ def test_what_is_written_in_blocks_is_read(tmp_path, plain):
 
 def test_numpy_reads_it_as_documented(tmp_path):
     io.write_clouds(tmp_path / "a.npz", make([2, 0, 1]), SCHEMA, format="arrays")
-    arrays = np.load(tmp_path / "a.npz", allow_pickle=False)
-    assert arrays["ptr"].tolist() == [0, 2, 2, 3]
-    assert arrays["pos"].shape == (3, 2)
-    assert arrays["y"].shape == (3, 1)
-    assert arrays["weight"].dtype == np.float32
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert arrays["ptr"].tolist() == [0, 2, 2, 3]
+        assert arrays["pos"].shape == (3, 2)
+        assert arrays["y"].shape == (3, 1)
+        assert arrays["weight"].dtype == np.float32
 
 
 def test_a_file_without_events_is_legal(tmp_path):
@@ -102,7 +102,8 @@ def test_damage_is_named(tmp_path, change, error, message):
 
 def test_a_schema_of_other_columns_is_refused(tmp_path):
     io.write_clouds(tmp_path / "a.npz", make([2]), SCHEMA, format="arrays")
-    arrays = dict(np.load(tmp_path / "a.npz"))
+    with np.load(tmp_path / "a.npz") as file:
+        arrays = dict(file)
     np.savez(
         tmp_path / "b.npz", **{**arrays, "pos": np.zeros((2, 3)), "cell": np.zeros((2, 3), int)}
     )

@@ -195,10 +195,10 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
         (0, "sample", f"{run} {made}-3.h5 --like {data} --split test --processes 2"),
         (1, "sample", f"{run} {made}-4.h5 --conditions none.csv"),
-        (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1"),
+        (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1 --pace 2"),
         (0, "sample", f"{run} {made}-6.h5 --number 3 --to jetnet --particles 3"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
-        (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2"),
+        (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
         (0, "info", f"{made}.h5"),
         (0, "info", run),
         (0, "convert", f"{data} {made}.npz --grid {GRID} --outside clip --block 7 --from clouds"),
@@ -206,7 +206,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
                        "--event 1 --weight pt[GeV]"),
         (0, "convert", f"{data} {made}.hdf5 --particles 3"),
         (0, "convert", f"{made}.npz {made}-d.h5 --nan unobserved --dtype float64"),
-        (0, "convert", f"{data} {made}-m.h5 --missing drop"),
+        (0, "convert", f"{data} {made}-m.h5 --missing drop --max-points 4"),
         (1, "convert", f"{made}.npz {made}-o.h5 --condition E=none.npy --labels none.npy "
                        "--classes a,b"),
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon"),
@@ -237,11 +237,12 @@ def test_every_option_is_set_in_a_real_call(data, run, capsys):
 
 
 @pytest.mark.slow
-def test_every_option_of_a_run_is_set_in_a_real_one(data, tmp_path, capsys):
+def test_every_option_of_a_run_is_set_in_a_real_one(data, run, tmp_path, capsys):
     given = {option.name: option.default for option in RUN_OPTIONS}
     given |= {"data": [str(data)], "output": str(tmp_path / "run"), "classes": ["g", "t"],
               "max_points": 5, "steps": 2, "batch_size": 8, "validate_events": 8, "samples": 2,
-              "phases": {}, "accelerator": "cpu", "progress": False}  # fmt: skip
+              "phases": {}, "accelerator": "cpu", "progress": False,
+              "start": str(run), "start_part": "encoder"}  # fmt: skip
     words = []
     for name, value in given.items():
         texts = value if isinstance(value, list | tuple) else [value]

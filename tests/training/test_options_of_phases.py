@@ -91,7 +91,9 @@ def test_critics_and_generators_of_recipes_have_no_momentum():
     for name in games:
         own = own_options(RECIPES[name]().phases(), {"critic": {"lr": 1e-4}})
         assert own["critic"] == {"lr": 1e-4, "betas": (0.0, 0.9)}, name
-        assert own["generator"] == {"lr": 2e-3, "betas": (0.0, 0.9)}, name
+        # What has been trained before learns more slowly.
+        rate = 3e-4 if name == "points-flow-gan" else 2e-3
+        assert own["generator"] == {"lr": rate, "betas": (0.0, 0.9)}, name
 
 
 def test_defaults_stand_once():
