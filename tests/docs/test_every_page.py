@@ -51,7 +51,7 @@ SMALL = {
     "--batch-size": "16",
 }
 OF_COMMAND = {
-    "simulate jets": {"--number": "12"},  # of each class
+    "simulate jets": {"--number": "24"},  # of each class
     "train": {"--samples": "30", "--validate-events": "30"},
     "resume": {"--steps": "6"},
     "evaluate": {"--permutations": "3"},
