@@ -31,7 +31,7 @@ from torch_geometric.nn import EdgeConv
 from pcgen.nn.attention import AttentionBlock, CloudNorm
 from pcgen.nn.condition import Context
 from pcgen.nn.edgeconv import FirstMax, largest_message
-from pcgen.nn.epic import ACTIVATIONS, EPiCLayer, pool_mean_sum
+from pcgen.nn.epic import ACTIVATIONS, EPiCLayer, beside, pool_mean_sum
 from pcgen.nn.mlp import Linear, stack
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.neighbors import knn_rows
@@ -65,7 +65,7 @@ class CloudLinear(nn.Module):
     def forward(self, x: Tensor, c: Tensor, batch: Tensor) -> Tensor:
         """Points [N, L], vectors [B, C] and the cloud of each point [N] -> [N, out_channels]."""
         own, shared = self.linear.weight.split(self.widths, 1)
-        return F.linear(x, own) + F.linear(c, shared, self.linear.bias)[batch]
+        return beside(x, own, F.linear(c, shared, self.linear.bias), batch)
 
 
 class EPiCField(nn.Module):
@@ -139,7 +139,7 @@ class EPiCField(nn.Module):
         context = self.context(clouds, time, condition)
         x = self.inner(self.point_in(x, context, clouds.batch))
         x = self.outer(self.point_hidden(x, context, clouds.batch) + x)
-        pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale), context], 1)
+        pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale, clouds.batch), context], 1)
         g = self.inner(self.global_out(self.inner(self.global_in(pooled))))
         for layer in self.layers:
             x, g = layer(x, g, clouds, context)

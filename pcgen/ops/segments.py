@@ -100,7 +100,7 @@ def places(ptr: Pointer, rows: int) -> Tensor:
     return torch.arange(rows, device=ptr.device) - ptr[owners(ptr, rows)]
 
 
-def segment_sum(value: Tensor, ptr: Pointer) -> Tensor:
+def segment_sum(value: Tensor, ptr: Pointer, owner: Tensor | None = None) -> Tensor:
     """Sum over each segment; 0 for an empty one.
 
     Half-precision values are added in float32.
@@ -108,6 +108,8 @@ def segment_sum(value: Tensor, ptr: Pointer) -> Tensor:
     Args:
         value: [N, ...].
         ptr: [B+1].
+        owner: Segment of each row [N], where it is known, from the ``batch`` of clouds say: the
+            pointer is then not looked at again.
 
     Returns:
         [B, ...] of the same dtype.
@@ -115,8 +117,9 @@ def segment_sum(value: Tensor, ptr: Pointer) -> Tensor:
     >>> segment_sum(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 1, 1, 3])).tolist()
     [1.0, 0.0, 5.0]
     """
-    _check(value, ptr)
-    return _total(wide(value), ptr).to(value.dtype)
+    if owner is None:
+        _check(value, ptr)
+    return _total(wide(value), ptr, owner).to(value.dtype)
 
 
 def wide(value: Tensor) -> Tensor:
