@@ -57,8 +57,10 @@ def search(
             for i0 in range(x0, x1, step):
                 queries = x[i0 : min(i0 + step, x1)].copy()
                 slack = 0.0, 0.0
-                if limit >= 0 or number >= len(best):  # else no block can be left out
+                if limit >= 0 or number >= len(best):
                     slack = _look(queries, y, y0, y1, space, blocks, low)
+                else:
+                    low[: len(queries)] = 0.0  # no block can be left out
                 chosen = pairs[: _choose(len(queries), low, limit, best, slack, pairs)]
                 _measure(queries, space, blocks, chosen, squared)
                 if limit >= 0:

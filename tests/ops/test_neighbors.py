@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -65,6 +66,17 @@ def test_near_ties_are_decided_in_double_precision():
     y = torch.tensor([[1.0, 3e-5], [1.0, 1e-5]])
     ptr = torch.tensor([0, 1]), torch.tensor([0, 2])
     assert nearest(x, y, *ptr).row.item() == 1
+
+
+def test_more_neighbours_than_blocks_do_not_depend_on_what_memory_held_before():
+    """Two blocks of points and three neighbours: no block is left out, whatever room held."""
+    case = problem([40], [50])
+    expected = brute(case, 3)
+    for _ in range(50):
+        # Memory of the size that the search asks for, given back full of NaN.
+        rooms = [np.full(size, np.nan) for size in (2048, 2048 * 32) for _ in range(4)]
+        del rooms
+        assert torch.equal(knn(*case, 3).row, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e25])
