@@ -223,6 +223,19 @@ def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
     return _assemble(chosen, picked)
 
 
+def part(clouds: Batch, rows: slice) -> Batch:
+    """Consecutive clouds, from ``rows.start`` up to ``rows.stop``, whose tensors are views.
+
+    >>> clouds = make(torch.arange(6.0).view(3, 2), [1, 0, 2])
+    >>> part(clouds, slice(1, 3)).ptr.tolist()
+    [0, 0, 2]
+    """
+    first, last = int(clouds.ptr[rows.start]), int(clouds.ptr[rows.stop])
+    values = attributes(clouds)
+    chosen = {n: v[first:last] if n in POINT_ATTRIBUTES else v[rows] for n, v in values.items()}
+    return _assemble(chosen, sizes(clouds)[rows])
+
+
 def select_points(clouds: Batch, keep: Tensor) -> Batch:
     """The points where ``keep`` [N] is true, in their clouds; a cloud may become empty."""
     if keep.dtype != torch.bool or keep.shape != clouds.batch.shape:

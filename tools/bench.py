@@ -1,4 +1,4 @@
-"""``pcgen bench``: our distances beside other packages and the forms that people write."""
+"""``pcgen bench``: distances and networks beside other packages and the forms that people write."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def bench(
         "startup",
         "encoders",
         "segments",
+        "sampling",
     ] = "all",
     quick: bool = False,
     repeats: int = 3,
@@ -49,7 +50,7 @@ def bench(
     device: str = "cpu",
     peers: str = "",
 ) -> None:
-    """Time our distances against others that are installed, and start-up; write Markdown tables.
+    """Time distances, networks and start-up beside others; write Markdown tables.
 
     Contenders run on the same problems in turn, forward and backward. A cell that would take longer
     or more memory than allowed is marked as not run; so is what the total time leaves no room for,

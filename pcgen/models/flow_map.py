@@ -20,7 +20,7 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
 from pcgen.models.flow import FlowMatching
-from pcgen.models.paths import UNIFORM, Coupling
+from pcgen.models.paths import UNIFORM, Coupling, in_parts
 from pcgen.models.representations import Points
 from pcgen.objectives import flow_map
 from pcgen.objectives.flow_matching import Clock, straight_path
@@ -113,7 +113,8 @@ class FlowMap(FlowMatching):
     def mean_velocity(self, event: Batch, begin: Tensor, end: Tensor, condition: Tensor) -> Tensor:
         """u between two times of each event [B] under a condition [B, K], at each point [N, C]."""
         now, then = self.paths.clock.reading(begin), self.paths.clock.reading(end)
-        return self.field(event, now, torch.cat([condition, distance(then - now)], 1))
+        told = torch.cat([condition, distance(then - now)], 1)
+        return in_parts(self.field, event, now, told)
 
     def _times_of_maps(self, number: int, like: Tensor) -> _Times:
         """Random times of so many events, a share of which goes far."""

@@ -10,6 +10,7 @@ from pcgen.tools.benchmarks import (
     encoders,
     evaluation,
     lattice_tables,
+    sampling,
     scores,
     segments,
     startup,
@@ -185,4 +186,5 @@ SECTIONS: dict[str, Section] = {
     "chamfer": chamfer_section,
     "segments": segments_section,
     "encoders": encoders.section,
+    "sampling": sampling.section,
 }
