@@ -23,7 +23,7 @@ def info(path: str) -> None:
     """Say what is in a file of events, a run, a checkpoint or a shipped model.
 
     Args:
-        path: File of clouds or images, folder of a run (its last checkpoint is told), a checkpoint
+        path: File of clouds or images, folder of a run (its last checkpoint is shown), a checkpoint
             (.ckpt), weights (.safetensors), or the name of a model that ships with pcgen. The card
             of weights, a text (.md) of the same name beside them, is shown too.
     """

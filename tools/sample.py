@@ -237,15 +237,14 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     Raises:
         ArgumentError: the model is no flow, or an option is not one of the solver.
     """
-    from pcgen.models.flow_map import FlowMap
     from pcgen.models.paths import followed
 
     given = ", ".join(name.replace("rule", "solver") for name in changes)
-    paths = followed(model)
-    if isinstance(model, FlowMap) and set(changes) - {"steps", "pace"}:
+    paths, choices = followed(model), getattr(model, "choices", tuple(changes))
+    if not set(changes) <= set(choices):
         raise ArgumentError(
-            f"{given}: got values for a {type(model).__name__}, whose network knows the way, "
-            "expected steps alone"
+            f"{given}: got values for a {type(model).__name__}, whose network goes the whole way, "
+            f"expected {' and '.join(choices) or 'none'}"
         )
     if not paths:
         raise ArgumentError(

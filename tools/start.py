@@ -121,7 +121,7 @@ def arguments(
         ArgumentError: the source is of another recipe, although all of it is to be taken; or given
             arguments would make another network or other units of it.
     """
-    from pcgen.recipes import current
+    from pcgen.recipes import RECIPES, current
 
     own, stored = current(state.recipe or "", state.arguments)
     if start.part is None and own != recipe:
@@ -131,6 +131,9 @@ def arguments(
         )
     takes = inspect.signature(function).parameters
     foreign = METHOD if own != recipe else ()  # another method has its own
+    # What was left out there had the defaults of that recipe, which may not be those of this one.
+    of_source = inspect.signature(RECIPES[own]).parameters if own in RECIPES else {}
+    stored = {key: each.default for key, each in of_source.items()} | stored
     stored = {key: v for key, v in stored.items() if key in takes and key not in foreign}
     given = {k: v for k, v in given.items() if not (k in ("schema", "grid") and v is None)}
     differing = [

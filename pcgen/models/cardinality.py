@@ -263,12 +263,18 @@ class Cardinality(nn.Module):
             setattr(self, name, buffer.new_zeros(number, *buffer.shape[1:]))
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *further: Any, **named: Any
-    ) -> None:
-        sizes = state_dict.get(f"{prefix}sizes")
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        sizes, stored = (state_dict.get(prefix + name) for name in ("sizes", "stored"))
         if isinstance(sizes, Tensor) and sizes.dim() == 1:
             self._grow(len(sizes))
-        super()._load_from_state_dict(state_dict, prefix, *further, **named)
+            # Earlier versions kept more rows than clouds, never fewer.
+            if isinstance(stored, Tensor) and not 0 <= int(stored.flatten()[0]) <= len(sizes):
+                error_msgs.append(f"{prefix}stored is not a number of the {len(sizes)} rows")
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
         sizes, total, centroid, y, label, spread = describe(clouds, self.schema)

@@ -64,12 +64,14 @@ class FlowMatching(GenerativeModel):
 
     Attributes:
         paths: Clock, coupling, and the solver: the midpoint rule at first.
+        choices: What of the solver may be chosen when sampling.
 
     Raises:
         ArgumentError: the support is not a module, or missing where events need one.
     """
 
     representation: Representation
+    choices: tuple[str, ...] = ("rule", "steps", "tolerance", "pace")
 
     def __init__(
         self,

@@ -33,6 +33,8 @@ RATE = 3e-4
 class FlowGAN(FlowMap):
     """One step of a map as a generator, and a critic of its points.
 
+    It is sampled in that one step.
+
     Args:
         representation: Physical clouds to points and back.
         field: As of :class:`~pcgen.models.flow_map.FlowMap`.
@@ -45,6 +47,8 @@ class FlowGAN(FlowMap):
     Raises:
         ArgumentError: λ is negative.
     """
+
+    choices = ()
 
     def __init__(
         self,

@@ -2,7 +2,7 @@ r"""A flow whose trajectories are taken in few steps: one network gives the mean
 
 The field of :class:`FlowMap` is one of a flow that sees how far it shall go as a further condition.
 At no distance it is the velocity, so that a trained flow is where a map starts
-(``pcgen train points-flow-map --start``).
+(``pcgen train points-flow-map --start RUN --start-part field``).
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class FlowMap(FlowMatching):
     """
 
     representation: Points
+    choices: tuple[str, ...] = ("steps", "pace")
 
     def __init__(
         self,
@@ -113,8 +114,8 @@ class FlowMap(FlowMatching):
     def mean_velocity(self, event: Batch, begin: Tensor, end: Tensor, condition: Tensor) -> Tensor:
         """u between two times of each event [B] under a condition [B, K], at each point [N, C]."""
         now, then = self.paths.clock.reading(begin), self.paths.clock.reading(end)
-        told = torch.cat([condition, distance(then - now)], 1)
-        return in_parts(self.field, event, now, told)
+        context = torch.cat([condition, distance(then - now)], 1)
+        return in_parts(self.field, event, now, context)
 
     def _times_of_maps(self, number: int, like: Tensor) -> _Times:
         """Random times of so many events, a share of which goes far."""

@@ -112,8 +112,8 @@ def points_flow_map(
 ) -> FlowMap:
     """Few-step generator of point sets: a flow that learns its mean velocity between any two times.
 
-    Best begun from a trained points-flow of the same options (--start), of which it is a copy that
-    can go any distance in one evaluation (SoFlow, arXiv 2512.15657).
+    Best begun from a trained points-flow (--start RUN --start-part field), of which it is a copy
+    that can go any distance in one evaluation (SoFlow, arXiv 2512.15657).
 
     Args:
         encoder: The network: epic, pointnet (DeepSets), edgeconv or attention.
@@ -187,7 +187,7 @@ def points_flow_gan(
 ) -> FlowGAN:
     """One-evaluation generator of point sets: the single step of a map, finished by a critic.
 
-    Begun from a trained points-flow-map of the same options (--start); from scratch it is a GAN.
+    Begun from a trained points-flow-map (--start RUN --start-part field); from scratch it is a GAN.
     The game is relativistic, with R1 and R2 by differences (adversarial flow models, arXiv
     2511.22475; R3GAN, arXiv 2501.05441).
 

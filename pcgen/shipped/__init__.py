@@ -40,7 +40,7 @@ def weights(name: str) -> Path:
         return FOLDER / f"{name}.safetensors"
     near = difflib.get_close_matches(name, known, n=1)
     listed = f" ({', '.join(known)})" if known else ""
-    told = f"did you mean {near[0]}?" if near else f"expected a file, a run or such a model{listed}"
+    hint = f"did you mean {near[0]}?" if near else f"expected a file, a run or such a model{listed}"
     raise CheckpointError(
-        f"{name}: no such file or folder, nor a model that ships with pcgen; {told}"
+        f"{name}: no such file or folder, nor a model that ships with pcgen; {hint}"
     )

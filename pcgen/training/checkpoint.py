@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
         CheckpointError: names or shapes differ, naming the first of them.
     """
     check_fit(path, module, state)
-    module.load_state_dict(dict(state))
+    guarded(path, partial(module.load_state_dict, dict(state)))
 
 
 def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:

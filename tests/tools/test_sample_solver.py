@@ -95,11 +95,24 @@ def test_contradictions_are_one_line(flow, tmp_path, words, message, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys):
-    run = tmp_path / "run"
+def trained(recipe, few, run):
     words = "--hidden 8 --layers 1 --steps 2 --batch-size 8 --samples 0 --validate-events 8"
-    train = ["train", "points-flow-map", *words.split(), "--data", str(few), "--output", str(run)]
+    train = ["train", recipe, *words.split(), "--data", str(few), "--output", str(run)]
     assert cli.main([*train, "--accelerator", "cpu", "--progress", "false"]) == 0
+    return run
+
+
+def test_a_map_with_a_critic_has_one_step(tmp_path, few, capsys):
+    run = trained("points-flow-gan", few, tmp_path / "run")
+    target = str(tmp_path / "a.h5")
+    capsys.readouterr()
+    assert cli.main(["sample", str(run), target, "--steps", "4"]) == 1
+    assert capsys.readouterr().err.endswith("whose network goes the whole way, expected none\n")
+    assert cli.main(["sample", str(run), target, "--number", "9"]) == 0
+
+
+def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys):
+    run = trained("points-flow-map", few, tmp_path / "run")
     drawn = []
     for steps in (1, 3):
         target = tmp_path / f"{steps}.h5"

@@ -22,6 +22,7 @@ from pcgen.models.flow import FlowMatching
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity
 from pcgen.tools import cli, start
+from pcgen.tools.train import train
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
 
@@ -160,19 +161,42 @@ def test_a_part_alone(here):
     assert torch.equal(stored, flow("jets-flow").representation.standardize.pos.std)
 
 
-def test_a_map_starts_from_the_field_of_its_flow(here):
-    begin = ["train", "points-flow-map", "--data", "second.h5", "--output", "map", *QUICK]
-    assert (
-        run(*begin, "--steps", "2", "--lr", "1e-9", "--start", "jets-flow", "--start-part", "field")
-        == 0
-    )
-    model, source = flow("map"), flow("jets-flow")
-    assert model.paths.solver.steps == 1
-    for name, value in model.field.state_dict().items():
-        old = source.field.state_dict()[name]
-        part = value if value.dim() < 2 else value[:, : old.shape[1]]
-        torch.testing.assert_close(part, old, rtol=0, atol=1e-7)
-    assert run("sample", "map", "out.h5", "--number", "5") == 0
+def test_a_map_starts_from_its_flow_and_a_critic_from_the_map(here):
+    for recipe, source, target in (("map", "jets-flow", "map"), ("gan", "map", "gan")):
+        words = [
+            "train",
+            f"points-flow-{recipe}",
+            "--data",
+            "second.h5",
+            "--output",
+            target,
+            *QUICK,
+        ]
+        words += ["--steps", "2", "--lr", "1e-9", "--start", source, "--start-part", "field"]
+        assert (
+            run(*words, "--phases", "generator.lr=1e-9") == 0
+            if recipe == "gan"
+            else run(*words) == 0
+        )
+        model, before = flow(target), flow(source)
+        assert model.paths.clock == before.paths.clock
+        assert model.paths.solver.steps == 1
+        for name, value in model.field.state_dict().items():
+            old = before.field.state_dict()[name]
+            part = value if value.dim() < 2 else value[:, : old.shape[1]]
+            torch.testing.assert_close(part, old, rtol=0, atol=1e-6)
+        assert run("sample", target, "out.h5", "--number", "5") == 0
+
+
+def test_what_a_start_left_out_had_the_defaults_of_its_recipe(here):
+    # Trained from Python, with shift, squash and centre left out: those of a map are others.
+    options = {"steps": 1, "samples": 0, "validate_events": 8, "accelerator": "cpu"}
+    small = {"hidden": 8, "layers": 1}
+    train("points-flow", small, data=["second.h5"], output="plain", progress=False, **options)
+    words = ["train", "points-flow-map", "--data", "second.h5", "--output", "map", *QUICK]
+    assert run(*words, "--steps", "1", "--start", "plain", "--start-part", "field") == 0
+    assert flow("map").paths.clock == flow("plain").paths.clock
+    assert flow("map").representation.squash is None
 
 
 def test_a_resumed_run_is_an_uninterrupted_one(here, home):

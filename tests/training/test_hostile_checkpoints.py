@@ -163,6 +163,13 @@ def test_entries_of_another_kind_are_named(file, values, message):
         checkpoint.read(changed(file, **values))
 
 
+@pytest.mark.parametrize("stored", [10**12, -1])
+def test_a_number_of_stored_clouds_that_are_not_there_is_refused(file, stored):
+    key = "representation.cardinality.stored"
+    with pytest.raises(CheckpointError, match=r"a\.ckpt: .*stored is not a number of the"):
+        pcgen.load(changed(file, model={key: torch.tensor(stored)}))
+
+
 def test_values_that_repeat_without_end_are_refused(file, monkeypatch):
     value: Any = []
     for _ in range(50):

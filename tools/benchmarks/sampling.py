@@ -89,8 +89,8 @@ def jets_of(sizes: Tensor, longest: int, channels: int, condition: int) -> Jets:
     """Random numbers for jets of these lengths [B]."""
     generator, number = torch.Generator().manual_seed(0), len(sizes)
     values = torch.randn(int(sizes.sum()), channels, generator=generator)
-    told = torch.randn(number, condition, generator=generator)
-    return Jets(sizes, values, told, torch.arange(longest) < sizes[:, None])
+    known = torch.randn(number, condition, generator=generator)
+    return Jets(sizes, values, known, torch.arange(longest) < sizes[:, None])
 
 
 def field_sides(ours: EPiCField) -> Callable[[Jets], Sides]:
@@ -176,7 +176,7 @@ class Case(NamedTuple):
         name: In the table.
         sampled: What one sample of jets takes.
         learnt: What one step of a training differentiates.
-        channels: Columns of its noise, and of what it is told of a jet.
+        channels: Columns of its noise, and of the condition of a jet.
         batch: Jets of a sample and of a training step.
     """
 
@@ -190,24 +190,24 @@ class Case(NamedTuple):
 def cases(quick: bool) -> list[Case]:
     """EPiC-FM, a generator of EPiC layers, and MPGAN, in the sizes that were published."""
     hidden, layers, steps, batch = (8, 1, 2, 2) if quick else (128, 6, STEPS, 128)
-    told = len(JETS.condition) + len(JETS.labels) + 1
+    known = len(JETS.condition) + len(JETS.labels) + 1
     torch.manual_seed(0)
     field = EPiCField(
-        CHANNELS, condition_channels=told, hidden=hidden, global_channels=10, layers=layers
+        CHANNELS, condition_channels=known, hidden=hidden, global_channels=10, layers=layers
     )
     decoder = SetDecoder(
-        CODE, 2, CHANNELS - 2, condition_channels=told, hidden=hidden, global_channels=10,
+        CODE, 2, CHANNELS - 2, condition_channels=known, hidden=hidden, global_channels=10,
         noise_channels=NOISE, layers=layers,
     )  # fmt: skip
     generator, messages = generator_sides(decoder), message_sides(RaggedMessages())
     return [
         Case(
             f"EPiC-FM, {hidden} x {layers}, {2 * steps} evaluations",
-            flow_sides(field, steps), field_sides(field), (CHANNELS, told), batch,
+            flow_sides(field, steps), field_sides(field), (CHANNELS, known), batch,
         ),
         Case(
             f"EPiC generator, {hidden} x {layers}",
-            generator, generator, (NOISE, CODE + told), batch,
+            generator, generator, (NOISE, CODE + known), batch,
         ),
         Case("MPGAN messages", messages, messages, (HIDDEN, 0), min(batch, 16)),
     ]  # fmt: skip
