@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.escaping import one_line
 from pcgen.metrics.wasserstein import wasserstein1
+from pcgen.periods import beyond_period, reach
 from pcgen.schema import Quantity, Schema
 
 FACTOR = 300.0
@@ -34,28 +35,6 @@ def doubts(real: Batch, generated: Batch, schema: Schema) -> list[str]:
         *beyond_period(reach(generated.pos), schema, "generated events"),
         *_other_units(real, generated, schema),
         *_swapped(real.pos, generated.pos, schema.axes),
-    ]
-
-
-def reach(pos: Tensor) -> Tensor:
-    """Largest size of each coordinate [D] of points [N, D], those not finite left out."""
-    if not len(pos):
-        return pos.new_zeros(pos.shape[1])
-    return pos.detach().abs().where(pos.isfinite(), 0.0).amax(0)
-
-
-def beyond_period(reach: Tensor, schema: Schema, whose: str) -> list[str]:
-    """Axes whose coordinates, of size ``reach`` [D], exceed their period.
-
-    >>> phi = Quantity("phi", "rad", 6.28)
-    >>> beyond_period(torch.tensor([180.0]), Schema((phi,)), "a.h5")
-    ['a.h5: phi [rad] reaches 180, beyond its period of 6.28: another unit?']
-    """
-    return [
-        f"{one_line(whose)}: {_name(axis)} reaches {size:.4g}, beyond its period of "
-        f"{axis.period:.4g}: another unit?"
-        for axis, size in zip(schema.axes, reach.tolist(), strict=True)
-        if axis.period is not None and size > axis.period * (1 + 1e-6)
     ]
 
 

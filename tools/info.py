@@ -83,7 +83,7 @@ def _events(path: Path) -> dict[str, str]:
         left_out, source.passed_over = source.passed_over, ()
         if isinstance(source, io.CloudSource):
             rows = _clouds(source)
-        elif isinstance(source, io.ShowerFile):
+        elif isinstance(source, io.ShowerSource):
             rows = _showers(source)
         else:
             rows = _images(source)
@@ -172,7 +172,7 @@ def _images(file: io.ImageSource) -> dict[str, str]:
     return rows | {"to train on": way}
 
 
-def _showers(file: io.ShowerFile) -> dict[str, str]:
+def _showers(file: io.ShowerSource) -> dict[str, str]:
     rows = {"showers": str(len(file)), "voxels": str(file.shape[0])}
     if len(file):
         energy = file.incident()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pcgen.errors import ArgumentError
+from pcgen.formats import Writable
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
-
-# Formats of pcgen.io that are written, without torch: help needs no more.
-Format = Literal[
-    "clouds", "jetnet", "ply", "pcd", "xyz", "arrays", "hepmc", "npy", "npz", "png", "images"
-]
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
@@ -52,7 +48,7 @@ def sample(
     steps: int | None = None,
     tolerance: float | None = None,
     pace: float | None = None,
-    to_format: Format | None = None,
+    to_format: Writable | None = None,
     particles: int | None = None,
     recipe: str | None = None,
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from pcgen.errors import ArgumentError
+from pcgen.formats import FORMATS, endings, writable, written_format
 
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
@@ -23,9 +24,7 @@ def output_format(path: str, chosen: str | None, grid: Grid | None) -> str:
     Raises:
         ArgumentError: the ending or the format is unknown.
     """
-    from pcgen import io
-
-    found = io.written_format(path, chosen)
+    found = written_format(path, chosen)
     return "arrays" if (chosen, found, grid) == (None, "npz", None) else found
 
 
@@ -56,18 +55,19 @@ class SampleFile:
     ) -> None:
         from pcgen import io
 
-        self._grid = grid if format in get_args(io.ImageFormat) else None
+        images = FORMATS[format].kind == "images"
+        self._grid = grid if images else None
         self._clouds: CloudSink | None = None
         self._images: ImageSink | None = None
         if self._grid is not None:
             self._images = io.image_writer(
                 path, number, self._grid, schema, format=format, attrs=facts
             )
-        elif format in get_args(io.ImageFormat):
+        elif images:
+            *others, last = endings(writable("clouds"))
             raise ArgumentError(
                 f"{path}: got the format of images, but this model generates points without a "
-                "grid; expected .h5, .hdf5, .hepmc, .npz, .ply, .pcd or .xyz, and pcgen convert "
-                "makes images"
+                f"grid; expected {', '.join(others)} or {last}, and pcgen convert makes images"
             )
         else:
             cells = {} if grid is None else {"grid": grid.to_dict()}

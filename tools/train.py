@@ -310,7 +310,7 @@ def spread(clouds: CloudDataset, number: int) -> Batch:
 
 def unlikely(clouds: CloudDataset) -> list[str]:
     """Axes whose coordinates exceed their period, in events from all over a data set."""
-    from pcgen.tools.doubts import beyond_period, reach
+    from pcgen.periods import beyond_period, reach
     from pcgen.tools.validation import SAMPLED
 
     some = spread(clouds, SAMPLED)

@@ -1,4 +1,4 @@
-"""Files: clouds (ragged HDF5, JetNet, PLY, PCD, XYZ, npz, HepMC3), images and showers.
+"""Files of clouds, images and showers, in the formats of :data:`pcgen.formats.FORMATS`.
 
 Everything is read and written in blocks, so that a file may be larger than memory, and written
 atomically: a file appears complete, or not at all. Values are checked on the way in and out.
@@ -6,13 +6,11 @@ atomically: a file appears complete, or not at all. Values are checked on the wa
 
 from __future__ import annotations
 
+from pcgen.formats import FORMATS, written_format
 from pcgen.io.atomic import atomic, atomic_folder
 from pcgen.io.calochallenge import ShowerFile, read_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
-from pcgen.io.formats import (
-    CloudFormat,
-    Format,
-    ImageFormat,
+from pcgen.io.files import (
     cloud_writer,
     image_writer,
     open_cloud_file,
@@ -20,26 +18,24 @@ from pcgen.io.formats import (
     read_clouds,
     read_format,
     write_clouds,
-    written_format,
 )
-from pcgen.io.image_source import Images, ImageSink, ImageSource
+from pcgen.io.image_source import Images, ImageSink, ImageSource, ShowerSource
 from pcgen.io.jetnet import JETS, JetNetFile
 from pcgen.io.source import CloudSink, CloudSource
 
 __all__ = [
+    "FORMATS",
     "JETS",
     "CloudFile",
-    "CloudFormat",
     "CloudSink",
     "CloudSource",
     "CloudWriter",
-    "Format",
-    "ImageFormat",
     "ImageSink",
     "ImageSource",
     "Images",
     "JetNetFile",
     "ShowerFile",
+    "ShowerSource",
     "atomic",
     "atomic_folder",
     "cloud_writer",

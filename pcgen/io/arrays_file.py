@@ -50,16 +50,6 @@ _WHOLE = ("layer", "cell")
 _AXES = ("x", "y", "z")
 
 
-def is_arrays(path: str | Path) -> bool:
-    """Whether an .npz file holds clouds, and not images.
-
-    Raises:
-        FileError: it is missing or damaged.
-    """
-    with npz(existing_file(path)) as archive:
-        return {"pos", "ptr"} <= set(array_names(archive))
-
-
 class ArraysFile(CloudSource):
     """Clouds in an .npz file of flat arrays.
 

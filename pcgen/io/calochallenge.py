@@ -14,7 +14,6 @@ arXiv:2410.21611.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 import h5py
@@ -24,7 +23,7 @@ from pcgen.errors import ArgumentError, FileError
 from pcgen.grids import Calorimeter
 from pcgen.io.hdf5 import opened, values_of
 from pcgen.io.hdf5_door import contents, data_set, listed, reading
-from pcgen.io.image_source import Images, ImageSource, floats
+from pcgen.io.image_source import Images, ShowerSource, floats
 from pcgen.schema import Quantity, Schema
 
 SHOWERS = Schema(
@@ -35,7 +34,7 @@ SHOWERS = Schema(
 )
 
 
-class ShowerFile(ImageSource):
+class ShowerFile(ShowerSource):
     """A file of showers, read in blocks: ``image`` [b, V] and ``y`` [b, 1], the incident energy.
 
     Args:
@@ -47,8 +46,6 @@ class ShowerFile(ImageSource):
         ArgumentError: ``calorimeter`` is neither a calorimeter nor a path.
         FileError: a file is missing, truncated, or has other data sets or shapes.
     """
-
-    schema: Schema
 
     def __init__(
         self, path: str | Path, calorimeter: Calorimeter | str | Path | None = None
@@ -102,11 +99,6 @@ class ShowerFile(ImageSource):
             wanted = f"[N, {columns or 'V'}]"
             raise FileError(f"{self.path}: {name} has shape {data.shape}, expected {wanted}")
         return data
-
-
-def is_showers(names: Collection[str]) -> bool:
-    """Whether an HDF5 file has the CaloChallenge's layout, by the names of its data sets."""
-    return "showers" in names and "incident_energies" in names
 
 
 def read_showers(path: str | Path, calorimeter: Calorimeter | str | Path) -> Images:

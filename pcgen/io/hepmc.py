@@ -32,7 +32,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
-from pcgen.errors import FileError, require
+from pcgen.errors import require
 from pcgen.io.atomic import atomic
 from pcgen.io.jetnet_writer import check_jets
 from pcgen.io.source import CloudSink
@@ -40,15 +40,6 @@ from pcgen.schema import Schema
 
 _STABLE, _DECAYED, _DOCUMENTATION = 1, 2, 3
 _UNKNOWN = 0
-
-
-def unread(path: str | Path) -> Any:
-    """HepMC3 is for other programs: nothing of pcgen reads it.
-
-    Raises:
-        FileError: always.
-    """
-    raise FileError(f"{path}: is HepMC3, which pcgen writes and does not read, expected .h5 say")
 
 
 class HepMCWriter(CloudSink):

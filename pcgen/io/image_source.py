@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from pcgen.bounds import CELLS, parse_json
 from pcgen.errors import DataError, FileError, PcgenError
-from pcgen.grids import Grid
+from pcgen.formats import Kind
+from pcgen.grids import Calorimeter, Grid
 from pcgen.io.columns import beside, representable
 from pcgen.io.source import Sink, Source, within
 from pcgen.schema import Quantity, Schema
@@ -45,12 +47,14 @@ class ImageSource(Source[Images]):
     """A file of images.
 
     Attributes:
+        kind: What its events are.
         shape: Of one image.
         grid: Its cells, where the file says them.
         schema: What its numbers mean, where the file says it.
         attrs: Further facts that were stored with it, how it was made say.
     """
 
+    kind: ClassVar[Kind] = "images"
     shape: tuple[int, ...]
     grid: Grid | None = None
     schema: Schema | None = None
@@ -72,6 +76,23 @@ class ImageSource(Source[Images]):
             None if self._y is None else self._y[start:stop],
             None if self._label is None else self._label[start:stop],
         )
+
+
+class ShowerSource(ImageSource):
+    """A file of showers: images [B, V] on the voxels of a calorimeter.
+
+    Attributes:
+        calorimeter: The voxels, where they were given: they have no places without it.
+        schema: What its numbers mean.
+    """
+
+    kind: ClassVar[Kind] = "showers"
+    calorimeter: Calorimeter | None
+    schema: Schema
+
+    @abstractmethod
+    def incident(self) -> Tensor:
+        """Energy of the incoming particle of each shower [B]; the voxels are not read."""
 
 
 def check_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +201,6 @@ def _check_counts(
             f"{path}: event {start + event} has {found[event]} particles, expected "
             f"{counts[event]:g} as jet_features states (fourth column)"
         )
-
-
-def is_jetnet(names: Collection[str]) -> bool:
-    """Whether an HDF5 file has JetNet's layout, by the names of its data sets."""
-    return "particle_features" in names
 
 
 def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]:

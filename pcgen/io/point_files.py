@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import DataError
 from pcgen.io.numbered import files_of, writing
-from pcgen.io.points import PointFormat, from_table, kinds_of, schema_of, to_table
+from pcgen.io.points import PCD, PLY, XYZ, PointFormat, from_table, kinds_of, schema_of, to_table
 from pcgen.io.source import MISSING, CloudSink, CloudSource, check_clouds, existing_file
 from pcgen.schema import Schema
 
@@ -104,3 +105,9 @@ class PointWriter(CloudSink):
             table = to_table(convention.select(block, [number]), self.schema)
             self._format.write(self._name(self.written + number), table)
         return block.num_graphs
+
+
+# As the table of formats names them.
+read_ply, write_ply = partial(PointFiles, format=PLY), partial(PointWriter, format=PLY)
+read_pcd, write_pcd = partial(PointFiles, format=PCD), partial(PointWriter, format=PCD)
+read_xyz, write_xyz = partial(PointFiles, format=XYZ), partial(PointWriter, format=XYZ)

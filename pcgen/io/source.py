@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.bounds import regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.formats import Kind
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
@@ -106,10 +107,12 @@ class CloudSource(Source[Batch]):
     """A file (or a numbered set of files) of clouds.
 
     Attributes:
+        kind: What its events are.
         schema: What its numbers mean.
         attrs: Further facts that were stored with it (how it was made, the grid of its cells).
     """
 
+    kind: ClassVar[Kind] = "clouds"
     schema: Schema
     attrs: dict[str, Any]
 

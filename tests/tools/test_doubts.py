@@ -15,10 +15,11 @@ from pcgen import io
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
+from pcgen.periods import beyond_period
 from pcgen.schema import Quantity, Schema
 from pcgen.tools import cli
 from pcgen.tools.convert import convert
-from pcgen.tools.doubts import beyond_period, doubts
+from pcgen.tools.doubts import doubts
 
 HITS = Schema(
     (Quantity("x", "mm"), Quantity("phi", "rad", 2 * math.pi)),

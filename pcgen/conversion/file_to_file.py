@@ -1,0 +1,183 @@
+"""``convert``: from one file of events to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pcgen.conversion.converted import Converted
+from pcgen.errors import ArgumentError, at_least
+from pcgen.formats import FORMATS, Readable, Writable, written_format
+
+if TYPE_CHECKING:
+    File = str | Path
+else:
+    File = str  # as the command line has it
+
+# The same as pcgen.images.Outside, without torch: help needs no more.
+Outside = Literal["error", "drop", "clip"]
+Nan = Literal["error", "unobserved"]
+
+
+def convert(
+    source: File,
+    target: File,
+    *,
+    grid: str | None = None,
+    threshold: float = 0.0,
+    jitter: bool = False,
+    max_points: int | None = None,
+    seed: int = 0,
+    outside: Outside = "error",
+    event: int | None = None,
+    nan: Nan = "error",
+    weight: str | None = None,
+    condition: list[str] | None = None,
+    labels: str | None = None,
+    classes: list[str] | None = None,
+    geometry: str | None = None,
+    particle: str | None = None,
+    label: str | None = None,
+    particles: int | None = None,
+    dtype: Literal["float32", "float64"] | None = None,
+    missing: Literal["error", "drop"] = "error",
+    block: int = 1024,
+    from_format: Readable | None = None,
+    to_format: Writable | None = None,
+) -> Converted:
+    """Turn detector images into clouds, clouds into images, or one file format into another.
+
+    The endings decide: .h5 are pcgen's clouds, .hdf5 are jets in JetNet's layout, .ply, .pcd and
+    .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
+    pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
+    back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
+    clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
+    as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+    Large files pass through in
+    blocks; the target appears when it is complete, or not at all.
+
+    In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
+    conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
+    Other arrays are named and passed over, unless --condition or --labels takes them.
+
+    A cell of an image that holds more than the threshold becomes a point at its centre that carries
+    its energy; the other way round, the points in a cell add up to its energy. Empty events are
+    kept; a source of no events, or of empty ones only, is refused.
+
+    Args:
+        source: File to read; for point files and pictures also a folder of them, or a numbered name
+            such as event_%05d.ply.
+        target: File to write, in place of one of that name. Point files and pictures hold one event
+            each: for many give a numbered name such as event_%05d.ply, or a folder and the format;
+            where there are such files already, they are kept and nothing is written.
+        grid: Cells of the image, axes separated by commas, each name:low:high:cells or
+            name:edge/edge/edge, then optionally :unit:period, for instance
+            eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
+            image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files made by pcgen know their grid;
+            one that is given here replaces it.
+        threshold: Only cells with more than this become points, in the unit of the image.
+        jitter: Put each point at random within its cell instead of at the centre.
+        max_points: Keep that many points of each cloud, the most energetic.
+        seed: Seed of that randomness.
+        outside: Points outside the grid are refused (error), left out (drop) or put into the
+            nearest cell (clip).
+        event: Convert only the event of this number, counted from 0.
+        nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
+            points (unobserved).
+        weight: What a cell carries, with its unit, where the source does not say it, for
+            instance 'energy [MeV]'. A source that says something else is refused: nothing is
+            converted.
+        condition: A number that each event has, with its name, its unit and where it is: 'E
+            [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
+            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array of the source
+            itself; a number at the end is a column of an array, 'p_z [GeV]=momentum.npy:2'. Give it
+            several times for several. Replaces the conditions of the source.
+        labels: The class of each event, from such a place: labels.npy, table.csv:particle, or
+            label. Whole numbers from 0, or names.
+        classes: Names of the classes, in the order of their numbers: e,pi. By default those that
+            the labels are made of, sorted, or none where they are numbers.
+        geometry: For the CaloChallenge's showers, its XML file of the calorimeter.
+        particle: Which particle of that file (photon, pion, electron), where it has several.
+        label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not say it.
+        particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
+            default as many as the largest jet has.
+        dtype: Type of the floats of clouds; by default float32, that of the networks, and float64
+            if the values need it: whole numbers beyond 2^24, values beyond float32's range,
+            coordinates that float32 resolves in steps of more than a thousandth of their event.
+        missing: Points without coordinates (NaN or infinite, as organised PCD files have them
+            where a sensor got no return) are refused (error) or left out and counted (drop).
+        block: Events that are in memory at a time, at most; fewer of large images.
+        from_format: Format of the source where the ending misleads.
+        to_format: Format of the target where the ending misleads; images is HDF5 of images.
+
+    Returns:
+        How much was converted, and what was left out on the way.
+
+    Raises:
+        ArgumentError: an ending, a format, the grid or another option does not fit.
+        DataError: an event is negative, not finite or outside the grid, or none has a point.
+        FileError: a file cannot be read or written.
+        MissingExtraError: the format of the target needs a package that is not installed.
+    """
+    from pcgen import io
+    from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
+    from pcgen.conversion.filling import Filling
+    from pcgen.conversion.meaning import check_cells, grid_of, lost, meaning, number_of_cells
+    from pcgen.conversion.options import check_options
+    from pcgen.conversion.own_columns import own_columns, unread
+    from pcgen.conversion.writing import Target, write_clouds, write_images
+    from pcgen.grids import Calorimeter
+
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
+    if Path(source).resolve() == Path(target).resolve():
+        raise ArgumentError(f"target: got the source {source} itself, expected another file")
+    chosen = written_format(target, to_format)
+    wanted = FORMATS[chosen].kind
+    voxels = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    with (
+        io.open_file(source, format=from_format, label=label, calorimeter=voxels) as opened,
+        progress_bar() as bar,
+    ):
+        check_options(
+            opened.kind,
+            chosen,
+            threshold=threshold,
+            nan=nan,
+            jitter=jitter,
+            outside=outside,
+            grid=grid,
+            particles=particles,
+            missing=missing,
+            dtype=dtype,
+            max_points=max_points,
+            geometry=geometry,
+            particle=particle,
+            condition=condition or [],
+            labels=labels,
+        )
+        check_cells(opened, wanted, voxels)
+        own = own_columns(opened, condition or [], labels, classes)
+        passed_over = unread(opened, own.used)
+        cells = grid_of(opened, wanted, grid)
+        reading = Reading(
+            opened,
+            chosen_events(opened, event, block),
+            block,
+            bar,
+            y=own.y,
+            label=own.label,
+            raw=opened.kind != "clouds" and wanted == "clouds",
+            drop=missing == "drop",
+            cells=number_of_cells(opened, cells),
+        )
+        into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
+        if cells is not None and wanted == "images":
+            done = write_images(reading, into, cells, outside)
+        else:
+            at_least(1, max_points=max_points)
+            filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points)
+            done = write_clouds(reading, into, filling, dtype, particles)
+    return done._replace(
+        passed_over=passed_over, lost=lost(opened, chosen), doubts=reading.doubts()
+    )

@@ -1,0 +1,151 @@
+"""What the numbers of a target mean: its cells, its schema, and what it has no place for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+from pcgen import io
+from pcgen.conversion.own_columns import quantity
+from pcgen.errors import ArgumentError
+from pcgen.formats import FORMATS, Kind
+from pcgen.grids import Calorimeter, Grid
+from pcgen.schema import Quantity, Schema
+
+
+def check_cells(
+    source: io.CloudSource | io.ImageSource, wanted: Kind, calorimeter: Calorimeter | None
+) -> None:
+    """Refuse showers whose voxels have no places, or that are to become images.
+
+    Raises:
+        ArgumentError: there is no calorimeter, or the target holds images.
+    """
+    if source.kind == "showers" and calorimeter is None:
+        raise ArgumentError(
+            f"geometry: got none and {source.path} holds the CaloChallenge's showers, whose voxels "
+            "its XML file of the binning describes; expected for instance --geometry "
+            "binning_dataset_2.xml (and --particle photon where the file has several)"
+        )
+    if source.kind == "showers" and wanted == "images":
+        raise ArgumentError(
+            f"{source.path}: got showers to write as images, expected clouds as target: the layers "
+            "of a calorimeter have cells of their own"
+        )
+
+
+def number_of_cells(source: io.CloudSource | io.ImageSource, grid: Grid | None) -> int:
+    """Of the image of an event that is read or written; 1 where there is none."""
+    if isinstance(source, io.ImageSource):
+        return math.prod(source.shape)
+    return 1 if grid is None else math.prod(grid.shape)
+
+
+def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | None) -> Grid | None:
+    """Cells of the images that are read or written: those that were given, or of the source.
+
+    Args:
+        source: File of the events.
+        wanted: What is written.
+        text: A grid as text, where one was given.
+
+    Returns:
+        None where clouds stay clouds, or a calorimeter has the cells.
+
+    Raises:
+        ArgumentError: there is none, or it does not fit the source.
+    """
+    if "images" not in (source.kind, wanted) or source.kind == "showers":
+        return None
+    schema = source.schema or Schema(axes=())
+    known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
+    if text is None and known is not None:
+        return known if isinstance(known, Grid) else Grid.from_dict(known)
+    if text is None:
+        raise ArgumentError(
+            f"grid: got none and {source.path} does not know its cells, expected for instance "
+            f"--grid eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi"
+        )
+    grid = Grid.parse(text, schema.axes)
+    names = {axis.name: axis for axis in schema.axes}
+    for axis in grid.axes:
+        _check_same("grid", axis, names.get(axis.name), source.path)
+    if isinstance(source, io.ImageSource):
+        if grid.shape != source.shape:
+            raise ArgumentError(
+                f"grid: got {grid} of shape {grid.shape}, "
+                f"expected the shape {source.shape} of the images in {source.path}"
+            )
+        return grid
+    if grid.layers and schema.layers and grid.layers != schema.layers:
+        raise ArgumentError(
+            f"grid: got the layers {', '.join(grid.layers)}, "
+            f"expected {', '.join(schema.layers)} in this order as in {source.path}"
+        )
+    return dataclasses.replace(grid, layers=grid.layers or schema.layers)
+
+
+def meaning(
+    source: io.CloudSource | io.ImageSource, grid: Grid | None, weight: str | None
+) -> Schema:
+    """What the numbers of the target mean; ``grid`` where there is one between the two.
+
+    Raises:
+        ArgumentError: ``weight`` is no quantity, or another one than that of the source.
+    """
+    schema = source.schema or Schema(axes=())
+    carried = schema.weight
+    if weight is not None:
+        carried = quantity("weight", weight)
+        if grid is None and schema.weight is None:
+            known = ", ".join(each.name for each in schema.features) or "none"
+            raise ArgumentError(
+                f"weight: got {weight!r}, but the points of {source.path} carry no weight (further "
+                f"columns: {known}); expected a column that the file calls weight or energy"
+            )
+        _check_same("weight", carried, schema.weight, source.path)
+    if grid is None:
+        return dataclasses.replace(schema, weight=carried)
+    return dataclasses.replace(
+        schema,
+        axes=grid.axes,
+        layers=grid.layers,
+        features=(),
+        weight=carried or Quantity("weight"),
+    )
+
+
+def _check_same(option: str, given: Quantity, known: Quantity | None, path: Path) -> None:
+    """Refuse to call a file's numbers something else: no number would change with the name.
+
+    Raises:
+        ArgumentError: the file has a unit or period and the option another, or another name; what
+            has no unit may be given one.
+    """
+    if known is None:
+        return
+    period = known.period is None or given.period == known.period
+    unit = not known.unit or (given.name, given.unit) == (known.name, known.unit)
+    if not unit or not period:
+        words = [_words(each) for each in (given, known)]
+        raise ArgumentError(
+            f"{option}: got {words[0]}, expected {words[1]} as in {path}, whose numbers an option "
+            "does not convert; leave it out"
+        )
+
+
+def _words(quantity: Quantity) -> str:
+    unit = f" [{quantity.unit}]" if quantity.unit else ""
+    return f"{quantity.name}{unit}" + (f" with period {quantity.period}" if quantity.period else "")
+
+
+def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...]:
+    """What the source has and images (.npy: the numbers alone) cannot keep, by name."""
+    if source.schema is None or FORMATS[format].kind != "images":
+        return ()
+    names = [feature.name for feature in source.schema.features]
+    if format == "npy":
+        names += [each.name for each in source.schema.condition]
+        names += ["classes"] if source.schema.labels else []
+    return tuple(names)

@@ -1,0 +1,163 @@
+"""Events into a file of clouds or of images, block after block."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch_geometric.data import Batch
+
+from pcgen import io
+from pcgen.clouds import cast, sizes
+from pcgen.conversion.blocks import Reading
+from pcgen.conversion.converted import Converted
+from pcgen.conversion.filling import Filling
+from pcgen.conversion.precision import Written, check_precision, in_type
+from pcgen.errors import DataError
+from pcgen.grids import Grid
+from pcgen.images import Outside, cloud_to_image, overflow, project
+from pcgen.schema import Schema
+
+
+class Target(NamedTuple):
+    """A file to write.
+
+    Attributes:
+        path: Where it will lie.
+        format: Of it.
+        schema: What its numbers mean.
+        attrs: Facts of the source to store, where the format can.
+    """
+
+    path: str | Path
+    format: str
+    schema: Schema
+    attrs: Mapping[str, Any]
+
+
+def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside) -> Converted:
+    """Write all events that are read as images.
+
+    Args:
+        reading: The events.
+        target: Where to.
+        grid: Its cells.
+        outside: What becomes of points outside of them.
+
+    Raises:
+        DataError: a point is outside the grid and must not be.
+    """
+    attrs = {name: value for name, value in target.attrs.items() if name != "grid"}
+    path, format, number = target.path, target.format, len(reading.events)
+    points, out, lost = 0, 0, 0.0
+    with io.image_writer(path, number, grid, target.schema, format=format, attrs=attrs) as sink:
+        for first, part in reading.blocks("convert"):
+            if not isinstance(part, io.Images):
+                part, number, weight = _fill(part, reading.source, grid, first, outside)
+                out, lost = out + number, lost + weight
+            sink.append(part)
+            points += int((part.image > 0).sum())
+        _check_filled(points, reading)
+    return Converted(len(reading.events), points, out, lost, format, missing=reading.missing)
+
+
+def write_clouds(
+    reading: Reading, target: Target, filling: Filling, dtype: str | None, particles: int | None
+) -> Converted:
+    """Write all events that are read as clouds.
+
+    Args:
+        reading: The events.
+        target: Where to.
+        filling: How images become clouds.
+        dtype: Type of all floats; None: float32 where that holds the values, else float64.
+        particles: Of a jet in JetNet's layout; None: as many as the largest one has.
+
+    Raises:
+        PrecisionError: float32 was chosen and does not hold a value of float64.
+    """
+    attrs, cells = dict(target.attrs), filling.cells
+    attrs |= {"grid": cells.to_dict()} if isinstance(cells, Grid) else {}
+    if target.format == "jetnet" and particles is None:
+        particles = _largest(reading, filling)
+    most = 1 if particles is None else particles
+
+    def write(stored: torch.dtype) -> Written:
+        sink = io.cloud_writer(
+            target.path, target.schema, format=target.format, attrs=attrs, particles=most
+        )
+        return _append_all(reading, sink, filling, stored)
+
+    written, removed = in_type(write, dtype), filling.removed
+    return Converted(
+        len(reading.events),
+        written.points,
+        format=target.format,
+        unobserved=removed["unobserved"],
+        negative=removed["negative"],
+        missing=reading.missing,
+        rounded=written.rounded,
+        wide=written.wide,
+    )
+
+
+def _append_all(
+    reading: Reading, sink: io.CloudSink, filling: Filling, dtype: torch.dtype
+) -> Written:
+    points, rounded = 0, False
+    filling.restart()
+    with sink:
+        for first, part in reading.blocks("convert"):
+            clouds = filling(part, first, reading.source.path)
+            if dtype == torch.float32:
+                rounded |= check_precision(clouds, first, reading.source.path)
+            sink.append(cast(clouds, dtype))
+            points += len(clouds.pos)
+        _check_filled(points, reading)
+    return Written(points, rounded)
+
+
+def _largest(reading: Reading, filling: Filling) -> int:
+    """Points of the largest cloud, at least 1; images are read once more to know it."""
+    if isinstance(reading.source, io.CloudSource):
+        chosen = reading.source.sizes()[reading.events.start : reading.events.stop]
+        most = max([1, *chosen.tolist()])
+        return most if filling.max_points is None else min(most, filling.max_points)
+    plain = dataclasses.replace(filling, jitter=False, removed=Counter())
+    numbers = [
+        int(sizes(plain(part, first, reading.source.path)).max())
+        for first, part in reading.blocks("count")
+    ]
+    return max([1, *numbers])
+
+
+def _check_filled(points: int, reading: Reading) -> None:
+    """Refuse a target without a single point: such a file serves nobody and hides a mistake."""
+    if points == 0:
+        number = len(reading.events)
+        raise DataError(
+            f"{reading.source.path}: got {number} event{'s' * (number != 1)} without a filled cell "
+            "or a point (above the threshold, inside the grid), expected at least one"
+        )
+
+
+def _fill(
+    clouds: Batch, source: io.CloudSource | io.ImageSource, grid: Grid, first: int, outside: Outside
+) -> tuple[io.Images, int, float]:
+    """Images of a block of clouds, and number and weight of the points that are outside."""
+    axes = source.schema.axes if source.schema else ()
+    clouds = project(clouds, grid.columns(axes))
+    out = overflow(clouds, grid)
+    number, weight = int(out.points.sum()), float(out.weight.double().sum())
+    if number and outside == "error":
+        event = int(out.points.nonzero()[0])
+        raise DataError(
+            f"{source.path}: {int(out.points[event])} points of event {first + event} are outside "
+            f"the grid {grid}; --outside drop or --outside clip would take them"
+        )
+    image = cloud_to_image(clouds, grid, outside=outside)
+    return io.Images(image, clouds.get("y"), clouds.get("label")), number, weight

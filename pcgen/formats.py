@@ -1,0 +1,214 @@
+"""The formats of files of events: one table, for reading, writing, recognising, help and messages.
+
+A reader and a writer are named as ``module:name`` in :mod:`pcgen.io` and loaded when a file needs
+them: this module itself loads neither torch nor a file library, so that the help of the command
+line can list the formats. Each is called with what its signature takes of the following:
+
+================= ================ =================================================
+what              always           where the signature has them
+================= ================ =================================================
+reader            ``path``         ``label``, ``calorimeter``
+writer of clouds  ``path, schema`` ``attrs``, ``particles``
+writer of images  ``path``         ``number``, ``shape``, ``grid``, ``schema``, ``attrs``
+================= ================ =================================================
+
+A reader is a :class:`~pcgen.io.CloudSource`, an :class:`~pcgen.io.ImageSource` or a
+:class:`~pcgen.io.ShowerSource`, as its kind says; a writer is a :class:`~pcgen.io.CloudSink` or an
+:class:`~pcgen.io.ImageSink`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pcgen.errors import ArgumentError
+
+Kind = Literal["clouds", "images", "showers"]
+"""What the events of a file are: clouds, images on a grid, or showers on the voxels of a
+calorimeter."""
+
+
+class Layout(NamedTuple):
+    """A format of files.
+
+    Attributes:
+        kind: What its events are.
+        ending: Of its files' names.
+        about: What it is, in a few words, for messages and the docs.
+        reader: Who opens it for reading; empty where pcgen does not read it.
+        writer: Who writes it; empty where pcgen does not.
+        content: Names of arrays by which HDF5 and .npz files are recognised: one of these is there,
+            where a blank joins names that belong together. Empty: such a file is what no other
+            format of its ending is.
+        one_event: A file holds one event; many are a folder, or a name such as ``event_%05d.ply``.
+    """
+
+    kind: Kind
+    ending: str
+    about: str
+    reader: str = ""
+    writer: str = ""
+    content: tuple[str, ...] = ()
+    one_event: bool = False
+
+
+FORMATS: dict[str, Layout] = {
+    "clouds": Layout(
+        "clouds",
+        ".h5",
+        "clouds that pcgen wrote",
+        reader="clouds_file:CloudFile",
+        writer="clouds_file:CloudWriter",
+        content=("pos ptr",),
+    ),
+    "jetnet": Layout(
+        "clouds",
+        ".hdf5",
+        "JetNet's jets",
+        reader="jetnet:JetNetFile",
+        writer="jetnet_writer:JetNetWriter",
+        content=("particle_features",),
+    ),
+    "ply": Layout(
+        "clouds",
+        ".ply",
+        "points",
+        reader="point_files:read_ply",
+        writer="point_files:write_ply",
+        one_event=True,
+    ),
+    "pcd": Layout(
+        "clouds",
+        ".pcd",
+        "points",
+        reader="point_files:read_pcd",
+        writer="point_files:write_pcd",
+        one_event=True,
+    ),
+    "xyz": Layout(
+        "clouds",
+        ".xyz",
+        "points as text",
+        reader="point_files:read_xyz",
+        writer="point_files:write_xyz",
+        one_event=True,
+    ),
+    "npy": Layout(
+        "images",
+        ".npy",
+        "images alone",
+        reader="npy:NpyFile",
+        writer="npy:NpyWriter",
+    ),
+    "npz": Layout(
+        "images",
+        ".npz",
+        "images with grid, conditions and classes",
+        reader="npy:NpzFile",
+        writer="npy:NpzWriter",
+    ),
+    "png": Layout(
+        "images",
+        ".png",
+        "images as greyscale pictures of 16 bits",
+        reader="png:PngFiles",
+        writer="png:PngWriter",
+        one_event=True,
+    ),
+    "images": Layout(
+        "images",
+        ".h5",
+        "images [B, ...]",
+        reader="image_hdf5:ImageFile",
+        writer="image_hdf5:ImageWriter",
+        content=("image", "images"),
+    ),
+    "arrays": Layout(
+        "clouds",
+        ".npz",
+        "clouds as flat arrays",
+        reader="arrays_file:ArraysFile",
+        writer="arrays_file:ArraysWriter",
+        content=("pos ptr",),
+    ),
+    "hepmc": Layout("clouds", ".hepmc", "HepMC3", writer="hepmc:HepMCWriter"),
+    "calochallenge": Layout(
+        "showers",
+        ".hdf5",
+        "the CaloChallenge's showers",
+        reader="calochallenge:ShowerFile",
+        content=("showers incident_energies",),
+    ),
+}
+"""Every format; the first one of an ending is what is written by that ending alone."""
+
+
+def readable(kind: Kind | None = None) -> tuple[str, ...]:
+    """Names of the formats that pcgen reads, those of one kind or all."""
+    return tuple(n for n, each in FORMATS.items() if each.reader and kind in (None, each.kind))
+
+
+def writable(kind: Kind | None = None) -> tuple[str, ...]:
+    """Names of the formats that pcgen writes, those of one kind or all."""
+    return tuple(n for n, each in FORMATS.items() if each.writer and kind in (None, each.kind))
+
+
+if TYPE_CHECKING:
+    Format = str
+    Readable = str
+    Writable = str
+else:
+    # The choices of the command line.
+    Format, Readable, Writable = (Literal[n] for n in (tuple(FORMATS), readable(), writable()))
+
+
+def named(names: Collection[str]) -> str:
+    """Names of formats with their endings, for messages.
+
+    >>> named(["clouds", "npy"])
+    'clouds (.h5), npy (.npy)'
+    """
+    return ", ".join(f"{name} ({FORMATS[name].ending})" for name in names)
+
+
+def endings(names: Collection[str]) -> tuple[str, ...]:
+    """The endings of formats, each once.
+
+    >>> endings(["clouds", "images", "npy"])
+    ('.h5', '.npy')
+    """
+    return tuple(dict.fromkeys(FORMATS[name].ending for name in names))
+
+
+def by_name(path: str | Path, format: str | None, among: Collection[str]) -> str:
+    """The format that is asked for, or else the first one of the ending of a file's name.
+
+    Args:
+        path: File; it need not be there.
+        format: One of ``among``; None: by the ending.
+        among: Names of formats.
+
+    Raises:
+        ArgumentError: the ending or the format is not among these.
+    """
+    ending = Path(path).suffix.lower()
+    found = format or next((name for name in among if FORMATS[name].ending == ending), None)
+    if found in among:
+        return str(found)
+    if format is not None:
+        raise ArgumentError(f"format: got {format!r}, expected {named(among)}")
+    raise ArgumentError(
+        f"{path}: got the ending {ending!r}, expected one of {', '.join(endings(among))}, "
+        f"or a format: {named(among)}"
+    )
+
+
+def written_format(path: str | Path, format: str | None = None) -> str:
+    """Format of a file to be written: the one that is chosen, or that of its ending.
+
+    Raises:
+        ArgumentError: pcgen writes no such ending or format.
+    """
+    return by_name(path, format, writable())

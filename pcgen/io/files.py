@@ -1,0 +1,287 @@
+"""Open a file of events in whichever format it is, and write one, by the table of formats.
+
+The table is :data:`pcgen.formats.FORMATS`. The ending of a file decides; HDF5 and .npz files are
+read as what their content is.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch_geometric.data import Batch
+
+from pcgen import clouds as convention
+from pcgen.errors import ArgumentError, FileError
+from pcgen.formats import (
+    FORMATS,
+    Kind,
+    Layout,
+    by_name,
+    endings,
+    readable,
+    writable,
+    written_format,
+)
+from pcgen.grids import Calorimeter, Grid
+from pcgen.io.columns import array_names, npz
+from pcgen.io.hdf5 import open_hdf5
+from pcgen.io.hdf5_door import attribute, listed, names_of
+from pcgen.io.image_source import ImageSink, ImageSource
+from pcgen.io.source import CloudSink, CloudSource, existing_file
+from pcgen.schema import Schema
+
+Made = TypeVar("Made")
+
+_HDF5 = (".h5", ".hdf5")
+
+
+def read_format(path: str | Path, format: str | None = None) -> str:
+    """Format of a file or folder that is there: as asked, or as ending and content say.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, or HDF5 that is truncated or of no known layout, or of a
+            format that pcgen does not read.
+    """
+    path = Path(path)
+    if format is None and path.is_dir():
+        return _folder_format(path)
+    if format is None and not path.suffix and not path.exists():
+        near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
+        hint = f", did you mean {near[0]}?" if near else ", expected a file of events"
+        raise FileError(f"{path}: no such file{hint}")
+    _check_read(path, format)
+    first = by_name(path, format, readable())
+    if format is not None:
+        return first
+    ending = path.suffix.lower()
+    if ending in _HDF5:
+        return _hdf5_format(path)
+    if ending == ".npz":
+        with npz(existing_file(path)) as archive:
+            return _recognised(array_names(archive), (ending,)) or first
+    return first
+
+
+def _check_read(path: Path, format: str | None) -> None:
+    """Refuse what pcgen writes and does not read."""
+    for name in set(FORMATS) - set(readable()):
+        layout = FORMATS[name]
+        if format == name or (format is None and layout.ending == path.suffix.lower()):
+            raise FileError(
+                f"{path}: is {layout.about}, which pcgen writes and does not read, expected .h5 say"
+            )
+
+
+def _recognised(names: Collection[str], of: Collection[str]) -> str | None:
+    """The format of one of these endings that has such arrays; else one that needs none."""
+    known = [(name, FORMATS[name]) for name in readable() if FORMATS[name].ending in of]
+    for name, layout in known:
+        if any(set(each.split()) <= set(names) for each in layout.content):
+            return name
+    return next((name for name, layout in known if not layout.content), None)
+
+
+def _hdf5_format(path: Path) -> str:
+    """Format of an HDF5 file, by the names of what is in it."""
+    with open_hdf5(path) as file:
+        found = _recognised(names_of(file, path), _HDF5)
+        if found is not None:
+            return found
+        if attribute(file, "format", path) is not None:
+            return "clouds"  # pcgen's own, of which something is missing: its reader says what
+        known = [FORMATS[name] for name in readable() if FORMATS[name].ending in _HDF5]
+        raise FileError(
+            f"{path}: got the data sets {listed(file, path)}, expected "
+            f"{'; or '.join(map(_content, known))}"
+        )
+
+
+def _content(layout: Layout) -> str:
+    """``image or images (images [B, ...])``"""
+    names = " or ".join(" and ".join(each.split()) for each in layout.content)
+    return f"{names} ({layout.about})"
+
+
+def _folder_format(folder: Path) -> str:
+    single = [name for name in readable() if FORMATS[name].one_event]
+    known = endings(single)
+    there = {file.suffix.lower() for file in folder.iterdir() if not file.name.startswith(".")}
+    found = sorted(there & set(known))
+    if len(found) != 1:
+        raise FileError(
+            f"{folder}: is a folder with {', '.join(found) or 'no'} point files or pictures, "
+            f"expected files of one ending {', '.join(known[:-1])} or {known[-1]}, or a format"
+        )
+    return by_name(f"events{found[0]}", None, single)
+
+
+def open_file(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    calorimeter: Calorimeter | None = None,
+) -> CloudSource | ImageSource:
+    """Open a file of clouds, images or showers, whichever it is.
+
+    Args:
+        path: File; for point files and pictures also a folder or a name such as ``event_%05d.ply``.
+        format: A name of the table of formats; None: by ending and content.
+        label: Class of all jets of a JetNet file; None: as the file or its name states it.
+        calorimeter: The voxels of a file of showers; without it only their number is known.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, truncated or of another layout.
+        DataError: the class of an event cannot be used.
+    """
+    reader = _loaded(FORMATS[read_format(path, format)].reader)
+    source: CloudSource | ImageSource = _call(reader, path, label=label, calorimeter=calorimeter)
+    return source
+
+
+def open_cloud_file(
+    path: str | Path, *, format: str | None = None, label: str | None = None
+) -> CloudSource:
+    """Open a file of clouds, in whichever layout it is; arguments as in :func:`open_file`.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, truncated, or holds no clouds.
+    """
+    source = open_file(path, format=format, label=label)
+    if isinstance(source, CloudSource):
+        return source
+    source.close()
+    what = source.kind
+    raise FileError(f"{path}: holds {what}, expected clouds; pcgen convert makes them from {what}")
+
+
+def cloud_writer(
+    path: str | Path,
+    schema: Schema,
+    *,
+    format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    particles: int = 150,
+) -> CloudSink:
+    """A writer of clouds for a ``with`` statement.
+
+    Args:
+        path: File; for point files also a folder or a name such as ``event_%05d.ply``.
+        schema: What the numbers mean.
+        format: A format of clouds; None: by the ending.
+        attrs: Further facts to store, where the format can (``"clouds"``, ``"arrays"``).
+        particles: Particles per jet in JetNet's layout.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no clouds.
+    """
+    writer: Callable[..., CloudSink] = _writer(path, format, "clouds")
+    return _call(writer, path, schema, attrs=attrs, particles=particles)
+
+
+def image_writer(
+    path: str | Path,
+    number: int,
+    grid: Grid,
+    schema: Schema,
+    *,
+    format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> ImageSink:
+    """A writer of images for a ``with`` statement.
+
+    Args:
+        path: File; for pictures also a folder or a name such as ``event_%05d.png``.
+        number: How many events will come.
+        grid: The cells.
+        schema: Of the clouds that the images stand for.
+        format: A format of images; None: by the ending.
+        attrs: Further facts to store, where the format can (``"images"``, ``"npz"``).
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no images.
+    """
+    writer: Callable[..., ImageSink] = _writer(path, format, "images")
+    facts = {"number": number, "shape": grid.shape, "grid": grid, "schema": schema, "attrs": attrs}
+    return _call(writer, path, **facts)
+
+
+def read_clouds(
+    path: str | Path, *, format: str | None = None, label: str | None = None
+) -> tuple[Batch, Schema]:
+    """All clouds of a file and what they mean; arguments as in :func:`open_file`.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown.
+        FileError: the file is missing, truncated or holds no clouds.
+        DataError: a value is NaN, infinite or a negative weight.
+    """
+    with open_cloud_file(path, format=format, label=label) as source:
+        return source.read(), source.schema
+
+
+def write_clouds(
+    path: str | Path,
+    clouds: Batch,
+    schema: Schema,
+    *,
+    format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    grid: Grid | None = None,
+) -> None:
+    """Write all clouds to a file, at once or not at all; arguments as in :func:`cloud_writer`.
+
+    Args:
+        path: File.
+        clouds: B clouds.
+        schema: What the numbers mean.
+        format: As in :func:`cloud_writer`.
+        attrs: As in :func:`cloud_writer`.
+        grid: Cells that the points come from, stored in pcgen's own files (``"clouds"``), so that
+            they become images again without being given the grid.
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no such clouds or no grid; or
+            the grid has other axes than the schema.
+        FileError: the file cannot be written.
+        DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema.
+    """
+    if grid is not None:
+        if written_format(path, format) != "clouds":
+            raise ArgumentError(f"{path}: got a grid, which only pcgen's own files (.h5) store")
+        grid.columns(schema.axes)
+        attrs = {**(attrs or {}), "grid": grid.to_dict()}
+    largest = max(convention.sizes(clouds).tolist(), default=0)
+    writer = cloud_writer(path, schema, format=format, attrs=attrs, particles=max(largest, 1))
+    with writer:
+        writer.append(clouds)
+
+
+def _writer(path: str | Path, format: str | None, kind: Kind) -> Callable[..., Any]:
+    chosen = written_format(path, format)
+    if FORMATS[chosen].kind != kind:
+        raise ArgumentError(
+            f"{path}: got the format {chosen!r}, expected one of {', '.join(writable(kind))}"
+        )
+    return _loaded(FORMATS[chosen].writer)
+
+
+def _loaded(place: str) -> Callable[..., Any]:
+    """A reader or writer, as ``module:name`` of this package."""
+    module, name = place.split(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"pcgen.io.{module}"), name)
+    return found
+
+
+def _call(function: Callable[..., Made], *arguments: Any, **options: Any) -> Made:
+    """Call a reader or a writer with those of the options that its signature takes."""
+    takes = inspect.signature(function).parameters
+    return function(*arguments, **{n: value for n, value in options.items() if n in takes})
