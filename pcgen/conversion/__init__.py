@@ -4,7 +4,6 @@
 library before it is called: the help of the command is its docstring.
 """
 
-from pcgen.conversion.converted import Converted
-from pcgen.conversion.file_to_file import convert
+from pcgen.conversion.file_to_file import Converted, convert
 
 __all__ = ["Converted", "convert"]

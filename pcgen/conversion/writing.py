@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 from pcgen import io
 from pcgen.clouds import cast, sizes
 from pcgen.conversion.blocks import Reading
-from pcgen.conversion.converted import Converted
+from pcgen.conversion.file_to_file import Converted
 from pcgen.conversion.filling import Filling
 from pcgen.conversion.precision import Written, check_precision, in_type
 from pcgen.errors import DataError

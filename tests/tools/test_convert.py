@@ -12,12 +12,11 @@ import torch
 from PIL import Image
 
 from pcgen import clouds, io
+from pcgen.conversion import Converted, blocks, file_to_file
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.grids import Grid
 from pcgen.images import Outside, image_to_cloud
 from pcgen.schema import Quantity, Schema
-from pcgen.tools import conversion
-from pcgen.tools import convert as tool
 from pcgen.tools.cli import main
 from pcgen.tools.convert import convert
 
@@ -88,7 +87,7 @@ def test_images_become_the_clouds_of_image_to_cloud(here, image):
     assert_same(read, expected)
     assert schema.weight == Quantity("energy", "MeV")
     assert [axis.name for axis in schema.axes] == ["eta_rel", "phi_rel"]
-    assert done == (7, len(expected.pos), 0, 0.0)
+    assert done == Converted(7, len(expected.pos), format="clouds")
 
 
 @pytest.mark.parametrize("target", ["a.h5", "a.npz"])
@@ -100,10 +99,10 @@ def test_blocks_of_large_images_have_fewer_events(here, image, monkeypatch, targ
         return read(self, start, stop, **options)
 
     monkeypatch.setattr(io.ImageSource, "read", counted)
-    monkeypatch.setattr(conversion, "_CELLS", 2 * 20 + 1)
+    monkeypatch.setattr(blocks, "_CELLS", 2 * 20 + 1)
     convert("image.npy", target, grid=TEXT)
     assert sizes == [2, 2, 2, 1]
-    monkeypatch.setattr(conversion, "_CELLS", 1)
+    monkeypatch.setattr(blocks, "_CELLS", 1)
     convert("image.npy", f"one-{target}", grid=TEXT)
     assert sizes[4:] == [1] * 7
     # Clouds are as large in memory as the images that they become.
@@ -403,5 +402,4 @@ def test_command_line(here, image, capsys):
 
 def test_the_choices_of_the_command_are_those_of_the_library():
     # Written twice, so that help needs no torch.
-    assert get_args(tool.Format) == get_args(io.Format)
-    assert get_args(tool.Outside) == get_args(Outside)
+    assert get_args(file_to_file.Outside) == get_args(Outside)

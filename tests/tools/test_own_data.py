@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import h5py
 import numpy as np
@@ -16,8 +15,6 @@ from pcgen.errors import ArgumentError, DataError, PcgenError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import shower_to_cloud
 from pcgen.schema import Quantity, Schema
-from pcgen.tools import conversion
-from pcgen.tools import convert as module
 from pcgen.tools.cli import main
 from pcgen.tools.convert import convert
 
@@ -209,12 +206,6 @@ def test_dead_channels_are_named_or_refused(here, capsys):
     np.save("dead.npy", image)
     with pytest.raises(DataError, match=r"image of event 0 at \(0, 0, 0\)|at \(0, 0\) is -inf"):
         convert("dead.npy", "c.h5", grid=GRID, nan="unobserved", threshold=0.5)
-
-
-def test_help_knows_the_same_words_as_the_library():
-    assert get_args(module.Format) == get_args(io.Format)
-    assert get_args(module.Outside) == get_args(images.Outside)
-    assert get_args(module.Nan) == get_args(conversion.Nan)
 
 
 XML = """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,1,2" n_bin_alpha="4"/>
