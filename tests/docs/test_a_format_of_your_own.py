@@ -1,4 +1,4 @@
-"""CONTRIBUTING's file format: its file and its entry, put into a copy of pcgen, are all it takes."""
+"""CONTRIBUTING's file format: its file and its entry, put into a copy of pcgen, suffice."""
 
 from __future__ import annotations
 
