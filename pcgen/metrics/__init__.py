@@ -1,9 +1,9 @@
 """How generated events are judged: scores beside their floors, and what scores leave out.
 
-:func:`evaluate` gives the table of a protocol. What it is made of can be used alone: ``scores``,
+:func:`evaluate` gives the table of a protocol. Its parts can be used alone: ``scores``,
 ``distances`` between clouds and the matrix of all pairs, features of ``jets``, ``showers`` (and
-their ``profiles``) and ``shapes``, tests of ``significance``, and what can be said of a generator's
-``trust``.
+their ``profiles``) and ``shapes``, tests of ``significance``, and checks of whether a generator
+deserves ``trust``.
 """
 
 from pcgen.metrics import (

@@ -25,9 +25,9 @@ class Measure:
     """What one number of a comparison is.
 
     Attributes:
-        name: ``"W1 mass"`` say.
+        name: For example ``"W1 mass"``.
         unit: Its unit; empty for a pure number.
-        worse: Direction in which two samples are told apart more clearly.
+        worse: Direction in which two samples differ more.
         need: Events on each side; of fewer the number is not defined, and NaN.
     """
 

@@ -1,9 +1,9 @@
 """How good is a generator? Scores, always beside the real-vs-real floor at the same sizes.
 
-A protocol says which scores, of how many events, how often. The real events are cut at random
+A protocol fixes which scores, of how many events, how often. The real events are cut at random
 into two disjoint parts A and B; a score compares events of A with generated ones, its floor events
 of A with events of B, as many. A perfect generator scores the floor, not zero; a permutation
-test says how probable such a score is for one.
+test gives the probability of such a score for one.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Score:
     """One score with its floor.
 
     Attributes:
-        name: What is compared and how, ``"W1 mass"`` say.
+        name: What is compared and how, for example ``"W1 mass"``.
         unit: Unit of value and floor.
         value: Real against generated, mean over the batches.
         error: Standard deviation over the batches.
         floor: Real against real at the same sizes, mean.
         floor_error: Its standard deviation.
-        p: Permutation p-value; None where none was asked for or the score is not defined.
+        p: Permutation p-value; None where no test was requested or the score is not defined.
         events: Events on each side of one batch.
         batches: Times that the score was taken.
     """
@@ -76,7 +76,7 @@ class Evaluation:
         broken: Numbers of the real and of the generated events that hold NaN or infinite values;
             they are left out, and nothing stands in for them.
         weightless: Real and generated events without any weight, left out of the scores over pairs.
-        undefined: Scores that a sample without points, say, does not have.
+        undefined: Scores that some sample does not have, one without points for example.
         needed: Of scores that are not defined because events are too few: generated events, and
             half of the real ones, that each needs.
     """
@@ -112,7 +112,7 @@ class Evaluation:
 def json_values(value: Any) -> Any:
     """Nested dictionaries and lists in which JSON has a word for every number.
 
-    JSON knows no infinity and no NaN: they become ``"inf"``, ``"-inf"`` and ``"nan"``, which
+    JSON has no infinity and no NaN: they become ``"inf"``, ``"-inf"`` and ``"nan"``, which
     ``float`` reads back.
 
     >>> json_values({"z": [-math.inf, 1.5]})
@@ -213,7 +213,7 @@ def _numbers(mask: Tensor) -> tuple[int, ...]:
 
 
 def _only_shared(clouds: Batch, sides: list[Batch]) -> Batch:
-    """Without the attributes that only one side has: a label, say."""
+    """Without the attributes that only one side has, a label for example."""
     names = [set(pc.attributes(side)) for side in sides]
     return pc.replace(clouds, **dict.fromkeys((names[0] ^ names[1]) & set(pc.attributes(clouds))))
 
@@ -290,7 +290,7 @@ class Draws:
             )
 
     def batches(self, how: Drawing, events: int | None, number: int) -> Batches:
-        """Draw batches as :class:`~pcgen.metrics.protocols.Part` says.
+        """Draw batches as :class:`~pcgen.metrics.protocols.Part` describes.
 
         Args:
             how: Halvings, disjoint or resampled.

@@ -39,7 +39,7 @@ from pcgen.metrics.jets.substructure import lund_declusterings, substructure
 from pcgen.metrics.scores.classifier import TwoSample
 from pcgen.metrics.scores.frechet import Gaussian, frechet_physics
 from pcgen.metrics.scores.kernel import kernel_physics
-from pcgen.metrics.scores.learners import Learner, calochallenge_classifier
+from pcgen.metrics.scores.learners import calochallenge_classifier
 from pcgen.metrics.scores.neighbours import (
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
@@ -289,15 +289,33 @@ def calochallenge(
     References:
         Krause et al., CaloChallenge 2022, arXiv:2410.21611, section 5, and its evaluation code.
     """
-    build = partial(_of_showers, calorimeter, data)
-    classify = partial(_shower_classifier, calochallenge_classifier(device))
+    learner = calochallenge_classifier(device)
+
+    def part(
+        compare: Callable[[Showers], Comparison], events: int | None = None, tested: int = 1000
+    ) -> Part:
+        def build(clouds: Batch, schema: Schema) -> Comparison:
+            placed = project(clouds, calorimeter.columns(schema.axes))
+            return compare(showers_of(placed, calorimeter).above(data.threshold))
+
+        return Part(build, events=events, batches=5, tested=tested)
+
+    def high(showers: Showers) -> Tensor:
+        return high_level_features(showers, calorimeter)
+
+    def low(showers: Showers) -> Tensor:
+        return low_level_features(showers, calorimeter)
+
     parts = (
-        Part(build(ShowerSeparation), batches=5, tested=500),
-        Part(build(_shower_frechet), events=50_000, batches=5),
-        Part(build(_shower_kernel), events=50_000, batches=5),
-        Part(build(partial(classify, "high", high_level_features)), batches=5),
-        Part(build(partial(classify, "low", low_level_features)), batches=5),
-        Part(build(_shower_fidelity), events=10_000, batches=5, tested=500),
+        part(lambda showers: ShowerSeparation(showers, calorimeter, data), tested=500),
+        part(
+            lambda showers: frechet_physics(high(showers), smallest=10_000, largest=50_000),
+            events=50_000,
+        ),
+        part(lambda showers: kernel_physics(high(showers), batch=10_000), events=50_000),
+        part(lambda showers: TwoSample(high(showers), "high", learner)),
+        part(lambda showers: TwoSample(low(showers), "low", learner)),
+        part(lambda showers: Fidelity(log_voxels(showers.voxels)), events=10_000, tested=500),
     )
     return Protocol(
         "calochallenge",
@@ -396,46 +414,3 @@ def _check_calorimeter(calorimeter: Calorimeter, schema: Schema) -> None:
     unit = "" if schema.weight is None else schema.weight.unit
     if unit != "MeV":
         raise ArgumentError(f"weight: got unit {unit!r}, expected energies in MeV")
-
-
-def _of_showers(
-    calorimeter: Calorimeter,
-    data: ChallengeData,
-    judge: Callable[[Showers, Calorimeter, ChallengeData], Comparison],
-) -> Callable[[Batch, Schema], Comparison]:
-    """The comparison of a pool of clouds, whose showers are read out above the threshold."""
-
-    def build(clouds: Batch, schema: Schema) -> Comparison:
-        placed = project(clouds, calorimeter.columns(schema.axes))
-        showers = showers_of(placed, calorimeter).above(data.threshold)
-        return judge(showers, calorimeter, data)
-
-    return build
-
-
-def _shower_classifier(
-    learner: Learner,
-    name: str,
-    features: Callable[[Showers, Calorimeter], Tensor],
-    showers: Showers,
-    calorimeter: Calorimeter,
-    data: ChallengeData,
-) -> TwoSample:
-    return TwoSample(features(showers, calorimeter), name, learner)
-
-
-def _shower_fidelity(showers: Showers, calorimeter: Calorimeter, data: ChallengeData) -> Fidelity:
-    return Fidelity(log_voxels(showers.voxels))
-
-
-def _shower_frechet(
-    showers: Showers, calorimeter: Calorimeter, data: ChallengeData
-) -> FeatureDistance:
-    features = high_level_features(showers, calorimeter)
-    return frechet_physics(features, smallest=10_000, largest=50_000)
-
-
-def _shower_kernel(
-    showers: Showers, calorimeter: Calorimeter, data: ChallengeData
-) -> FeatureDistance:
-    return kernel_physics(high_level_features(showers, calorimeter), batch=10_000)

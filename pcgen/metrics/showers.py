@@ -37,7 +37,7 @@ class Showers(NamedTuple):
 
     Attributes:
         voxels: Energies [B, V] in MeV.
-        incident: Energy of the particle that made each of them [B] in MeV.
+        incident: Energy of the particle that caused each of them [B] in MeV.
     """
 
     voxels: Tensor
@@ -67,7 +67,8 @@ class Showers(NamedTuple):
 class ShowerFeatures(NamedTuple):
     """Features of B showers in a calorimeter of L layers, float64.
 
-    In a layer of rings that are not cut into angles, x and y say nothing: every voxel is at y = 0.
+    In a layer of rings that are not cut into angles x and y have no meaning: all voxels are at
+    y = 0.
 
     Attributes:
         energy: [B, L] in MeV.

@@ -75,7 +75,7 @@ def permutation_test(
     permutations: int = 200,
     generator: torch.Generator,
 ) -> PermutationTest:
-    """Test whether n real and m generated events differ by any statistic that says how much.
+    """Test whether n real and m generated events differ by any statistic that measures how much.
 
     Args:
         statistic: Takes the indices of two sets within the pooled events (0 to n - 1 are real) and

@@ -175,7 +175,7 @@ def d2(clouds: Batch, *, beta: float = 1.0) -> Tensor:
 def substructure(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     """τ_1, τ_2, τ_3, their ratios, C_2 and D_2 with β = 1, each [B] float64.
 
-    A ratio of 0 to 0 is 0: a jet with fewer particles than prongs is asked for.
+    A ratio of 0 to 0 is 0: a jet with fewer particles than prongs.
 
     Args:
         clouds: B jets in the units of ``schema``.

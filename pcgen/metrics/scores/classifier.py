@@ -1,10 +1,10 @@
-r"""Classifier two-sample test: can anything be learned that tells generated events from real ones?
+r"""Classifier two-sample test: can anything be learned that separates generated events from real?
 
-A classifier is taught on 60 % of the events of both sets, its best epoch is chosen on 20 %, and all
+A classifier learns on 60 % of the events of both sets, its best epoch is chosen on 20 %, and all
 figures are those of the last 20 %, which it has never seen (Lopez-Paz and Oquab, arXiv 1610.06545).
 If both sets are of one distribution, the area under the ROC curve is 1/2 whatever was learned.
 
-The Jensen-Shannon divergence in bits is bounded from below by what the classifier knows,
+The Jensen-Shannon divergence in bits is bounded from below by the output of the classifier,
 
     JSD ≥ 1 + ½ E_real[log₂ (1 - c)] + ½ E_generated[log₂ c],
 
@@ -39,18 +39,18 @@ LEAST = 10
 
 @dataclass(frozen=True)
 class ClassifierTest:
-    """What a classifier can tell, on events that it has not seen.
+    """How well a classifier separates two sets, on events that it has not seen.
 
     All figures are NaN, and the epoch 0, where the learner needs more events than it has.
 
     Attributes:
-        auc: Area under the ROC curve; 0.5 where nothing can be told, 1 where everything.
+        auc: Area under the ROC curve; 0.5 where it separates nothing, 1 where everything.
         low, high: Confidence interval of the AUC (DeLong).
         level: Its confidence level.
         p: P-value against an AUC above 0.5 (Mann-Whitney, one-sided).
         calibrated_auc: The AUC after calibration, which merges neighbouring scores.
         jsd: Lower bound of the Jensen-Shannon divergence in bits, by the calibrated classifier; its
-            estimate scatters below 0 where nothing can be told.
+            estimate scatters below 0 where nothing can be separated.
         epoch: Best epoch (or number of trees) on the validation part.
         epochs: Epochs it could choose from. Where both agree, it had not learned all it could.
         events: Real and generated events that the figures are of.
@@ -94,7 +94,7 @@ def classifier_test(
     level: float = 0.95,
     margin: float | None = None,
 ) -> ClassifierTest:
-    """Teach a classifier to tell two sets of events apart, and test what it has learned.
+    """Train a classifier to separate two sets of events, and test what it has learned.
 
     Args:
         real: Features of the real events [N, F], N ≥ 10.
@@ -105,7 +105,7 @@ def classifier_test(
         seed: Seed of the split and of the classifier.
         level: Confidence level of the interval of the AUC.
         margin: Calibrated probabilities stay this far from 0 and 1. None: 1 / (2 + events of the
-            validation part), which is all that so many events can tell; the CaloChallenge has 1e-6,
+            validation part), which is as far as so many events reach; the CaloChallenge has 1e-6,
             with which one event in the wrong place outweighs hundreds.
 
     Raises:
@@ -190,11 +190,11 @@ def _divergence(real: NDArray[np.float64], generated: NDArray[np.float64]) -> fl
 class TwoSample:
     """AUC of a classifier between samples, and the divergence that it proves.
 
-    Its p-value is that of the held-out events (Mann-Whitney): no permutation, which would teach a
-    classifier each time, is needed.
+    Its p-value is that of the held-out events (Mann-Whitney): no permutation, which would train
+    a classifier each time, is needed.
 
     Args:
-        features: What the classifier sees of the N events [N, F].
+        features: What the classifier takes of the N events [N, F].
         name: What the features are, for the names of the measures.
         learner: The classifier; boosted trees by default.
     """

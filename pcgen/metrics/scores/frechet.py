@@ -1,4 +1,4 @@
-r"""Fréchet distance of two Gaussians, and the Fréchet physics distance (FPD) made of it.
+r"""Fréchet distance of two Gaussians, and the Fréchet physics distance (FPD).
 
     d² = |μ1 - μ2|² + Tr(Σ1 + Σ2 - 2 (Σ1 Σ2)^½)
 
@@ -271,6 +271,6 @@ def frechet_physics(
 
 
 def _of_scaled(features: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """With each feature over its largest size in the pool: the null knows no real side."""
+    """With each feature over its largest size in the pool: the null has no real side."""
     (features,) = divided_by_maximum(features, features)
     return frechet_of_samples(features, a, b)

@@ -63,7 +63,7 @@ def kernel_of_samples(features: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Unbiased MMD² [P] between P pairs of samples of one pool of events.
 
     With c and d the number of times that each event is in a and b, the three sums are cᵀKc, dᵀKd
-    and cᵀKd, so that K is made once, tile by tile, for all pairs.
+    and cᵀKd, so that K is computed once, tile by tile, for all pairs.
 
     Args:
         features: Pool [N, F].
@@ -235,6 +235,6 @@ def kernel_physics(features: Tensor, *, batch: int | None = None) -> FeatureDist
 
 
 def _of_scaled(features: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """With each feature over its largest size in the pool: the null knows no real side."""
+    """With each feature over its largest size in the pool: the null has no real side."""
     (features,) = divided_by_maximum(features, features)
     return kernel_of_samples(features, a, b)

@@ -1,7 +1,7 @@
-"""Classifiers that learn to tell generated events from real ones: boosted trees and a perceptron.
+"""Classifiers that learn to separate generated events from real ones: boosted trees, perceptron.
 
 A learner is a frozen value with ``fit(training, validation, seed)``: it learns on the first part
-and takes the epoch that does best on the second. What tells whether two sets differ is
+and takes the epoch that does best on the second. Whether two sets differ is tested by
 :func:`~pcgen.metrics.scores.classifier_test`, on a third part.
 """
 
@@ -42,7 +42,7 @@ class Learned(NamedTuple):
 
 
 class Learner(Protocol):
-    """What can be taught to tell two sets apart.
+    """What can learn to separate two sets.
 
     One that learns nothing from few events has their number ``need``, both sides together; see
     :func:`~pcgen.metrics.scores.classifier.events_needed`.
@@ -111,7 +111,7 @@ def _staged(model: HistGradientBoostingClassifier, epoch: int, x: Tensor) -> Ten
 
 @dataclass(frozen=True)
 class Perceptron:
-    """A multi-layer perceptron taught by Adam on the cross-entropy.
+    """A multi-layer perceptron trained by Adam on the cross-entropy.
 
     Attributes:
         hidden: Width of each hidden layer.

@@ -6,7 +6,7 @@ How often each node of a grid is the nearest one to a point, over all clouds of 
     JSD(P, Q) = H((P + Q) / 2) - (H(P) + H(Q)) / 2,    H in bits,
 
 on the nodes of a 28³ grid over [-1/2, 1/2]³ that lie within the sphere of radius 1/2. It is 0 for
-equal and 1 for disjoint occupancies, and says nothing about single clouds.
+equal and 1 for disjoint occupancies, and does not depend on single clouds.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def around_circle(difference: Tensor, gaps: Tensor, period: float) -> Tensor:
     return distance.index_copy(0, rows, (chosen - ordered.gather(1, middle)).abs() @ length)
 
 
-# Numbers held at once while cumulative distributions are made.
+# Numbers held at once while cumulative distributions are computed.
 BLOCK = 1 << 24
 
 

@@ -1,4 +1,4 @@
-"""Can a generator be trusted? What scores of two sets do not tell: copies, outliers, failures.
+"""Can a generator be trusted? What scores of two sets leave out: copies, outliers, failures.
 
 All judge rows of features, one an event: the observables of the events, and of jets the
 energy-flow polynomials where single events can ruin a Fréchet distance.

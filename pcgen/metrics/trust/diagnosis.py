@@ -131,7 +131,7 @@ def overfitting_of_neighbours(
 def density_misspecification(
     real: Tensor, generated: Tensor, *, learner: Learner | None = None, seed: int = 0
 ) -> Diagnosis:
-    """Can a classifier tell generated events from real ones?
+    """Can a classifier separate generated events from real ones?
 
     Args:
         real: Features of real events that the generator has not seen [N, F].

@@ -72,7 +72,7 @@ def memorisation(
 
     Args:
         test: Distance of each test event to its nearest training event [T]; the rows' minimum of
-            :func:`~pcgen.metrics.pairwise`, say.
+            :func:`~pcgen.metrics.pairwise`, for example.
         generated: The same for each generated event [G].
         cells: Cell of each test and of each generated event [T] and [G], int64; None: one cell.
         quantile: Of the test distances, below which events count as near.
@@ -190,9 +190,9 @@ def shared(a: Batch, b: Batch) -> Tensor:
     Returns:
         [B] bool.
     """
-    known, asked = _prints(a), _prints(b)
+    known, others = _prints(a), _prints(b)
     filled = pc.sizes(b).cpu().numpy() > 0
-    return torch.from_numpy(np.isin(asked, known) & filled)
+    return torch.from_numpy(np.isin(others, known) & filled)
 
 
 def _prints(clouds: Batch) -> np.ndarray[Any, Any]:
