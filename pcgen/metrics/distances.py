@@ -124,7 +124,7 @@ def _approxmatch(squared: bool, a: Batch, b: Batch) -> Tensor:
 
 
 # Rounding of a distance, in units of the precision and the size of the coordinates.
-ROUNDING = 32.0
+_ROUNDING = 32.0
 
 
 def earth_mover_bound(
@@ -168,7 +168,7 @@ def earth_mover_bound(
             square += torch.cdist(rows, rows, p=1.0).square_()
         torch.maximum(bound, square.sqrt_(), out=bound)
     size = float(clouds.pos.abs().max()) if len(clouds.pos) else 0.0
-    precision = max(ROUNDING * torch.finfo(clouds.pos.dtype).eps, 1e-11)
+    precision = max(_ROUNDING * torch.finfo(clouds.pos.dtype).eps, 1e-11)
     return (bound * (1.0 - precision) - precision * size).clamp(min=0.0)
 
 

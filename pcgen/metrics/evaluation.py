@@ -251,7 +251,7 @@ def _defined(score: Score) -> bool:
     return math.isfinite(score.value) and math.isfinite(score.floor)
 
 
-class Batches(NamedTuple):
+class Drawn(NamedTuple):
     """Events of P batches, as numbers in the pool, [P, n] each.
 
     Attributes:
@@ -289,7 +289,7 @@ class Draws:
                 "can be compared, expected at least 4 and 2"
             )
 
-    def batches(self, how: Drawing, events: int | None, number: int) -> Batches:
+    def batches(self, how: Drawing, events: int | None, number: int) -> Drawn:
         """Draw batches as :class:`~pcgen.metrics.protocols.Part` describes.
 
         Args:
@@ -315,7 +315,7 @@ class Draws:
             rows.append((order[:size], order[size : 2 * size], chosen))
         return _stacked(rows)
 
-    def _resampled(self, events: int, number: int) -> Batches:
+    def _resampled(self, events: int, number: int) -> Drawn:
         order = self._shuffled(self._real)
         half = len(order) // 2
         sides = (order[:half], order[half:], self._generated)
@@ -333,6 +333,6 @@ class Draws:
         return events[torch.randperm(len(events), generator=self._generator)]
 
 
-def _stacked(rows: Sequence[tuple[Tensor, ...]]) -> Batches:
+def _stacked(rows: Sequence[tuple[Tensor, ...]]) -> Drawn:
     a, b, generated = (torch.stack(column) for column in zip(*rows, strict=True))
-    return Batches(a, b, generated)
+    return Drawn(a, b, generated)

@@ -39,7 +39,7 @@ from pcgen.errors import ArgumentError
 from pcgen.metrics.samples import check_rows
 
 # Values closer than this fraction of the largest are ties: sums in another order, not a difference.
-ROUNDING = 1e-12
+_ROUNDING = 1e-12
 QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95, 0.99)
 
 
@@ -129,7 +129,7 @@ def against_null(values: Tensor, *, generator: torch.Generator) -> PermutationTe
         )
     values = values.detach().double().cpu()
     value, null = values[0], values[1:]
-    margin = ROUNDING * values.abs().max()
+    margin = _ROUNDING * values.abs().max()
     above, ties = int((null > value + margin).sum()), int(((null - value).abs() <= margin).sum())
     rank = int(torch.randint(1, ties + 2, (), generator=generator, device=generator.device))
     points = torch.tensor(QUANTILES, dtype=torch.float64)

@@ -52,7 +52,7 @@ SCALE = (1.6211985349655151, 0.520724892616272, 0.8934717178344727)
 SHIFT = (0.0, 0.0, -0.5)
 
 
-class Rows(NamedTuple):
+class _Rows(NamedTuple):
     """Numbers that jets are compared by.
 
     Attributes:
@@ -64,25 +64,25 @@ class Rows(NamedTuple):
     owner: Tensor
 
 
-def masses(jets: Batch) -> Rows:
+def _masses(jets: Batch) -> _Rows:
     """The mass of each jet."""
     return _of_events(mass(jets)[:, None])
 
 
-def particles(jets: Batch, periods: Period = (None, None)) -> Rows:
+def _particles(jets: Batch, periods: Period = (None, None)) -> _Rows:
     """η, φ and p_T of each particle, η and φ to within half their period."""
     rows = torch.cat([jets.pos[:, :2], pc.weights(jets)[:, None]], 1).double()
     columns = zip(rows.unbind(1), (*periods[:2], None), strict=True)
-    return Rows(torch.stack([wrap(x, period or 0.0) for x, period in columns], 1), jets.batch)
+    return _Rows(torch.stack([wrap(x, period or 0.0) for x, period in columns], 1), jets.batch)
 
 
-def polynomials(jets: Batch) -> Rows:
+def _polynomials(jets: Batch) -> _Rows:
     """The five polynomials of :func:`~pcgen.metrics.jets.energyflow.w1efp_graphs` of each jet."""
     return _of_events(energy_flow_polynomials(jets, w1efp_graphs()))
 
 
-def _of_events(values: Tensor) -> Rows:
-    return Rows(values, torch.arange(len(values), device=values.device))
+def _of_events(values: Tensor) -> _Rows:
+    return _Rows(values, torch.arange(len(values), device=values.device))
 
 
 def w1m(
@@ -102,7 +102,7 @@ def w1m(
         DataError: a value is not finite, naming the jet.
     """
     sides = (real, generated)
-    return _resampled([masses(_checked(side)) for side in sides], sides, events, batches, seed)[0]
+    return _resampled([_masses(_checked(side)) for side in sides], sides, events, batches, seed)[0]
 
 
 def w1efp(
@@ -113,7 +113,9 @@ def w1efp(
     The arguments are those of :func:`w1m`.
     """
     sides = (real, generated)
-    return _resampled([polynomials(_checked(side)) for side in sides], sides, events, batches, seed)
+    return _resampled(
+        [_polynomials(_checked(side)) for side in sides], sides, events, batches, seed
+    )
 
 
 def w1p(
@@ -125,9 +127,9 @@ def w1p(
     """
     sides = (real, generated)
     rows = []
-    for values, owner in (particles(_checked(side)) for side in sides):
+    for values, owner in (_particles(_checked(side)) for side in sides):
         present = (values != 0).any(1)
-        rows.append(Rows(values[present], owner[present]))
+        rows.append(_Rows(values[present], owner[present]))
     eta, phi, pt = _resampled(rows, sides, events, batches, seed)
     return eta, phi, pt
 
@@ -139,7 +141,7 @@ def _checked(jets: Batch) -> Batch:
 
 
 def _resampled(
-    rows: Sequence[Rows], sides: Sequence[Batch], events: int, batches: int, seed: int
+    rows: Sequence[_Rows], sides: Sequence[Batch], events: int, batches: int, seed: int
 ) -> tuple[Estimate, ...]:
     """W1 of each column of the rows of two sides, over batches of jets."""
     sizes = [side.num_graphs for side in sides]
@@ -163,20 +165,20 @@ def _resampled(
 
 def compare_masses(clouds: Batch, schema: Schema) -> Marginals:
     """W1M of samples of a pool of relative jets."""
-    return _marginals("W1M", masses(clouds), clouds.num_graphs)
+    return _marginals("W1M", _masses(clouds), clouds.num_graphs)
 
 
 def compare_particles(clouds: Batch, schema: Schema) -> Marginals:
     """W1P of samples of a pool of relative jets: the mean of the three numbers."""
-    return _marginals("W1P", particles(clouds, schema.periods), clouds.num_graphs)
+    return _marginals("W1P", _particles(clouds, schema.periods), clouds.num_graphs)
 
 
 def compare_polynomials(clouds: Batch, schema: Schema) -> Marginals:
     """W1EFP of samples of a pool of relative jets: the mean of the five numbers."""
-    return _marginals("W1EFP", polynomials(clouds), clouds.num_graphs)
+    return _marginals("W1EFP", _polynomials(clouds), clouds.num_graphs)
 
 
-def _marginals(name: str, rows: Rows, events: int) -> Marginals:
+def _marginals(name: str, rows: _Rows, events: int) -> Marginals:
     """W1 of the columns of the rows, averaged."""
     return Marginals([Column(Measure(name), value, rows.owner) for value in rows.values.T], events)
 

@@ -34,7 +34,7 @@ from pcgen.metrics.significance import auc_interval, mann_whitney
 TRAINING, VALIDATION = 0.6, 0.2
 
 # Events on each side, at least: of fewer a part has none or one.
-LEAST = 10
+_LEAST = 10
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def events_needed(learner: Learner | None = None) -> int:
     >>> events_needed(BoostedTrees(least=20))  # 0.6 * 34 events of a side, twice, make two leaves
     34
     """
-    return next(n for n in count(LEAST) if 2 * int(TRAINING * n) >= _need(learner))
+    return next(n for n in count(_LEAST) if 2 * int(TRAINING * n) >= _need(learner))
 
 
 def _need(learner: Learner | None) -> int:
@@ -112,7 +112,7 @@ def classifier_test(
         ArgumentError: fewer than 10 events on a side, or different widths.
         DataError: features that are not finite, naming the events.
     """
-    real, generated = check_rows(least=LEAST, real=real, generated=generated)
+    real, generated = check_rows(least=_LEAST, real=real, generated=generated)
     parts = _split(real, generated, seed)
     if len(parts.training[1]) < _need(learner):
         held_out = int((~parts.test[1]).sum()), int(parts.test[1].sum())

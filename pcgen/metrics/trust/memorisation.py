@@ -33,7 +33,7 @@ from pcgen.metrics.significance import mann_whitney
 from pcgen.ops.neighbors import nearest
 
 # Events that a cell needs on each side; others do not enter C_T (the paper's threshold).
-LEAST = 20
+_LEAST = 20
 
 
 @dataclass(frozen=True)
@@ -168,11 +168,13 @@ def _three_sample(
     weight, z = [], []
     for cell in owner.unique():
         sides = test[owner == cell], generated[other == cell]
-        if min(map(len, sides)) >= LEAST:
+        if min(map(len, sides)) >= _LEAST:
             weight.append(len(sides[0]))
             z.append(mann_whitney(*sides).z)
     if not z:
-        raise ArgumentError(f"cells: got none with {LEAST} test and generated events, expected one")
+        raise ArgumentError(
+            f"cells: got none with {_LEAST} test and generated events, expected one"
+        )
     total = sum(w * value for w, value in zip(weight, z, strict=True))
     # The z of different cells are independent, so their weighted sum has variance Σ w².
     return total / sum(weight), float(ndtr(total / sum(w * w for w in weight) ** 0.5))
