@@ -19,6 +19,7 @@ from pcgen.metrics import evaluate, protocols
 from pcgen.metrics.jets import jetnet
 from pcgen.metrics.jets.kinematics import mass, relative
 from pcgen.metrics.scores.neighbours import energy_movers_neighbourhood
+from pcgen.schema import Quantity
 
 NEEDS = {
     protocols.mpgan2021: 10_000,
@@ -76,6 +77,16 @@ def test_w1m_and_w1p_are_those_of_relative_jets(jets):
     mean = np.mean([wasserstein_distance(rows[0][:, k], rows[1][:, k]) for k in range(3)])
     found = jetnet.compare_particles(pool, JETS).compare(a[None], b[None])
     assert found.item() == pytest.approx(mean, rel=1e-9)
+
+
+def test_a_third_axis_does_not_enter_w1p(jets):
+    pool = relative(jets, JETS)
+    a, b = torch.arange(0, 30)[None], torch.arange(30, 60)[None]
+    depth = torch.arange(len(pool.pos), dtype=pool.pos.dtype)[:, None]
+    deep = pc.replace(pool, pos=torch.cat([pool.pos, depth], 1))
+    schema = dataclasses.replace(JETS, axes=(*JETS.axes, Quantity("depth", "mm")))
+    found = jetnet.compare_particles(deep, schema).compare(a, b)
+    assert torch.equal(found, jetnet.compare_particles(pool, JETS).compare(a, b))
 
 
 def test_mmd_is_under_the_energy_movers_distance(jets):
