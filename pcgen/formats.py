@@ -13,7 +13,7 @@ writer of images  ``path``         ``number``, ``shape``, ``grid``, ``schema``, 
 ================= ================ =================================================
 
 A reader is a :class:`~pcgen.io.CloudSource`, an :class:`~pcgen.io.ImageSource` or a
-:class:`~pcgen.io.ShowerSource`, as its kind says; a writer is a :class:`~pcgen.io.CloudSink` or an
+:class:`~pcgen.io.ShowerSource`, by its kind; a writer is a :class:`~pcgen.io.CloudSink` or an
 :class:`~pcgen.io.ImageSink`.
 """
 
@@ -183,7 +183,7 @@ def endings(names: Collection[str]) -> tuple[str, ...]:
 
 
 def by_name(path: str | Path, format: str | None, among: Collection[str]) -> str:
-    """The format that is asked for, or else the first one of the ending of a file's name.
+    """The format that is chosen, or else the first one of the ending of a file's name.
 
     Args:
         path: File; it need not be there.

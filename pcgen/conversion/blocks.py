@@ -93,7 +93,7 @@ def chosen_events(source: io.CloudSource | io.ImageSource, event: int | None, bl
     """Numbers of the events to convert: one, or all.
 
     Raises:
-        ArgumentError: there is no such event, or a block of no events is asked for.
+        ArgumentError: there is no such event, or a block has none.
         DataError: the source has no events.
     """
     if block < 1:

@@ -106,7 +106,7 @@ def convert(
         grid: Cells of the image, axes separated by commas, each name:low:high:cells or
             name:edge/edge/edge, then optionally :unit:period, for instance
             eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
-            image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files made by pcgen know their grid;
+            image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files of pcgen know their grid;
             one that is given here replaces it.
         threshold: Only cells with more than this become points, in the unit of the image.
         jitter: Put each point at random within its cell instead of at the centre.
@@ -117,8 +117,8 @@ def convert(
         event: Convert only the event of this number, counted from 0.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
-        weight: What a cell carries, with its unit, where the source does not say it, for
-            instance 'energy [MeV]'. A source that says something else is refused: nothing is
+        weight: What a cell carries, with its unit, where the source does not state it, for
+            instance 'energy [MeV]'. A source that states another one is refused: nothing is
             converted.
         condition: A number that each event has, with its name, its unit and where it is: 'E
             [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
@@ -128,10 +128,10 @@ def convert(
         labels: The class of each event, from such a place: labels.npy, table.csv:particle, or
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
-            the labels are made of, sorted, or none where they are numbers.
+            the labels consist of, sorted, or none where they are numbers.
         geometry: For the CaloChallenge's showers, its XML file of the calorimeter.
         particle: Which particle of that file (photon, pion, electron), where it has several.
-        label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not say it.
+        label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not state it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet has.
         dtype: Type of the floats of clouds; by default float32, that of the networks, and float64

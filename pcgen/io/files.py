@@ -41,7 +41,7 @@ _HDF5 = (".h5", ".hdf5")
 
 
 def read_format(path: str | Path, format: str | None = None) -> str:
-    """Format of a file or folder that is there: as asked, or as ending and content say.
+    """Format of a file or folder that is there: the chosen one, or that of ending and content.
 
     Raises:
         ArgumentError: the ending or the format is unknown.
@@ -70,8 +70,9 @@ def read_format(path: str | Path, format: str | None = None) -> str:
 
 def _check_read(path: Path, format: str | None) -> None:
     """Refuse what pcgen writes and does not read."""
-    for name in set(FORMATS) - set(readable()):
-        layout = FORMATS[name]
+    for name, layout in FORMATS.items():
+        if layout.reader:
+            continue
         if format == name or (format is None and layout.ending == path.suffix.lower()):
             raise FileError(
                 f"{path}: is {layout.about}, which pcgen writes and does not read, expected .h5 say"
@@ -94,7 +95,7 @@ def _hdf5_format(path: Path) -> str:
         if found is not None:
             return found
         if attribute(file, "format", path) is not None:
-            return "clouds"  # pcgen's own, of which something is missing: its reader says what
+            return "clouds"  # pcgen's own, of which something is missing: its reader names it
         known = [FORMATS[name] for name in readable() if FORMATS[name].ending in _HDF5]
         raise FileError(
             f"{path}: got the data sets {listed(file, path)}, expected "
