@@ -31,6 +31,7 @@ def here(tmp_path, monkeypatch):
     )
     schema = Schema(io.JETS.axes, Quantity("pt", "GeV"), (Quantity("time", "ns"),))
     io.write_clouds("jets.h5", batch, schema)
+    io.write_clouds("plain.h5", clouds.replace(batch, x=None), io.JETS)
     return tmp_path
 
 
@@ -40,7 +41,9 @@ def here(tmp_path, monkeypatch):
         ("images.npz", ".h5", {"grid": GRID, "threshold": 0.5, "jitter": True, "seed": 3}),
         ("images.npz", ".h5", {"grid": GRID, "threshold": 0.5, "dtype": "float64", "block": 2}),
         ("images.npz", ".npy", {"grid": GRID, "event": 4}),
-        ("images.npz", ".hdf5", {"grid": GRID, "threshold": 0.9, "max_points": 3}),
+        ("images.npz", ".h5", {"grid": GRID, "threshold": 0.5, "max_points": 3}),
+        ("plain.h5", ".hdf5", {"particles": 3}),
+        ("plain.h5", ".hdf5", {}),
         (
             "images.npz",
             ".ply",
@@ -68,7 +71,10 @@ def test_library_and_command_write_the_same_bytes(here, capsys, source, ending, 
     words = ["convert", source, f"command{ending}"]
     for name, value in options.items():
         for each in value if isinstance(value, list) else [value]:
-            words += [f"--{name.replace('_', '-')}", str(each)]
+            words += [
+                f"--{name.replace('_', '-')}",
+                str(each).lower() if each is True else str(each),
+            ]
     assert main(words) == 0
     assert Path(f"library{ending}").read_bytes() == Path(f"command{ending}").read_bytes()
     first = capsys.readouterr().out.splitlines()[0]
@@ -94,7 +100,7 @@ def test_what_is_left_out_is_in_the_result(here):
     done = pcgen.convert("dead.npy", "b.h5", grid=GRID, nan="unobserved")
     assert (done.unobserved, done.negative) == (4, 0)
     done = pcgen.convert(
-        "jets.h5", "c.npy", grid="eta_rel:-0.1:0.1:2,phi_rel:-4:4:2", outside="drop"
+        "jets.h5", "c.npy", grid="eta_rel:-0.1:0.1:2,phi_rel:-3:3:2", outside="drop"
     )
     pos, weight = (getattr(io.read_clouds("jets.h5")[0], name) for name in ("pos", "weight"))
     out = pos[:, 0].abs() > 0.1
