@@ -48,7 +48,7 @@ def test_hepmc_is_typed_and_read_by_pyhepmc(run, tmp_path):
         np.testing.assert_allclose(pt, cloud.weight.numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("recipe", "kind"), [("image-vae", "images"), ("sites-gan", "sites")])
+@pytest.mark.parametrize(("recipe", "kind"), [("image-vae", "images"), ("sites-vae", "sites")])
 def test_models_of_cells_are_not_exported(few, tmp_path, capsys, recipe, kind):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
