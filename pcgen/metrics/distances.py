@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.metrics.pairwise import Distance
-from pcgen.ops.chamfer import chamfer
+from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.transport import earth_mover
 
 Periods = Sequence[float | None]

@@ -7,7 +7,7 @@ neighbours are sought within one cloud only. The squared distance is
 
 A search returns rows, which are integers: it is exact (the neighbour is the one that float64 finds,
 at any offset of the coordinates), ties go to the lowest row, and gradients flow through what is
-computed *from* the rows (:mod:`pcgen.ops.chamfer`), not through the search.
+computed *from* the rows (:mod:`pcgen.ops.chamfer_distance`), not through the search.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops._kernels.search import farthest, search, within
 from pcgen.ops.points import Period, check_points, square
-from pcgen.ops.search import farthest, search, within
 
 __all__ = [
     "Neighbors",

@@ -6,8 +6,8 @@ the rest are taken over the rows of each segment:
     sum_b = Σ_{i∈b} v_i        softmax_i = exp(v_i - max_b) / Σ_{j∈b} exp(v_j - max_b)
 
 They are plain torch, or torch-scatter where it is installed and faster
-(:mod:`pcgen.ops.segments_scatter`): values, gradients and second derivatives are the same either
-way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
+(:mod:`pcgen.ops._kernels.segments_scatter`): values, gradients and second derivatives are the same
+either way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
 ``scatter_reduce`` splits it among ties, and wrongly where the maximum is exactly 0.
 
 A :class:`~pcgen.ops.padding.Padding` in the place of the pointer stands for padded rows.
@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import segments_scatter
-from pcgen.ops.extremes import first_extreme
+from pcgen.ops._kernels import segments_scatter
+from pcgen.ops._kernels.extremes import first_extreme
 from pcgen.ops.padding import Padding
 
 Pointer = Tensor | Padding

@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from torch.autograd import gradcheck
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.chamfer import chamfer, f_score
+from pcgen.ops.chamfer_distance import chamfer, f_score
 from pcgen.ops.neighbors import nearest
-from pcgen.ops.sliced import sliced
+from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.transport import TotalVariation, earth_mover
 
 SCALES = st.integers(-25, 25).map(lambda power: 10.0**power)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcgen.ops.chamfer import chamfer
+from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.neighbors import knn, nearest
-from pcgen.ops.sliced import sliced
+from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.transport import earth_mover
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ragged_clouds import Problem, problem, problems
 
-from pcgen.ops import neighbors_cluster, neighbors_torch, segments
-from pcgen.ops.chamfer import chamfer, density_aware
+from pcgen.ops import segments
+from pcgen.ops._kernels import neighbors_cluster, neighbors_torch
+from pcgen.ops.chamfer_distance import chamfer, density_aware
 from pcgen.ops.neighbors import farthest_points, knn, knn_graph, radius_graph
 
 pytestmark = [

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pcgen import clouds as pc
 from pcgen.datasets import sample_jets
-from pcgen.ops.chamfer import chamfer
+from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.neighbors import nearest
 from pcgen.tools.benchmarks.measure import Case, Contender, Run
 

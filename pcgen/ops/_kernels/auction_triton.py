@@ -1,6 +1,6 @@
 r"""Certified assignment by auction on a GPU: one persistent program per problem, in Triton.
 
-The algorithm is that of :mod:`pcgen.ops.auction`; a block of unassigned points bids at once, and
+The algorithm is that of :mod:`.auction`; a block of unassigned points bids at once, and
 where several want the same point the highest bid wins. Prices and coordinates are float32, offsets
 removed; the certificate is computed in float64 from the prices found, so it holds whatever rounding
 did to them. What does not reach the tolerance is left to the exact solver.
@@ -15,10 +15,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcgen.ops import ground
-from pcgen.ops.auction import FALL
-from pcgen.ops.ground_triton import axis_lengths, tile_cost
-from pcgen.ops.problem import Flow, Problems, Solution
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.auction import FALL
+from pcgen.ops._kernels.ground_triton import axis_lengths, tile_cost
+from pcgen.ops._kernels.problem import Flow, Problems, Solution
 from pcgen.ops.segments import segment_max, segment_mean, segment_min, segment_sum
 
 # Unassigned points that bid at once, and prices looked at together.
@@ -45,11 +45,11 @@ def auction(problems: Problems, tolerance: float) -> Solution:
 
     The bound is -inf where the auction did not come to an end.
     """
-    ptr, owner, rows = problems.ptr_x, problems.owner_x, len(problems.x)
-    centre = segment_mean(problems.x, ptr)[owner]
-    x, y = ((side - centre).float().contiguous() for side in (problems.x, problems.y))
+    ptr, owner, rows = problems.sides.ptr_x, problems.sides.owner_x, len(problems.sides.x)
+    centre = segment_mean(problems.sides.x, ptr)[owner]
+    x, y = ((side - centre).float().contiguous() for side in (problems.sides.x, problems.sides.y))
     price = torch.zeros(rows, device=ptr.device)
-    zero = torch.zeros_like(problems.mass_x)
+    zero = torch.zeros_like(problems.sides.weight_x)
     never = torch.full_like(problems.slack_x, -torch.inf)
     last = _Settled(torch.arange(rows, device=ptr.device), zero, zero, never, -never)
     largest = _largest(problems)
@@ -74,29 +74,35 @@ def auction(problems: Problems, tolerance: float) -> Solution:
 
 def _settle(problems: Problems, target: Tensor, price: Tensor) -> _Settled:
     """Certificate of an assignment and prices, in float64, per unit of mass."""
-    ptr = problems.ptr_x
+    ptr = problems.sides.ptr_x
     best, held = offers(problems, price), price.double()
-    pair_cost = ground.cost(problems.x, problems.y[target], problems.p, problems.period)
+    pair_cost = ground.cost(
+        problems.sides.x, problems.sides.y[target], problems.p, problems.sides.period
+    )
     bound = segment_sum(best - held, ptr)
     return _Settled(target, best, held, bound, segment_sum(pair_cost, ptr))
 
 
 def _solution(problems: Problems, last: _Settled, owner: Tensor) -> Solution:
     kept = last.bound.isfinite()
-    mass = torch.where(kept[owner], problems.mass_x, 0.0)
+    mass = torch.where(kept[owner], problems.sides.weight_x, 0.0)
     source = torch.arange(len(owner), device=owner.device)
-    mean = segment_mean(problems.mass_x, problems.ptr_x)
+    mean = segment_mean(problems.sides.weight_x, problems.sides.ptr_x)
     none = torch.zeros_like(last.bound)
     bound = torch.where(kept, last.bound * mean, -torch.inf)
-    flow = Flow(source, last.target, mass, problems.ptr_x)
+    flow = Flow(source, last.target, mass, problems.sides.ptr_x)
     return Solution(flow, last.best, -last.price, none, none, bound)
 
 
 def _largest(problems: Problems) -> Tensor:
     """No pair costs more: the diagonal of the box around both clouds [B]."""
-    upper = torch.maximum(*(segment_max(s, problems.ptr_x) for s in (problems.x, problems.y)))
-    lower = torch.minimum(*(segment_min(s, problems.ptr_x) for s in (problems.x, problems.y)))
-    half = upper.new_tensor([0.5 * v if v else torch.inf for v in problems.period])
+    upper = torch.maximum(
+        *(segment_max(s, problems.sides.ptr_x) for s in (problems.sides.x, problems.sides.y))
+    )
+    lower = torch.minimum(
+        *(segment_min(s, problems.sides.ptr_x) for s in (problems.sides.x, problems.sides.y))
+    )
+    half = upper.new_tensor([0.5 * v if v else torch.inf for v in problems.sides.period])
     square = torch.minimum(upper - lower, half).square().sum(1)
     return square if problems.p == 2 else square.sqrt()
 
@@ -115,9 +121,9 @@ def bid(
     Returns:
         Row of y that each row of x has [N], and which problems came to an end [B].
     """
-    ptr, rows = problems.ptr_x, len(x)
-    length, inverse = axis_lengths(problems.period, x)
-    first = ptr[problems.owner_x]
+    ptr, rows = problems.sides.ptr_x, len(x)
+    length, inverse = axis_lengths(problems.sides.period, x)
+    first = ptr[problems.sides.owner_x]
     queue = torch.arange(rows, device=ptr.device) - first
     target, holder = torch.zeros_like(queue), torch.full_like(queue, -1)
     offer = torch.zeros_like(queue)
@@ -132,9 +138,9 @@ def bid(
 
 def offers(problems: Problems, price: Tensor) -> Tensor:
     """Best value min_j c_ij + price_j of each point of x [N], float64; sizes of a pair agree."""
-    x, y, ptr = problems.x.contiguous(), problems.y.contiguous(), problems.ptr_x
-    length, inverse = axis_lengths(problems.period, x)
-    best = torch.zeros_like(problems.mass_x)
+    x, y, ptr = problems.sides.x.contiguous(), problems.sides.y.contiguous(), problems.sides.ptr_x
+    length, inverse = axis_lengths(problems.sides.period, x)
+    best = torch.zeros_like(problems.sides.weight_x)
     if len(x):
         blocks = triton.cdiv(int(ptr.diff().max()), BIDDERS)
         offer_kernel[(problems.number, blocks)](

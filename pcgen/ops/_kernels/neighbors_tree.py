@@ -15,7 +15,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from pcgen.ops import neighbors_numba, neighbors_torch
+from pcgen.ops._kernels import neighbors_numba, neighbors_torch
 from pcgen.ops.points import square
 
 

@@ -1,4 +1,4 @@
-r"""The compiled loops behind :mod:`pcgen.ops.neighbors_numba`.
+r"""The compiled loops behind :mod:`.neighbors_numba`.
 
 ``space`` is (period [A], 1 / period [A], line, single, width) of the A axes: ``line`` says that
 nothing goes around a circle, ``single`` that moreover the coordinates are float32; ``width`` is a

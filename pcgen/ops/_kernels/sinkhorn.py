@@ -10,7 +10,7 @@ has potentials that are the fixed point of
 The temperature falls geometrically from the largest cost to a fraction of the optimum that the
 tolerance allows; the steps are over-relaxed (f moves by :math:`\omega` times its update), which
 halves the gap that a given number of steps leaves, or better. What the potentials are worth is then
-proven, not assumed: :mod:`pcgen.ops.dense`.
+proven, not assumed: :mod:`.dense`.
 
 References:
     Cuturi, Sinkhorn distances, arXiv:1306.0895.
@@ -27,8 +27,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcgen.ops.dense import Dense, chunks, densify, feasible, flow, gibbs, prices, solution
-from pcgen.ops.problem import Problems, Solution, merge, select
+from pcgen.ops._kernels.dense import Dense, chunks, densify, feasible, flow, gibbs, prices, solution
+from pcgen.ops._kernels.problem import Problems, Solution, merge, select
 
 RELAX = 1.8
 FALL = 0.8
@@ -54,7 +54,7 @@ def sinkhorn(problems: Problems, tolerance: float) -> Solution:
     """
     parts = [
         (index, _solve(select(problems, index), tolerance))
-        for index in chunks(problems.ptr_x, problems.ptr_y)
+        for index in chunks(problems.sides.ptr_x, problems.sides.ptr_y)
     ]
     return merge(problems, parts)
 
@@ -106,8 +106,8 @@ def _descent(problems: Problems, dense: Dense, softness: Tensor | None) -> _Desc
 
     float32 is enough: what the potentials are worth is proven afterwards, in float64.
     """
-    if problems.x.is_cuda and importlib.util.find_spec("triton") is not None:
-        from pcgen.ops.sinkhorn_triton import Fused
+    if problems.sides.x.is_cuda and importlib.util.find_spec("triton") is not None:
+        from pcgen.ops._kernels.sinkhorn_triton import Fused
 
         return Fused(problems, dense, softness)
     cost, mass_x, mass_y = dense.cost.float(), dense.mass_x.float(), dense.mass_y.float()

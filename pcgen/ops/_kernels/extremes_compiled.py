@@ -1,4 +1,4 @@
-"""The compiled loop behind :mod:`pcgen.ops.extremes`."""
+"""The compiled loop behind :mod:`.extremes`."""
 
 from __future__ import annotations
 

@@ -27,8 +27,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from pcgen.ops.ground import row
-from pcgen.ops.workspace import Workspace
+from pcgen.ops._kernels.workspace import Workspace, row
 
 CANDIDATES = 10
 FALL = 6.0
@@ -47,20 +46,20 @@ def auction(space: Workspace, first: int, last: int, tolerance: float) -> None:
 
 
 def _auction(space: Workspace, b: int, tolerance: float) -> None:
-    rows_x = slice(space.ptr_x[b], space.ptr_x[b + 1])
-    rows_y = slice(space.ptr_y[b], space.ptr_y[b + 1])
-    columns_x, columns_y = space.x[rows_x].T.copy(), space.y[rows_y].T.copy()
-    target, price_x, price_y = bid(columns_x, columns_y, space.p, space.period, tolerance)
+    rows_x = slice(space.sides.ptr_x[b], space.sides.ptr_x[b + 1])
+    rows_y = slice(space.sides.ptr_y[b], space.sides.ptr_y[b + 1])
+    columns_x, columns_y = space.sides.x[rows_x].T.copy(), space.sides.y[rows_y].T.copy()
+    target, price_x, price_y = bid(columns_x, columns_y, space.p, space.sides.period, tolerance)
     if len(target) == 0:
         space.bound[b] = -np.inf
         return
     entries = slice(rows_x.start + rows_y.start, rows_x.start + rows_y.start + len(target))
     space.source[entries] = np.arange(rows_x.start, rows_x.stop)
     space.target[entries] = rows_y.start + target
-    space.mass[entries] = space.mass_x[rows_x]
+    space.mass[entries] = space.sides.weight_x[rows_x]
     space.entries[b] = len(target)
     space.price_x[rows_x], space.price_y[rows_y] = price_x, price_y
-    space.bound[b] = space.mass_x[rows_x.start] * (price_x.sum() + price_y.sum())
+    space.bound[b] = space.sides.weight_x[rows_x.start] * (price_x.sum() + price_y.sum())
 
 
 class _State(NamedTuple):

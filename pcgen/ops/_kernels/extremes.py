@@ -36,7 +36,7 @@ def _(value: Tensor, ptr: Tensor, largest: bool) -> Tensor:
 
 
 def _by_loop(value: Tensor, ptr: Tensor, largest: bool) -> Tensor:
-    from pcgen.ops.extremes_compiled import first_extreme as kernel
+    from pcgen.ops._kernels.extremes_compiled import first_extreme as kernel
 
     row = np.full((len(ptr) - 1, value.shape[1]), -1, dtype=np.int64)
     array, pointer = value.contiguous().numpy(), ptr.contiguous().numpy()

@@ -9,7 +9,7 @@ query makes two passes:
 2. the blocks that may hold a neighbour, given those roundings, again in float64 and as
    :mod:`pcgen.ops.points` defines the distance: exact, ties to the lowest row.
 
-The loops (:mod:`pcgen.ops.neighbors_compiled`) are compiled by Numba at first use and kept on disk.
+The loops (:mod:`.neighbors_compiled`) are compiled by Numba at first use and kept on disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.ops import farthest_compiled, threads
-from pcgen.ops import neighbors_compiled as compiled
-from pcgen.ops.neighbors_compiled import BLOCK, Array, Width
+from pcgen.ops import threads
+from pcgen.ops._kernels import farthest_compiled
+from pcgen.ops._kernels import neighbors_compiled as compiled
+from pcgen.ops._kernels.neighbors_compiled import BLOCK, Array, Width
 
 WIDTHS = (2, 3, 4, 8)
 """Axes for which the loops are compiled; others are filled up, more than 8 to a multiple of 8."""
@@ -36,7 +37,7 @@ Space = tuple[Array, Array, bool, bool, Width]
 def search(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
 ) -> Tensor:
-    """Rows of the k nearest [N, k]: as :func:`pcgen.ops.neighbors_torch.search`."""
+    """Rows of the k nearest [N, k]: as :func:`.neighbors_torch.search`."""
     return _nearest(*_arrays(x, y, ptr_x, ptr_y, period), k)
 
 
@@ -53,7 +54,7 @@ def both(
 def within(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, r: float, period: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
-    """Pairs at most r apart [E], [E]: as :func:`pcgen.ops.neighbors_torch.within`."""
+    """Pairs at most r apart [E], [E]: as :func:`.neighbors_torch.within`."""
     arrays, unused = _arrays(x, y, ptr_x, ptr_y, period), np.empty((0, 1), dtype=np.int64)
     work, limit = _work(arrays[1]), float(r) * float(r)
 
@@ -72,7 +73,7 @@ def within(
 def farthest(
     pos: Tensor, ptr: Tensor, start: Tensor, ptr_out: Tensor, period: Sequence[float]
 ) -> Tensor:
-    """Farthest-point sampling [S]: as :func:`pcgen.ops.neighbors_torch.farthest`."""
+    """Farthest-point sampling [S]: as :func:`.neighbors_torch.farthest`."""
     (points, _), (ptr_in, ptr_to, _), space = _arrays(pos, pos, ptr, ptr_out, period)
     arrays = points, ptr_in, ptr_to, start.contiguous().numpy(), space[0], space[1]
     chosen = np.empty(int(ptr_out[-1]), dtype=np.int64)
@@ -96,7 +97,7 @@ def _nearest(points: Points, pointers: Pointers, space: Space, k: int) -> Tensor
 def _arrays(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, period: Sequence[float]
 ) -> tuple[Points, Pointers, Space]:
-    """Points, pointers (and the longest cloud) and space of :mod:`pcgen.ops.neighbors_compiled`.
+    """Points, pointers (and the longest cloud) and space of :mod:`.neighbors_compiled`.
 
     Where no difference is longer than half a period the circle is a line: a jet is not a barrel.
     """

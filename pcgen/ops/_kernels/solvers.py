@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import workspace
-from pcgen.ops.auction import auction
-from pcgen.ops.exact import optimal
-from pcgen.ops.problem import Problems, Solution, is_assignment, merge, primal, select
+from pcgen.ops._kernels.problem import Problems, Solution, is_assignment, merge, primal, select
+from pcgen.ops._kernels.sinkhorn import sinkhorn
 from pcgen.ops.segments import sum_by
-from pcgen.ops.sinkhorn import sinkhorn
 
 Solver = Literal["auto", "exact", "auction", "sinkhorn"]
 
@@ -56,7 +53,7 @@ def solve(
     choice = _choose(problems, solver, tolerance)
     again = torch.zeros_like(choice, dtype=torch.bool)
     aims = torch.full_like(problems.slack_x, torch.inf if tolerance is None else tolerance)
-    small = problems.ptr_x.diff() * problems.ptr_y.diff() <= EXACT_UP_TO
+    small = problems.sides.ptr_x.diff() * problems.sides.ptr_y.diff() <= EXACT_UP_TO
     parts = []
     for name, approximate in ((AUCTION, _auction), (SINKHORN, sinkhorn)):
         index = (choice == name).nonzero().flatten()
@@ -85,24 +82,26 @@ def _choose(problems: Problems, solver: Solver, tolerance: float | None) -> Tens
     """Solver of each problem [B]."""
     if solver not in ("auto", *NAMES):
         raise ArgumentError(f"solver: got {solver!r}, expected auto, {', '.join(NAMES)}")
-    exact = torch.full_like(problems.ptr_x[1:], EXACT)
+    exact = torch.full_like(problems.sides.ptr_x[1:], EXACT)
     if tolerance == 0 or solver == "exact":
         return exact
     if solver == "sinkhorn":
         return torch.full_like(exact, SINKHORN)
     alike = is_assignment(problems)
     if solver == "auction":
-        wrong = ~alike & (sum_by(problems.mass_x, problems.owner_x, problems.number) > 0)
+        wrong = ~alike & (
+            sum_by(problems.sides.weight_x, problems.sides.owner_x, problems.number) > 0
+        )
         if bool(wrong.any()):
             raise ArgumentError(
                 f"solver: got 'auction' for pair {int(wrong.nonzero()[0])}, which is not balanced "
                 "with equally many points of one weight; expected 'exact' or 'sinkhorn'"
             )
         return torch.where(alike, AUCTION, exact)
-    if problems.x.is_cuda:
+    if problems.sides.x.is_cuda:
         fine = _aim("sinkhorn", tolerance) < SINKHORN_FROM
         return torch.where(alike, AUCTION, EXACT if fine else SINKHORN)
-    return torch.where(alike & (problems.ptr_x.diff() >= AUCTION_FROM), AUCTION, exact)
+    return torch.where(alike & (problems.sides.ptr_x.diff() >= AUCTION_FROM), AUCTION, exact)
 
 
 def _aim(name: str, tolerance: float | None) -> float:
@@ -110,22 +109,32 @@ def _aim(name: str, tolerance: float | None) -> float:
 
 
 def _exact(problems: Problems) -> Solution:
+    from pcgen.ops._kernels import workspace  # compilers and SciPy take their time
+    from pcgen.ops._kernels.exact import optimal
+
     alike = is_assignment(problems).cpu().numpy()
     return workspace.solve(problems, partial(optimal, alike=alike))
 
 
 def _auction(problems: Problems, tolerance: float) -> Solution:
-    if problems.x.is_cuda and importlib.util.find_spec("triton") is not None:
-        from pcgen.ops import auction_triton
+    if problems.sides.x.is_cuda and importlib.util.find_spec("triton") is not None:
+        from pcgen.ops._kernels import auction_triton
 
         return auction_triton.auction(problems, tolerance)
+    from pcgen.ops._kernels import workspace
+    from pcgen.ops._kernels.auction import auction
+
     return workspace.solve(problems, partial(auction, tolerance=tolerance))
 
 
 def rounding(problems: Problems, solution: Solution) -> Tensor:
     """How far float64 resolves the gaps [B]: the bound is a sum of terms that cancel."""
-    terms = sum_by(solution.price_x.abs() * problems.mass_x, problems.owner_x, problems.number)
-    terms += sum_by(solution.price_y.abs() * problems.mass_y, problems.owner_y, problems.number)
+    terms = sum_by(
+        solution.price_x.abs() * problems.sides.weight_x, problems.sides.owner_x, problems.number
+    )
+    terms += sum_by(
+        solution.price_y.abs() * problems.sides.weight_y, problems.sides.owner_y, problems.number
+    )
     return 1e-12 * terms
 
 

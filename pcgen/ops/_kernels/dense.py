@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcgen.ops import ground
-from pcgen.ops.problem import Flow, Problems, Solution
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.problem import Flow, Problems, Solution
 
 # Pairs of points held at once: 16 MB of float64 suit a CPU's cache, a GPU wants more at a time.
 CHUNK = {"cpu": 2**21, "cuda": 2**25}
@@ -62,13 +62,13 @@ def chunks(ptr_x: Tensor, ptr_y: Tensor) -> Iterator[Tensor]:
 
 def densify(problems: Problems) -> Dense:
     """Padded costs and masses of all ``problems``."""
-    x, present_x = pad(problems.x, problems.ptr_x)
-    y, present_y = pad(problems.y, problems.ptr_y)
-    mass_x = pad(problems.mass_x, problems.ptr_x)[0]
-    mass_y = pad(problems.mass_y, problems.ptr_y)[0]
+    x, present_x = pad(problems.sides.x, problems.sides.ptr_x)
+    y, present_y = pad(problems.sides.y, problems.sides.ptr_y)
+    mass_x = pad(problems.sides.weight_x, problems.sides.ptr_x)[0]
+    mass_y = pad(problems.sides.weight_y, problems.sides.ptr_y)[0]
     mass_x[:, -1], mass_y[:, -1] = problems.slack_x, problems.slack_y
     present_x[:, -1], present_y[:, -1] = problems.slack_x > 0, problems.slack_y > 0
-    cost = ground.cost(x[:, :, None], y[:, None], problems.p, problems.period)
+    cost = ground.cost(x[:, :, None], y[:, None], problems.p, problems.sides.period)
     cost[:, -1], cost[:, :, -1] = problems.slack_cost, problems.slack_cost
     cost[:, -1, -1] = 0.0
     real = present_x[:, :, None] & present_y[:, None]
@@ -166,7 +166,7 @@ def flow(problems: Problems, dense: Dense, plan: Tensor, *corner: Tensor) -> Flo
     ptr = torch.nn.functional.pad(
         torch.bincount(cloud, minlength=problems.number).cumsum(0), (1, 0)
     )
-    return Flow(problems.ptr_x[cloud] + row, problems.ptr_y[cloud] + column, mass, ptr)
+    return Flow(problems.sides.ptr_x[cloud] + row, problems.sides.ptr_y[cloud] + column, mass, ptr)
 
 
 def solution(problems: Problems, dense: Dense, found: Flow, u: Tensor, v: Tensor) -> Solution:

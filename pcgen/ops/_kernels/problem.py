@@ -18,42 +18,31 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcgen.ops import ground
+from pcgen.ops._kernels import ground
 from pcgen.ops.segments import owners, sum_by
+from pcgen.ops.sides import Sides
 
 
 class Problems(NamedTuple):
     """B transport problems; no tensor here carries a gradient.
 
     Attributes:
-        x, y: Points [N, D], [M, D], float64.
-        ptr_x, ptr_y: First row of each cloud and the number of rows [B+1].
-        owner_x, owner_y: Cloud of each row [N], [M].
-        mass_x, mass_y: [N], [M] float64, >= 0.
+        sides: Points and masses, float64.
         slack_x, slack_y: Mass of the slack particles [B] float64, >= 0.
         slack_cost: Ground cost between a slack particle and a point.
         p: Power of the distance, 1 or 2.
-        period: Period of each axis, 0 for a line.
     """
 
-    x: Tensor
-    y: Tensor
-    ptr_x: Tensor
-    ptr_y: Tensor
-    owner_x: Tensor
-    owner_y: Tensor
-    mass_x: Tensor
-    mass_y: Tensor
+    sides: Sides
     slack_x: Tensor
     slack_y: Tensor
     slack_cost: float
     p: int
-    period: tuple[float, ...]
 
     @property
     def number(self) -> int:
         """B."""
-        return len(self.ptr_x) - 1
+        return self.sides.number
 
 
 class Flow(NamedTuple):
@@ -93,26 +82,27 @@ class Solution(NamedTuple):
 
 def primal(problems: Problems, flow: Flow) -> Tensor:
     """Cost of a plan [B], slack particles included: what has no partner pays the slack cost."""
-    x, y, owner = problems.x[flow.source], problems.y[flow.target], problems.owner_x[flow.source]
-    pair_cost = ground.cost(x, y, problems.p, problems.period)
+    sides = problems.sides
+    x, y, owner = sides.x[flow.source], sides.y[flow.target], sides.owner_x[flow.source]
+    pair_cost = ground.cost(x, y, problems.p, sides.period)
     moved = sum_by(flow.mass * pair_cost, owner, problems.number)
     if problems.slack_cost == 0.0:
         return moved
-    both = sum_by(problems.mass_x, problems.owner_x, problems.number)
-    both += sum_by(problems.mass_y, problems.owner_y, problems.number)
+    both = sum_by(problems.sides.weight_x, problems.sides.owner_x, problems.number)
+    both += sum_by(problems.sides.weight_y, problems.sides.owner_y, problems.number)
     unmatched = both - 2.0 * sum_by(flow.mass, owner, problems.number)
     return moved + problems.slack_cost * unmatched.clamp(min=0.0)
 
 
 def is_assignment(problems: Problems) -> Tensor:
     """Which problems have equally many points of one mass on both sides and no slack [B]."""
-    size_x, size_y = problems.ptr_x.diff(), problems.ptr_y.diff()
+    size_x, size_y = problems.sides.ptr_x.diff(), problems.sides.ptr_y.diff()
     alike = (problems.slack_x == 0) & (problems.slack_y == 0) & (size_x == size_y) & (size_x > 0)
     if not bool(alike.any()):
         return alike
     for mass, ptr, owner in (
-        (problems.mass_x, problems.ptr_x, problems.owner_x),
-        (problems.mass_y, problems.ptr_y, problems.owner_y),
+        (problems.sides.weight_x, problems.sides.ptr_x, problems.sides.owner_x),
+        (problems.sides.weight_y, problems.sides.ptr_y, problems.sides.owner_y),
     ):
         other = (mass != mass[ptr[:-1].clamp(max=len(mass) - 1)][owner]) | (mass <= 0)
         alike = alike & (sum_by(other.double(), owner, problems.number) == 0)
@@ -121,20 +111,20 @@ def is_assignment(problems: Problems) -> Tensor:
 
 def select(problems: Problems, index: Tensor) -> Problems:
     """The problems at ``index`` [B'] (integers)."""
-    rows_x, owner_x, ptr_x = rows(problems.ptr_x, index)
-    rows_y, owner_y, ptr_y = rows(problems.ptr_y, index)
-    return problems._replace(
-        x=problems.x[rows_x],
-        y=problems.y[rows_y],
+    rows_x, owner_x, ptr_x = rows(problems.sides.ptr_x, index)
+    rows_y, owner_y, ptr_y = rows(problems.sides.ptr_y, index)
+    sides = problems.sides._replace(
+        x=problems.sides.x[rows_x],
+        y=problems.sides.y[rows_y],
         ptr_x=ptr_x,
         ptr_y=ptr_y,
         owner_x=owner_x,
         owner_y=owner_y,
-        mass_x=problems.mass_x[rows_x],
-        mass_y=problems.mass_y[rows_y],
-        slack_x=problems.slack_x[index],
-        slack_y=problems.slack_y[index],
+        weight_x=problems.sides.weight_x[rows_x],
+        weight_y=problems.sides.weight_y[rows_y],
     )
+    slack_x, slack_y = problems.slack_x[index], problems.slack_y[index]
+    return problems._replace(sides=sides, slack_x=slack_x, slack_y=slack_y)
 
 
 def merge(problems: Problems, parts: Sequence[tuple[Tensor, Solution]]) -> Solution:
@@ -144,19 +134,20 @@ def merge(problems: Problems, parts: Sequence[tuple[Tensor, Solution]]) -> Solut
         problems: All problems.
         parts: Index [B'] of a selection and its solution.
     """
-    price_x, price_y = torch.zeros_like(problems.mass_x), torch.zeros_like(problems.mass_y)
+    sides = problems.sides
+    price_x, price_y = torch.zeros_like(sides.weight_x), torch.zeros_like(sides.weight_y)
     per_cloud = [torch.zeros_like(problems.slack_x) for _ in range(3)]
-    last = torch.zeros_like(problems.ptr_x[1:])
+    last = torch.zeros_like(sides.ptr_x[1:])
     for k, (index, _) in enumerate(parts):
         last[index] = k
     flows = []
     for k, (index, part) in enumerate(parts):
-        rows_x, rows_y = rows(problems.ptr_x, index)[0], rows(problems.ptr_y, index)[0]
+        rows_x, rows_y = rows(sides.ptr_x, index)[0], rows(sides.ptr_y, index)[0]
         price_x[rows_x], price_y[rows_y] = part.price_x, part.price_y
         for out, value in zip(per_cloud, part[3:], strict=True):
             out[index] = value
         source, target, mass = rows_x[part.flow.source], rows_y[part.flow.target], part.flow.mass
-        owner = problems.owner_x[source]
+        owner = sides.owner_x[source]
         keep = last[owner] == k
         flows.append((owner[keep], source[keep], target[keep], mass[keep]))
     owner, source, target, mass = (torch.cat(column) for column in zip(*flows, strict=True))

@@ -9,13 +9,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcgen.ops.points_triton import measure, plain, turns
+from pcgen.ops._kernels.points_triton import measure, plain, turns
 
 
 def farthest(
     pos: Tensor, ptr: Tensor, start: Tensor, ptr_out: Tensor, period: Sequence[float]
 ) -> Tensor:
-    """Farthest-point sampling [S]: as :func:`pcgen.ops.neighbors_torch.farthest`."""
+    """Farthest-point sampling [S]: as :func:`.neighbors_torch.farthest`."""
     chosen = ptr.new_empty(int(ptr_out[-1]))
     if len(ptr) > 1 and len(chosen):
         gap = torch.full((len(pos),), torch.inf, dtype=torch.float64, device=pos.device)

@@ -20,16 +20,17 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops._kernels.matches import Direction, Match, Reduction, match
 from pcgen.ops.floats import check_range, watched
 from pcgen.ops.points import Period
 from pcgen.ops.segments import sum_by
-from pcgen.ops.sides import Empty, Match, Pair, Reduction, Sides, face
+from pcgen.ops.sides import Empty, Sides, check_sides, fill_empty
 
 __all__ = [
+    "Direction",
     "Empty",
     "Period",
     "Reduction",
-    "Sides",
     "achlioptas",
     "chamfer",
     "density_aware",
@@ -44,14 +45,14 @@ __all__ = [
 def chamfer(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     weight_x: Tensor | None = None,
     weight_y: Tensor | None = None,
     squared: bool = True,
     reduction: Reduction = "mean",
-    sides: Sides = "both",
+    sides: Direction = "both",
     period: Period | None = None,
     empty: Empty = "raise",
 ) -> Tensor:
@@ -83,14 +84,13 @@ def chamfer(
     """
     _check_option("reduction", reduction, ("mean", "sum"))
     _check_option("sides", sides, ("both", "x", "y"))
-    pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
-    match = pair.match(sides)
-    distance = match.squared if squared else match.distance
-    value = pair.reduce(distance, match, reduction)
+    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period, normalized=False)
+    found = match(given, sides)
+    value = found.reduce(found.squared if squared else found.distance, reduction)
     value = value.sum(0) if sides == "both" else value[int(sides == "y")]
     if watched(value) and not bool((value.detach().isfinite() & (value.detach() > 0)).all()):
-        _check_range(value, pair, match)
-    return pair.settle(value, empty)
+        _check_range(value, given, found)
+    return fill_empty(value, given, empty)
 
 
 pytorch3d = partial(chamfer, squared=True, reduction="mean", sides="both", empty=0.0)
@@ -111,8 +111,8 @@ pointflow = partial(chamfer, squared=True, reduction="mean", sides="both")
 def achlioptas(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     normalize: bool = True,
     use_sqrt: bool = False,
@@ -142,8 +142,8 @@ def achlioptas(
 def density_aware(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     alpha: float,
     period: Period | None = None,
@@ -163,22 +163,22 @@ def density_aware(
     """
     if not alpha > 0:
         raise ArgumentError(f"alpha: got {alpha}, expected a positive number")
-    pair = face(x, y, ptr_x, ptr_y, period=period)
-    match = pair.match()
-    size = pair.total.view(2, -1)
+    given = check_sides(x, y, ptr_x, ptr_y, None, None, period, normalized=False)
+    found = match(given)
+    size = found.total().view(2, -1)
     ratio = (size / size.flip(0).clamp(min=1)).flatten()
-    found = (size.flip(0) > 0).flatten()[match.owner].long()
-    count = torch.zeros_like(found).index_add(0, match.row, found)
-    share = ratio[match.owner] / count[match.row].clamp(min=1)
-    value = pair.reduce(1 - share * (-alpha * match.squared).exp(), match, "mean")
-    return pair.settle(value.mean(0), empty)
+    has_nearest = (size.flip(0) > 0).flatten()[found.owner].long()
+    count = torch.zeros_like(has_nearest).index_add(0, found.row, has_nearest)
+    share = ratio[found.owner] / count[found.row].clamp(min=1)
+    value = found.reduce(1 - share * (-alpha * found.squared).exp(), "mean")
+    return fill_empty(value.mean(0), given, empty)
 
 
 def f_score(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     threshold: float,
     weight_x: Tensor | None = None,
@@ -200,15 +200,14 @@ def f_score(
     if not threshold >= 0:
         raise ArgumentError(f"threshold: got {threshold}, expected a distance >= 0")
     x, y = x.detach(), y.detach()
-    pair = face(x, y, ptr_x, ptr_y, weight_x=weight_x, weight_y=weight_y, period=period)
-    match = pair.match()
-    near = match.squared <= threshold * threshold
+    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period, normalized=False)
+    found = match(given)
+    near = found.squared <= threshold * threshold
     if not 1e-30 < threshold < 1e15:  # a square may leave the type
-        near = match.distance <= threshold
-    near = near.to(match.squared.dtype)
-    precision, recall = pair.reduce(near, match, "mean").detach()
+        near = found.distance <= threshold
+    precision, recall = found.reduce(near.to(found.squared.dtype), "mean").detach()
     score = 2 * precision * recall / (precision + recall).clamp(min=1e-30)
-    return pair.settle(score, empty, neither=1.0)
+    return fill_empty(score, given, empty, neither=1.0)
 
 
 def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -216,10 +215,9 @@ def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
-def _check_range(value: Tensor, pair: Pair, match: Match) -> None:
+def _check_range(value: Tensor, given: Sides, found: Match) -> None:
     """Refuse distances [B] that are no longer 0, or finite, in a wider type."""
-    apart = match.step.detach().abs().amax(1)
-    weighted = apart if match.weight is None else apart * (match.weight.detach() > 0)
-    true = sum_by((weighted > 0).to(value.dtype), match.owner, 2 * pair.number)
-    both = pair.occupied.all(0)
+    apart = found.step.detach().abs().amax(1) * (found.weight.detach() > 0)
+    true = sum_by((apart > 0).to(value.dtype), found.owner, 2 * given.number)
+    both = torch.stack(given.occupied()).all(0)
     check_range(torch.where(both, value, 0), both * true.view(2, -1).sum(0), "distance")

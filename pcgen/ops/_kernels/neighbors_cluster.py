@@ -1,6 +1,6 @@
 """Neighbour search by torch-cluster, where it is installed, on any device that it was built for.
 
-What it finds is certified as in :mod:`pcgen.ops.neighbors_tree`, so the rows are the same. On the
+What it finds is certified as in :mod:`.neighbors_tree`, so the rows are the same. On the
 CPU it measured no faster than SciPy's trees or our loops; it serves GPUs where there is no Triton.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import require
-from pcgen.ops.neighbors_tree import certify
+from pcgen.ops._kernels.neighbors_tree import certify
 from pcgen.ops.segments import owners
 
 

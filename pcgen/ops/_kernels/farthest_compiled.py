@@ -1,4 +1,4 @@
-"""Farthest-point sampling on the CPU: the compiled loop behind :mod:`pcgen.ops.neighbors_numba`."""
+"""Farthest-point sampling on the CPU: the compiled loop behind :mod:`.neighbors_numba`."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcgen.ops import ground
-from pcgen.ops.dense import Dense, chunks, densify, flow, gibbs, prices, solution
-from pcgen.ops.problem import Flow, Problems, Solution, merge, select
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.dense import Dense, chunks, densify, flow, gibbs, prices, solution
+from pcgen.ops._kernels.problem import Flow, Problems, Solution, merge, select
+from pcgen.ops._kernels.sinkhorn import cool
 from pcgen.ops.segments import sum_by
-from pcgen.ops.sinkhorn import cool
 
 
 def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
@@ -35,7 +35,7 @@ def soft(problems: Problems, penalty: float, tolerance: float) -> Solution:
         tolerance: Relative gap aimed at.
     """
     parts = []
-    for index in chunks(problems.ptr_x, problems.ptr_y):
+    for index in chunks(problems.sides.ptr_x, problems.sides.ptr_y):
         chosen = select(problems, index)
         parts.append((index, _solve(chosen, penalty, tolerance)))
     return merge(problems, parts)
@@ -96,12 +96,12 @@ def _log_ratio(kept: Tensor, mass: Tensor) -> Tensor:
 
 def soft_primal(problems: Problems, plan: Flow, penalty: float) -> Tensor:
     """Cost of a plan, penalty included [B]."""
-    x, y = problems.x[plan.source], problems.y[plan.target]
-    pair_cost = ground.cost(x, y, problems.p, problems.period)
-    cost = sum_by(plan.mass * pair_cost, problems.owner_x[plan.source], problems.number)
+    x, y = problems.sides.x[plan.source], problems.sides.y[plan.target]
+    pair_cost = ground.cost(x, y, problems.p, problems.sides.period)
+    cost = sum_by(plan.mass * pair_cost, problems.sides.owner_x[plan.source], problems.number)
     for row, mass, owner in (
-        (plan.source, problems.mass_x, problems.owner_x),
-        (plan.target, problems.mass_y, problems.owner_y),
+        (plan.source, problems.sides.weight_x, problems.sides.owner_x),
+        (plan.target, problems.sides.weight_y, problems.sides.owner_y),
     ):
         kept = torch.zeros_like(mass).index_add(0, row, plan.mass)
         lost = _log_ratio(kept, mass) - kept + mass

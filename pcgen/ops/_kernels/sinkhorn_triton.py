@@ -1,4 +1,4 @@
-r"""The iterations of :mod:`pcgen.ops.sinkhorn` in one launch: a persistent program per problem.
+r"""The iterations of :mod:`.sinkhorn` in one launch: a persistent program per problem.
 
 Costs are recomputed from the coordinates in every step, so that no n x m matrix is held: a
 coordinate costs less to read than an entry. Potentials stay in the cache of one multiprocessor.
@@ -11,18 +11,18 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcgen.ops.dense import Dense, pad
-from pcgen.ops.ground_triton import axis_lengths, tile_cost
-from pcgen.ops.problem import Problems
+from pcgen.ops._kernels.dense import Dense, pad
+from pcgen.ops._kernels.ground_triton import axis_lengths, tile_cost
+from pcgen.ops._kernels.problem import Problems
+from pcgen.ops._kernels.sinkhorn import FALL, RELAX, Potentials
 from pcgen.ops.segments import segment_mean
-from pcgen.ops.sinkhorn import FALL, RELAX, Potentials
 
 ROWS = 32
 TILE = 64
 
 
 class Fused:
-    """Anneals the problems of one chunk; the counterpart of :func:`pcgen.ops.sinkhorn.anneal`.
+    """Anneals the problems of one chunk; the counterpart of :func:`.sinkhorn.anneal`.
 
     Args:
         problems: The problems, which give the coordinates.
@@ -31,10 +31,14 @@ class Fused:
     """
 
     def __init__(self, problems: Problems, dense: Dense, softness: Tensor | None) -> None:
-        centre = segment_mean(problems.x, problems.ptr_x)
-        self.x = pad((problems.x - centre[problems.owner_x]).float(), problems.ptr_x)[0]
-        self.y = pad((problems.y - centre[problems.owner_y]).float(), problems.ptr_y)[0]
-        self.p, self.period = problems.p, problems.period
+        centre = segment_mean(problems.sides.x, problems.sides.ptr_x)
+        self.x = pad(
+            (problems.sides.x - centre[problems.sides.owner_x]).float(), problems.sides.ptr_x
+        )[0]
+        self.y = pad(
+            (problems.sides.y - centre[problems.sides.owner_y]).float(), problems.sides.ptr_y
+        )[0]
+        self.p, self.period = problems.p, problems.sides.period
         self.log_x, self.log_y = (
             mass.clamp(min=1e-30).log().float().contiguous()
             for mass in (dense.mass_x, dense.mass_y)

@@ -18,8 +18,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from pcgen.errors import PcgenError
-from pcgen.ops.ground import row
-from pcgen.ops.workspace import Workspace
+from pcgen.ops._kernels.workspace import Workspace, row
 
 # Enough for any problem that fits in memory; the solver stops at its optimum long before.
 ITERATIONS = 10**9
@@ -68,8 +67,8 @@ def optimal(space: Workspace, first: int, last: int, alike: np.ndarray) -> None:
     Raises:
         PcgenError: a solver gave up.
     """
-    rows = np.diff(space.ptr_x) + (space.slack_x > 0.0)
-    columns = np.diff(space.ptr_y) + (space.slack_y > 0.0)
+    rows = np.diff(space.sides.ptr_x) + (space.slack_x > 0.0)
+    columns = np.diff(space.sides.ptr_y) + (space.slack_y > 0.0)
     until = (rows * columns).cumsum()
     while first < last:
         room = ROOM + (until[first - 1] if first else 0)
@@ -149,19 +148,19 @@ def _assemble(space: Workspace, b: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 
     The scale is -1 where a side has no mass: there is nothing to solve.
     """
-    x = space.x[space.ptr_x[b] : space.ptr_x[b + 1]]
-    columns = space.y[space.ptr_y[b] : space.ptr_y[b + 1]].T.copy()
+    x = space.sides.x[space.sides.ptr_x[b] : space.sides.ptr_x[b + 1]]
+    columns = space.sides.y[space.sides.ptr_y[b] : space.sides.ptr_y[b + 1]].T.copy()
     n, m = len(x), columns.shape[1]
     mass_x, mass_y = np.empty(n + (space.slack_x[b] > 0)), np.empty(m + (space.slack_y[b] > 0))
     cost = np.zeros((len(mass_x), len(mass_y)))
-    mass_x[:n] = space.mass_x[space.ptr_x[b] : space.ptr_x[b + 1]]
-    mass_y[:m] = space.mass_y[space.ptr_y[b] : space.ptr_y[b + 1]]
+    mass_x[:n] = space.sides.weight_x[space.sides.ptr_x[b] : space.sides.ptr_x[b + 1]]
+    mass_y[:m] = space.sides.weight_y[space.sides.ptr_y[b] : space.sides.ptr_y[b + 1]]
     mass_x[n:], mass_y[m:] = space.slack_x[b], space.slack_y[b]
     cost[n:, :m], cost[:n, m:] = space.slack_cost, space.slack_cost
     if mass_x.sum() <= 0.0 or mass_y.sum() <= 0.0:
         return mass_x, mass_y, cost, -1.0
     for i in range(n):
-        row(x[i], columns, space.p, space.period, cost[i, :m])
+        row(x[i], columns, space.p, space.sides.period, cost[i, :m])
     scale = cost.max()
     if scale > 0.0:
         cost /= scale
@@ -200,13 +199,16 @@ def _finish_all(space: Workspace, first: int, alike: np.ndarray, tables: _Tables
 
 def _total(space: Workspace, b: int) -> float:
     """Mass of one side of problem b, slack included."""
-    return float(space.mass_x[space.ptr_x[b] : space.ptr_x[b + 1]].sum() + space.slack_x[b])
+    return float(
+        space.sides.weight_x[space.sides.ptr_x[b] : space.sides.ptr_x[b + 1]].sum()
+        + space.slack_x[b]
+    )
 
 
 def _store_plan(space: Workspace, b: int, plan: np.ndarray) -> bool:
     """Keep the entries of a dense plan between points; false where it is no forest."""
-    x0, n = space.ptr_x[b], space.ptr_x[b + 1] - space.ptr_x[b]
-    y0, m = space.ptr_y[b], space.ptr_y[b + 1] - space.ptr_y[b]
+    x0, n = space.sides.ptr_x[b], space.sides.ptr_x[b + 1] - space.sides.ptr_x[b]
+    y0, m = space.sides.ptr_y[b], space.sides.ptr_y[b + 1] - space.sides.ptr_y[b]
     scale, start, k = total(space, b), x0 + y0, 0
     for i in range(n):
         for j in range(m):
@@ -222,10 +224,14 @@ def _store_plan(space: Workspace, b: int, plan: np.ndarray) -> bool:
 
 def _store_assignment(space: Workspace, b: int, target: np.ndarray) -> None:
     """Keep the plan that sends point i to point ``target[i]``."""
-    x0, y0 = space.ptr_x[b], space.ptr_y[b]
+    x0, y0 = space.sides.ptr_x[b], space.sides.ptr_y[b]
     for i in range(len(target)):
         k = x0 + y0 + i
-        space.source[k], space.target[k], space.mass[k] = x0 + i, y0 + target[i], space.mass_x[x0]
+        space.source[k], space.target[k], space.mass[k] = (
+            x0 + i,
+            y0 + target[i],
+            space.sides.weight_x[x0],
+        )
     space.entries[b] = len(target)
 
 
@@ -269,11 +275,14 @@ def _certify(
     for i in range(len(mass_x)):
         for j in range(len(mass_y)):
             price_y[j] = min(price_y[j], cost[i, j] - price_x[i])
-    n, m = space.ptr_x[b + 1] - space.ptr_x[b], space.ptr_y[b + 1] - space.ptr_y[b]
+    n, m = (
+        space.sides.ptr_x[b + 1] - space.sides.ptr_x[b],
+        space.sides.ptr_y[b + 1] - space.sides.ptr_y[b],
+    )
     bound = (price_x * mass_x).sum() + (price_y * mass_y).sum()
     space.bound[b] = scale * total(space, b) * bound
-    space.price_x[space.ptr_x[b] : space.ptr_x[b + 1]] = scale * price_x[:n]
-    space.price_y[space.ptr_y[b] : space.ptr_y[b + 1]] = scale * price_y[:m]
+    space.price_x[space.sides.ptr_x[b] : space.sides.ptr_x[b + 1]] = scale * price_x[:n]
+    space.price_y[space.sides.ptr_y[b] : space.sides.ptr_y[b + 1]] = scale * price_y[:m]
     if len(mass_x) > n:
         space.price_slack[b, 0] = scale * price_x[n]
     if len(mass_y) > m:

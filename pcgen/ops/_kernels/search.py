@@ -154,4 +154,4 @@ def _installed(name: str) -> bool:
 @lru_cache
 def _module(name: str) -> ModuleType:
     """A search, imported when it is first needed: compilers and SciPy take their time."""
-    return importlib.import_module(f"pcgen.ops.{name}")
+    return importlib.import_module(f"pcgen.ops._kernels.{name}")

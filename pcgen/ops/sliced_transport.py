@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops._kernels.problem import rows
 from pcgen.ops.floats import check_range
-from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
-from pcgen.ops.problem import rows
 from pcgen.ops.segments import owners, segment_sum
+from pcgen.ops.sides import Empty, Sides, check_sides, check_totals, fill_empty
 
 
 def sliced(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     weight_x: Tensor | None = None,
     weight_y: Tensor | None = None,
@@ -64,18 +64,19 @@ def sliced(
         raise ArgumentError(
             f"p, projections: got {p}, {projections}, expected 1 or 2 and at least one projection"
         )
-    given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, None)
+    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, None)
     check_totals(given)
     direction = torch.randn(
         given.x.shape[1], projections, dtype=given.x.dtype, device=x.device, generator=generator
     )
     direction = direction / direction.norm(dim=0)
-    return fill_alone(_cost(given, direction, p), given, empty)
+    return fill_empty(_cost(given, direction, p), given, empty)
 
 
-def _cost(given: Pairs, direction: Tensor, p: int) -> Tensor:
+def _cost(given: Sides, direction: Tensor, p: int) -> Tensor:
     """Mean cost over the directions [D, L] of quantile plans [B], per pair with weight."""
-    index = ((given.total_x > 0) & (given.total_y > 0)).nonzero().flatten()
+    some_x, some_y = given.occupied()
+    index = (some_x & some_y).nonzero().flatten()
     rows_x, _, ptr_x = rows(given.ptr_x, index)
     rows_y, _, ptr_y = rows(given.ptr_y, index)
     on_x, on_y = (_projected(z, direction) for z in (given.x[rows_x], given.y[rows_y]))

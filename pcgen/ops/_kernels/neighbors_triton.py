@@ -3,7 +3,7 @@ r"""Neighbour search on CUDA: one Triton launch for all clouds, and for both dir
 A program serves a block of queries of one cloud. Program p of ``ptr`` finds its cloud by bisection:
 cloud b begins at block ⌊ptr[b] / Q⌋ + b, which leaves it ⌈n_b / Q⌉ blocks or more, so that the grid
 is known without asking the GPU for sizes. The targets go by in tiles of 32, twice as on the CPU
-(:mod:`pcgen.ops.neighbors_numba`): first the least squared distance of each tile in float32, with
+(:mod:`.neighbors_numba`): first the least squared distance of each tile in float32, with
 the best tile and the runner-up; then the best tile in float64, as :mod:`pcgen.ops.points` defines
 the distance. If the runner-up is within the roundings of float32, the block goes through all tiles
 in float64. Ties go to the lowest row. Float64 or periodic coordinates are float64 from the start.
@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcgen.ops.points_triton import measure, plain, turns
+from pcgen.ops._kernels.points_triton import measure, plain, turns
 
 TILE = tl.constexpr(32)
 # Larger than any row of a cloud.
@@ -28,7 +28,7 @@ NOWHERE = tl.constexpr(2**31 - 1)
 def search(
     x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, period: Sequence[float]
 ) -> Tensor:
-    """Rows of the k nearest [N, k]: as :func:`pcgen.ops.neighbors_torch.search`."""
+    """Rows of the k nearest [N, k]: as :func:`.neighbors_torch.search`."""
     if k == 1:
         return _nearest(x, y, ptr_x, ptr_y, period, both=False)[0][:, None]
     found = ptr_x.new_full((len(x), k), -1)
