@@ -59,13 +59,13 @@ def chamfer(
     """Chamfer distance of each pair of clouds [B].
 
     Args:
-        x: Points [N, D].
-        y: Points [M, D].
+        x: Points of all clouds [N, D] with ``ptr_x``, of one cloud without it, or dense [B, N, D].
+        y: Likewise [M, D] or [B, M, D].
         ptr_x: First row of each cloud in x, and N [B+1].
         ptr_y: First row of each cloud in y, and M [B+1].
-        weight_x: Weights of the points of x [N], >= 0; they weigh the mean or sum over x. A point
-            of weight 0 may still be somebody's nearest neighbour.
-        weight_y: Weights of the points of y [M].
+        weight_x: Weights of the points of x [N] or [B, N], >= 0; they weigh the mean or sum over x.
+            A point of weight 0 may still be somebody's nearest neighbour.
+        weight_y: Weights of the points of y [M] or [B, M].
         squared: Squared distances, or distances (whose gradient between coincident points is 0).
         reduction: Over the points of a side: "mean" is Σ w d / Σ w, "sum" is Σ w d.
         sides: "x" takes the points of x to their nearest y, "y" the reverse, "both" the sum.
@@ -81,6 +81,8 @@ def chamfer(
     >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0]])
     >>> chamfer(x, y, torch.tensor([0, 2]), torch.tensor([0, 1])).item()  # (9 + 4) / 2 + 4
     10.5
+    >>> chamfer(torch.zeros(4, 3, 2), torch.ones(4, 5, 2)).tolist()  # 2 + 2, dense
+    [4.0, 4.0, 4.0, 4.0]
     """
     _check_option("reduction", reduction, ("mean", "sum"))
     _check_option("sides", sides, ("both", "x", "y"))

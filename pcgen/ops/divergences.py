@@ -51,11 +51,13 @@ def sinkhorn_divergence(
     Smooth, unlike the transport cost, and it needs no plan; it is no earth mover's distance.
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
         epsilon: Temperature, in the units of the ground cost :math:`|x - y|^p`: about
             (the distance below which points are not told apart) ** p.
-        weight_x, weight_y: [N], [M], >= 0, of equal totals. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
+            1/n each.
         p: Power of the distance, 1 or 2.
         period: Period of each axis, None where it is a line.
         steps: Iterations at the final temperature; small temperatures need more.
@@ -95,9 +97,11 @@ def energy_distance(
     """Energy distance E between cloud b of x and cloud b of y [B].
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
-        weight_x, weight_y: [N], [M], >= 0, of equal totals. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
+            1/n each.
         period: Period of each axis, None where it is a line.
         empty: Value where one cloud alone has no points or no weight.
 

@@ -38,7 +38,7 @@ def approxmatch(
     The levels are absolute, so the result depends on the unit of the coordinates.
 
     Args:
-        x, y: Points of all clouds [N, D], [N, D].
+        x, y: Points of all clouds [N, D] with pointers, or dense [B, N, D].
         ptr_x, ptr_y: First row of each cloud, and N [B+1]; sizes agree pair by pair.
         squared: Whether squared distances are summed.
 
@@ -89,7 +89,8 @@ def msn(
     """Mean distance of the one-temperature auction [B], its last round without rivals.
 
     Args:
-        x, y: Points of all clouds [N, D], [N, D]; meant for coordinates in [0, 1].
+        x, y: Points of all clouds [N, D] with pointers, or dense [B, N, D]; meant for
+            coordinates in [0, 1].
         ptr_x, ptr_y: First row of each cloud, and N [B+1]; sizes agree pair by pair.
         epsilon: Least raise of a bid.
         iterations: Rounds of bidding. The paper trains with (0.005, 50) and tests with

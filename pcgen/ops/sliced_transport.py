@@ -43,9 +43,11 @@ def sliced(
     Exact in one dimension. Differentiable in positions and weights. Not defined on periodic axes.
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
-        weight_x, weight_y: [N], [M], >= 0, of equal totals. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
+            1/n each.
         p: Power of the distance, 1 or 2.
         projections: Number of random directions, the same for all clouds.
         generator: Draws the directions.

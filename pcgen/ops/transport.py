@@ -99,9 +99,10 @@ def earth_mover(
     but not mixed with the weights.
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
-        weight_x, weight_y: [N], [M], >= 0. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0. Absent: 1/n each.
         p: Power of the distance, 1 or 2. No root is taken of the sum.
         period: Period of each axis, None where it is a line: ``(None, 2 * math.pi)``, say.
         unbalanced: What unmatched weight costs; a number R means ``EnergyDifference(R)``. None:
@@ -116,7 +117,8 @@ def earth_mover(
             ``"nan"`` or a value. Two empty clouds cost 0.
 
     Returns:
-        Cost [B] and gap [B] in the dtype of x, the plan, and who needed the exact solver.
+        Cost [B] and gap [B] in the dtype of x, the plan, and who needed the exact solver. Rows of
+        the plan count through all clouds: point i of cloud b of dense x is row b N + i.
 
     Raises:
         ArgumentError: an argument cannot be used; the message names it.
