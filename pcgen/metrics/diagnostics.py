@@ -32,7 +32,7 @@ from pcgen.metrics.dimension import local_dimension
 from pcgen.metrics.learners import Learner
 from pcgen.metrics.memorisation import standardised
 from pcgen.metrics.permutation import against_null, permutation_test, permuted_labels
-from pcgen.ops import neighbors
+from pcgen.ops import nearest
 
 # A p-value below this is called a failure.
 LEVEL = 0.01
@@ -82,8 +82,7 @@ def overfitting(
     union, generated = standardised(training, torch.cat([training, test]), generated)
     # In random order: ties go to the lowest row, which must not be the training events'.
     order = torch.randperm(n + m, generator=generator, device=generator.device).to(union.device)
-    ends = [torch.tensor([0, len(rows)], device=union.device) for rows in (generated, union)]
-    owner = order[neighbors.nearest(generated, union[order], *ends).row]
+    owner = order[nearest(generated, union[order])]
     return overfitting_of_neighbours(owner, n, m, permutations=permutations, generator=generator)
 
 

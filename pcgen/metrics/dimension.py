@@ -21,7 +21,7 @@ from torch.func import jacrev, vmap
 
 from pcgen.errors import ArgumentError
 from pcgen.metrics.checks import check_rows
-from pcgen.ops.neighbors import knn
+from pcgen.ops import nearest_neighbors
 
 
 def local_dimension(x: Tensor, *, neighbours: int = 12) -> Tensor:
@@ -41,8 +41,7 @@ def local_dimension(x: Tensor, *, neighbours: int = 12) -> Tensor:
     (x,) = check_rows(x=x)
     if not 2 <= neighbours < len(x):
         raise ArgumentError(f"neighbours: got {neighbours}, expected 2 to {len(x) - 1}")
-    end = torch.tensor([0, len(x)], device=x.device)
-    near = x[knn(x, x, end, end, neighbours + 1).row]
+    near = x[nearest_neighbors(x, x, neighbours + 1).row]
     return participation_ratio(near - near.mean(1, keepdim=True))
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.metrics.checks import check_rows
 from pcgen.metrics.ranks import mann_whitney
-from pcgen.ops.neighbors import nearest
+from pcgen.ops import nearest_neighbors
 
 # Events that a cell needs on each side; others do not enter C_T (the paper's threshold).
 LEAST = 20
@@ -131,8 +131,7 @@ def memorisation_of_features(
 
 def nearest_distances(x: Tensor, y: Tensor) -> Tensor:
     """Euclidean distance of each row of x [N, F] to the nearest row of y [M, F]: [N]."""
-    ends = [torch.tensor([0, len(rows)], device=rows.device) for rows in (x, y)]
-    return nearest(x, y, *ends).squared.sqrt()
+    return nearest_neighbors(x, y).squared[:, 0].sqrt()
 
 
 def standardised(reference: Tensor, *sets: Tensor) -> tuple[Tensor, ...]:

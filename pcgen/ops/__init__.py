@@ -12,10 +12,12 @@ from pcgen.ops.neighbors import (
     Neighbors,
     Subset,
     farthest_points,
+    fps,
     knn,
     knn_graph,
     knn_rows,
     nearest,
+    nearest_neighbors,
     radius_graph,
 )
 from pcgen.ops.ode import Integrator
@@ -68,6 +70,7 @@ __all__ = [
     "energy_distance",
     "f_score",
     "farthest_points",
+    "fps",
     "knn",
     "knn_graph",
     "knn_rows",
@@ -75,6 +78,7 @@ __all__ = [
     "mean_by",
     "msn",
     "nearest",
+    "nearest_neighbors",
     "radius_graph",
     "reduce_windows",
     "segment_circular_mean",

@@ -80,6 +80,33 @@ def owners(ptr: Pointer, rows: int) -> Tensor:
     return steps.cumsum(0)[:rows]
 
 
+def pointer_of(batch: Tensor, number: int, name: str = "batch") -> Tensor:
+    """First row of each of ``number`` segments, and the number of rows [B+1].
+
+    Args:
+        batch: Segment of each row [N], int64, ascending.
+        number: B.
+        name: Of the argument, for errors.
+
+    Raises:
+        ArgumentError: ``batch`` is no int64 vector, does not ascend or leaves 0 to B - 1.
+
+    >>> pointer_of(torch.tensor([0, 2, 2]), 4).tolist()
+    [0, 1, 1, 3, 3]
+    """
+    if batch.dtype != torch.long or batch.dim() != 1:
+        raise ArgumentError(f"{name}: got {batch.dtype} {tuple(batch.shape)}, expected int64 [N]")
+    if not torch.compiler.is_compiling() and len(batch):
+        low, high = int(batch[0]), int(batch[-1])
+        if low < 0 or high >= number or bool((batch[1:] < batch[:-1]).any()):
+            raise ArgumentError(
+                f"{name}: got clouds from {low} to {high}, expected ascending ones from 0 to "
+                f"{number - 1}"
+            )
+    sizes = batch.new_zeros(number).index_add(0, batch, torch.ones_like(batch))
+    return torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
+
+
 def lengths(ptr: Pointer) -> Tensor:
     """Number of rows of each segment [B].
 
