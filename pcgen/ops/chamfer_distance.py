@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops._kernels.chamfer_fast import fast
 from pcgen.ops._kernels.matches import Direction, Match, Reduction, match
 from pcgen.ops.floats import check_range, watched
 from pcgen.ops.points import Period
 from pcgen.ops.segments import sum_by
-from pcgen.ops.sides import Empty, Sides, check_sides, fill_empty
+from pcgen.ops.sides import Empty, Sides, as_rows, check_empty, check_sides, fill_empty
 
 __all__ = [
     "Direction",
@@ -86,7 +87,23 @@ def chamfer(
     """
     _check_option("reduction", reduction, ("mean", "sum"))
     _check_option("sides", sides, ("both", "x", "y"))
-    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period, normalized=False)
+    check_empty(empty)
+    x, ptr_x, weight_x = as_rows("x", x, ptr_x, weight_x)
+    y, ptr_y, weight_y = as_rows("y", y, ptr_y, weight_y)
+
+    def plain(x: Tensor, y: Tensor, weight_x: Tensor | None, weight_y: Tensor | None) -> Tensor:
+        given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period, normalized=False)
+        return _chamfer(given, squared, reduction, sides, empty)
+
+    options = squared, reduction == "mean", (sides != "y", sides != "x")
+    value = fast(x, y, ptr_x, ptr_y, weight_x, weight_y, period, options, plain)
+    return plain(x, y, weight_x, weight_y) if value is None else value
+
+
+def _chamfer(
+    given: Sides, squared: bool, reduction: Reduction, sides: Direction, empty: Empty
+) -> Tensor:
+    """The plain form, for any device, size and derivative."""
     found = match(given, sides)
     value = found.reduce(found.squared if squared else found.distance, reduction)
     value = value.sum(0) if sides == "both" else value[int(sides == "y")]

@@ -1,9 +1,9 @@
-"""The compiled loops behind :mod:`.chamfer_fast`: checks, search, value and gradient in one call each.
+"""The compiled loops behind :mod:`.chamfer_fast`: one call forward, one backward.
 
 All arrays are float32 or all float64, of the type of the points, but for periods (float64) and rows
 (int64). Squared distances are compared in float64, axis after axis and without fused steps, as
-:mod:`pcgen.ops.points` defines them; values and gradients are added in the type of the points, in the
-order of the rows, as the plain form in :mod:`.matches` adds them.
+:mod:`pcgen.ops.points` defines them; values and gradients are added in the type of the points, in
+the order of the rows, as the plain form in :mod:`.matches` adds them.
 """
 
 from __future__ import annotations
@@ -133,10 +133,10 @@ def _plain(points: Array) -> bool:
 
 @_compiled
 def _weights(weight: Array) -> bool:
+    good = True
     for i in range(len(weight)):
-        if not 0 <= weight[i] < np.inf:
-            return False
-    return True
+        good = good and 0 <= weight[i] < np.inf
+    return good
 
 
 @_compiled
@@ -228,13 +228,13 @@ def _sum(
         square = _square(x, y, i, row[i], period)
         apart = False
         for a in range(x.shape[1]):
-            apart = apart or x[i, a] != y[row[i], a]
+            apart = apart or _step(x[i, a] - y[row[i], a], period[a], x) != 0
         apart = apart and (not len(weight) or weight[i] > 0)
         moved = moved or apart
         if not squared:
             if not square <= large or (square < small and apart):
                 return x.dtype.type(np.nan), moved
-            square = np.sqrt(square)
+            square = x.dtype.type(np.sqrt(square))
         total += square * weight[i] if len(weight) else square
     return total, moved
 
@@ -246,20 +246,20 @@ def _back(
     of_x: Array, of_y: Array, of_weight: Array,
 ) -> None:  # fmt: skip
     """Gradients of one direction. Those by y are gathered apart: x has its own from the other."""
-    gathered = np.zeros_like(y)
+    gathered, zero = np.zeros_like(y), x.dtype.type(0)  # with a plain 0 all would be float64
     for b in range(len(slope)):
         if ptr_x[b] == ptr_x[b + 1] or ptr_y[b] == ptr_y[b + 1] or not total[b] > 0:
             continue
         each = slope[b] / total[b] if mean else slope[b]
-        shared = slope[b] * (part[b] / total[b]) if mean else slope[b] * 0
+        shared = slope[b] * (part[b] / total[b]) if mean else zero
         for i in range(ptr_x[b], ptr_x[b + 1]):
             square = _square(x, y, i, row[i], period)
-            length = square if squared else np.sqrt(square)
+            length = square if squared else x.dtype.type(np.sqrt(square))
             factor = each * weight[i] if len(weight) else each
             if len(of_weight):
                 of_weight[i] = each * length - shared
             if not squared:
-                factor = factor / (length + length) if square > 0 else factor * 0
+                factor = factor / (length + length) if square > 0 else zero
             for a in range(x.shape[1]):
                 step = _step(x[i, a] - y[row[i], a], period[a], x)
                 move = factor * step + factor * step

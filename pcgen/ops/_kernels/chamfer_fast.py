@@ -47,7 +47,9 @@ def fast(
     if not _suits(x, y, ptr_x, ptr_y, weight_x, weight_y):
         return None
     lengths = period_lengths(period, x.shape[1])
-    return _Chamfer.apply(x, y, weight_x, weight_y, ptr_x, ptr_y, _array(lengths), options, plain)
+    return _Chamfer.apply(
+        x, y, weight_x, weight_y, ptr_x, ptr_y, _array(tuple(lengths)), options, plain
+    )
 
 
 def _suits(
@@ -59,7 +61,7 @@ def _suits(
     weight_y: Tensor | None,
 ) -> bool:
     """Whether types and shapes are those of the compiled loops."""
-    if torch.compiler.is_compiling() or not x.is_cpu or _transformed():
+    if torch.compiler.is_compiling() or not x.is_cpu or forward_ad._current_level >= 0:
         return False
     floats = [z for z in (x, y, weight_x, weight_y) if z is not None]
     dtype = x.dtype
@@ -76,12 +78,6 @@ def _suits(
         and (weight_x is None or weight_x.shape == x.shape[:1])
         and (weight_y is None or weight_y.shape == y.shape[:1])
     )
-
-
-def _transformed() -> bool:
-    """Whether derivatives are taken in forward mode or by torch.func."""
-    level: int = forward_ad._current_level
-    return level >= 0 or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 @lru_cache(maxsize=16)
