@@ -33,6 +33,7 @@ from pcgen.ops._kernels.solvers import (
     solve,
     warn_unless,
 )
+from pcgen.ops._kernels.transport_fast import fast
 from pcgen.ops.floats import check_range, exponent
 from pcgen.ops.marginals import (
     EnergyDifference,
@@ -43,7 +44,15 @@ from pcgen.ops.marginals import (
 )
 from pcgen.ops.points import Period, steps
 from pcgen.ops.segments import sum_by
-from pcgen.ops.sides import Empty, Sides, check_sides, check_totals, fill_empty
+from pcgen.ops.sides import (
+    Empty,
+    Sides,
+    as_rows,
+    check_empty,
+    check_sides,
+    check_totals,
+    fill_empty,
+)
 
 __all__ = [
     "EnergyDifference",
@@ -142,8 +151,47 @@ def _earth_mover(
     tolerance: float | None,
     empty: Empty,
 ) -> Transport:
-    given = check_sides(*sides)
     penalty = as_penalty(unbalanced)
+    if penalty is None and p in (1, 2) and solver in ("auto", "exact") and _usable(tolerance):
+        found = _small(sides, p, solver, tolerance, empty)
+        if found is not None:
+            return found
+    return _plain(sides, p, penalty, solver, tolerance, empty)
+
+
+def _small(
+    sides: tuple[Any, ...], p: int, solver: Solver, tolerance: float | None, empty: Empty
+) -> Transport | None:
+    """Small balanced problems, exactly; None where the plain form has to take over."""
+    check_empty(empty)
+    x, y, ptr_x, ptr_y, weight_x, weight_y, period = sides
+    x, ptr_x, weight_x = as_rows("x", x, ptr_x, weight_x)
+    y, ptr_y, weight_y = as_rows("y", y, ptr_y, weight_y)
+
+    def cost(x: Tensor, y: Tensor, weight_x: Tensor | None, weight_y: Tensor | None) -> Tensor:
+        rows = (x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+        return _plain(rows, p, None, solver, tolerance, empty).cost
+
+    found = fast(x, y, ptr_x, ptr_y, weight_x, weight_y, period, p, tolerance, cost)
+    if found is None:
+        return None
+    return Transport(*found, torch.zeros(len(ptr_x) - 1, dtype=torch.bool))
+
+
+def _usable(tolerance: float | None) -> bool:
+    return tolerance is None or (math.isfinite(tolerance) and tolerance >= 0)
+
+
+def _plain(
+    sides: tuple[Any, ...],
+    p: int,
+    penalty: Penalty | None,
+    solver: Solver,
+    tolerance: float | None,
+    empty: Empty,
+) -> Transport:
+    """For any device, size, solver, penalty and derivative."""
+    given = check_sides(*sides)
     # Plans are made in float64, which has the squares of all of float32.
     wide = given.x.dtype == torch.float64
     scale = 2.0 ** exponent(_extent(given), torch.float64) if wide else 1.0
@@ -151,7 +199,7 @@ def _earth_mover(
         return _scaled(given, scale, p, penalty, solver, tolerance, empty)
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
-    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+    if not _usable(tolerance):
         raise ArgumentError(f"tolerance: got {tolerance}, expected a number >= 0")
     problems = _problems(given, p, penalty)
     if isinstance(penalty, KullbackLeibler):
@@ -205,7 +253,7 @@ def _scaled(
     period = [each * scale or None for each in given.period]
     weights = (given.weight_x, given.weight_y)
     sides = (given.x * scale, given.y * scale, given.ptr_x, given.ptr_y, *weights, period)
-    found = _earth_mover(sides, p, penalty, solver, tolerance, empty="nan")
+    found = _plain(sides, p, penalty, solver, tolerance, empty="nan")
     unit = 1.0 if isinstance(penalty, EnergyDifference) else scale
     cost, gap = found.cost, found.gap
     for _ in range(p if unit != 1.0 else 0):  # step by step: scale**p is beyond float64

@@ -27,7 +27,7 @@ def of_both(patch: pytest.MonkeyPatch, case: Problem, **options: Any) -> list[li
     found = []
     for fast in (True, False):
         if not fast:
-            patch.setattr(chamfer_fast, "_suits", lambda *given: False)
+            patch.setattr(chamfer_fast, "suits", lambda *given: False)
         names = ("weight_x", "weight_y")
         inputs = [case.x, case.y, *(options[n] for n in names if options.get(n) is not None)]
         inputs = [z.clone().requires_grad_() for z in inputs]

@@ -15,6 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pcgen.ops._kernels.differences_compiled import square_of, step_of
+
 Array = NDArray[Any]
 _compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 
@@ -196,24 +198,6 @@ def _add_axis(point: float, column: Array, period: float, first: bool, squares: 
 
 
 @_compiled
-def _step(difference: float, period: float, like: Array) -> float:
-    """Shortest difference, in the type of the points, as :func:`pcgen.ops.points.wrap` takes it."""
-    if period > 0:
-        kind = like.dtype.type
-        return difference - kind(period) * np.rint(difference * kind(1.0 / period))
-    return difference
-
-
-@_compiled
-def _square(x: Array, y: Array, i: int, j: int, period: Array) -> float:
-    total = x.dtype.type(0)
-    for a in range(x.shape[1]):
-        step = _step(x[i, a] - y[j, a], period[a], x)
-        total += step * step
-    return total
-
-
-@_compiled
 def _sum(
     x: Array, y: Array, row: Array, weight: Array, first: int, last: int, period: Array,
     squared: bool,
@@ -225,10 +209,10 @@ def _sum(
     total, moved = x.dtype.type(0), False
     small, large = (2.0**-80, 2.0**120) if x.itemsize == 4 else (2.0**-800, 2.0**1000)
     for i in range(first, last):
-        square = _square(x, y, i, row[i], period)
+        square = square_of(x, y, i, row[i], period)
         apart = False
         for a in range(x.shape[1]):
-            apart = apart or _step(x[i, a] - y[row[i], a], period[a], x) != 0
+            apart = apart or step_of(x[i, a] - y[row[i], a], period[a], x) != 0
         apart = apart and (not len(weight) or weight[i] > 0)
         moved = moved or apart
         if not squared:
@@ -253,7 +237,7 @@ def _back(
         each = slope[b] / total[b] if mean else slope[b]
         shared = slope[b] * (part[b] / total[b]) if mean else zero
         for i in range(ptr_x[b], ptr_x[b + 1]):
-            square = _square(x, y, i, row[i], period)
+            square = square_of(x, y, i, row[i], period)
             length = square if squared else x.dtype.type(np.sqrt(square))
             factor = each * weight[i] if len(weight) else each
             if len(of_weight):
@@ -261,7 +245,7 @@ def _back(
             if not squared:
                 factor = factor / (length + length) if square > 0 else zero
             for a in range(x.shape[1]):
-                step = _step(x[i, a] - y[row[i], a], period[a], x)
+                step = step_of(x[i, a] - y[row[i], a], period[a], x)
                 move = factor * step + factor * step
                 of_x[i, a] += move
                 gathered[row[i], a] -= move
