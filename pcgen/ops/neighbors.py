@@ -269,7 +269,8 @@ def radius_graph(
     _check_count("max_num_neighbors", max_num_neighbors)
     edges = knn_graph(pos, max_num_neighbors, loop=loop, ptr=ptr, period=period)
     source, centre = pos.double()[edges]
-    return _edges(*edges[:, square(source - centre, lengths) <= r * r], flow)
+    near = edges[:, square(source - centre, lengths) <= r * r]
+    return _edges(near[0], near[1], flow)
 
 
 def fps(
