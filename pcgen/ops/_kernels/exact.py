@@ -93,11 +93,14 @@ def _solve(
     )  # fmt: skip
     assemble_all(space, first, tables)
     simplex = _network_simplex()
+    # Numbers of Python: with those of NumPy the slices would take as long as the rest of the loop.
+    shapes = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    starts = [p.tolist() for p in (at_x, at_y, at)]
     for k, scale in enumerate(tables.scale.tolist()):
-        x, y, pairs = (slice(p[k], p[k + 1]) for p in (at_x, at_y, at))
-        cost = tables.cost[pairs].reshape(rows[k], columns[k])
         if scale < 0.0:
             continue
+        x, y, pairs = [slice(p[k], p[k + 1]) for p in starts]
+        cost = tables.cost[pairs].reshape(shapes[k])
         if alike[first + k]:
             tables.target[x] = linear_sum_assignment(cost)[1]
             continue

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcgen.ops._kernels.differences_compiled import square_of, step_of
-from pcgen.ops._kernels.workspace import Workspace, row
+from pcgen.ops._kernels.workspace import Workspace
 
 Array = NDArray[Any]
 _compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
@@ -74,7 +74,7 @@ def settle(
         ptr: First entry of each problem [B+1].
         cost, gap: [B].
     """
-    s, k, one, kind = space.sides, 0, np.empty(1), x.dtype.type
+    s, k, kind = space.sides, 0, x.dtype.type
     small, large = (2.0**-80, 2.0**120) if x.itemsize == 4 else (2.0**-800, 2.0**1000)
     for b in range(len(cost)):
         optimum, moved, away = 0.0, kind(0), False
@@ -83,12 +83,13 @@ def settle(
             i, j = space.source[entry], space.target[entry]
             source[k], target[k], mass[k] = i, j, space.mass[entry]
             k += 1
-            row(s.x[i], s.y[j : j + 1].T, space.p, s.period, one)
-            optimum += space.mass[entry] * one[0]
+            ground = square_of(s.x, s.y, i, j, s.period)
+            ground = ground if space.p == 2 else np.sqrt(ground)
+            optimum += space.mass[entry] * ground
             square = square_of(x, y, i, j, s.period)
-            away = away or one[0] > 0
+            away = away or ground > 0
             if space.p == 1:
-                if not square <= large or (square < small and one[0] > 0):
+                if not square <= large or (square < small and ground > 0):
                     return False
                 square = kind(np.sqrt(square))
             moved += kind(space.mass[entry]) * square
