@@ -56,7 +56,7 @@ def variants() -> list[Variant]:
             "one_kernel",
             (point, point, I64, I64, I64, I64, F64, "i32", "i32"),
             {"D": 3, "QUERIES": queries, "WIDE": wide, "PERIODIC": periodic},
-            warps=2,
+            warps=queries // 32,
         )
         for point, queries, wide, periodic in (
             (F32, 64, False, False),
@@ -70,7 +70,7 @@ def variants() -> list[Variant]:
         "several_kernel",
         (F32, F32, I64, I64, I64, F64, "i32", "i32"),
         {"D": 3, "QUERIES": 128},
-        warps=2,
+        warps=4,
     )
     farthest = Variant(
         "farthest_triton",

@@ -37,7 +37,7 @@ def search(
         several_kernel[(_programs(x, ptr_x, queries),)](
             plain(x), plain(y), ptr_x.contiguous(), ptr_y.contiguous(), found,
             turns(x, period), len(ptr_x) - 1, k,
-            D=len(period), QUERIES=queries, num_warps=2,
+            D=len(period), QUERIES=queries, num_warps=queries // 32,
         )  # fmt: skip
     return found
 
@@ -61,7 +61,7 @@ def _nearest(
     one_kernel[(first + second,)](
         plain(x), plain(y), ptr_x.contiguous(), ptr_y.contiguous(), *found,
         turns(x, period), len(ptr_x) - 1, first,
-        D=len(period), QUERIES=queries, num_warps=2,
+        D=len(period), QUERIES=queries, num_warps=queries // 32,
         WIDE=x.dtype == torch.float64 or any(period), PERIODIC=any(period),
     )  # fmt: skip
     return found
@@ -70,7 +70,8 @@ def _nearest(
 def _queries(x: Tensor, ptr: Tensor) -> int:
     """Queries of a program: about the size of a cloud, 64 or 128.
 
-    With two warps or more a thread keeps its queries, and minima over a tile need no shuffles.
+    A thread has one of them: minima over a tile need no shuffles, and a tile of float64 distances
+    fits into its registers; with two queries a thread it would spill.
     """
     return 64 if len(x) <= 64 * (len(ptr) - 1) else 128
 
