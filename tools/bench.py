@@ -41,6 +41,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "kernels",
     ] = "all",
     quick: bool = False,
     repeats: int = 3,

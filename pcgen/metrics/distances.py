@@ -33,7 +33,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.chamfer import chamfer
+from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.legacy import approxmatch
 from pcgen.ops.segments import owners
 from pcgen.ops.transport import earth_mover

@@ -45,8 +45,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn.transformations import moved
-from pcgen.ops.eigh import eigh
 from pcgen.ops.segments import segment_sum
+from pcgen.ops.symmetric_eigen import eigh
 
 
 class Pose(Protocol):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.ops.chamfer import Empty, chamfer
+from pcgen.ops.chamfer_distance import Empty, chamfer
 from pcgen.ops.transport import EnergyDifference, Solver, earth_mover
 from pcgen.standardize import Standardize, channels
 
@@ -22,7 +22,7 @@ Loss = Callable[[Batch, Batch], Tensor]
 
 @dataclass(frozen=True)
 class ChamferLoss:
-    """Chamfer distance, see :func:`pcgen.ops.chamfer.chamfer`.
+    """Chamfer distance, see :func:`pcgen.ops.chamfer_distance.chamfer`.
 
     Attributes:
         weighted: False compares all channels of the points, ``pos`` and ``x`` (with the logarithm

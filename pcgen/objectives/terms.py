@@ -9,7 +9,7 @@ fraction among them) and its fraction f,
     listed:  (1/n) Σ_i |c_i - c'_i|²,  point by point down the list
 
 Sliced is the earth mover's distance of the points, each counting alike, seen along random lines and
-so for the price of sorting (Rabin et al. 2011; for general weights :mod:`pcgen.ops.sliced`). The
+so for the price of sorting (Rabin et al. 2011; for general weights :func:`pcgen.ops.sliced`). The
 shape holds what a narrow jet's mass, girth and fragmentation are functions of (m²/p_T² =
 Σ f |u|² - |Σ f u|² to second order in the angles): distances between sets alone draw soft points
 inwards, and all of these with them. The spectrum is of the batch and not of a cloud: a decoder that

@@ -7,8 +7,8 @@ Both are debiased: 0 for equal clouds, and positive otherwise.
     E(a, b) &= 2 \sum_{ij} a_i b_j |x_i - y_j| - \sum_{ij} a_i a_j |x_i - x_j|
                - \sum_{ij} b_i b_j |y_i - y_j|
 
-:math:`T_\epsilon` is entropic transport (:mod:`pcgen.ops.sinkhorn`). The Sinkhorn divergence goes
-to the transport cost as :math:`\epsilon \to 0` and, for p = 1, to E / 2 as
+:math:`T_\epsilon` is entropic transport (:mod:`pcgen.ops._kernels.sinkhorn`). The Sinkhorn
+divergence goes to the transport cost as :math:`\epsilon \to 0` and, for p = 1, to E / 2 as
 :math:`\epsilon \to \infty`.
 
 References:
@@ -24,19 +24,19 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import ground
-from pcgen.ops.dense import chunks, pad
-from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.dense import chunks, pad
+from pcgen.ops._kernels.problem import rows
+from pcgen.ops._kernels.sinkhorn import STEPS, anneal, softmin
 from pcgen.ops.points import Period
-from pcgen.ops.problem import rows
-from pcgen.ops.sinkhorn import STEPS, anneal, softmin
+from pcgen.ops.sides import Empty, Sides, check_sides, check_totals, fill_empty
 
 
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     epsilon: float,
     weight_x: Tensor | None = None,
@@ -51,11 +51,13 @@ def sinkhorn_divergence(
     Smooth, unlike the transport cost, and it needs no plan; it is no earth mover's distance.
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
         epsilon: Temperature, in the units of the ground cost :math:`|x - y|^p`: about
             (the distance below which points are not told apart) ** p.
-        weight_x, weight_y: [N], [M], >= 0, of equal totals. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
+            1/n each.
         p: Power of the distance, 1 or 2.
         period: Period of each axis, None where it is a line.
         steps: Iterations at the final temperature; small temperatures need more.
@@ -69,7 +71,7 @@ def sinkhorn_divergence(
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise ArgumentError(f"epsilon: got {epsilon}, expected a number > 0")
-    given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
     check_totals(given)
     value = given.x.new_zeros(given.number)
     for index in chunks(given.ptr_x, given.ptr_y):
@@ -78,14 +80,14 @@ def sinkhorn_divergence(
         for z, c in ((x, a), (y, b)):
             part = part - 0.5 * _entropic(z, c, z, c, p, given.period, epsilon, steps)
         value = value.index_add(0, index, part)
-    return fill_alone(value, given, empty)
+    return fill_empty(value, given, empty)
 
 
 def energy_distance(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     weight_x: Tensor | None = None,
     weight_y: Tensor | None = None,
@@ -95,9 +97,11 @@ def energy_distance(
     """Energy distance E between cloud b of x and cloud b of y [B].
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
-        weight_x, weight_y: [N], [M], >= 0, of equal totals. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
+            1/n each.
         period: Period of each axis, None where it is a line.
         empty: Value where one cloud alone has no points or no weight.
 
@@ -109,7 +113,7 @@ def energy_distance(
     >>> energy_distance(x, y, ptr, ptr)
     tensor([4.])
     """
-    given = check_pairs(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+    given = check_sides(x, y, ptr_x, ptr_y, weight_x, weight_y, period)
     check_totals(given)
     value = given.x.new_zeros(given.number)
     for index in chunks(given.ptr_x, given.ptr_y):
@@ -117,10 +121,10 @@ def energy_distance(
         part = 2 * _mean_cost(x, a, y, b, given.period)
         part = part - _mean_cost(x, a, x, a, given.period) - _mean_cost(y, b, y, b, given.period)
         value = value.index_add(0, index, part)
-    return fill_alone(value, given, empty)
+    return fill_empty(value, given, empty)
 
 
-def _padded(given: Pairs, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _padded(given: Sides, index: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Points [b, n, D] and weights [b, n] of both sides; 0 in the padding."""
     rows_x, _, ptr_x = rows(given.ptr_x, index)
     rows_y, _, ptr_y = rows(given.ptr_y, index)

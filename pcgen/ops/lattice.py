@@ -149,7 +149,7 @@ def _number(cell: Tensor, ptr: Tensor, shape: Sequence[int], width: Sequence[int
     if cell.device.type != "cpu":
         return number(cell, ptr, shape, width)
     # One loop: the overhead of an operation is larger than all numbers of a batch.
-    from pcgen.ops.lattice_compiled import number as compiled
+    from pcgen.ops._kernels.lattice_compiled import number as compiled
 
     owner, key = (np.empty(len(cell), dtype=np.int64) for _ in range(2))
     given = (cell.contiguous().numpy(), ptr.contiguous().numpy(), np.array(shape), np.array(width))

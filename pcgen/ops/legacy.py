@@ -19,21 +19,26 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import ground
-from pcgen.ops.dense import chunks, pad
-from pcgen.ops.pairs import Pairs, check_pairs
-from pcgen.ops.problem import rows
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.dense import chunks, pad
+from pcgen.ops._kernels.problem import rows
+from pcgen.ops.sides import Sides, check_sides
 
 
 def approxmatch(
-    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, *, squared: bool = False
+    x: Tensor,
+    y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    *,
+    squared: bool = False,
 ) -> Tensor:
     """Cost per point of the matching in ten temperature levels [B]; its gradient holds the match.
 
     The levels are absolute, so the result depends on the unit of the coordinates.
 
     Args:
-        x, y: Points of all clouds [N, D], [N, D].
+        x, y: Points of all clouds [N, D] with pointers, or dense [B, N, D].
         ptr_x, ptr_y: First row of each cloud, and N [B+1]; sizes agree pair by pair.
         squared: Whether squared distances are summed.
 
@@ -41,8 +46,8 @@ def approxmatch(
         ArgumentError: the sizes of a pair differ.
     """
     given = _equal_sizes(x, y, ptr_x, ptr_y)
-    cost = given.x.new_zeros(len(ptr_x) - 1)
-    for index in chunks(ptr_x, ptr_y):
+    cost = given.x.new_zeros(given.number)
+    for index in chunks(given.ptr_x, given.ptr_y):
         x, y, present = _padded(given, index)
         match = _match(ground.cost(x[:, :, None], y[:, None], 2, given.period).detach(), present)
         distance = ground.cost(x[:, :, None], y[:, None], 2 if squared else 1, given.period)
@@ -75,8 +80,8 @@ def _match(square: Tensor, present: Tensor) -> Tensor:
 def msn(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     epsilon: float = 0.005,
     iterations: int = 50,
@@ -84,7 +89,8 @@ def msn(
     """Mean distance of the one-temperature auction [B], its last round without rivals.
 
     Args:
-        x, y: Points of all clouds [N, D], [N, D]; meant for coordinates in [0, 1].
+        x, y: Points of all clouds [N, D] with pointers, or dense [B, N, D]; meant for
+            coordinates in [0, 1].
         ptr_x, ptr_y: First row of each cloud, and N [B+1]; sizes agree pair by pair.
         epsilon: Least raise of a bid.
         iterations: Rounds of bidding. The paper trains with (0.005, 50) and tests with
@@ -94,8 +100,8 @@ def msn(
         ArgumentError: the sizes of a pair differ.
     """
     given = _equal_sizes(x, y, ptr_x, ptr_y)
-    cost = given.x.new_zeros(len(ptr_x) - 1)
-    for index in chunks(ptr_x, ptr_y):
+    cost = given.x.new_zeros(given.number)
+    for index in chunks(given.ptr_x, given.ptr_y):
         x, y, present = _padded(given, index)
         distance = ground.cost(x[:, :, None], y[:, None], 1, given.period).detach()
         target = _bids(distance, present, epsilon, iterations)
@@ -132,19 +138,20 @@ def _bids(distance: Tensor, present: Tensor, epsilon: float, iterations: int) ->
     return target.clamp(min=0)
 
 
-def _equal_sizes(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> Pairs:
-    given = check_pairs(x, y, ptr_x, ptr_y, None, None, None)
-    wrong = ptr_x.diff() != ptr_y.diff()
+def _equal_sizes(x: Tensor, y: Tensor, ptr_x: Tensor | None, ptr_y: Tensor | None) -> Sides:
+    given = check_sides(x, y, ptr_x, ptr_y, None, None, None)
+    size_x, size_y = given.ptr_x.diff(), given.ptr_y.diff()
+    wrong = size_x != size_y
     if bool(wrong.any()):
         b = int(wrong.nonzero()[0])
         raise ArgumentError(
-            f"ptr_y: pair {b} has {int(ptr_x.diff()[b])} and {int(ptr_y.diff()[b])} points, "
+            f"ptr_y: pair {b} has {int(size_x[b])} and {int(size_y[b])} points, "
             "expected equal sizes"
         )
     return given
 
 
-def _padded(given: Pairs, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _padded(given: Sides, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Points of both sides [b, n, D], and which are points [b, n]."""
     rows_x, _, ptr_x = rows(given.ptr_x, index)
     rows_y, _, ptr_y = rows(given.ptr_y, index)

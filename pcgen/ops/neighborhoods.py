@@ -169,7 +169,7 @@ def _compiled_for(value: Tensor) -> bool:
 
 
 def _kernels() -> ModuleType:
-    from pcgen.ops import neighborhoods_compiled
+    from pcgen.ops._kernels import neighborhoods_compiled
 
     return neighborhoods_compiled
 

@@ -1,38 +1,49 @@
 r"""Nearest neighbours, neighbour graphs and farthest-point sampling of ragged clouds.
 
-Cloud b holds the rows ptr_x[b], ..., ptr_x[b+1] - 1 of x and ptr_y[b], ..., ptr_y[b+1] - 1 of y;
-neighbours are sought within one cloud only. The squared distance is
+Rows of a cloud stand together. Which cloud a row belongs to is given by ``batch`` [N], as in
+torch_cluster and PyG, or by a pointer ``ptr`` [B+1]: cloud b holds the rows ptr[b], ...,
+ptr[b+1] - 1. With neither, all rows are one cloud. Neighbours are sought within one cloud only. The
+squared distance is
 
     s(x, y) = Σ_a (x_a - y_a)²,  with x_a - y_a taken around the circle on a periodic axis.
 
-A search returns rows, which are integers: it is exact (the neighbour is the one that float64 finds,
-at any offset of the coordinates), ties go to the lowest row, and gradients flow through what is
-computed *from* the rows (:mod:`pcgen.ops.chamfer`), not through the search.
+:func:`nearest`, :func:`knn`, :func:`knn_graph`, :func:`radius_graph` and :func:`fps` have the
+arguments and the results of torch_cluster, in the same order, and further ones by keyword. A search
+returns rows, which are integers: it is exact (the neighbour is the one that float64 finds, at any
+offset of the coordinates), ties go to the lowest row, and gradients flow through what is computed
+*from* the rows (:func:`pcgen.ops.chamfer`), not through the search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
+from pcgen.ops._kernels.search import farthest, search, within
 from pcgen.ops.points import Period, check_points, square
-from pcgen.ops.search import farthest, search, within
+from pcgen.ops.segments import pointer_of
 
 __all__ = [
+    "Flow",
     "Neighbors",
     "Period",
     "Subset",
     "farthest_points",
+    "fps",
     "knn",
     "knn_graph",
     "knn_rows",
     "nearest",
+    "nearest_neighbors",
     "radius_graph",
 ]
+
+Flow = Literal["source_to_target", "target_to_source"]
+"""Which row of ``edge_index`` holds the neighbours: the first, or the second."""
 
 
 class Neighbors(NamedTuple):
@@ -59,56 +70,107 @@ class Subset(NamedTuple):
     ptr: Tensor
 
 
-def nearest(
-    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, *, period: Period | None = None
+def nearest_neighbors(
+    x: Tensor,
+    y: Tensor,
+    k: int = 1,
+    *,
+    batch_x: Tensor | None = None,
+    batch_y: Tensor | None = None,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    batch_size: int | None = None,
+    period: Period | None = None,
 ) -> Neighbors:
-    """The nearest y of each x in the same cloud.
+    """The k nearest y of each x in the same cloud, nearest first, with their distances.
 
     Args:
         x: Points [N, D].
         y: Points [M, D], of the same dtype and device.
-        ptr_x: First row of each cloud in x, and N [B+1].
-        ptr_y: First row of each cloud in y, and M [B+1].
+        k: Number of neighbours.
+        batch_x, batch_y: Cloud of each row [N], [M], ascending.
+        ptr_x, ptr_y: Or the first row of each cloud, and N or M [B+1].
+        batch_size: B, where the last clouds may be empty; otherwise the largest of the batches + 1.
         period: Per axis the period, None for a line.
 
     Returns:
-        Squared distance [N] and row of y [N]; inf and -1 where the cloud has no y.
+        Squared distances [N, k] and rows of y [N, k]; inf and -1 where the cloud has fewer than k.
 
     Raises:
-        ArgumentError: shapes, dtypes, devices, pointers or periods do not fit.
+        ArgumentError: shapes, dtypes, devices, batches, pointers, periods or k do not fit.
         DataError: a coordinate is not finite.
 
     >>> x, y = torch.tensor([[0.0], [9.0]]), torch.tensor([[1.0], [7.0]])
-    >>> nearest(x, y, torch.tensor([0, 2]), torch.tensor([0, 2])).row.tolist()
-    [0, 1]
-    >>> nearest(x, y, torch.tensor([0, 2]), torch.tensor([0, 2]), period=[10.0]).row.tolist()
-    [0, 0]
+    >>> nearest_neighbors(x, y).row.tolist()
+    [[0], [1]]
+    >>> nearest_neighbors(x, y, period=[10.0]).squared.tolist()
+    [[1.0], [4.0]]
     """
-    squared, index = knn(x, y, ptr_x, ptr_y, 1, period=period)
-    return Neighbors(squared.squeeze(1), index.squeeze(1))
+    sides = (("batch_x", batch_x, ptr_x, x), ("batch_y", batch_y, ptr_y, y))
+    start_x, start_y, lengths = _checked(sides, k, batch_size, period)
+    x, y = x.detach(), y.detach()
+    index = search(x, y, start_x, start_y, k, lengths)
+    return Neighbors(_squared(x, y, index, lengths), index)
+
+
+def nearest(
+    x: Tensor,
+    y: Tensor,
+    batch_x: Tensor | None = None,
+    batch_y: Tensor | None = None,
+    *,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    batch_size: int | None = None,
+    period: Period | None = None,
+) -> Tensor:
+    """Row of the nearest y of each x in the same cloud [N]; -1 where the cloud has no y.
+
+    As ``torch_cluster.nearest``; arguments and errors are those of :func:`nearest_neighbors`.
+
+    >>> nearest(torch.tensor([[0.0], [9.0]]), torch.tensor([[1.0], [7.0]])).tolist()
+    [0, 1]
+    """
+    sides = (("batch_x", batch_x, ptr_x, x), ("batch_y", batch_y, ptr_y, y))
+    start_x, start_y, lengths = _checked(sides, 1, batch_size, period)
+    return search(x.detach(), y.detach(), start_x, start_y, 1, lengths).squeeze(1)
 
 
 def knn(
-    x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor, k: int, *, period: Period | None = None
-) -> Neighbors:
-    """The k nearest y of each x in the same cloud, nearest first.
+    x: Tensor,
+    y: Tensor,
+    k: int,
+    batch_x: Tensor | None = None,
+    batch_y: Tensor | None = None,
+    *,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
+    batch_size: int | None = None,
+    period: Period | None = None,
+) -> Tensor:
+    """For each y the k nearest x in the same cloud, as ``torch_cluster.knn``.
 
-    Args and errors as :func:`nearest`.
+    Arguments and errors are those of :func:`nearest_neighbors`, which looks from x to y.
 
     Returns:
-        Squared distances [N, k] and rows of y [N, k]; inf and -1 where the cloud has fewer than k.
+        Rows of y, and beside each one of its nearest rows of x [2, E]; by y, nearest first. A row
+        of y has fewer than k where its cloud has.
+
+    >>> knn(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[0.9]]), 2).tolist()
+    [[0, 0], [1, 0]]
     """
-    lengths = check_points(x, y, ptr_x, ptr_y, period)
-    _check_count("k", k)
-    x, y = x.detach(), y.detach()
-    index = search(x, y, ptr_x, ptr_y, k, lengths)
-    return Neighbors(_squared(x, y, index, lengths), index)
+    sides = (("batch_x", batch_x, ptr_x, x), ("batch_y", batch_y, ptr_y, y))
+    start_x, start_y, lengths = _checked(sides, k, batch_size, period)
+    index = search(y.detach(), x.detach(), start_y, start_x, k, lengths)
+    query = torch.arange(len(y), device=y.device)[:, None].expand_as(index)
+    found = index >= 0
+    return torch.stack((query[found], index[found]))
 
 
 def knn_rows(pos: Tensor, ptr: Tensor, k: int, *, period: Period | None = None) -> Tensor:
     """Rows of the k nearest points of each point, itself included [N, k]; -1 where there are fewer.
 
-    Args and errors as :func:`knn_graph`, whose graph with ``loop`` this is without distances.
+    The neighbours of :func:`knn_graph` with ``loop``, as a table; errors as there.
     """
     lengths = check_points(pos, pos, ptr, ptr, period)
     _check_count("k", k)
@@ -117,65 +179,140 @@ def knn_rows(pos: Tensor, ptr: Tensor, k: int, *, period: Period | None = None) 
 
 
 def knn_graph(
-    pos: Tensor, ptr: Tensor, k: int, *, loop: bool = False, period: Period | None = None
+    x: Tensor,
+    k: int,
+    batch: Tensor | None = None,
+    loop: bool = False,
+    flow: Flow = "source_to_target",
+    *,
+    ptr: Tensor | None = None,
+    batch_size: int | None = None,
+    period: Period | None = None,
 ) -> Tensor:
-    """Edges from the k nearest neighbours of each point to it, in PyG's convention.
+    """Edges from the k nearest neighbours of each point to it, as ``torch_cluster.knn_graph``.
 
     Args:
-        pos: Points [N, D].
-        ptr: [B+1].
+        x: Points [N, D].
         k: Neighbours of a point; it has fewer where its cloud has.
+        batch: Cloud of each row [N], ascending.
         loop: Whether a point counts among its own neighbours.
+        flow: "target_to_source" swaps the rows of the result.
+        ptr: First row of each cloud, and N [B+1], in place of ``batch``.
+        batch_size: B, where the last clouds may be empty.
         period: Per axis the period, None for a line.
 
     Returns:
         ``edge_index`` [2, E]: neighbour, centre; by centre, nearest first.
+
+    Raises:
+        ArgumentError: an argument does not fit.
+        DataError: a coordinate is not finite.
     """
+    _check_flow(flow)
     _check_count("k", k)
-    index = knn_rows(pos, ptr, k if loop else k + 1, period=period)
-    centre = torch.arange(len(pos), device=pos.device)[:, None].expand_as(index)
+    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
+    index = knn_rows(x, ptr, k if loop else k + 1, period=period)
+    centre = torch.arange(len(x), device=x.device)[:, None].expand_as(index)
     keep = index >= 0
     if not loop:
         own = index == centre
         # Behind k + 1 coincident points of lower rows, a point is not in its own list.
         own[:, -1] |= ~own.any(1)
         keep &= ~own
-    return torch.stack((index[keep], centre[keep]))
+    return _edges(index[keep], centre[keep], flow)
 
 
 def radius_graph(
-    pos: Tensor,
-    ptr: Tensor,
+    x: Tensor,
     r: float,
-    *,
-    max_neighbors: int | None = None,
+    batch: Tensor | None = None,
     loop: bool = False,
+    max_num_neighbors: int | None = None,
+    flow: Flow = "source_to_target",
+    *,
+    ptr: Tensor | None = None,
+    batch_size: int | None = None,
     period: Period | None = None,
 ) -> Tensor:
-    """Edges between points of a cloud at a distance of at most r, in PyG's convention.
+    """Edges between points of a cloud that are at most r apart, as ``torch_cluster.radius_graph``.
 
     Args:
-        pos: Points [N, D].
-        ptr: [B+1].
+        x: Points [N, D].
         r: Largest distance, included.
-        max_neighbors: Keep only so many nearest neighbours of a point; None keeps all.
+        batch: Cloud of each row [N], ascending.
         loop: Whether a point counts among its own neighbours.
+        max_num_neighbors: Keep only so many neighbours of a point, the nearest ones. None keeps
+            all; torch_cluster keeps 32 unless another number is given, and not the nearest.
+        flow: "target_to_source" swaps the rows of the result.
+        ptr: First row of each cloud, and N [B+1], in place of ``batch``.
+        batch_size: B, where the last clouds may be empty.
         period: Per axis the period, None for a line.
 
     Returns:
         ``edge_index`` [2, E]: neighbour, centre; by centre, then by row of the neighbour (by
-        distance where ``max_neighbors`` is given).
+        distance where ``max_num_neighbors`` is given).
+
+    Raises:
+        ArgumentError: an argument does not fit.
+        DataError: a coordinate is not finite.
     """
-    lengths = check_points(pos, pos, ptr, ptr, period)
+    _check_flow(flow)
     if not r >= 0:
         raise ArgumentError(f"r: got {r}, expected a distance >= 0")
-    if max_neighbors is None:
-        centre, neighbor = within(pos.detach(), pos.detach(), ptr, ptr, r, lengths)
+    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
+    lengths = check_points(x, x, ptr, ptr, period)
+    pos = x.detach()
+    if max_num_neighbors is None:
+        centre, neighbor = within(pos, pos, ptr, ptr, r, lengths)
         keep = (centre != neighbor) | loop
-        return torch.stack((neighbor[keep], centre[keep]))
-    edges = knn_graph(pos, ptr, max_neighbors, loop=loop, period=period)
-    source, centre = pos.detach().double()[edges]
-    return edges[:, square(source - centre, lengths) <= r * r]
+        return _edges(neighbor[keep], centre[keep], flow)
+    _check_count("max_num_neighbors", max_num_neighbors)
+    edges = knn_graph(pos, max_num_neighbors, loop=loop, ptr=ptr, period=period)
+    source, centre = pos.double()[edges]
+    near = edges[:, square(source - centre, lengths) <= r * r]
+    return _edges(near[0], near[1], flow)
+
+
+def fps(
+    x: Tensor,
+    batch: Tensor | None = None,
+    ratio: float | None = None,
+    random_start: bool = True,
+    batch_size: int | None = None,
+    ptr: Tensor | None = None,
+    *,
+    number: int | None = None,
+    period: Period | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Farthest-point sampling, as ``torch_cluster.fps``: rows of x in the order chosen [S].
+
+    Args:
+        x: Points [N, D].
+        batch: Cloud of each row [N], ascending.
+        ratio: Fraction of each cloud's points, above 0 and up to 1, rounded up. None: 0.5, unless
+            ``number`` is given.
+        random_start: Draw the first point of each cloud; otherwise it is its first row.
+        batch_size: B, where the last clouds may be empty.
+        ptr: First row of each cloud, and N [B+1], in place of ``batch``.
+        number: Points of each cloud to choose, in place of ``ratio``.
+        period: Per axis the period, None for a line.
+        generator: Draws the first points; None is torch's own.
+
+    Raises:
+        ArgumentError: an argument does not fit.
+        DataError: a coordinate is not finite.
+
+    >>> fps(torch.tensor([[0.0], [1.0], [5.0], [3.0]]), number=3, random_start=False).tolist()
+    [0, 2, 3]
+    """
+    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
+    if ratio is None and number is None:
+        ratio = 0.5
+    start = None
+    if random_start:
+        start = generator if generator is not None else torch.default_generator
+    return farthest_points(x, ptr, number=number, ratio=ratio, period=period, generator=start).row
 
 
 def farthest_points(
@@ -223,6 +360,56 @@ def farthest_points(
         draw = torch.rand(len(sizes), generator=generator, device=generator.device)
         start = start + (draw.to(pos.device) * sizes).long().clamp(max=(sizes - 1).clamp(min=0))
     return Subset(farthest(pos.detach(), ptr, start, ptr_out, lengths), ptr_out)
+
+
+_Side = tuple[str, Tensor | None, Tensor | None, Tensor]
+"""Name of the batch in errors, batch, pointer and points."""
+
+
+def _checked(
+    sides: tuple[_Side, _Side], k: int, batch_size: int | None, period: Period | None
+) -> tuple[Tensor, Tensor, list[float]]:
+    """Pointers of both sides and the period of each axis, once all arguments are checked."""
+    ptr_x, ptr_y = _pointers(sides, batch_size)
+    lengths = check_points(sides[0][3], sides[1][3], ptr_x, ptr_y, period)
+    _check_count("k", k)
+    return ptr_x, ptr_y, lengths
+
+
+def _pointers(sides: Sequence[_Side], batch_size: int | None) -> list[Tensor]:
+    """Pointer of each side."""
+    for name, batch, ptr, points in sides:
+        if batch is not None and ptr is not None:
+            raise ArgumentError(f"{name}: got a pointer too, expected one of them")
+        if batch is not None and batch.shape != points.shape[:1]:
+            raise ArgumentError(
+                f"{name}: got the shape {tuple(batch.shape)}, expected a cloud for each of the "
+                f"{len(points)} rows"
+            )
+    if batch_size is None:
+        ends = [int(b[-1]) + 1 for _, b, _, _ in sides if b is not None and len(b)]
+        batch_size = max([1, *ends, *(len(p) - 1 for _, _, p, _ in sides if p is not None)])
+    found = []
+    for name, batch, ptr, points in sides:
+        if ptr is None and batch is None:
+            batch = points.new_zeros(len(points), dtype=torch.long)
+        if batch is not None:
+            ptr = pointer_of(batch, batch_size, name)
+        assert ptr is not None
+        found.append(ptr)
+    return found
+
+
+def _edges(neighbor: Tensor, centre: Tensor, flow: Flow) -> Tensor:
+    rows = (neighbor, centre) if flow == "source_to_target" else (centre, neighbor)
+    return torch.stack(rows)
+
+
+def _check_flow(flow: Flow) -> None:
+    if flow not in ("source_to_target", "target_to_source"):
+        raise ArgumentError(
+            f"flow: got {flow!r}, expected 'source_to_target' or 'target_to_source'"
+        )
 
 
 def _share(sizes: Tensor, ratio: float) -> Tensor:

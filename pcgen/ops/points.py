@@ -74,7 +74,7 @@ def check_points(
         )
     if not torch.compiler.is_compiling():
         _check_values(x, y, ptr_x, ptr_y)
-    return _lengths(period, x.shape[1])
+    return period_lengths(period, x.shape[1])
 
 
 def _check_values(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> None:
@@ -88,7 +88,12 @@ def _check_values(x: Tensor, y: Tensor, ptr_x: Tensor, ptr_y: Tensor) -> None:
     _check_finite("y", y.detach())
 
 
-def _lengths(period: Period | None, dimensions: int) -> list[float]:
+def period_lengths(period: Period | None, dimensions: int) -> list[float]:
+    """The period of each axis, 0 for a line.
+
+    Raises:
+        ArgumentError: it is not one positive number, or None, for each axis.
+    """
     lengths = [0.0] * dimensions if period is None else [p or 0.0 for p in period]
     good = period is None or all(p is None or 0 < p < float("inf") for p in period)
     if len(lengths) != dimensions or not good:

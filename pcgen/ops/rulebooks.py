@@ -181,7 +181,7 @@ def _hits(found: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _search_compiled(key: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-    from pcgen.ops.rulebooks_compiled import collect, find
+    from pcgen.ops._kernels.rulebooks_compiled import collect, find
 
     found = np.empty((len(shift), len(key)), dtype=np.int64)
     keys, shifts = key.numpy(), shift.numpy()

@@ -140,7 +140,7 @@ def lay_out(
 def _lay_out_compiled(
     source: Tensor, target: Tensor, counts: list[int], begins: list[int], first: int, last: int
 ) -> Layout:
-    from pcgen.ops.rulebooks_compiled import lay_out
+    from pcgen.ops._kernels.rulebooks_compiled import lay_out
 
     rules, total = len(source), begins[-1]
     lengths = (total, total, total - rules, rules, last - first + 1)

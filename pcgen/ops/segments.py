@@ -6,8 +6,8 @@ the rest are taken over the rows of each segment:
     sum_b = Σ_{i∈b} v_i        softmax_i = exp(v_i - max_b) / Σ_{j∈b} exp(v_j - max_b)
 
 They are plain torch, or torch-scatter where it is installed and faster
-(:mod:`pcgen.ops.segments_scatter`): values, gradients and second derivatives are the same either
-way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
+(:mod:`pcgen.ops._kernels.segments_scatter`): values, gradients and second derivatives are the same
+either way. The gradient of a maximum or minimum goes to the first row that attains it; torch's own
 ``scatter_reduce`` splits it among ties, and wrongly where the maximum is exactly 0.
 
 A :class:`~pcgen.ops.padding.Padding` in the place of the pointer stands for padded rows.
@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import segments_scatter
-from pcgen.ops.extremes import first_extreme
+from pcgen.ops._kernels import segments_scatter
+from pcgen.ops._kernels.extremes import first_extreme
 from pcgen.ops.padding import Padding
 
 Pointer = Tensor | Padding
@@ -78,6 +78,33 @@ def owners(ptr: Pointer, rows: int) -> Tensor:
     borders = ptr[1:-1]
     steps = ptr.new_zeros(rows + 1).index_add(0, borders, torch.ones_like(borders))
     return steps.cumsum(0)[:rows]
+
+
+def pointer_of(batch: Tensor, number: int, name: str = "batch") -> Tensor:
+    """First row of each of ``number`` segments, and the number of rows [B+1].
+
+    Args:
+        batch: Segment of each row [N], int64, ascending.
+        number: B.
+        name: Of the argument, for errors.
+
+    Raises:
+        ArgumentError: ``batch`` is no int64 vector, does not ascend or leaves 0 to B - 1.
+
+    >>> pointer_of(torch.tensor([0, 2, 2]), 4).tolist()
+    [0, 1, 1, 3, 3]
+    """
+    if batch.dtype != torch.long or batch.dim() != 1:
+        raise ArgumentError(f"{name}: got {batch.dtype} {tuple(batch.shape)}, expected int64 [N]")
+    if not torch.compiler.is_compiling() and len(batch):
+        low, high = int(batch[0]), int(batch[-1])
+        if low < 0 or high >= number or bool((batch[1:] < batch[:-1]).any()):
+            raise ArgumentError(
+                f"{name}: got clouds from {low} to {high}, expected ascending ones from 0 to "
+                f"{number - 1}"
+            )
+    sizes = batch.new_zeros(number).index_add(0, batch, torch.ones_like(batch))
+    return torch.nn.functional.pad(sizes.cumsum(0), (1, 0))
 
 
 def lengths(ptr: Pointer) -> Tensor:

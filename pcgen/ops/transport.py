@@ -22,7 +22,18 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import ground
+from pcgen.ops._kernels import ground
+from pcgen.ops._kernels.problem import Flow, Problems, Solution, primal
+from pcgen.ops._kernels.soft import soft, soft_primal
+from pcgen.ops._kernels.solvers import (
+    TOLERANCE,
+    Solver,
+    ToleranceWarning,
+    rounding,
+    solve,
+    warn_unless,
+)
+from pcgen.ops._kernels.transport_fast import fast
 from pcgen.ops.floats import check_range, exponent
 from pcgen.ops.marginals import (
     EnergyDifference,
@@ -31,12 +42,17 @@ from pcgen.ops.marginals import (
     TotalVariation,
     as_penalty,
 )
-from pcgen.ops.pairs import Empty, Pairs, check_pairs, check_totals, fill_alone
 from pcgen.ops.points import Period, steps
-from pcgen.ops.problem import Flow, Problems, Solution, primal
 from pcgen.ops.segments import sum_by
-from pcgen.ops.soft import soft, soft_primal
-from pcgen.ops.solvers import TOLERANCE, Solver, ToleranceWarning, rounding, solve, warn_unless
+from pcgen.ops.sides import (
+    Empty,
+    Sides,
+    as_rows,
+    check_empty,
+    check_sides,
+    check_totals,
+    fill_empty,
+)
 
 __all__ = [
     "EnergyDifference",
@@ -71,8 +87,8 @@ class Transport(NamedTuple):
 def earth_mover(
     x: Tensor,
     y: Tensor,
-    ptr_x: Tensor,
-    ptr_y: Tensor,
+    ptr_x: Tensor | None = None,
+    ptr_y: Tensor | None = None,
     *,
     weight_x: Tensor | None = None,
     weight_y: Tensor | None = None,
@@ -92,9 +108,10 @@ def earth_mover(
     but not mixed with the weights.
 
     Args:
-        x, y: Points of all clouds [N, D], [M, D].
+        x, y: Points of all clouds [N, D], [M, D] with pointers, of one pair of clouds without them,
+            or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
-        weight_x, weight_y: [N], [M], >= 0. Absent: 1/n each.
+        weight_x, weight_y: Of the shape of the points without D, >= 0. Absent: 1/n each.
         p: Power of the distance, 1 or 2. No root is taken of the sum.
         period: Period of each axis, None where it is a line: ``(None, 2 * math.pi)``, say.
         unbalanced: What unmatched weight costs; a number R means ``EnergyDifference(R)``. None:
@@ -109,7 +126,8 @@ def earth_mover(
             ``"nan"`` or a value. Two empty clouds cost 0.
 
     Returns:
-        Cost [B] and gap [B] in the dtype of x, the plan, and who needed the exact solver.
+        Cost [B] and gap [B] in the dtype of x, the plan, and who needed the exact solver. Rows of
+        the plan count through all clouds: point i of cloud b of dense x is row b N + i.
 
     Raises:
         ArgumentError: an argument cannot be used; the message names it.
@@ -133,8 +151,47 @@ def _earth_mover(
     tolerance: float | None,
     empty: Empty,
 ) -> Transport:
-    given = check_pairs(*sides)
     penalty = as_penalty(unbalanced)
+    if penalty is None and p in (1, 2) and solver in ("auto", "exact") and _usable(tolerance):
+        found = _small(sides, p, solver, tolerance, empty)
+        if found is not None:
+            return found
+    return _plain(sides, p, penalty, solver, tolerance, empty)
+
+
+def _small(
+    sides: tuple[Any, ...], p: int, solver: Solver, tolerance: float | None, empty: Empty
+) -> Transport | None:
+    """Small balanced problems, exactly; None where the plain form has to take over."""
+    check_empty(empty)
+    x, y, ptr_x, ptr_y, weight_x, weight_y, period = sides
+    x, ptr_x, weight_x = as_rows("x", x, ptr_x, weight_x)
+    y, ptr_y, weight_y = as_rows("y", y, ptr_y, weight_y)
+
+    def cost(x: Tensor, y: Tensor, weight_x: Tensor | None, weight_y: Tensor | None) -> Tensor:
+        rows = (x, y, ptr_x, ptr_y, weight_x, weight_y, period)
+        return _plain(rows, p, None, solver, tolerance, empty).cost
+
+    found = fast(x, y, ptr_x, ptr_y, weight_x, weight_y, period, p, tolerance, cost)
+    if found is None:
+        return None
+    return Transport(*found, torch.zeros(len(ptr_x) - 1, dtype=torch.bool))
+
+
+def _usable(tolerance: float | None) -> bool:
+    return tolerance is None or (math.isfinite(tolerance) and tolerance >= 0)
+
+
+def _plain(
+    sides: tuple[Any, ...],
+    p: int,
+    penalty: Penalty | None,
+    solver: Solver,
+    tolerance: float | None,
+    empty: Empty,
+) -> Transport:
+    """For any device, size, solver, penalty and derivative."""
+    given = check_sides(*sides)
     # Plans are made in float64, which has the squares of all of float32.
     wide = given.x.dtype == torch.float64
     scale = 2.0 ** exponent(_extent(given), torch.float64) if wide else 1.0
@@ -142,7 +199,7 @@ def _earth_mover(
         return _scaled(given, scale, p, penalty, solver, tolerance, empty)
     if p not in (1, 2):
         raise ArgumentError(f"p: got {p}, expected 1 or 2")
-    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+    if not _usable(tolerance):
         raise ArgumentError(f"tolerance: got {tolerance}, expected a number >= 0")
     problems = _problems(given, p, penalty)
     if isinstance(penalty, KullbackLeibler):
@@ -162,7 +219,7 @@ def _earth_mover(
     cost, gap = cost / unit, (gap / unit).to(cost.dtype)
     _check_cost(cost, problems, flow)
     if penalty is None:
-        cost = fill_alone(cost, given, empty)
+        cost = fill_empty(cost, given, empty)
     return Transport(cost, gap, flow, refined)
 
 
@@ -170,7 +227,7 @@ def _earth_mover(
 _opaque = torch.compiler.disable(_earth_mover)
 
 
-def _extent(given: Pairs) -> float:
+def _extent(given: Sides) -> float:
     """Largest extent of all clouds together along an axis."""
     points = torch.cat([given.x.detach(), given.y.detach()]).double()
     if not len(points):
@@ -180,7 +237,7 @@ def _extent(given: Pairs) -> float:
 
 
 def _scaled(
-    given: Pairs,
+    given: Sides,
     scale: float,
     p: int,
     penalty: Penalty | None,
@@ -196,7 +253,7 @@ def _scaled(
     period = [each * scale or None for each in given.period]
     weights = (given.weight_x, given.weight_y)
     sides = (given.x * scale, given.y * scale, given.ptr_x, given.ptr_y, *weights, period)
-    found = _earth_mover(sides, p, penalty, solver, tolerance, empty="nan")
+    found = _plain(sides, p, penalty, solver, tolerance, empty="nan")
     unit = 1.0 if isinstance(penalty, EnergyDifference) else scale
     cost, gap = found.cost, found.gap
     for _ in range(p if unit != 1.0 else 0):  # step by step: scale**p is beyond float64
@@ -204,7 +261,7 @@ def _scaled(
     alone = found.cost.detach().isnan()  # by empty="nan"
     check_range(torch.where(alone, 0.0, cost), torch.where(alone, 0.0, found.cost), "cost")
     if penalty is None:
-        cost = fill_alone(cost, given, empty)
+        cost = fill_empty(cost, given, empty)
     return found._replace(cost=cost, gap=gap)
 
 
@@ -217,16 +274,18 @@ def _check_cost(cost: Tensor, problems: Problems, flow: Flow) -> None:
     cost = cost.detach()
     if bool((cost.isfinite() & (cost > 0)).all()):
         return
-    moved = steps(problems.x[flow.source] - problems.y[flow.target], problems.period)
-    owner = problems.owner_x[flow.source]
+    moved = steps(
+        problems.sides.x[flow.source] - problems.sides.y[flow.target], problems.sides.period
+    )
+    owner = problems.sides.owner_x[flow.source]
     far = sum_by((moved != 0).any(1).double(), owner, problems.number)
     check_range(cost, far, "cost")
 
 
-def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
+def _problems(given: Sides, p: int, penalty: Penalty | None) -> Problems:
     """The problems in float64: balanced ones with equal totals, others with slack particles."""
     mass_x, mass_y = given.weight_x.detach().double(), given.weight_y.detach().double()
-    total_x, total_y = given.total_x, given.total_y
+    total_x, total_y = given.totals()
     slack_x, slack_y = torch.zeros_like(total_x), torch.zeros_like(total_y)
     slack_cost = 0.0
     if penalty is None:
@@ -245,18 +304,13 @@ def _problems(given: Pairs, p: int, penalty: Penalty | None) -> Problems:
         slack_cost = _power(penalty.radius, p)
     elif isinstance(penalty, TotalVariation):
         slack_x, slack_y, slack_cost = total_y, total_x, penalty.penalty
-    return Problems(
-        given.x.detach().double(),
-        given.y.detach().double(),
-        *given[2:6],
-        mass_x,
-        mass_y,
-        slack_x,
-        slack_y,
-        slack_cost,
-        p,
-        given.period,
+    sides = given._replace(
+        x=given.x.detach().double(),
+        y=given.y.detach().double(),
+        weight_x=mass_x,
+        weight_y=mass_y,
     )
+    return Problems(sides, slack_x, slack_y, slack_cost, p)
 
 
 def _power(radius: float, p: int) -> float:
@@ -269,7 +323,7 @@ def _power(radius: float, p: int) -> float:
 
 
 def _value(
-    given: Pairs, problems: Problems, solution: Solution, optimum: Tensor, penalty: Penalty | None
+    given: Sides, problems: Problems, solution: Solution, optimum: Tensor, penalty: Penalty | None
 ) -> Tensor:
     """Cost of the plan [B], whose gradients are those of the optimum (envelope theorem)."""
     flow, dtype = solution.flow, given.x.dtype
@@ -310,9 +364,9 @@ def _weight_slopes(
         shift_x = torch.where(more, solution.price_slack_y, -solution.price_slack_x)
         shift_y = -shift_x
     else:
-        half_x = sum_by(u * problems.mass_x, problems.owner_x, number)
-        half_y = sum_by(v * problems.mass_y, problems.owner_y, number)
-        mass = sum_by(problems.mass_x, problems.owner_x, number)
+        half_x = sum_by(u * problems.sides.weight_x, problems.sides.owner_x, number)
+        half_y = sum_by(v * problems.sides.weight_y, problems.sides.owner_y, number)
+        mass = sum_by(problems.sides.weight_x, problems.sides.owner_x, number)
         shift_x = (half_y - half_x) / (2.0 * torch.where(mass > 0, mass, 1.0))
         shift_y = -shift_x
-    return u + shift_x[problems.owner_x], v + shift_y[problems.owner_y]
+    return u + shift_x[problems.sides.owner_x], v + shift_y[problems.sides.owner_y]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
+
+from pcgen.ops import Neighbors, nearest_neighbors
 
 
 class Problem(NamedTuple):
@@ -20,6 +22,12 @@ class Problem(NamedTuple):
         return [
             (slice(px[b], px[b + 1]), slice(py[b], py[b + 1])) for b in range(len(self.ptr_x) - 1)
         ]
+
+
+def table(case: Problem, k: int = 1, **options: Any) -> Neighbors:
+    """The k nearest y of each x."""
+    pointers = {"ptr_x": case.ptr_x, "ptr_y": case.ptr_y}
+    return nearest_neighbors(case.x, case.y, k, **pointers, **options)
 
 
 def pointer(sizes: list[int]) -> Tensor:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transport_problems import seeds
 
-from pcgen.ops import auction, exact, ground
+from pcgen.ops._kernels import auction, exact, workspace
 from pcgen.ops.transport import Transport, earth_mover
 
 
@@ -31,7 +31,7 @@ def same(one: Transport, two: Transport) -> None:
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Python in the place of everything compiled."""
     for module, names in (
-        (ground, ["row"]),
+        (workspace, ["row"]),
         (exact, ["total", "assemble", "store_plan", "store_assignment"]),
         (exact, ["assignment_prices", "certify", "assemble_all", "finish_all"]),
         (auction, ["look", "remembered", "assign", "offers", "largest", "bid"]),
@@ -39,7 +39,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, f"_{name}"))
     for module in (exact, auction):
-        monkeypatch.setattr(module, "row", ground._row)
+        monkeypatch.setattr(module, "row", workspace._row)
     return monkeypatch
 
 

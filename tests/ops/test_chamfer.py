@@ -12,8 +12,8 @@ from ragged_clouds import pointer, problem, problems, squared_distances
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops import chamfer as module
-from pcgen.ops.chamfer import chamfer, density_aware, f_score
+from pcgen.ops import chamfer_distance as module
+from pcgen.ops.chamfer_distance import chamfer, density_aware, f_score
 
 
 @given(

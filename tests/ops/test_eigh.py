@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcgen.ops.eigh import eigh
+from pcgen.ops.symmetric_eigen import eigh
 
 
 def test_eigenvectors_as_torch_has_them_and_finite_where_values_agree() -> None:

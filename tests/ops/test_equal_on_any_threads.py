@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ragged_clouds import Problem, table
 
-from pcgen.ops.chamfer import chamfer
-from pcgen.ops.neighbors import knn, nearest
-from pcgen.ops.sliced import sliced
+from pcgen.ops.chamfer_distance import chamfer
+from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.transport import earth_mover
 
 
@@ -41,8 +41,8 @@ CASES = {
     "exact": lambda: mover("exact"),
     "auction": lambda: mover("auction"),
     "sinkhorn": lambda: mover("sinkhorn"),
-    "nearest": lambda: tuple(nearest(*clouds(400, 100))),
-    "knn": lambda: tuple(knn(*clouds(400, 100), 5)),
+    "nearest": lambda: tuple(table(Problem(*clouds(400, 100)))),
+    "knn": lambda: tuple(table(Problem(*clouds(400, 100)), 5)),
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sparse_lattices import lattices
 
+from pcgen.ops._kernels.lattice_compiled import number as compiled
 from pcgen.ops.lattice import number
-from pcgen.ops.lattice_compiled import number as compiled
 
 
 @pytest.mark.parametrize("loop", [compiled, compiled.py_func])

@@ -11,7 +11,7 @@ from ragged_clouds import pointer, problem
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pcgen.ops.chamfer import chamfer
+from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.transport import earth_mover
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from ragged_clouds import Problem, pointer, problem, problems, squared_distances
+from ragged_clouds import Problem, pointer, problem, problems, squared_distances, table
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.neighbors import farthest_points, knn, knn_graph, nearest, radius_graph
+from pcgen.ops.neighbors import farthest_points, knn_graph, nearest, nearest_neighbors, radius_graph
 
 
 def brute(case: Problem, k: int, period: list[float | None] | None = None) -> torch.Tensor:
@@ -25,7 +25,7 @@ def brute(case: Problem, k: int, period: list[float | None] | None = None) -> to
 
 @given(case=problems(), k=st.integers(1, 5))
 def test_knn_is_brute_force(case, k):
-    got = knn(*case, k)
+    got = table(case, k)
     assert torch.equal(got.row, brute(case, k))
     assert torch.equal(got.squared.isinf(), got.row < 0)
     step = case.x[:, None].double() - case.y.double()[got.row.clamp(min=0)] if len(case.y) else 0
@@ -36,15 +36,17 @@ def test_knn_is_brute_force(case, k):
 
 @given(case=problems())
 def test_nearest_is_the_first_of_knn(case):
-    one, many = nearest(*case), knn(*case, 3)
-    assert torch.equal(one.row, many.row[:, 0])
-    assert torch.equal(one.squared, many.squared[:, 0])
+    one, many = table(case), table(case, 3)
+    assert torch.equal(one.row, many.row[:, :1])
+    assert torch.equal(one.squared, many.squared[:, :1])
+    row = nearest(case.x, case.y, ptr_x=case.ptr_x, ptr_y=case.ptr_y)
+    assert torch.equal(row, many.row[:, 0])
 
 
 @given(case=problems(dimensions=(2, 2), dtypes=(torch.float64,)), k=st.integers(1, 3))
 def test_periodic_axis_counts_images(case, k):
     period = [None, 5.0]
-    got = knn(*case, k, period=period)
+    got = table(case, k, period=period)
     for x, y in case.clouds():
         squared = squared_distances(case.x[x], case.y[y], period)
         expected = squared.sort(dim=1).values[:, :k]
@@ -57,7 +59,7 @@ def test_periodic_axis_counts_images(case, k):
 def test_no_wrong_neighbour_at_an_offset_of_a_thousand(sizes):
     """torch.cdist is wrong for 98.5 % of these points."""
     case = problem(sizes, sizes, scale=0.3, offset=1000.0)
-    assert torch.equal(nearest(*case).row, brute(case, 1)[:, 0])
+    assert torch.equal(table(case).row, brute(case, 1))
 
 
 def test_near_ties_are_decided_in_double_precision():
@@ -65,7 +67,7 @@ def test_near_ties_are_decided_in_double_precision():
     x = torch.tensor([[0.0, 0.0]])
     y = torch.tensor([[1.0, 3e-5], [1.0, 1e-5]])
     ptr = torch.tensor([0, 1]), torch.tensor([0, 2])
-    assert nearest(x, y, *ptr).row.item() == 1
+    assert nearest(x, y, ptr_x=ptr[0], ptr_y=ptr[1]).item() == 1
 
 
 def test_more_neighbours_than_blocks_do_not_depend_on_what_memory_held_before():
@@ -76,37 +78,39 @@ def test_more_neighbours_than_blocks_do_not_depend_on_what_memory_held_before():
         # Memory of the size that the search asks for, given back full of NaN.
         rooms = [np.full(size, np.nan) for size in (2048, 2048 * 32) for _ in range(4)]
         del rooms
-        assert torch.equal(knn(*case, 3).row, expected)
+        assert torch.equal(table(case, 3).row, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e25])
 def test_scales_at_the_ends_of_float32(scale):
     """Squares underflow, are denormal, overflow in float32."""
     case = problem([40], [50], scale=scale)
-    assert torch.equal(knn(*case, 3).row, brute(case, 3))
+    assert torch.equal(table(case, 3).row, brute(case, 3))
 
 
 def test_trailing_empty_clouds_survive():
     case = problem([2, 0, 3, 0], [1, 4, 0, 0])
-    row = nearest(*case).row
-    assert row.tolist() == [0, 0, -1, -1, -1]
-    assert nearest(*case).squared[2:].isinf().all()
+    found = table(case)
+    assert found.row[:, 0].tolist() == [0, 0, -1, -1, -1]
+    assert found.squared[2:].isinf().all()
 
 
 def test_no_gradient_through_the_search():
     case = problem([3], [4])
-    assert not nearest(case.x.requires_grad_(), *case[1:]).squared.requires_grad
+    case.x.requires_grad_()
+    assert not table(case).squared.requires_grad
 
 
 def test_half_precision_and_strides():
     case = problem([30], [40])
-    half = nearest(case.x.half(), case.y.half(), *case[2:])
+    case_in_half = Problem(case.x.half(), case.y.half(), *case[2:])
+    half = table(case_in_half)
     assert half.squared.dtype == torch.float32
-    assert torch.equal(half.row, brute(Problem(case.x.half(), case.y.half(), *case[2:]), 1)[:, 0])
+    assert torch.equal(half.row, brute(case_in_half, 1))
     wide = torch.randn(30, 6)
     assert torch.equal(
-        knn(wide[:, ::2], case.y, *case[2:], 2).row,
-        knn(wide[:, ::2].contiguous(), case.y, *case[2:], 2).row,
+        table(Problem(wide[:, ::2], *case[1:]), 2).row,
+        table(Problem(wide[:, ::2].contiguous(), *case[1:]), 2).row,
     )
 
 
@@ -116,7 +120,7 @@ def test_half_precision_and_strides():
     loop=st.booleans(),
 )
 def test_knn_graph_is_sorted_brute_force_without_the_point_itself(case, k, loop):
-    edges = knn_graph(case.x, case.ptr_x, k, loop=loop)
+    edges = knn_graph(case.x, k, ptr=case.ptr_x, loop=loop)
     expected = []
     for cloud, _ in case.clouds():
         squared = squared_distances(case.x[cloud], case.x[cloud])
@@ -130,7 +134,7 @@ def test_knn_graph_is_sorted_brute_force_without_the_point_itself(case, k, loop)
 
 @given(case=problems(dimensions=(1, 3)), r=st.sampled_from([0.0, 1.0, 2.0]), loop=st.booleans())
 def test_radius_graph_is_brute_force(case, r, loop):
-    edges = radius_graph(case.x, case.ptr_x, r, loop=loop)
+    edges = radius_graph(case.x, r, ptr=case.ptr_x, loop=loop)
     near = [
         (cloud.start + int(i), cloud.start + int(j))
         for cloud, _ in case.clouds()
@@ -138,8 +142,8 @@ def test_radius_graph_is_brute_force(case, r, loop):
         if loop or i != j
     ]
     assert list(map(tuple, edges.t().tolist())) == near
-    few = radius_graph(case.x, case.ptr_x, r, loop=loop, max_neighbors=2)
-    nearest_two = knn_graph(case.x, case.ptr_x, 2, loop=loop)
+    few = radius_graph(case.x, r, ptr=case.ptr_x, loop=loop, max_num_neighbors=2)
+    nearest_two = knn_graph(case.x, 2, ptr=case.ptr_x, loop=loop)
     kept = set(map(tuple, near))
     assert few.t().tolist() == [e for e in nearest_two.t().tolist() if tuple(e) in kept]
 
@@ -147,8 +151,8 @@ def test_radius_graph_is_brute_force(case, r, loop):
 def test_radius_graph_over_the_seam():
     angle = torch.tensor([[-3.1], [3.1], [0.0]])
     period = [2 * torch.pi]
-    assert radius_graph(angle, pointer([3]), 0.2, period=period).tolist() == [[1, 0], [0, 1]]
-    assert radius_graph(angle, pointer([3]), 0.2).numel() == 0
+    assert radius_graph(angle, 0.2, period=period).tolist() == [[1, 0], [0, 1]]
+    assert radius_graph(angle, 0.2).numel() == 0
 
 
 @given(case=problems(), ratio=st.sampled_from([0.3, 0.5, 1.0]))
@@ -225,17 +229,17 @@ def test_refuses_bad_input(change, error, message):
     good = {"x": torch.zeros(3, 2), "y": torch.zeros(4, 2)}
     good |= {"ptr_x": torch.tensor([0, 3]), "ptr_y": torch.tensor([0, 4])}
     with pytest.raises(error, match=message):
-        nearest(**{**good, **change})
+        nearest_neighbors(**{**good, **change})
 
 
 def test_refuses_bad_options():
     pos, ptr = torch.zeros(3, 2), torch.tensor([0, 3])
     with pytest.raises(ArgumentError, match="k: got 0, expected at least 1"):
-        knn(pos, pos, ptr, ptr, 0)
+        nearest_neighbors(pos, pos, 0)
     with pytest.raises(ArgumentError, match="k: got -1"):
-        knn_graph(pos, ptr, -1)
+        knn_graph(pos, -1)
     with pytest.raises(ArgumentError, match=r"r: got -1.0, expected a distance"):
-        radius_graph(pos, ptr, -1.0)
+        radius_graph(pos, -1.0)
     with pytest.raises(ArgumentError, match="number, ratio: got None, None, expected exactly one"):
         farthest_points(pos, ptr)
     with pytest.raises(ArgumentError, match=r"ratio: got 1.5"):

@@ -7,9 +7,9 @@ import torch
 from numba.core.dispatcher import Dispatcher
 from ragged_clouds import Problem, pointer, problem
 
-from pcgen.ops import extremes, extremes_compiled, farthest_compiled, neighbors_compiled
-from pcgen.ops import neighbors_numba as numba
-from pcgen.ops import neighbors_torch as reference
+from pcgen.ops._kernels import extremes, extremes_compiled, farthest_compiled, neighbors_compiled
+from pcgen.ops._kernels import neighbors_numba as numba
+from pcgen.ops._kernels import neighbors_torch as reference
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from ragged_clouds import Problem, problem, problems
+from ragged_clouds import Problem, problem, problems, table
 
-from pcgen.ops import neighbors_cluster, neighbors_torch, segments
-from pcgen.ops.chamfer import chamfer, density_aware
-from pcgen.ops.neighbors import farthest_points, knn, knn_graph, radius_graph
+from pcgen.ops import segments
+from pcgen.ops._kernels import neighbors_cluster, neighbors_torch
+from pcgen.ops.chamfer_distance import chamfer, density_aware
+from pcgen.ops.neighbors import farthest_points, knn_graph, radius_graph
 
 pytestmark = [
     pytest.mark.gpu,
@@ -27,12 +28,12 @@ def there(case: Problem) -> Problem:
 def test_neighbours(case, k, length):
     period = [None] * (case.x.shape[1] - 1) + [length]
     assert torch.equal(
-        knn(*there(case), k, period=period).row.cpu(), knn(*case, k, period=period).row
+        table(there(case), k, period=period).row.cpu(), table(case, k, period=period).row
     )
     moved, ptr = case.x.cuda(), case.ptr_x.cuda()
     for graph, size in ((knn_graph, k), (radius_graph, 1.0)):
-        expected = graph(case.x, case.ptr_x, size, period=period)
-        assert torch.equal(graph(moved, ptr, size, period=period).cpu(), expected)
+        expected = graph(case.x, size, ptr=case.ptr_x, period=period)
+        assert torch.equal(graph(moved, size, ptr=ptr, period=period).cpu(), expected)
     expected = farthest_points(case.x, case.ptr_x, number=5, period=period)
     got = farthest_points(moved, ptr, number=5, period=period)
     assert torch.equal(got.row.cpu(), expected.row)

@@ -12,11 +12,11 @@ import torch
 from ragged_clouds import Problem, problem
 from torch import Tensor
 
-from pcgen.ops import neighbors_torch
+from pcgen.ops._kernels import neighbors_torch
 
 pytest.importorskip("triton")
 
-from pcgen.ops import farthest_triton, neighbors_triton
+from pcgen.ops._kernels import farthest_triton, neighbors_triton
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 KINDS = [
@@ -91,7 +91,7 @@ def test_near_ties_are_decided_in_double_precision() -> None:
 COMPILE = """
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
-from pcgen.ops import farthest_triton, neighbors_triton
+from pcgen.ops._kernels import farthest_triton, neighbors_triton
 
 def build(kernel, types, constants):
     types = iter(types.split())

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sparse_lattices import lattices
 
-from pcgen.ops import rulebooks_compiled
+from pcgen.ops._kernels import rulebooks_compiled
+from pcgen.ops._kernels.rulebooks_compiled import collect, find
 from pcgen.ops.rulebooks import search_mirrored, submanifold
-from pcgen.ops.rulebooks_compiled import collect, find
 from pcgen.ops.rules import lay_out
 
 

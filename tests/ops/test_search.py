@@ -18,8 +18,14 @@ from hypothesis import strategies as st
 from ragged_clouds import Problem, pointer, problem, problems
 from torch import Tensor
 
-from pcgen.ops import neighbors_cluster, neighbors_numba, neighbors_torch, neighbors_tree, search
 from pcgen.ops import threads as threads_module
+from pcgen.ops._kernels import (
+    neighbors_cluster,
+    neighbors_numba,
+    neighbors_torch,
+    neighbors_tree,
+    search,
+)
 
 PERIODS = (None, 2.5)
 
@@ -179,7 +185,8 @@ def test_a_forked_process_can_search():
     """Workers of a data loader are forked; threads of the parent are not there."""
     script = """
 import os, torch
-from pcgen.ops import neighbors_numba, threads
+from pcgen.ops import threads
+from pcgen.ops._kernels import neighbors_numba
 threads.SMALL = 1
 torch.get_num_threads = lambda: 2
 x, ptr = torch.rand(100, 3), torch.tensor([0, 50, 100])

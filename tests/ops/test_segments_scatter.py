@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ragged_clouds import pointer
 
-from pcgen.ops import segments, segments_scatter
+from pcgen.ops import segments
+from pcgen.ops._kernels import segments_scatter
 
 NAMES = ("sum", "mean", "min", "max", "std", "softmax", "logsumexp")
 installed = pytest.mark.skipif(

@@ -8,9 +8,9 @@ from torch import Tensor
 from transport_problems import Problem, known, translations
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops import dense as dense_module
+from pcgen.ops._kernels import dense as dense_module
+from pcgen.ops._kernels.sinkhorn import anneal
 from pcgen.ops.divergences import energy_distance, sinkhorn_divergence
-from pcgen.ops.sinkhorn import anneal
 from pcgen.ops.transport import earth_mover
 
 PTR_X, PTR_Y = torch.tensor([0, 5, 5, 14]), torch.tensor([0, 7, 7, 11])

@@ -8,7 +8,7 @@ from torch import Tensor
 from transport_problems import Problem, known
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.sliced import sliced
+from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.transport import earth_mover
 
 PTR_X, PTR_Y = torch.tensor([0, 5, 5, 14]), torch.tensor([0, 7, 7, 11])

@@ -15,7 +15,7 @@ from torch import Tensor
 from transport_problems import Problem, adversarial, clouds, known, permutations, seeds
 
 from pcgen.errors import ArgumentError, DataError, PcgenError
-from pcgen.ops import exact, solvers
+from pcgen.ops._kernels import exact, solvers
 from pcgen.ops.transport import (
     KullbackLeibler,
     ToleranceWarning,

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transport_problems import Problem, adversarial, known, seeds
 
-from pcgen.ops import solvers
+from pcgen.ops._kernels import solvers
+from pcgen.ops._kernels.problem import Problems
 from pcgen.ops.divergences import energy_distance
-from pcgen.ops.problem import Problems
-from pcgen.ops.sliced import sliced
+from pcgen.ops.sides import Sides
+from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.transport import (
     KullbackLeibler,
     Penalty,
@@ -225,9 +226,8 @@ def test_auto_on_a_gpu(tolerance: float | None, weighted: int) -> None:
     owner, zero = torch.tensor([0, 0, 0, 1, 1, 1]), torch.zeros(2)
     mass = torch.tensor([1.0, 1, 1, 1, 2, 3])
     on_gpu = SimpleNamespace(is_cuda=True)
-    problems = Problems(
-        on_gpu, on_gpu, sizes, sizes, owner, owner, mass, mass, zero, zero, 0.0, 1, (0.0, 0.0)
-    )
+    sides = Sides(on_gpu, on_gpu, sizes, sizes, owner, owner, mass, mass, (0.0, 0.0))
+    problems = Problems(sides, zero, zero, 0.0, 1)
     expected = [0 if tolerance == 0 else 1, weighted]  # exact, auction, sinkhorn
     assert solvers._choose(problems, "auto", tolerance).tolist() == expected
 

@@ -15,12 +15,13 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton")
 
-from pcgen.ops import auction_triton, sinkhorn_triton
-from pcgen.ops.dense import densify
-from pcgen.ops.problem import Problems, primal
+from pcgen.ops._kernels import auction_triton, sinkhorn_triton
+from pcgen.ops._kernels.dense import densify
+from pcgen.ops._kernels.problem import Problems, primal
+from pcgen.ops._kernels.sinkhorn import anneal
+from pcgen.ops._kernels.solvers import _exact
 from pcgen.ops.segments import owners
-from pcgen.ops.sinkhorn import anneal
-from pcgen.ops.solvers import _exact
+from pcgen.ops.sides import Sides
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -44,7 +45,7 @@ def problems(
     none = torch.zeros(len(sizes_x)).double()
     given = (x, y, ptr_x, ptr_y, owners(ptr_x, len(x)), owners(ptr_y, len(y)), mass_x, mass_y)
     given = [value.to(DEVICE) for value in (*given, none + slack, none)]
-    return Problems(*given, 0.7, p, period)
+    return Problems(Sides(*given[:8], period), *given[8:], 0.7, p)
 
 
 @pytest.mark.parametrize(("p", "offset", "period"), [(1, 1000.0, (0.0, 0.0)), (2, 0.0, (0.0, 3.0))])
@@ -53,7 +54,7 @@ def test_auction_is_certified(p: int, offset: float, period: tuple[float, ...]) 
     found, exact = auction_triton.auction(given, 0.05), _exact(given)
     cost, optimum = primal(given, found.flow), primal(given, exact.flow)
     for k in range(3):
-        rows = slice(int(given.ptr_x[k]), int(given.ptr_x[k + 1]))
+        rows = slice(int(given.sides.ptr_x[k]), int(given.sides.ptr_x[k + 1]))
         assert sorted(found.flow.target[rows].tolist()) == list(range(rows.start, rows.stop))
     assert (cost[:3] >= optimum[:3] - 1e-12).all()
     assert (found.bound[:3] <= optimum[:3] + 1e-12).all()
@@ -62,7 +63,9 @@ def test_auction_is_certified(p: int, offset: float, period: tuple[float, ...]) 
 
 def test_auction_says_where_it_gave_up() -> None:
     given = problems([4, 3], [4, 3], uniform=True)
-    given = given._replace(y=torch.where(given.owner_x[:, None] == 0, given.x, given.y))
+    first = given.sides.owner_x[:, None] == 0
+    sides = given.sides._replace(y=torch.where(first, given.sides.x, given.sides.y))
+    given = given._replace(sides=sides)
     bound = auction_triton.auction(given, 1e-3).bound
     assert bound[0] <= 0 < bound[1]
 
@@ -113,7 +116,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from pcgen.ops import auction_triton, sinkhorn_triton
+from pcgen.ops._kernels import auction_triton, sinkhorn_triton
 
 def build(kernel, integers, scalars, constants, wide=False):
     pointer = "*fp64" if wide else "*fp32"

@@ -9,6 +9,7 @@ from pcgen.tools.benchmarks import (
     chamfer,
     encoders,
     evaluation,
+    kernels,
     lattice_tables,
     sampling,
     scores,
@@ -87,6 +88,26 @@ def chamfer_section(limits: Limits, quick: bool, report: Callable[[str], None]) 
             md.absent(results, contenders),
         ]
     ).strip()
+
+
+def kernels_section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
+    """What the Triton kernels take of a GPU, compiled ahead of time."""
+    rows = []
+    for variant, capability, found in kernels.every(
+        kernels.TARGETS[:1] if quick else kernels.TARGETS
+    ):
+        report(f"{variant.title}, sm_{capability}: {found.seconds:.1f} s")
+        numbers = found.registers, found.spilled, found.shared
+        rows.append([variant.title, f"sm_{capability}", *map(str, numbers), f"{found.seconds:.1f}"])
+    head = ["", "for", "registers", "spilled [B]", "shared memory [B]", "compilation [s]"]
+    return "\n\n".join(
+        [
+            "## Triton kernels",
+            "Compiled without a GPU, for an A100 (sm_80) and an H100 or H200 (sm_90), in the usual "
+            "shapes; registers and spilled bytes of a thread by `ptxas -v`.",
+            md.table(head, rows),
+        ]
+    )
 
 
 def segments_section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
@@ -187,4 +208,5 @@ SECTIONS: dict[str, Section] = {
     "segments": segments_section,
     "encoders": encoders.section,
     "sampling": sampling.section,
+    "kernels": kernels_section,
 }

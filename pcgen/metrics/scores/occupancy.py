@@ -20,7 +20,7 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.comparison import Measure, permutation_p_values
-from pcgen.ops.neighbors import nearest
+from pcgen.ops import nearest
 from pcgen.ops.points import Period, wrap
 from pcgen.schema import Schema
 
@@ -99,8 +99,7 @@ class Occupancy:
             )
         self.outside = len(events)
         nodes = grid_nodes(resolution, clouds.pos.shape[1]).to(clouds.pos.device)
-        ends = [clouds.ptr.new_tensor([0, len(rows)]) for rows in (clouds.pos, nodes)]
-        node = nearest(pos, nodes, *ends, period=periods).row.cpu()
+        node = nearest(pos, nodes, period=periods).cpu()
         self._node, self._owner, self._nodes = node, clouds.batch.cpu(), len(nodes)
         self._events = clouds.num_graphs
 

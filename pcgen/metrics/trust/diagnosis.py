@@ -44,7 +44,7 @@ from pcgen.metrics.scores.classifier import classifier_test, events_needed
 from pcgen.metrics.scores.learners import Learner
 from pcgen.metrics.significance import against_null, permutation_test, permuted_labels
 from pcgen.metrics.trust.memorisation import standardised
-from pcgen.ops import neighbors
+from pcgen.ops import nearest, nearest_neighbors
 
 # A p-value below this is called a failure.
 LEVEL = 0.01
@@ -94,8 +94,7 @@ def overfitting(
     union, generated = standardised(training, torch.cat([training, test]), generated)
     # In random order: ties go to the lowest row, which must not be the training events'.
     order = torch.randperm(n + m, generator=generator, device=generator.device).to(union.device)
-    ends = [torch.tensor([0, len(rows)], device=union.device) for rows in (generated, union)]
-    owner = order[neighbors.nearest(generated, union[order], *ends).row]
+    owner = order[nearest(generated, union[order])]
     return overfitting_of_neighbours(owner, n, m, permutations=permutations, generator=generator)
 
 
@@ -253,8 +252,7 @@ def local_dimension(x: Tensor, *, neighbours: int = 12) -> Tensor:
     (x,) = check_rows(x=x)
     if not 2 <= neighbours < len(x):
         raise ArgumentError(f"neighbours: got {neighbours}, expected 2 to {len(x) - 1}")
-    end = torch.tensor([0, len(x)], device=x.device)
-    near = x[neighbors.knn(x, x, end, end, neighbours + 1).row]
+    near = x[nearest_neighbors(x, x, neighbours + 1).row]
     return participation_ratio(near - near.mean(1, keepdim=True))
 
 

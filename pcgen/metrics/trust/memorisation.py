@@ -30,7 +30,7 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.metrics.samples import check_rows
 from pcgen.metrics.significance import mann_whitney
-from pcgen.ops.neighbors import nearest
+from pcgen.ops import nearest_neighbors
 
 # Events that a cell needs on each side; others do not enter C_T (the paper's threshold).
 _LEAST = 20
@@ -138,8 +138,7 @@ def memorisation_of_features(
 
 def nearest_distances(x: Tensor, y: Tensor) -> Tensor:
     """Euclidean distance of each row of x [N, F] to the nearest row of y [M, F]: [N]."""
-    ends = [torch.tensor([0, len(rows)], device=rows.device) for rows in (x, y)]
-    return nearest(x, y, *ends).squared.sqrt()
+    return nearest_neighbors(x, y).squared[:, 0].sqrt()
 
 
 def standardised(reference: Tensor, *sets: Tensor) -> tuple[Tensor, ...]:

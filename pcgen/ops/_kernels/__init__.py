@@ -1,0 +1,1 @@
+"""Compiled, Triton and reference kernels behind the public modules of :mod:`pcgen.ops`."""
