@@ -175,7 +175,9 @@ def test_formats_by_ending_content_and_request(tmp_path):
         io.read_clouds(tmp_path / "a.h5")
     with pytest.raises(ArgumentError, match="got the format 'npy', expected one of clouds"):
         io.cloud_writer(tmp_path / "a.npy", schema_on(GRID))
-    with pytest.raises(ArgumentError, match="got the format 'ply', expected one of npy, npz, png, images"):
+    with pytest.raises(
+        ArgumentError, match="got the format 'ply', expected one of npy, npz, png, images"
+    ):
         io.image_writer(tmp_path / "a.ply", 1, GRID, schema_on(GRID))
     with pytest.raises(FileError, match="is a folder with no point files or pictures"):
         io.open_file(tmp_path)
