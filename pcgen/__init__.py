@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pcgen.loading import load
 
 __all__ = ["load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
