@@ -100,7 +100,7 @@ def try_row(name: str, python: str, wheel: Path, tests: list[str], keep: bool) -
     home = folder / "env" / "bin"
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     pytest = [str(home / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "default"]
-    pip = [str(home / "pip"), "install", "-q"]
+    pip = [str(home / "pip"), "install", "--progress-bar", "off"]
     steps = {
         "environment": [python, "-m", "venv", str(home.parent)],
         "pip": [*pip, "-U", "pip"],
