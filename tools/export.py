@@ -21,7 +21,8 @@ TOLERANCE = 1e-4
 _EVENTS = 24
 """Events that are compared."""
 _KNOWN = (
-    "points-flow, -flow-map or -flow-gan (encoder epic, pointnet or attention), points-gan, "
+    "points-flow, -flow-student, -flow-map or -flow-gan (encoder epic, pointnet or attention), "
+    "points-gan, "
     "points-vae, points-latent-gan or -flow (any encoder but list)"
 )
 
@@ -47,7 +48,7 @@ def export(
     from one uniform number. Batch size and largest number of points are free. Both graphs are run
     by onnxruntime and compared with PyTorch before they appear; nothing is written if they differ.
 
-    Recipes points-flow, points-flow-map and points-flow-gan (epic, pointnet, attention),
+    The recipes points-flow, points-flow-student, -map and -gan (epic, pointnet, attention),
     points-gan, points-vae, points-latent-gan and points-latent-flow can be exported as ONNX.
 
     Args:

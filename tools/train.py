@@ -78,7 +78,7 @@ def train(
             totals are fitted to the new data. Arguments of the recipe that are not given are those
             of the start.
         start_part: Take only this part of it, field or autoencoder.encoder say, whose layers must
-            fit; its scalings are kept too.
+            fit; its scalings are kept too. MINE=THEIRS where the start has another name for it.
         steps: Length of the run. Models that train in stages divide it among them.
         batch_size: Events in a batch, of each device.
         seed: Of all randomness; the same seed gives the same model, on the same machine and number

@@ -129,14 +129,16 @@ class FlowMap(FlowMatching):
         return _Times(begin, end, flow_map.fractions(chance[4]), far)
 
     def follow(self, event: Batch, condition: Tensor) -> Batch:
-        """See :meth:`FlowMatching.follow`: steps of equal readings of the clock."""
-        readings = self.paths.solver.times()
-        times = [self.paths.clock.time(reading) for reading in readings]
-        for time, then in itertools.pairwise(times):
+        """See :meth:`FlowMatching.follow`."""
+        for time, then in itertools.pairwise(self.times()):
             begin, end = (condition.new_full((condition.shape[0],), each) for each in (time, then))
             move = (then - time) * self.mean_velocity(event, begin, end, condition)
             event = self.representation.with_values(event, self.representation.values(event) + move)
         return event
+
+    def times(self) -> list[float]:
+        """Where the steps begin and end: at equal readings of the clock, or at a pace in these."""
+        return [self.paths.clock.time(reading) for reading in self.paths.solver.times()]
 
 
 def distance(readings: Tensor) -> Tensor:

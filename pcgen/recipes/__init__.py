@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pcgen.recipes.flows import points_flow, points_flow_gan, points_flow_map
+from pcgen.recipes.flows import (
+    points_flow,
+    points_flow_gan,
+    points_flow_map,
+    points_flow_student,
+)
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -39,6 +44,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-gan": points_gan,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
+    "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
     "image-gan": image_gan,
     "image-vae": image_vae,
@@ -94,6 +100,7 @@ __all__ = [
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
+    "points_flow_student",
     "points_gan",
     "points_latent_flow",
     "points_latent_gan",

@@ -8,6 +8,7 @@ from pcgen.models.flow import FlowMatching
 from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.flow_gan import FlowGAN
 from pcgen.models.flow_map import DISTANCE, FlowMap
+from pcgen.models.flow_student import FlowStudent
 from pcgen.models.gan import Adversary
 from pcgen.models.paths import Coupling
 from pcgen.models.priors import FlowPrior
@@ -64,6 +65,32 @@ def points_flow_map(
     return FlowMap(
         representation,
         network.field(representation, DISTANCE),
+        steps=steps,
+        clock=Clock(shift),
+        coupling=_coupling(coupling),
+        share=share,
+    )
+
+
+def points_flow_student(
+    representation: Points,
+    network: PointNetwork,
+    *,
+    steps: int,
+    shift: float,
+    coupling: str,
+    share: float,
+) -> FlowStudent:
+    """A flow on points, and the map that it teaches.
+
+    Raises:
+        ArgumentError: the coupling is unknown, or the share out of range.
+    """
+    at_least(1, integration_steps=steps)
+    return FlowStudent(
+        representation,
+        network.field(representation, DISTANCE),
+        network.field(representation),
         steps=steps,
         clock=Clock(shift),
         coupling=_coupling(coupling),

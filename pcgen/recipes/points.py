@@ -219,6 +219,8 @@ def points_latent_flow(
     dynamic: bool | None = None,
     pooling: list[Literal["max", "mean", "sum"]] | None = None,
     list_length: int | None = None,
+    global_channels: int | None = None,
+    identity: bool | None = None,
     recentre: bool = True,
     rescale: bool = False,
     schema: dict[str, Any] | None = None,
@@ -242,6 +244,9 @@ def points_latent_flow(
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
         pooling: Reductions over the points of pointnet, edgeconv or attention.
         list_length: Longest cloud of list, 192 by default.
+        global_channels: Channels of the cloud's own vector of epic, 16 by default.
+        identity: Add in the layers of a decoder that is a flow of epic without an activation
+            behind the sum, which is learnt faster; false by default.
         recentre: Move each cloud so that its weighted centre is that of a training cloud.
         rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
             and take the spread as a condition.
@@ -256,7 +261,16 @@ def points_latent_flow(
         reconstruction = "listed" if encoder == "list" else "flow"
 
     network = networks.of_points(
-        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+        encoder,
+        hidden,
+        max(layers - 1, 1),
+        t_nets,
+        neighbours,
+        dynamic,
+        pooling,
+        list_length,
+        global_channels,
+        identity,
     )
     codec = assembly.autoencoder(
         assembly.points_of_codes(schema, recentre, rescale, reconstruction),

@@ -25,8 +25,9 @@ def take(
         model: Changed in place.
         source: Trained.
         part: Module of both whose parameters are taken, by its name in the model: ``"field"``,
-            ``"autoencoder.encoder"``. Its condition may have further columns, which the network
-            ignores at first: the field of a flow starts that of its map. None: all.
+            ``"autoencoder.encoder"``; ``"decoder.field=field"`` where the source has it under
+            another name. Its condition may have further columns, which the network ignores at
+            first: the field of a flow starts that of its map. None: all.
         name: Of the source, for errors.
 
     Raises:
@@ -36,11 +37,12 @@ def take(
     if part is None:
         fit(name, model, source.state_dict())
         return
-    pairs = {part: (_part(model, part, "the model to train"), _part(source, part, name))}
+    mine, _, theirs = part.partition("=")
+    pairs = {part: (_part(model, mine, "the model to train"), _part(source, theirs or mine, name))}
     if model.representation is not None and source.representation is not None:
         pairs["representation"] = (model.representation, source.representation)
-    for which, (mine, theirs) in pairs.items():
-        fit(f"{name}, {which}", mine, _widened(theirs.state_dict(), mine))
+    for which, (to, of) in pairs.items():
+        fit(f"{name}, {which}", to, _widened(of.state_dict(), to))
 
 
 def _widened(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

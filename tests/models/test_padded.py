@@ -26,6 +26,7 @@ MODELS = {
     "gan": lambda: recipes.points_gan(**SMALL),
     "vae": lambda: recipes.points_vae(**SMALL),
     "map": lambda: recipes.points_flow_map(**FLOW),
+    "student": lambda: recipes.points_flow_student(**FLOW),
     "map with a critic": lambda: recipes.points_flow_gan(hidden=8, layers=2),
     "vae with a flow": lambda: recipes.points_vae(**SMALL, reconstruction="flow"),
     "latent flow": lambda: recipes.points_latent_flow(**SMALL, width=8),

@@ -17,12 +17,20 @@ def test_the_main_job_runs_end_to_end(tmp_path, capsys):
     assert "floor: particles" in table
     assert "floor: pixelised" in table
     page = (folder / "index.html").read_text()
-    names = ("histograms.png", "events.png", "jets-0.png", "mean-images.png", "jets.html")
+    names = (
+        "jets-flow.png",
+        "jets-flow-histograms.png",
+        "histograms.png",
+        "events.png",
+        "jets-0.png",
+        "mean-images.png",
+        "jets.html",
+    )
     for name in names:
         assert name in page
         assert (folder / name).stat().st_size > 0
     stored = json.loads((folder / "evaluation.json").read_text())
-    assert stored.keys() == {"latent GAN", "VAE"}
+    assert stored.keys() == {"flow", "latent GAN", "VAE"}
     # Ten steps teach nothing but the width, which is drawn, and the table must show it.
     far = [s["name"] for s in stored["VAE"]["scores"] if s["z"] > 3]
     assert {"W1 leading", "W1 tau2", "W1 tau21"} <= set(far)

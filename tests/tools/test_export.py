@@ -34,6 +34,7 @@ RUNS = {
     "pointnet": f"points-flow --encoder pointnet {NETWORK} --integration-steps 1",
     "gan": f"points-gan {NETWORK} --latent-dim 3",
     "map": f"points-flow-map {NETWORK} --integration-steps 2",
+    "student": f"points-flow-student {NETWORK} --integration-steps 2",
     "latent flow": f"points-latent-flow {NETWORK} --latent-dim 3 --width 8",
     "latent": f"points-latent-gan {NETWORK} --latent-dim 3 --width 8",
 }

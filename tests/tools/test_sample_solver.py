@@ -111,8 +111,11 @@ def test_a_map_with_a_critic_has_one_step(tmp_path, few, capsys):
     assert cli.main(["sample", str(run), target, "--number", "9"]) == 0
 
 
-def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys):
-    run = trained("points-flow-map", few, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("recipe", "model"), [("points-flow-map", "FlowMap"), ("points-flow-student", "FlowStudent")]
+)
+def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys, recipe, model):
+    run = trained(recipe, few, tmp_path / "run")
     drawn = []
     for steps in (1, 3):
         target = tmp_path / f"{steps}.h5"
@@ -123,4 +126,4 @@ def test_a_map_takes_steps_and_no_solver(tmp_path, few, capsys):
     assert not torch.equal(*drawn)
     capsys.readouterr()
     assert cli.main(["sample", str(run), str(tmp_path / "a.h5"), "--solver", "heun"]) == 1
-    assert capsys.readouterr().err.startswith("pcgen: solver: got values for a FlowMap, whose")
+    assert capsys.readouterr().err.startswith(f"pcgen: solver: got values for a {model}, whose")

@@ -266,6 +266,8 @@ def test_what_was_generated_names_all_data_that_trained_the_model(here, capsys):
         (["--start", "jets-flow", "--squash", "null"], "squash: got None, expected 0.75 as in"),
         (["--start", "jets-flow", "--start-part", "field", "--shift", "1"],
          "shift: got 1.0, expected 5.0 as in jets-flow"),
+        (["--start", "jets-flow", "--start-part", "field=velocity"],
+         "start_part: got 'velocity', expected a part of jets-flow: field, field.point_in"),
         (["--start", "jets-flow", "--start-part", "critic"],
          "start_part: got 'critic', expected a part of the model to train: field, field.point_in"),
         (["--start", "jets-flow", "--start-part", "field", "--hidden", "16"],

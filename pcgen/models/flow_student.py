@@ -1,0 +1,172 @@
+r"""A map that a flow teaches: where its trajectories are, learnt as pairs.
+
+.. math:: L = E\,|x_t + (s - t)\,u(x_t, t, s) - x_s|^2
+
+with x_t and x_s on one trajectory of the flow: the whole way from noise to data, and a piece of it.
+Both ends are known point by point, so that the loss has no noise of its own, and no term has to
+agree with another one of the same network, as in :mod:`pcgen.models.flow_map`. It is the
+distillation of rectified flow (Liu et al., arXiv 2209.03003, section 2.2), from a flow whose paths
+optimal pairs have made nearly straight (:mod:`pcgen.objectives.coupling`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+
+from pcgen.errors import ArgumentError
+from pcgen.models.base import Phase, kept
+from pcgen.models.flow_map import FlowMap
+from pcgen.models.paths import UNIFORM, Coupling, in_parts
+from pcgen.models.representations import Points
+from pcgen.objectives.flow_matching import Clock
+from pcgen.ops.ode import Integrator
+
+LESSON = Integrator("midpoint", steps=4, pace=0.3)
+"""How the teacher's trajectories are followed. Near the noise optimal pairs are sorted out, and the
+velocity changes; 8 steps give no better jets (docs/fidelity.md)."""
+
+
+class FlowStudent(FlowMap):
+    """Mean velocities between the times of a flow's trajectories, learnt from these.
+
+    The flow is learnt first, in a ``share`` of the run; or it is there already, and the share is 0
+    (``--start RUN --start-part field --share 0``). The student begins as its copy.
+
+    Args:
+        representation: Physical clouds to points and back.
+        field: ``(points, time [B], condition [B, K + DISTANCE])`` -> mean velocity.
+        teacher: ``(points, time [B], condition [B, K])`` -> velocity.
+        steps: Steps when sampling, of one evaluation each.
+        clock: Law of the times of the teacher's training.
+        coupling: Of the teacher's training.
+        share: Fraction of the run in which the teacher learns.
+
+    Attributes:
+        taught: Whether the student has begun, 0 or 1.
+
+    Raises:
+        ArgumentError: the share is not below 1.
+    """
+
+    def __init__(
+        self,
+        representation: Points,
+        field: nn.Module,
+        teacher: nn.Module,
+        *,
+        steps: int = 1,
+        clock: Clock = UNIFORM,
+        coupling: Coupling | None = None,
+        share: float = 0.7,
+    ) -> None:
+        super().__init__(representation, field, steps=steps, clock=clock, coupling=coupling)
+        if not 0.0 <= share < 1.0:
+            raise ArgumentError(f"share: got {share}, expected at least 0 and below 1")
+        self.teacher, self.share = teacher, share
+        self.paths.solver = replace(LESSON, steps=steps)
+        self.taught: Tensor
+        self.register_buffer("taught", torch.zeros((), dtype=torch.uint8))
+
+    def phases(self) -> Sequence[Phase]:
+        """The representation is fitted; then teacher and student, one after the other."""
+        share, fitted = self.share, self.representation.phases()
+        student = Phase("student", (self.field,), self.student_loss, begin=share)
+        if not share:
+            return (*fitted, replace(student, prepare=self._refuse, adapt=self._appoint))
+        teacher = Phase("teacher", (self.teacher,), self.velocity_loss, end=share, prepare=kept)
+        return (
+            *fitted,
+            replace(teacher, adapt=self._appoint),
+            replace(student, prepare=self._begin, adapt=self._begin),
+        )
+
+    def velocity_loss(self, clouds: Batch) -> dict[str, Tensor]:
+        """See :meth:`FlowMatching.velocity_loss`; of the teacher."""
+        event, condition = self.representation.see(clouds)
+        return {"velocity": self.paths.errors(self.teacher, event, condition).mean()}
+
+    def student_loss(self, clouds: Batch) -> dict[str, Tensor]:
+        """Mean squared errors of where trajectories end, and of pieces between random nodes.
+
+        The events give their sizes and conditions alone.
+        """
+        event, condition = self.representation.see(clouds)
+        times, nodes = self._trajectories(event, condition)
+        last = len(times) - 1
+        first = torch.zeros(len(condition), dtype=torch.long, device=condition.device)
+        begin, end = _pieces(len(condition), last, condition.device)
+        return {
+            "whole": self._error(event, condition, times, nodes, first, first + last),
+            "piece": self._error(event, condition, times, nodes, begin, end),
+        }
+
+    @torch.no_grad()
+    def _trajectories(self, event: Batch, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Times [S+1] of trajectories of the teacher, and where they are then [S+1, N, C]."""
+
+        def velocity(values: Tensor, time: float) -> Tensor:
+            moment = values.new_full((len(condition),), self.paths.clock.reading(time))
+            event_at = self.representation.with_values(event, values)
+            return in_parts(self.teacher, event_at, moment, condition)
+
+        times = LESSON.times()
+        nodes = [torch.randn_like(self.representation.values(event))]
+        for time, then in itertools.pairwise(times):
+            nodes.append(LESSON.step(velocity, nodes[-1], time, then))
+        return nodes[0].new_tensor(times), torch.stack(nodes)
+
+    def _error(
+        self,
+        event: Batch,
+        condition: Tensor,
+        times: Tensor,
+        nodes: Tensor,
+        begin: Tensor,
+        end: Tensor,
+    ) -> Tensor:
+        """Mean squared error of the mean velocity between two nodes [B] of each trajectory."""
+        rows = torch.arange(nodes.shape[1], device=nodes.device)
+        at, then = (nodes[each[event.batch], rows] for each in (begin, end))
+        way = (times[end] - times[begin])[event.batch][:, None]
+        start = self.representation.with_values(event, at)
+        found = self.mean_velocity(start, times[begin], times[end], condition)
+        return (at + way * found - then).square().mean()
+
+    def times(self) -> list[float]:
+        """See :meth:`FlowMap.times`; those of :data:`LESSON`, or between them."""
+        return self.paths.solver.times()
+
+    @torch.no_grad()
+    def _appoint(self, batches: Iterable[Batch]) -> None:
+        """The field that the run starts from becomes the teacher, unless it is a student's."""
+        if not self.taught:
+            for name, value in self.teacher.state_dict().items():
+                value.copy_(self.field.state_dict()[name][..., : value.shape[-1]])
+            self.taught.fill_(1)
+
+    @torch.no_grad()
+    def _begin(self, batches: Iterable[Batch]) -> None:
+        """The student takes the teacher's parameters, and ignores how far it shall go."""
+        known = self.teacher.state_dict()
+        for name, value in self.field.state_dict().items():
+            value.zero_()[..., : known[name].shape[-1]] = known[name]
+        self.taught.fill_(1)
+
+    def _refuse(self, batches: Iterable[Batch]) -> None:
+        raise ArgumentError(
+            "share: got 0 for a student without a teacher, expected a trained points-flow to start "
+            "from (start, start_part field), or a share of the run in which one is learnt"
+        )
+
+
+def _pieces(number: int, last: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Two nodes of 0 to ``last`` for each of so many trajectories, in order of time."""
+    begin = torch.randint(last, (number,), device=device)
+    further = torch.rand(number, device=device) * (last - begin)
+    return begin, begin + 1 + further.long().clamp(max=last - 1 - begin)

@@ -1,0 +1,189 @@
+"""A map that learns the trajectories of a flow, and ends where they end."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from test_flow_learns import SCHEMA, distances, moons
+from test_flow_map import NormalMap
+from torch import Tensor, nn
+
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError
+from pcgen.models.flow_map import DISTANCE
+from pcgen.models.flow_student import LESSON, FlowStudent, _pieces
+from pcgen.models.representations import Points
+from pcgen.nn import EPiCField
+from pcgen.objectives.flow_matching import Clock
+
+
+class NormalFlow(nn.Module):
+    """Velocity of the flow of :class:`NormalMap`, for noise N(0, 1) and data N(m, s²)."""
+
+    def __init__(self, mean: float, scale: float) -> None:
+        super().__init__()
+        self.law = NormalMap(mean, scale)
+
+    def forward(self, clouds, time: Tensor, condition: Tensor) -> Tensor:
+        return self.law.velocity(clouds.pos, time[clouds.batch][:, None])
+
+
+def networks(hidden: int = 8) -> tuple[EPiCField, EPiCField]:
+    def field(further: int) -> EPiCField:
+        channels = 1 + further
+        return EPiCField(2, condition_channels=channels, hidden=hidden, global_channels=4, layers=2)
+
+    return field(DISTANCE), field(0)
+
+
+def prepare(model: FlowStudent, clouds, *, started: bool = False) -> None:
+    for phase in model.phases():
+        chosen = phase.adapt if started and phase.adapt is not None else phase.prepare
+        if chosen is not None and phase.name not in ("teacher", "student"):
+            chosen([clouds])
+
+
+def test_the_exact_map_has_no_loss_beyond_the_solver():
+    # The rule of the lesson ends near the exact trajectory; the exact map ends on it.
+    model = FlowStudent(Points(SCHEMA), NormalMap(0.7, 0.4), NormalFlow(0.7, 0.4))
+    event = cl.make(torch.randn(300, 2), torch.tensor([100, 0, 200]))
+    terms = model.student_loss(_seen(model, event))
+    assert terms.keys() == {"whole", "piece"}
+    for term in terms.values():
+        assert 0 <= float(term.detach()) < 1e-3
+
+
+def test_another_map_has_the_squared_distance_of_the_ends_as_its_loss():
+    model = FlowStudent(Points(SCHEMA), NormalMap(0.9, 0.4), NormalFlow(0.7, 0.4))
+    event = cl.make(torch.randn(3000, 2), torch.tensor([1000, 0, 2000]))
+    whole = model.student_loss(_seen(model, event))["whole"]
+    # From noise both keep the scale of z, and end 0.2 apart.
+    assert float(whole.detach()) == pytest.approx(0.04, rel=0.05)
+
+
+def _seen(model: FlowStudent, event):
+    """What the loss sees of clouds, without fitting scales: noise replaces the values anyway."""
+    condition = torch.zeros(event.num_graphs, 0)
+    model.representation.see = lambda clouds: (clouds, condition)  # type: ignore[method-assign]
+    return event
+
+
+def test_nodes_are_those_of_the_midpoint_rule():
+    law = NormalFlow(0.7, 0.4)
+    model = FlowStudent(Points(SCHEMA), NormalMap(0.7, 0.4), law, clock=Clock(5.0))
+    # The field receives readings of the clock; the law is one of time.
+    law.forward = lambda c, r, k: law.law.velocity(  # type: ignore[method-assign]
+        c.pos, model.paths.clock.time(r)[c.batch][:, None]
+    )
+    event = cl.make(torch.zeros(200, 2), torch.tensor([150, 50]))
+    times, nodes = model._trajectories(event, torch.zeros(2, 0))
+    assert times.tolist() == pytest.approx(LESSON.times())
+    end = LESSON(lambda x, t: law.law.velocity(x, torch.tensor(t)), nodes[0])
+    torch.testing.assert_close(nodes[-1], end)
+    for time, at in zip(times.tolist(), nodes, strict=True):
+        exact = law.law.at(nodes[0], torch.tensor(0.0), torch.tensor(time))
+        assert float((at - exact).square().mean().sqrt()) < 0.02
+
+
+def test_pieces_are_ordered_and_all_of_them_occur():
+    begin, end = _pieces(20_000, 4, torch.device("cpu"))
+    assert (begin >= 0).all()
+    assert (end > begin).all()
+    assert (end <= 4).all()
+    counts = torch.zeros(5, 5).index_put_((begin, end), torch.ones(20_000), accumulate=True)
+    for first in range(4):
+        share = counts[first, first + 1 :] / 20_000
+        assert share.tolist() == pytest.approx([0.25 / (4 - first)] * (4 - first), abs=0.015)
+
+
+def test_steps_end_at_nodes_of_the_lesson():
+    for steps in (1, 2, 4):
+        model = FlowStudent(Points(SCHEMA), NormalMap(0, 1), NormalFlow(0, 1), steps=steps)
+        nodes = LESSON.times()
+        assert all(any(math.isclose(t, node) for node in nodes) for t in model.times())
+
+
+def test_a_student_begins_as_its_teacher_at_any_distance():
+    torch.manual_seed(0)
+    clouds = moons(50, torch.Generator().manual_seed(0))
+    model = FlowStudent(Points(SCHEMA), *networks())
+    prepare(model, clouds)
+    assert not model.taught
+    model._begin([])
+    assert model.taught
+    event, condition = model.representation.see(clouds)
+    begin = torch.rand(50)
+    expected = model.teacher(event, begin, condition)
+    for end in (begin, torch.ones(50)):
+        found = model.mean_velocity(event, begin, end, condition)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_run_starts_from_is_the_teacher_but_for_a_student():
+    torch.manual_seed(0)
+    model = FlowStudent(Points(SCHEMA), *networks(), share=0.0)
+    student = next(phase for phase in model.phases() if phase.name == "student")
+    assert student.adapt is not None
+    student.adapt([])
+    state = model.teacher.state_dict()
+    for name, value in model.field.state_dict().items():
+        assert torch.equal(state[name], value[..., : state[name].shape[-1]])
+    before = {name: value.clone() for name, value in state.items()}
+    with torch.no_grad():
+        for parameter in model.field.parameters():
+            parameter.add_(1.0)
+    student.adapt([])  # of a student that is trained already
+    assert all(torch.equal(before[name], value) for name, value in state.items())
+
+
+def test_a_student_without_a_teacher_is_refused():
+    model = FlowStudent(Points(SCHEMA), *networks(), share=0.0)
+    student = next(phase for phase in model.phases() if phase.name == "student")
+    assert student.prepare is not None
+    with pytest.raises(ArgumentError, match="share: got 0 for a student without a teacher"):
+        student.prepare([])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_that_leaves_no_step_is_refused(share):
+    with pytest.raises(ArgumentError, match="share: got"):
+        FlowStudent(Points(SCHEMA), *networks(), share=share)
+
+
+@pytest.mark.slow
+def test_one_step_of_a_student_ends_where_the_flow_ends():
+    draw = torch.Generator().manual_seed(0)
+    clouds, fresh = moons(4000, draw), moons(2000, draw)
+    torch.manual_seed(0)
+    model = FlowStudent(Points(SCHEMA), *networks(48), share=0.5)
+    prepare(model, clouds)
+    for part, loss in ((model.teacher, model.velocity_loss), (model.field, model.student_loss)):
+        if part is model.field:
+            model._begin([])
+        optimiser = torch.optim.Adam(part.parameters(), 4e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, 700)
+        for _ in range(700):
+            rows = torch.randint(clouds.num_graphs, (128,), generator=draw)
+            total = sum(loss(cl.select(clouds, rows)).values())
+            optimiser.zero_grad()
+            total.backward()
+            optimiser.step()
+            schedule.step()
+    model.eval()
+
+    def far(field: nn.Module, steps: int) -> float:
+        # A flow is followed by short steps; a student's field is far from one there.
+        model.paths.solver = type(LESSON)("midpoint", steps, pace=LESSON.pace)
+        drawn = model.sample(number=2000, generator=torch.Generator().manual_seed(1))
+        return distances(drawn, fresh)[1]
+
+    one, four = far(model.field, 1), far(model.field, 4)
+    teacher = model.teacher
+    model.mean_velocity = lambda event, begin, end, condition: teacher(  # type: ignore
+        event, model.paths.clock.reading(begin), condition
+    )
+    euler_one, euler_many = far(teacher, 1), far(teacher, 60)
+    assert one < euler_many + 0.25 * (euler_one - euler_many)
+    assert four < euler_many + 0.25 * (euler_one - euler_many)
