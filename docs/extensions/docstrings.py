@@ -64,7 +64,7 @@ def target(name: str, home: Object) -> str:
 
 
 def link(found: re.Match[str], home: Object) -> str:
-    """The HTML of a name: mkdocs-autorefs makes a link of it where the site shows the name."""
+    """The HTML of a name: mkdocs-autorefs turns it into a link where the site shows the name."""
     short, name = found[1] == "~", found[2].lstrip("!")
     shown = name.rsplit(".", 1)[-1] if short else name.lstrip(".")
     goal = escape(target(name, home), quote=True)
@@ -79,14 +79,14 @@ def formula(found: re.Match[str]) -> str:
 
 def rows(lines: list[str], columns: list[slice]) -> list[list[str]]:
     """The cells of a table; a row whose first cell is empty goes on with the one above it."""
-    made: list[list[str]] = []
+    found: list[list[str]] = []
     for line in lines:
         cells = [line[column].strip().replace("|", r"\|") for column in columns]
-        if made and not cells[0]:
-            made[-1] = [f"{old} {new}".strip() for old, new in zip(made[-1], cells, strict=True)]
+        if found and not cells[0]:
+            found[-1] = [f"{old} {new}".strip() for old, new in zip(found[-1], cells, strict=True)]
         else:
-            made.append(cells)
-    return made
+            found.append(cells)
+    return found
 
 
 def table(found: re.Match[str]) -> str:
@@ -138,6 +138,6 @@ class Docstrings(Extension):
         if obj.docstring is not None:
             obj.docstring.value = markdown(obj.docstring.value, obj)
         elif isinstance(obj, Attribute) and isinstance(obj.parent, Module):
-            # Without any text a name is not shown; its value says more.
+            # Without any text a name is not shown; its value is shown with it.
             words = str(obj.value).startswith("Literal[")
             obj.docstring = Docstring("One of these words." if words else "A constant.", parent=obj)
