@@ -13,12 +13,14 @@ r"""Docstrings of pcgen as Markdown: roles, formulas and tables of reStructuredT
 
 from __future__ import annotations
 
+import logging
 import re
 import textwrap
 from html import escape
 from typing import Any
 
 from griffe import (
+    AliasResolutionError,
     Attribute,
     Docstring,
     Extension,
@@ -28,6 +30,7 @@ from griffe import (
     Object,
 )
 
+LOG = logging.getLogger("mkdocs.plugins.docstrings")
 ROLE = re.compile(r":(?:func|class|meth|mod|attr|data):`(~?)([^`]+)`")
 FORMULA = re.compile(r":math:`([^`]+)`")
 BLOCK = re.compile(
@@ -47,28 +50,44 @@ TABLE = re.compile(
 def target(name: str, home: Object) -> str:
     """The full name of what a docstring names.
 
-    ``.module`` is beside or in the module of the docstring; other names are looked up as Python
-    would, from inside to outside.
+    ``pcgen.name`` is full; ``.module`` is beside or in the module of the docstring; other names are
+    looked up as Python would, from inside to outside.
     """
+    if name.startswith("pcgen."):
+        return name
     module = home.module
     if name.startswith("."):
         package = module if module.is_init_module else module.parent
         return f"{package.path}{name}" if package else name
+    first, *rest = name.split(".")
     scope: Any = home
     while scope is not None:
         try:
-            return str(scope.resolve(name))
+            return ".".join([scope.resolve(first), *rest])
         except NameResolutionError:
             scope = scope.parent
     return name
 
 
 def link(found: re.Match[str], home: Object) -> str:
-    """The HTML of a name: mkdocs-autorefs turns it into a link where the site shows the name."""
+    """The HTML of a name: mkdocs-autorefs turns it into a link where the site shows the name.
+
+    A full name of pcgen that is nowhere gives a warning, which ends a strict build.
+    """
     short, name = found[1] == "~", found[2].lstrip("!")
     shown = name.rsplit(".", 1)[-1] if short else name.lstrip(".")
-    goal = escape(target(name, home), quote=True)
-    return f'<autoref identifier="{goal}" optional><code>{escape(shown)}</code></autoref>'
+    goal = target(name, home)
+    if goal.startswith("pcgen.") and not _is_there(goal, home):
+        LOG.warning("%s: %s is nowhere", home.path, found[0])
+    start = f'<autoref identifier="{escape(goal, quote=True)}" optional>'
+    return f"{start}<code>{escape(shown)}</code></autoref>"
+
+
+def _is_there(name: str, home: Object) -> bool:
+    try:
+        return home.modules_collection[name] is not None
+    except (KeyError, AliasResolutionError):
+        return False
 
 
 def formula(found: re.Match[str]) -> str:
