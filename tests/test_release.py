@@ -27,6 +27,7 @@ SOURCES = {
     for path in folder.rglob("*.py")
 }
 """Every source file, by its place in the wheel."""
+WEIGHTS = sorted((ROOT / "pcgen" / "shipped").glob("*.safetensors"))
 SKIPPED = {".git", ".venv", "build", "dist", "results", "runs"}
 
 
@@ -85,8 +86,8 @@ def test_the_wheel_holds_code_data_weights_and_their_licences(wheel: set[str]) -
         "pcgen/datasets/jets.py",
         "pcgen/datasets/samples/jets.h5",
         "pcgen/datasets/samples/README.md",
-        "pcgen/shipped/jets-flow.safetensors",
-        "pcgen/shipped/jets-flow.md",
+        *(f"pcgen/shipped/{path.name}" for path in WEIGHTS),
+        *(f"pcgen/shipped/{path.stem}.md" for path in WEIGHTS),
     ):
         assert name in wheel
     assert {name for name in SOURCES if "/studies/" not in name} <= wheel
@@ -96,7 +97,7 @@ def test_the_wheel_holds_code_data_weights_and_their_licences(wheel: set[str]) -
 def test_what_ships_has_a_licence(setup: configparser.ConfigParser) -> None:
     assert setup["metadata"]["license"] == "MIT"
     assert (ROOT / setup["metadata"]["license_files"].strip()).read_text().startswith("MIT License")
-    cards = [*(ROOT / "pcgen" / "shipped").glob("*.md"), ROOT / "datasets/samples/README.md"]
+    cards = [*(path.with_suffix(".md") for path in WEIGHTS), ROOT / "datasets/samples/README.md"]
     assert len(cards) > 1
     for card in cards:
         assert "\n## Licence\n" in card.read_text(encoding="utf-8"), card
