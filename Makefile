@@ -1,5 +1,8 @@
 # make demo   set up and run the main job: jets -> images -> clouds -> generators -> report
 # make test   set up, lint, type-check and test everything
+# make docs   build the documentation as a site, in build/site
+# make dist   build wheel and source archive, in dist
+# make matrix install the wheel with the oldest and the newest Python and packages, and try it (an hour)
 # make fuzz   10,000 damaged and hostile files for every reader, 20 kills of every command, large
 #             and long work (about an hour)
 # All make their own virtual environment in .venv and say what they do.
@@ -19,7 +22,7 @@ LIBRARIES := libusb-1.0.so.0 libEGL.so.1 libGL.so.1 libX11.so.6 libudev.so.1 lib
 PACKAGES  := libusb-1.0-0 libegl1 libgl1 libx11-6 libudev1 libidn2-0
 KERNELS   := torch-scatter==2.1.2 torch-cluster==1.6.3
 
-.PHONY: demo test fuzz lint system kernels clean help
+.PHONY: demo test docs dist matrix fuzz lint system kernels clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +45,18 @@ test: $(VENV)/.tested system kernels
 	@$(RUN) coverage erase
 	@$(TWO) pytest -q $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90 --doctest-modules pcgen tests
 
+# A warning ends the build: a link, a name or a module that is not there.
+docs: $(VENV)/.tested
+	@$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --clean
+	@echo "== written: build/site/index.html"
+
+dist: $(VENV)/.made
+	@$(BIN)/pip install -q --disable-pip-version-check build
+	@rm -rf dist && $(BIN)/python -m build --outdir dist . >/dev/null && ls -l dist
+
+matrix: dist
+	@$(PYTHON) .ci/matrix.py dist/*.whl
+
 fuzz: $(VENV)/.tested
 	@echo "== $(INPUTS) hostile inputs for every reader, $(KILLS) kills of every command"
 	@$(RUN) PCGEN_FUZZ=$(INPUTS) PCGEN_KILLS=$(KILLS) pytest -q -s tests/fuzz
@@ -63,8 +78,8 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@echo "== installing the test tools, Pythia, ONNX and HepMC3"
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,simulation,export,hepmc]'
+	@echo "== installing the tools of tests and documentation, Pythia, ONNX and HepMC3"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,simulation,export,hepmc]'
 	@touch $@
 
 # Open3D links against libraries that a bare machine lacks.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pcgen.loading import load
 
 __all__ = ["convert", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {"convert": "pcgen.conversion", "load": "pcgen.loading"}
 

@@ -9,6 +9,9 @@ import importlib
 import re
 from types import ModuleType
 
+DISTRIBUTION = "pcgen-hep"
+"""What pip installs; PCGen alone is another program, a generator of characters."""
+
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -90,7 +93,7 @@ def _of_extra(extra: str) -> list[str]:
     from importlib import metadata
 
     try:
-        lines = metadata.requires("pcgen") or []
+        lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return []
     of_extra = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")

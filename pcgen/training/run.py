@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from pcgen.bounds import TEXT, parse_json, regular_file
-from pcgen.errors import ArgumentError, CheckpointError, FileError, PcgenError
+from pcgen.errors import DISTRIBUTION, ArgumentError, CheckpointError, FileError, PcgenError
 from pcgen.io.atomic import LOCK, atomic, is_own, writable
 from pcgen.io.lock import locked
 from pcgen.training import checkpoint
@@ -39,7 +39,7 @@ from pcgen.training.log import set_aside
 # What may change when a run is taken up again: none of it changes what a step learns.
 _FREE = ("steps", "reports")
 _LONG = 60  # characters of a change that an error still tells in full
-_PACKAGES = ("pcgen", "torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
+_PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
 
 
 class RunFolder:
@@ -269,7 +269,7 @@ def _change(name: str, before: Any, after: Any) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a result may depend on besides the configuration."""
-    versions = {name: version(name) for name in _PACKAGES}
+    versions = {"pcgen": version(DISTRIBUTION)} | {name: version(name) for name in _PACKAGES}
     cuda = device.type == "cuda"
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -295,7 +295,7 @@ def version(package: str) -> str | None:
 
 def made_by() -> dict[str, Any]:
     """The pcgen that runs, as checkpoints and samples record it: version and commit."""
-    return {"pcgen": version("pcgen"), "commit": _commit()}
+    return {"pcgen": version(DISTRIBUTION), "commit": _commit()}
 
 
 @functools.cache

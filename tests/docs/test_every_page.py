@@ -41,7 +41,10 @@ from pcgen.recipes import RECIPES
 from pcgen.tools import cli
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *(p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "docs").rglob("*.md"))),
+]
 
 JETS_OF_EACH, PARTICLES = 300, 12
 SMALL = {
@@ -148,11 +151,12 @@ def run_command(words: list[str]) -> str:
 
 
 def check_pip(words: list[str]) -> None:
-    """Extras that are installed are those of setup.cfg."""
+    """What is installed is the folder or the name of setup.cfg, with extras of it."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert words[1] == "install"
     for word in words[2:]:
+        assert word.startswith("-") or word.split("[")[0] in (".", setup["metadata"]["name"]), word
         for extra in re.findall(r"\[([\w,]+)\]", word):
             assert set(extra.split(",")) <= set(setup["options.extras_require"]), word
 
@@ -179,7 +183,10 @@ CHECKED: dict[str, Callable[[list[str]], None]] = {
 
 
 def run_python(block: Block, page: str, namespace: dict[str, Any]) -> None:
-    """Run a block, or write it to the file that its first line names: ``# my_recipes.py``."""
+    """Run a block, or write it to the file that its first line names: ``# my_recipes.py``.
+
+    As in a session of Python, modules of the current folder are found.
+    """
     named = re.match(r"# ([\w/]+\.py)\n", block.text)
     if named:
         Path(named[1]).write_text(block.text)
@@ -188,7 +195,10 @@ def run_python(block: Block, page: str, namespace: dict[str, Any]) -> None:
     for name, number in IN_PYTHON.items():
         text = re.sub(rf"\b{name}=\d+", f"{name}={number}", text)
     # Empty lines in front give errors the line of the page.
-    exec(compile("\n" * (block.line - 1) + text, page, "exec"), namespace)
+    code = compile("\n" * (block.line - 1) + text, page, "exec")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path.cwd()))
+        exec(code, namespace)
 
 
 def run_page(page: str) -> Ran:
@@ -321,7 +331,7 @@ def test_a_command_outside_a_block_is_found() -> None:
 
 def test_commands_that_fail_fail_here(folder: Path) -> None:
     for line in ("pcgen info missing.h5", "pcgen view --wrong", "pip install '.[none]'",
-                 "make nothing", "apt-get install nothing"):  # fmt: skip
+                 "pip install pcgen", "make nothing", "apt-get install nothing"):  # fmt: skip
         with pytest.raises(AssertionError):
             run_command(shlex.split(line))
 

@@ -16,6 +16,6 @@
 :mod:`.cluster`         many rows, on a Dask cluster
 :mod:`.results`         rows that are done; medians and quartiles over their seeds
 :mod:`.expectations`    what was expected before any row was run, and what the rows say
-:mod:`.tables`, :mod:`.figures`, :mod:`.page`  the report
+:mod:`.page`            the report, with its :mod:`.tables` and :mod:`.figures`
 ======================= ========================================================================
 """
