@@ -55,11 +55,13 @@ def state_of(model: GenerativeModel, recipe: str, arguments: dict[str, Any]) -> 
     )  # fmt: skip
 
 
-def ship(folder: Path, name: str = "jets-flow", **arguments: Any) -> Path:
-    """Weights and card of a small flow in a folder; returns the weights."""
+def ship(
+    folder: Path, name: str = "jets-flow", *, recipe: str = "points-flow", **arguments: Any
+) -> Path:
+    """Weights and card of a small flow, or map of one, in a folder; returns the weights."""
     chosen = {**SMALL, **arguments}
     torch.manual_seed(5)
-    model = fitted(**chosen)
-    checkpoint.write(folder / "a.ckpt", state_of(model, "points-flow", chosen))
+    model = fitted(recipe, **chosen)
+    checkpoint.write(folder / "a.ckpt", state_of(model, recipe, chosen))
     (folder / f"{name}.md").write_text(CARD.format(name=name))
     return loading.write_weights(folder / "a.ckpt", folder / f"{name}.safetensors")

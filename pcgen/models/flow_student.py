@@ -29,7 +29,7 @@ from pcgen.ops.ode import Integrator
 
 LESSON = Integrator("midpoint", steps=4, pace=0.3)
 """How the teacher's trajectories are followed. Near the noise optimal pairs are sorted out, and the
-velocity changes; 8 steps give no better jets (docs/fidelity.md)."""
+velocity changes; 8 steps give better masses and worse small angles (docs/fidelity.md)."""
 
 
 class FlowStudent(FlowMap):

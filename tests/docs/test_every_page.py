@@ -224,6 +224,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of shipped models, with what takes their place."""
     path: Path = tmp_path_factory.mktemp("models")
     stand_in.ship(path)
+    stand_in.ship(path, "jets-student", recipe="points-flow-student")
     return path
 
 

@@ -18,8 +18,8 @@ def test_the_main_job_runs_end_to_end(tmp_path, capsys):
     assert "floor: pixelised" in table
     page = (folder / "index.html").read_text()
     names = (
-        "jets-flow.png",
-        "jets-flow-histograms.png",
+        "shipped.png",
+        "shipped-histograms.png",
         "histograms.png",
         "events.png",
         "jets-0.png",
