@@ -59,7 +59,7 @@ class ImageEncoder(Network):
         self,
         shape: Sequence[int],
         out_channels: int,
-        reading: Reading = DenseReading(),  # noqa: B008
+        reading: Reading = DenseReading(),
         *,
         in_channels: int = 1,
         channels: int = 16,

@@ -162,7 +162,7 @@ class ImageUNet(Network):
     def __init__(
         self,
         shape: Sequence[int],
-        reading: DenseReading | SiteReading = DenseReading(),  # noqa: B008
+        reading: DenseReading | SiteReading = DenseReading(),
         *,
         in_channels: int = 1,
         channels: int = 16,

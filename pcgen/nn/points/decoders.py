@@ -60,7 +60,7 @@ class SetDecoder(Network):
         condition_channels: int = 0,
         hidden: int = 128,
         global_channels: int = 32,
-        start: Start = Noise(),  # noqa: B008
+        start: Start = Noise(),
         layers: int = 4,
         linear: Linear = nn.Linear,
         sum_scale: float = 0.01,

@@ -16,7 +16,7 @@ from pcgen.nn import (
     ImageTrunk,
     ReLUImageDecoder,
 )
-from pcgen.nn import image_decoders as module
+from pcgen.nn.images import decoders as module
 from pcgen.ops.drawing import uniform
 
 GENERATORS = [ReLUImageDecoder, GatedImageDecoder]
