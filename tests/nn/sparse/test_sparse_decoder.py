@@ -190,6 +190,7 @@ def test_gradients_reach_everything_and_are_finite() -> None:
     for name, value in decoder.named_parameters():
         assert value.grad is not None, name
         assert value.grad.isfinite().all(), name
+        assert value.grad.abs().sum() > 0, name
 
 
 def test_some_of_many_is_stable() -> None:
