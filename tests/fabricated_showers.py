@@ -11,7 +11,7 @@ import math
 import torch
 
 from pcgen.grids import Calorimeter
-from pcgen.metrics import Showers
+from pcgen.metrics.showers import Showers
 
 # Layers of different rings and angles, one of them not cut into angles, called as in data set 1.
 RINGS = Calorimeter.cylindrical(

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.escaping import one_line
-from pcgen.metrics.wasserstein import wasserstein1
+from pcgen.metrics.scores.wasserstein import wasserstein1
 from pcgen.schema import Quantity, Schema
 
 FACTOR = 300.0

@@ -33,10 +33,10 @@ TAKES = {
 }
 
 
-def _fixed(name: str) -> metrics.Protocol:
+def _fixed(name: str) -> metrics.protocols.Protocol:
     from pcgen.metrics import protocols
 
-    protocol: metrics.Protocol = getattr(protocols, name)()
+    protocol: metrics.protocols.Protocol = getattr(protocols, name)()
     return protocol
 
 
@@ -176,9 +176,8 @@ def _protocol(
     subset: int | None,
     particlenet: str | None,
     statistics: str | None,
-) -> metrics.Protocol:
-    from pcgen import metrics
-    from pcgen.metrics import protocols
+) -> metrics.protocols.Protocol:
+    from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
         asked = {"repeats": repeats, "subset": subset}
@@ -188,23 +187,23 @@ def _protocol(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
         )
     if particlenet is not None and statistics is not None:
-        net, real = metrics.load_particlenet(particlenet), metrics.load_statistics(statistics)
+        net, real = jets.load_particlenet(particlenet), jets.load_statistics(statistics)
         return protocols.mpgan2021(net, real)
     return FIXED[name]()
 
 
 def _calorimeter(
     geometry: str | None, data_set: str | None
-) -> tuple[Calorimeter, metrics.ChallengeData]:
-    from pcgen import metrics
+) -> tuple[Calorimeter, metrics.showers.ChallengeData]:
     from pcgen.grids import Calorimeter
+    from pcgen.metrics import showers
 
     if geometry is None or data_set is None:
         raise ArgumentError(
             f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
-            f"binning and one of {', '.join(metrics.CALOCHALLENGE)} for protocol calochallenge"
+            f"binning and one of {', '.join(showers.CALOCHALLENGE)} for protocol calochallenge"
         )
-    facts = metrics.CALOCHALLENGE[data_set]
+    facts = showers.CALOCHALLENGE[data_set]
     return Calorimeter.from_xml(geometry, facts.particle), facts
 
 
@@ -257,7 +256,7 @@ def _trained_on(digest: str, name: str, split: str, attrs: Mapping[str, Any]) ->
 
 def _in_common(real: str, generated: str, events: Batch, fake: Batch) -> list[str]:
     """Whether generated events are real ones, number for number."""
-    from pcgen.metrics.copies import shared
+    from pcgen.metrics.trust.memorisation import shared
 
     paths = [Path(path).resolve() for path in (real, generated)]
     # Numbered names stand for files and are none; hard links are the same file.
@@ -290,14 +289,15 @@ def _look_further(
     """What scores do not tell: print it, and write trust.json."""
     from pcgen import metrics
     from pcgen.io import atomic
+    from pcgen.metrics.evaluation import json_values
 
     known = training.load()
     test, generated = metrics.whole_events(test), metrics.whole_events(generated)
-    found = metrics.trust(known, test, generated, schema, seed=seed)
+    found = metrics.trust.assess(known, test, generated, schema, seed=seed)
     for sentence in found.sentences:
         print(sentence)
     with atomic(folder / "trust.json") as temporary:
-        temporary.write_text(_json(metrics.json_values(asdict(found))), encoding="utf-8")
+        temporary.write_text(_json(json_values(asdict(found))), encoding="utf-8")
 
 
 def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:

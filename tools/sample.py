@@ -337,7 +337,7 @@ def _console() -> Any:
 
 def _rate(schema: Schema, number: int, seconds: float) -> str:
     """The throughput; writing and loading do not count."""
-    from pcgen.metrics.observables import is_jet
+    from pcgen.metrics.jets.kinematics import is_jet
 
     word = "jets" if is_jet(schema) else "events"
     rate = number / max(seconds, 1e-9)

@@ -26,14 +26,9 @@ from pcgen import clouds as pc
 from pcgen import escaping
 from pcgen.datasets.loading import CloudDataset
 from pcgen.errors import DataError
-from pcgen.metrics import (
-    chamfer_distance,
-    minimum_matching_distance,
-    nearest_neighbour_accuracy,
-    observables,
-    pairwise,
-    wasserstein1,
-)
+from pcgen.metrics import observables, pairwise
+from pcgen.metrics.distances import chamfer_distance
+from pcgen.metrics.scores import neighbour_scores_of_distances, wasserstein1
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.blocks import like, ranges, sample_in_blocks
@@ -118,8 +113,8 @@ def shape_score(real: Batch, generated: Batch, schema: Schema) -> dict[str, floa
     distance = chamfer_distance(schema.periods)
     between = pairwise(distance, real, generated)
     among = [pairwise(distance, side) for side in (real, generated)]
-    accuracy = nearest_neighbour_accuracy(among[0], among[1], between)
-    mmd = minimum_matching_distance(between) / _floor(among[0])
+    found = neighbour_scores_of_distances(between, *among)
+    accuracy, mmd = found.accuracy, found.mmd / _floor(among[0])
     return {"score": abs(accuracy - 0.5) + mmd, "1nna_cd": accuracy, "mmd_cd": mmd}
 
 

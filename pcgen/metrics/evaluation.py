@@ -1,26 +1,26 @@
 """How good is a generator? Scores, always beside the real-vs-real floor at the same sizes.
 
-A protocol says which scores, of how many events, how often. The real events are cut at random
+A protocol fixes which scores, of how many events, how often. The real events are cut at random
 into two disjoint parts A and B; a score compares events of A with generated ones, its floor events
 of A with events of B, as many. A perfect generator scores the floor, not zero; a permutation
-test says how probable such a score is for one.
+test gives the probability of such a score for one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
-from pcgen.metrics.comparisons.comparison import Comparison
-from pcgen.metrics.draws import Draws
-from pcgen.metrics.protocols import Part, Protocol, pcgen
+from pcgen.errors import DataError
+from pcgen.metrics.comparison import Comparison
+from pcgen.metrics.protocols import Drawing, Part, Protocol, pcgen
 from pcgen.schema import Schema
 
 
@@ -29,13 +29,13 @@ class Score:
     """One score with its floor.
 
     Attributes:
-        name: What is compared and how, ``"W1 mass"`` say.
+        name: What is compared and how, for example ``"W1 mass"``.
         unit: Unit of value and floor.
         value: Real against generated, mean over the batches.
         error: Standard deviation over the batches.
         floor: Real against real at the same sizes, mean.
         floor_error: Its standard deviation.
-        p: Permutation p-value; None where none was asked for or the score is not defined.
+        p: Permutation p-value; None where no test was requested or the score is not defined.
         events: Events on each side of one batch.
         batches: Times that the score was taken.
     """
@@ -76,7 +76,7 @@ class Evaluation:
         broken: Numbers of the real and of the generated events that hold NaN or infinite values;
             they are left out, and nothing stands in for them.
         weightless: Real and generated events without any weight, left out of the scores over pairs.
-        undefined: Scores that a sample without points, say, does not have.
+        undefined: Scores that some sample does not have, one without points for example.
         needed: Of scores that are not defined because events are too few: generated events, and
             half of the real ones, that each needs.
     """
@@ -112,7 +112,7 @@ class Evaluation:
 def json_values(value: Any) -> Any:
     """Nested dictionaries and lists in which JSON has a word for every number.
 
-    JSON knows no infinity and no NaN: they become ``"inf"``, ``"-inf"`` and ``"nan"``, which
+    JSON has no infinity and no NaN: they become ``"inf"``, ``"-inf"`` and ``"nan"``, which
     ``float`` reads back.
 
     >>> json_values({"z": [-math.inf, 1.5]})
@@ -213,7 +213,7 @@ def _numbers(mask: Tensor) -> tuple[int, ...]:
 
 
 def _only_shared(clouds: Batch, sides: list[Batch]) -> Batch:
-    """Without the attributes that only one side has: a label, say."""
+    """Without the attributes that only one side has, a label for example."""
     names = [set(pc.attributes(side)) for side in sides]
     return pc.replace(clouds, **dict.fromkeys((names[0] ^ names[1]) & set(pc.attributes(clouds))))
 
@@ -249,3 +249,90 @@ def _scores(
 
 def _defined(score: Score) -> bool:
     return math.isfinite(score.value) and math.isfinite(score.floor)
+
+
+class Drawn(NamedTuple):
+    """Events of P batches, as numbers in the pool, [P, n] each.
+
+    Attributes:
+        a: Real events, which score and floor have in common.
+        b: Other real events, for the floor.
+        generated: Generated events, for the score.
+    """
+
+    a: Tensor
+    b: Tensor
+    generated: Tensor
+
+
+class Draws:
+    """Draws from a pool whose first events are real and whose others are generated.
+
+    Args:
+        usable: Which events of the pool may be drawn [N], bool.
+        real: Number of real events in the pool.
+        generator: Where the choice comes from.
+
+    Raises:
+        DataError: fewer than four real or two generated events are usable.
+    """
+
+    def __init__(self, usable: Tensor, real: int, generator: torch.Generator) -> None:
+        number = torch.arange(len(usable))
+        self._real = number[:real][usable[:real]]
+        self._generated = number[real:][usable[real:]]
+        self._generator = generator
+        self.largest = min(len(self._real) // 2, len(self._generated))
+        if self.largest < 2:
+            raise DataError(
+                f"events: got {len(self._real)} real and {len(self._generated)} generated that "
+                "can be compared, expected at least 4 and 2"
+            )
+
+    def batches(self, how: Drawing, events: int | None, number: int) -> Drawn:
+        """Draw batches as :class:`~pcgen.metrics.protocols.Part` describes.
+
+        Args:
+            how: Halvings, disjoint or resampled.
+            events: Events on each side of a batch; None, or more than there are of an event each:
+                as many as there are.
+            number: Batches.
+        """
+        if how == "resampled":
+            return self._resampled(self.largest if events is None else events, number)
+        fakes = self._shuffled(self._generated)
+        largest = self.largest
+        if how == "disjoint":
+            largest = min(largest, len(fakes) // number)
+        size = largest if events is None else min(events, largest)
+        rows = []
+        for k in range(number):
+            order = self._shuffled(self._real)
+            if how == "halvings":
+                chosen = self._shuffled(fakes)[:size]
+            else:
+                chosen = fakes[k * size : (k + 1) * size]
+            rows.append((order[:size], order[size : 2 * size], chosen))
+        return _stacked(rows)
+
+    def _resampled(self, events: int, number: int) -> Drawn:
+        order = self._shuffled(self._real)
+        half = len(order) // 2
+        sides = (order[:half], order[half:], self._generated)
+        rows = []
+        for _ in range(number):
+            picks = (torch.randint(len(s), (events,), generator=self._generator) for s in sides)
+            rows.append(tuple(side[pick] for side, pick in zip(sides, picks, strict=True)))
+        return _stacked(rows)
+
+    def pair(self, events: int) -> tuple[Tensor, Tensor]:
+        """Real and generated events [n] each, every one once."""
+        return self._shuffled(self._real)[:events], self._shuffled(self._generated)[:events]
+
+    def _shuffled(self, events: Tensor) -> Tensor:
+        return events[torch.randperm(len(events), generator=self._generator)]
+
+
+def _stacked(rows: Sequence[tuple[Tensor, ...]]) -> Drawn:
+    a, b, generated = (torch.stack(column) for column in zip(*rows, strict=True))
+    return Drawn(a, b, generated)

@@ -112,7 +112,7 @@ def per_energy(score: Callable[..., T], edges: Sequence[float], *sets: Showers) 
         sets: Showers; each bin gets those of its energies, in their order.
 
     Returns:
-        What ``score`` says of each bin; None where one of the sets has no shower in it.
+        The score of each bin; None where one of the sets has no shower in it.
 
     >>> showers = Showers(torch.eye(3), torch.tensor([1.0, 2.0, 8.0]))
     >>> per_energy(lambda each: len(each.voxels), [1, 4, 6, 10], showers)

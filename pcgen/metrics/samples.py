@@ -1,11 +1,78 @@
-"""Samples of a pool of events, as numbers of events or as how often each event occurs."""
+"""What scores take and return: rows of finite numbers, samples of a pool of events, estimates.
+
+A sample of a pool of N events is given by the numbers of its events, or by how often each of the N
+occurs in it.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
+
+
+class Estimate(NamedTuple):
+    """A measured number.
+
+    Attributes:
+        value: The number.
+        error: Its uncertainty, of one standard deviation.
+    """
+
+    value: float
+    error: float
+
+
+# Indices listed in an error.
+LISTED = 10
+
+
+def check_rows(*, least: int = 1, **sets: Tensor) -> tuple[Tensor, ...]:
+    """Sets of events as float64 rows [N, F] of one width F and on one device.
+
+    Args:
+        least: Events that each set must have.
+        **sets: Features of each set [N, F], or one number for each event [N].
+
+    Raises:
+        ArgumentError: a set has another rank, width or device, or fewer than ``least`` events.
+        DataError: a row is not finite; all such rows are named by their index (the first ten).
+
+    >>> check_rows(real=torch.zeros(3), generated=torch.ones(2, 1))[0].shape
+    torch.Size([3, 1])
+    """
+    rows = {name: x[:, None] if x.dim() == 1 else x for name, x in sets.items()}
+    first = next(iter(rows.values()))
+    for name, x in rows.items():
+        if x.dim() != 2 or len(x) < least or x.shape[1] != first.shape[1] or not x.shape[1]:
+            raise ArgumentError(
+                f"{name}: got shape {tuple(sets[name].shape)}, expected [N, {first.shape[-1]}] "
+                f"with N ≥ {least}"
+            )
+        if x.device != first.device:
+            raise ArgumentError(f"{name}: got device {x.device}, expected {first.device}")
+        bad = (~torch.isfinite(x)).any(1).nonzero().flatten().tolist()
+        if bad:
+            listed = ", ".join(map(str, bad[:LISTED])) + (", ..." if len(bad) > LISTED else "")
+            raise DataError(
+                f"{name}: got values that are not finite in {len(bad)} of {len(x)} events "
+                f"({listed}), expected finite features"
+            )
+    return tuple(x.detach().double() for x in rows.values())
+
+
+def divided_by_maximum(reference: Tensor, *sets: Tensor) -> tuple[Tensor, ...]:
+    """Sets of features [N, F], each feature over its largest size in ``reference``; 0 stays 0.
+
+    The convention of FPD and KPD (Kansal et al., arXiv 2211.10295), with the real events as the
+    reference: one outlying event there is enough to shrink a feature to nothing.
+    """
+    largest = reference.abs().amax(0)
+    largest = largest.where(largest > 0, 1)
+    return tuple(features / largest for features in sets)
 
 
 def check_samples(a: Tensor, b: Tensor, events: int) -> None:

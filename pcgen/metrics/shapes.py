@@ -1,15 +1,14 @@
-r"""Scores of shapes: where points are at all (JSD), and PointFlow's neighbour scores of clouds.
+"""Scores of shapes: where points are at all (JSD), and PointFlow's neighbour scores of clouds.
 
-The Jensen-Shannon divergence of occupancies is :mod:`pcgen.metrics.comparisons.occupancy`. MMD, COV
+The Jensen-Shannon divergence of occupancies is :mod:`pcgen.metrics.scores.occupancy`. MMD, COV
 and 1-NNA under the Chamfer distance (mean + mean of squared distances) and the earth mover's
 distance per point are those of PointFlow (Yang et al., arXiv 1906.12320, section 5.1), ties as in
-:mod:`pcgen.metrics.coverage`. All depend on the scale of the clouds: :func:`normalize_globally` and
-:func:`normalize_boxes` are the two conventions in use, whose numbers cannot be compared.
+:mod:`pcgen.metrics.scores.neighbours`. All depend on the scale of the clouds:
+:func:`normalize_globally` and :func:`normalize_boxes` are the two conventions in use, whose numbers
+cannot be compared.
 """
 
 from __future__ import annotations
-
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,17 +16,19 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.bounds import earth_mover_bound
-from pcgen.metrics.comparisons.occupancy import Occupancy, Outside
-from pcgen.metrics.coverage import (
-    coverage,
-    minimum_matching_distance,
-    nearest_neighbour_accuracy,
+from pcgen.metrics.distances import (
+    Distance,
+    chamfer_distance,
+    earth_mover_bound,
+    earth_mover_distance,
 )
-from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
-from pcgen.metrics.nearest import neighbour_scores
-from pcgen.metrics.pairwise import Distance, pairwise
-from pcgen.ops.legacy import approxmatch
+from pcgen.metrics.pairs import pairwise
+from pcgen.metrics.scores.neighbours import (
+    NeighbourScores,
+    neighbour_scores,
+    neighbour_scores_of_distances,
+)
+from pcgen.metrics.scores.occupancy import Occupancy, Outside
 from pcgen.ops.segments import segment_max, segment_min
 
 
@@ -37,19 +38,6 @@ def occupancy_jsd(
     """JSD in bits between the occupancies of two sets of clouds; see :class:`Occupancy`."""
     pool = Occupancy(pc.concat([real, generated]), resolution=resolution, outside=outside)
     return pool.compare(*_sides(real, generated)).item()
-
-
-def approxmatch_distance(*, squared: bool = False) -> Distance:
-    """What old tables call EMD, for clouds of equal sizes: 33 % to 1,170 % above the optimum.
-
-    Args:
-        squared: PVD's and LION's, of squared distances; otherwise PointFlow's.
-    """
-    return partial(_approxmatch, squared)
-
-
-def _approxmatch(squared: bool, a: Batch, b: Batch) -> Tensor:
-    return approxmatch(a.pos, b.pos, a.ptr, b.ptr, squared=squared)
 
 
 def shape_scores(
@@ -85,26 +73,22 @@ def shape_scores(
             raise DataError(f"{name}: got {len(empty)} empty clouds ({empty[0]} first)")
     chamfer = _matrix_scores(real, generated, chamfer_distance())
     if earth_mover is None:
-        found = neighbour_scores(real, generated, earth_mover_distance(), earth_mover_bound)
-        mover = (found.mmd, found.coverage, found.accuracy)
+        mover = neighbour_scores(real, generated, earth_mover_distance(), earth_mover_bound)
     else:
         mover = _matrix_scores(real, generated, earth_mover)
-    return {
-        "JSD": occupancy_jsd(real, generated, resolution=resolution, outside=outside),
-        **{
-            f"{score}-{name}": value
-            for name, values in (("CD", chamfer), ("EMD", mover))
-            for score, value in zip(("MMD", "COV", "1-NNA"), values, strict=True)
-        },
-    }
+    values = {"JSD": occupancy_jsd(real, generated, resolution=resolution, outside=outside)}
+    for name, found in (("CD", chamfer), ("EMD", mover)):
+        values[f"MMD-{name}"] = found.mmd
+        values[f"COV-{name}"] = found.coverage
+        values[f"1-NNA-{name}"] = found.accuracy
+    return values
 
 
-def _matrix_scores(real: Batch, generated: Batch, distance: Distance) -> tuple[float, float, float]:
-    """MMD, COV and 1-NNA from all ordered pairs: the matching of old tables is not symmetric."""
+def _matrix_scores(real: Batch, generated: Batch, distance: Distance) -> NeighbourScores:
+    """From all ordered pairs: the matching of old tables is not symmetric."""
     between = pairwise(distance, real, generated)
     among_real, among_generated = (pairwise(distance, s, s).T for s in (real, generated))
-    accuracy = nearest_neighbour_accuracy(among_real, among_generated, between)
-    return minimum_matching_distance(between), coverage(between), accuracy
+    return neighbour_scores_of_distances(between, among_real, among_generated)
 
 
 def _sides(real: Batch, generated: Batch) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -260,16 +260,19 @@ class CodeBook(nn.Module):
         capacity: Most clouds; of a larger split nothing is kept.
     """
 
+    growing = ("code", "condition")
+
     def __init__(
         self, code_channels: int, condition_channels: int, *, capacity: int = 16384
     ) -> None:
         super().__init__()
+        self.capacity = capacity
         self.seen: Tensor
         self.code: Tensor
         self.condition: Tensor
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        self.register_buffer("code", torch.zeros(capacity, code_channels))
-        self.register_buffer("condition", torch.zeros(capacity, condition_channels))
+        self.register_buffer("code", torch.zeros(0, code_channels))
+        self.register_buffer("condition", torch.zeros(0, condition_channels))
 
     @property
     def complete(self) -> bool:
@@ -279,6 +282,7 @@ class CodeBook(nn.Module):
     def keep(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Pass codes [B, Z] and conditions [B, K] on, batch by batch, and keep them."""
         self.seen.zero_()
+        self._open(self.capacity)
         for code, condition in pairs:
             start, stop = int(self.seen), int(self.seen) + len(code)
             room = self.code[start:stop]
@@ -286,6 +290,29 @@ class CodeBook(nn.Module):
             self.condition[start:stop].copy_(condition[: len(room)])
             self.seen.fill_(stop)
             yield code, condition
+        self._open(int(self.seen) if self.complete else 0)
+
+    def _open(self, rows: int) -> None:
+        """Keep the first rows, and zeros behind those that there were."""
+        for name in ("code", "condition"):
+            old = getattr(self, name)
+            new = old.new_zeros(rows, old.shape[1])
+            new[: len(old)] = old[:rows]
+            setattr(self, name, new)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """As many rows as are stored; none of a split that was larger, which once were stored."""
+        code = state_dict.get(prefix + "code")
+        if isinstance(code, Tensor) and code.dim() == 2 and len(code) <= self.capacity:
+            self._open(len(code))
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        if not self.complete:
+            self._open(0)
 
     def draw(self, number: int) -> tuple[Tensor, Tensor]:
         """Random codes [number, Z] and their conditions [number, K], with replacement."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcgen.errors import DataError
-from pcgen.metrics.draws import Draws
+from pcgen.metrics.evaluation import Draws
 
 REAL, FAKE = 41, 30
 

@@ -11,7 +11,7 @@ from pcgen import clouds as pc
 from pcgen import report
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics import Evaluation, Score, evaluate, protocols
-from pcgen.metrics.preparation import relative
+from pcgen.metrics.jets.kinematics import relative
 from pcgen.schema import Quantity, Schema
 
 JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.metrics import observables, point_features
-from pcgen.metrics.observables import (
+from pcgen.metrics.features import event_features
+from pcgen.metrics.jets.kinematics import (
     about_axis,
-    event_features,
     four_momentum,
     girth,
     is_jet,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, FileError
-from pcgen.metrics import chamfer_distance, earth_mover_distance, pairwise
+from pcgen.metrics import pairwise
+from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 
 
 def centroid_distance(a, b, scale=1.0):

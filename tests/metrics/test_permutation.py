@@ -12,7 +12,7 @@ from scipy.stats import kstest
 from scipy.stats import permutation_test as scipy_permutation_test
 
 from pcgen.errors import ArgumentError
-from pcgen.metrics.permutation import against_null, permutation_test, permuted_labels
+from pcgen.metrics.significance import against_null, permutation_test, permuted_labels
 
 sizes = st.tuples(st.integers(2, 9), st.integers(2, 9))
 

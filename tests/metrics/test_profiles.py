@@ -11,14 +11,8 @@ from fabricated_showers import CELLS, RINGS, fabricated_showers
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
-from pcgen.metrics import (
-    Showers,
-    longitudinal_profile,
-    per_energy,
-    radial_profile,
-    shower_features,
-    voxel_spectrum,
-)
+from pcgen.metrics.profiles import longitudinal_profile, per_energy, radial_profile, voxel_spectrum
+from pcgen.metrics.showers import Showers, shower_features
 
 both = pytest.mark.parametrize("calorimeter", [RINGS, CELLS], ids=["rings", "cells"])
 

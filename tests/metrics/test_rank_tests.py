@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.ranks import auc_interval, mann_whitney
+from pcgen.metrics.significance import auc_interval, mann_whitney
 
 # Few values, so that most samples have ties.
 samples = st.lists(st.integers(-3, 3), min_size=2, max_size=30).map(

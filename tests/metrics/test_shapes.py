@@ -8,19 +8,10 @@ import torch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics import (
-    coverage,
-    earth_mover_distance,
-    minimum_matching_distance,
-    nearest_neighbour_accuracy,
-    pairwise,
-)
-from pcgen.metrics.shapes import (
-    approxmatch_distance,
-    normalize_boxes,
-    normalize_globally,
-    shape_scores,
-)
+from pcgen.metrics import pairwise
+from pcgen.metrics.distances import approxmatch_distance, earth_mover_distance
+from pcgen.metrics.scores import neighbour_scores_of_distances
+from pcgen.metrics.shapes import normalize_boxes, normalize_globally, shape_scores
 from pcgen.ops.legacy import approxmatch
 
 
@@ -49,13 +40,10 @@ def test_neighbour_scores_against_the_published_code_on_fixed_matrices(ties):
         x = np.round(x) if ties else x
         distances = np.abs(x[:, None] - x[None]).sum(2)
         rr, rs, ss = distances[:6, :6], distances[:6, 6:], distances[6:, 6:]
-        tensors = [torch.from_numpy(part) for part in (rr, ss, rs)]
-        found = (
-            minimum_matching_distance(tensors[2]),
-            coverage(tensors[2]),
-            nearest_neighbour_accuracy(*tensors),
+        found = neighbour_scores_of_distances(*map(torch.from_numpy, (rs, rr, ss)))
+        assert (found.mmd, found.coverage, found.accuracy) == pytest.approx(
+            published_scores(rr, rs, ss), abs=1e-12
         )
-        assert found == pytest.approx(published_scores(rr, rs, ss), abs=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
 from pcgen.images import shower_to_cloud
-from pcgen.metrics import (
+from pcgen.metrics.showers import (
     Showers,
     high_level_features,
     high_level_names,

@@ -180,7 +180,9 @@ def test_codes_to_learn_from_are_those_of_the_training_split(capacity: int) -> N
     if not latent.book.complete:
         # Too many to be kept: those of the batch.
         torch.testing.assert_close(drawn.code, latent.encode(few).code)
+        assert len(latent.book.code) == len(latent.book.condition) == 0
         return
+    assert len(latent.book.code) == 64
     assert len(drawn.code) == 10
     apart = torch.cdist(drawn.code, known.code, compute_mode="donot_use_mm_for_euclid_dist")
     assert apart.min(1).values.max() < 1e-4
@@ -189,12 +191,23 @@ def test_codes_to_learn_from_are_those_of_the_training_split(capacity: int) -> N
     torch.testing.assert_close(drawn.condition, known.condition[row])
     assert torch.equal(drawn.label, known.label[row])
     # As kept in a checkpoint.
-    other = model(capacity=capacity)
+    other = model(capacity=100)
     other.load_state_dict(latent.state_dict())
     torch.manual_seed(1)
     first = latent.draw(few).code
     torch.manual_seed(1)
     assert torch.equal(other.draw(few).code, first)
+
+
+def test_rows_that_were_stored_of_a_split_that_was_too_large_are_left_out() -> None:
+    latent = model(capacity=16)
+    state = latent.state_dict()
+    for name in ("code", "condition"):
+        state[f"book.{name}"] = torch.ones(16, state[f"book.{name}"].shape[1])
+    state["book.seen"] = torch.tensor(17)
+    latent.load_state_dict(state)
+    assert len(latent.book.code) == len(latent.book.condition) == 0
+    assert not latent.book.complete
 
 
 def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.metrics.observables import mass, transverse_momentum
+from pcgen.metrics.jets.kinematics import mass, transverse_momentum
 from pcgen.objectives import terms
 from pcgen.objectives.terms import listed, shape, sliced
 from pcgen.standardize import channels

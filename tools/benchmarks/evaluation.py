@@ -20,6 +20,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen import metrics
+from pcgen.metrics.samples import Estimate
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import Limits
@@ -91,25 +92,34 @@ def _ours(jets: list[Batch], number: int, report: Callable[[str], None]) -> Step
         report(f"{name}: {seconds:.3g} s")
         return result
 
-    metrics.energy_flow_polynomials(pc.select(jets[0], slice(8)))  # compiled before the clock runs
-    metrics.w1m(*jets, events=10, batches=2)
+    # Compiled before the clock runs.
+    metrics.jets.energy_flow_polynomials(pc.select(jets[0], slice(8)))
+    metrics.jets.w1m(*jets, events=10, batches=2)
     features = timed(
-        "EFP, 36 of both sets", lambda: [metrics.energy_flow_polynomials(side) for side in jets]
+        "EFP, 36 of both sets",
+        lambda: [metrics.jets.energy_flow_polynomials(side) for side in jets],
     )
-    timed("W1M", metrics.w1m, *jets, events=number)
-    timed("W1P", metrics.w1p, *jets, events=number)
-    timed("W1EFP", metrics.w1efp, *jets, events=number)
+    timed("W1M", metrics.jets.w1m, *jets, events=number)
+    timed("W1P", metrics.jets.w1p, *jets, events=number)
+    timed("W1EFP", metrics.jets.w1efp, *jets, events=number)
     real, generated = features
     least = number * 2 // 5
-    timed("FPD", metrics.frechet_physics_distance, real, generated, smallest=least, largest=number)
-    timed("KPD", metrics.kernel_physics_distance, real, generated, batch=number // 10)
+    timed(
+        "FPD",
+        metrics.scores.frechet_physics_distance,
+        real,
+        generated,
+        smallest=least,
+        largest=number,
+    )
+    timed("KPD", metrics.scores.kernel_physics_distance, real, generated, batch=number // 10)
     timed("observables", lambda: [_masses(side) for side in jets])
     return steps
 
 
 def _mean(result: Any) -> float:
     """One number of what a step returned: an estimate, several, or tensors."""
-    if isinstance(result, metrics.Estimate):
+    if isinstance(result, Estimate):
         return result.value
     return float(np.mean([_mean(r) if not torch.is_tensor(r) else r.mean() for r in result]))
 

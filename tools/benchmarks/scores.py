@@ -42,7 +42,7 @@ def nearest_jets(quick: bool) -> Neighbours:
     """Time the search and a sample of the full matrix, one after the other."""
     number = 60 if quick else 2000
     jets = hardest(number, 30)
-    distance = metrics.earth_mover_distance(PERIODS)
+    distance = metrics.distances.earth_mover_distance(PERIODS)
     generator = torch.Generator().manual_seed(0)
     sampled = 200 if quick else 10000
     pair = torch.randint(number, (2, sampled), generator=generator)
@@ -52,8 +52,8 @@ def nearest_jets(quick: bool) -> Neighbours:
     distance(pc.select(jets, pair[0]), pc.select(jets, pair[1]))
     each = (time.perf_counter() - start) / sampled
     start = time.perf_counter()
-    bound = metrics.earth_mover_bound(jets, PERIODS)
-    table = metrics.NearestClouds(jets, distance, bound)
+    bound = metrics.distances.earth_mover_bound(jets, PERIODS)
+    table = metrics.scores.neighbours.NearestClouds(jets, distance, bound)
     index = table.nearest().index
     seconds = time.perf_counter() - start
     own = (torch.arange(number) < number // 2) == (index < number // 2)

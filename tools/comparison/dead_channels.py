@@ -32,7 +32,7 @@ from pcgen.datasets.loading import open_clouds
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
-from pcgen.metrics.observables import girth, mass, transverse_momentum
+from pcgen.metrics.jets.kinematics import girth, mass, transverse_momentum
 from pcgen.nn import EPiCEncoder, ImageEncoder, ObservedReading, SiteReading
 from pcgen.tools.comparison.curves import has_converged
 

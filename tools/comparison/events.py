@@ -14,7 +14,7 @@ from pcgen.datasets.loading import open_clouds
 from pcgen.errors import DataError
 from pcgen.grids import Grid
 from pcgen.images import snap
-from pcgen.metrics.observables import is_jet
+from pcgen.metrics.jets.kinematics import is_jet
 from pcgen.schema import Schema
 from pcgen.tools.comparison.study import Study
 

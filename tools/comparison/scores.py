@@ -15,7 +15,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen import metrics
 from pcgen.grids import Grid
-from pcgen.metrics.observables import girth, leading_fraction, mass
+from pcgen.metrics.jets.kinematics import girth, leading_fraction, mass
 from pcgen.schema import Schema
 
 HARDEST = 128
@@ -53,10 +53,12 @@ def judge(
         "total_error": _response_error(real, made, schema),
         "occupancy_real": occupied[0].mean().item(),
         "occupancy": occupied[1].mean().item(),
-        "w1_occupancy": metrics.wasserstein1(*occupied).item(),
-        "jsd": metrics.jensen_shannon(*(_mean_image(side, grid) for side in (real, made))).item(),
+        "w1_occupancy": metrics.scores.wasserstein1(*occupied).item(),
+        "jsd": metrics.scores.jensen_shannon(
+            *(_mean_image(side, grid) for side in (real, made))
+        ).item(),
         "nn_accuracy": _nn_accuracy(real, made, schema, neighbours),
-        "auc": metrics.classifier_test(
+        "auc": metrics.scores.classifier_test(
             *(_features(side, schema) for side in (real, made)), seed=seed
         ).auc,
         "empty": (pc.sizes(made) == 0).double().mean().item(),
@@ -77,7 +79,7 @@ def _quantities(clouds: Batch) -> dict[str, Tensor]:
 def _relative(real: Tensor, made: Tensor) -> float:
     if not len(real) or not len(made):
         return math.nan
-    return metrics.wasserstein1(real, made).item() / max(real.std().item(), 1e-12)
+    return metrics.scores.wasserstein1(real, made).item() / max(real.std().item(), 1e-12)
 
 
 def _response_error(real: Batch, made: Batch, schema: Schema) -> float:
@@ -89,7 +91,7 @@ def _response_error(real: Batch, made: Batch, schema: Schema) -> float:
     if columns and real.get("y") is not None:
         scales = [side.y[:, columns[0]].double() for side in (real, made)]
     first, second = (t / s for t, s in zip(totals, scales, strict=True))
-    return metrics.wasserstein1(first, second).item()
+    return metrics.scores.wasserstein1(first, second).item()
 
 
 def _mean_image(clouds: Batch, grid: Grid) -> Tensor:
@@ -113,12 +115,12 @@ def _nn_accuracy(real: Batch, made: Batch, schema: Schema, number: int) -> float
         return math.nan
     first, second = (pc.select(side, slice(0, number)) for side in sides)
     periods = tuple(axis.period for axis in schema.axes)
-    distance = metrics.earth_mover_distance(periods)
+    distance = metrics.distances.earth_mover_distance(periods)
 
     def bound(clouds: Batch) -> Tensor:
-        return metrics.earth_mover_bound(clouds, periods)
+        return metrics.distances.earth_mover_bound(clouds, periods)
 
-    return metrics.neighbour_scores(first, second, distance, bound).accuracy
+    return metrics.scores.neighbour_scores(first, second, distance, bound).accuracy
 
 
 def _features(clouds: Batch, schema: Schema) -> Tensor:
@@ -126,6 +128,6 @@ def _features(clouds: Batch, schema: Schema) -> Tensor:
     hard = pc.heaviest(clouds, HARDEST)
     values = {
         **metrics.observables(clouds, schema),
-        **metrics.substructure(hard, schema),
+        **metrics.jets.substructure(hard, schema),
     }
     return torch.stack([value.double() for value in values.values()], 1)

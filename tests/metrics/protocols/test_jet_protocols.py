@@ -16,9 +16,10 @@ from pcgen.datasets import sample_jets
 from pcgen.errors import DataError
 from pcgen.io import JETS
 from pcgen.metrics import evaluate, protocols
-from pcgen.metrics.observables import mass
-from pcgen.metrics.preparation import relative
-from pcgen.metrics.protocols import jets as jet_protocols
+from pcgen.metrics.jets import jetnet
+from pcgen.metrics.jets.kinematics import mass, relative
+from pcgen.metrics.scores.neighbours import energy_movers_neighbourhood
+from pcgen.schema import Quantity
 
 NEEDS = {
     protocols.mpgan2021: 10_000,
@@ -45,7 +46,7 @@ def small(protocol, events):
     parts = [
         dataclasses.replace(part, events=part.events and min(part.events, events), tested=events)
         for part in protocol.parts
-        if part.build is not jet_protocols._physics
+        if part.build is not protocols._jetnet_physics
     ]
     return dataclasses.replace(protocol, parts=tuple(parts), need=2)
 
@@ -69,13 +70,23 @@ def test_w1m_and_w1p_are_those_of_relative_jets(jets):
     pool = relative(jets, JETS)
     a, b = torch.arange(0, 60), torch.arange(60, 120)
     masses = mass(pool).numpy()
-    found = jet_protocols.w1m(pool, JETS).compare(a[None], b[None])
+    found = jetnet.compare_masses(pool, JETS).compare(a[None], b[None])
     assert found.item() == pytest.approx(wasserstein_distance(masses[a], masses[b]), rel=1e-9)
     sides = [pc.select(pool, side) for side in (a, b)]
     rows = [torch.cat([s.pos, s.weight[:, None]], 1).double().numpy() for s in sides]
     mean = np.mean([wasserstein_distance(rows[0][:, k], rows[1][:, k]) for k in range(3)])
-    found = jet_protocols.w1p(pool, JETS).compare(a[None], b[None])
+    found = jetnet.compare_particles(pool, JETS).compare(a[None], b[None])
     assert found.item() == pytest.approx(mean, rel=1e-9)
+
+
+def test_a_third_axis_does_not_enter_w1p(jets):
+    pool = relative(jets, JETS)
+    a, b = torch.arange(0, 30)[None], torch.arange(30, 60)[None]
+    depth = torch.arange(len(pool.pos), dtype=pool.pos.dtype)[:, None]
+    deep = pc.replace(pool, pos=torch.cat([pool.pos, depth], 1))
+    schema = dataclasses.replace(JETS, axes=(*JETS.axes, Quantity("depth", "mm")))
+    found = jetnet.compare_particles(deep, schema).compare(a, b)
+    assert torch.equal(found, jetnet.compare_particles(pool, JETS).compare(a, b))
 
 
 def test_mmd_is_under_the_energy_movers_distance(jets):
@@ -94,7 +105,7 @@ def test_mmd_is_under_the_energy_movers_distance(jets):
         return ot.emd2([*wx, extra[0]], [*wy, extra[1]], cost)
 
     matrix = np.array([[emd(int(i), int(j)) for j in b] for i in a])
-    found = jet_protocols._energy_movers(pool, JETS).compare(a[None], b[None])[:, 0]
+    found = energy_movers_neighbourhood(pool, JETS).compare(a[None], b[None])[:, 0]
     assert found[0].item() == len(set(matrix.argmin(0))) / 6
     assert found[1].item() == pytest.approx(matrix.min(1).mean(), rel=1e-5)
 

@@ -11,10 +11,11 @@ from fabricated_showers import CELLS, fabricated_showers
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.images import shower_to_cloud
-from pcgen.metrics import CALOCHALLENGE, evaluate, protocols
-from pcgen.metrics.comparisons import frechet_physics, kernel_physics
-from pcgen.metrics.learners import BoostedTrees
-from pcgen.metrics.protocols import showers as shower_protocols
+from pcgen.metrics import evaluate, protocols
+from pcgen.metrics.scores.frechet import frechet_physics
+from pcgen.metrics.scores.kernel import kernel_physics
+from pcgen.metrics.scores.learners import BoostedTrees
+from pcgen.metrics.showers import CALOCHALLENGE
 from pcgen.schema import Quantity
 
 FACTS = CALOCHALLENGE["2"]
@@ -28,10 +29,10 @@ def clouds(number, seed, **settings):
 @pytest.fixture
 def protocol(monkeypatch):
     """Small sets, and trees in the place of two layers of 2048."""
-    monkeypatch.setattr(shower_protocols, "calochallenge_classifier", lambda device: BoostedTrees())
+    monkeypatch.setattr(protocols, "calochallenge_classifier", lambda device: BoostedTrees())
     for build in (frechet_physics, kernel_physics):
         small = partial(lambda features, build, **sizes: build(features), build=build)
-        monkeypatch.setattr(shower_protocols, build.__name__, small)
+        monkeypatch.setattr(protocols, build.__name__, small)
     whole = protocols.calochallenge(CELLS, FACTS)
     return dataclasses.replace(whole, need=50)
 
