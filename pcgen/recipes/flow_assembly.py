@@ -130,7 +130,7 @@ def image_flow(representation: Images, channels: int, steps: int) -> FlowMatchin
 def sites_flow(representation: Sites, channels: int, steps: int) -> FlowMatching:
     """Flow matching at active sites, which are drawn first."""
     at_least(1, channels=channels, integration_steps=steps)
-    field = image_networks.image_field(representation, channels)
+    field = image_networks.site_field(representation, channels)
     support = image_networks.sparse_decoder(representation, 0, channels)
     return FlowMatching(representation, field, support=support, steps=steps)
 

@@ -70,13 +70,23 @@ def site_encoder(
     )
 
 
-def image_field(cells: Images | Sites, channels: int) -> ImageUNet:
-    """Velocity field ``(event, time, condition)`` of all cells of images, or of active sites."""
+def image_field(images: Images, channels: int) -> ImageUNet:
+    """Velocity field of all cells of images ``(image, time, condition)``."""
     return ImageUNet(
-        cells.grid.shape,
-        SITES if isinstance(cells, Sites) else DENSE,
+        images.grid.shape,
+        DENSE,
         channels=channels,
-        condition_channels=cells.condition_channels,
+        condition_channels=images.condition_channels,
+    )
+
+
+def site_field(sites: Sites, channels: int) -> ImageUNet:
+    """Velocity field of active sites ``(clouds, time, condition)``."""
+    return ImageUNet(
+        sites.grid.shape,
+        SITES,
+        channels=channels,
+        condition_channels=sites.condition_channels,
     )
 
 
