@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.schema import Quantity, Schema
+from pcgen.tools.selection import Range, ranges, select
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def evaluate(
     protocol: ProtocolName = "pcgen",
     split: str = "test",
     classes: list[str] | None = None,
+    between: list[str] | None = None,
     repeats: int | None = None,
     subset: int | None = None,
     permutations: int = 200,
@@ -82,6 +84,7 @@ def evaluate(
         protocol: What to score, and how.
         split: Part of the real events to compare with: test, validation, train or all.
         classes: Compare the events of these classes only.
+        between: Compare the events within a range of a condition only, jet_pt=900:1000 say.
         repeats: Random halvings of the real events, at least 2 (pcgen's own protocol: 10).
         subset: Events on each side of coverage, MMD and 1-NN accuracy; 0 leaves them out (pcgen's
             own protocol: 100).
@@ -98,6 +101,7 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from pcgen import clouds as pc
     from pcgen import metrics, plotting, report
     from pcgen.datasets import open_clouds
     from pcgen.metrics import protocols
@@ -117,6 +121,10 @@ def evaluate(
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
     notes: list[str] = []
     if protocol == "calochallenge":
+        if classes is not None or between is not None:
+            raise ArgumentError(
+                "classes, between: got values, protocol calochallenge takes all showers"
+            )
         calorimeter, facts = _calorimeter(geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
         kept = torch.arange(fake.num_graphs)
@@ -124,8 +132,9 @@ def evaluate(
         chosen = protocols.calochallenge(calorimeter, facts)
     else:
         truth = open_clouds(real, split, classes=classes, check=False)
-        events, schema = truth.load(), truth.schema
-        fake, other, kept, attrs = _generated(generated, schema, classes)
+        events, schema, within = truth.load(), truth.schema, ranges(between or ())
+        events = pc.select(events, select(events, schema, None, within, real))
+        fake, other, kept, attrs = _generated(generated, schema, classes, within)
         notes = _left_out(events, fake, schema, other)
         notes += _trained_on(truth.digests()[0], Path(real).name, split, attrs)
         chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
@@ -147,7 +156,8 @@ def evaluate(
         )
     # Numbers of events are those of the file, whatever classes were asked for.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
-    title = f"{path.name} against {Path(real).name} ({split}), protocol {protocol}"
+    chosen_events = ", ".join([split, *(classes or ()), *(between or ())])
+    title = f"{path.name} against {Path(real).name} ({chosen_events}), protocol {protocol}"
     table = report.text_table({path.stem: result}, title)
     Console().print(table)
     for line in (*notes, *remarks(result)):
@@ -216,7 +226,7 @@ def _showers(path: str, calorimeter: Calorimeter) -> Batch:
 
 
 def _generated(
-    path: str, real: Schema, classes: list[str] | None
+    path: str, real: Schema, classes: list[str] | None, within: list[Range]
 ) -> tuple[Batch, Schema, Tensor, dict[str, Any]]:
     """Generated events, their schema, their numbers in the file and what the file records.
 
@@ -231,12 +241,7 @@ def _generated(
         clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_meaning(real, schema, path)
-    kept = torch.arange(clouds.num_graphs)
-    if classes is not None:
-        if clouds.get("label") is None:
-            raise DataError(f"{path}: got events without classes, expected some of {classes}")
-        wanted = [schema.labels.index(name) for name in classes if name in schema.labels]
-        kept = kept[torch.isin(clouds.label, torch.tensor(wanted))]
+    kept = select(clouds, schema, classes, within, path)
     return pc.select(clouds, kept), schema, kept, attrs
 
 

@@ -212,7 +212,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
-                        "2 --subset 4 --permutations 2 --seed 1"),
+                        "2 --subset 4 --permutations 2 --seed 1 --between jet_pt=:1e9"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "
                         f"--training {data}"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
