@@ -1,70 +1,58 @@
-"""Blocks, encoders, decoders and critics for clouds.
+"""Networks: encoders, decoders, critics and velocity fields.
 
-Networks see standardised clouds: the channels ``cat(pos, x)`` of each point and, where they are
+================  ================================================================================
+room              what is in it
+================  ================================================================================
+``points``        networks on point sets
+``images``        networks on images, each with a reading of the empty cells
+``sparse``        layers on active cells
+``observed``      layers on images of which a part was not observed
+``invariance``    any backbone made invariant under rotations, flips and shifts
+================  ================================================================================
+
+Beside the rooms are what they share: perceptrons and networks on codes (``mlp``), the condition and
+the time of a flow (``condition``), pooling of ragged rows (``pooling``), the lattice of an image
+(``lattice``), ``reset_parameters`` and ``print`` (``network``); and ``particlenet``, the network of
+a metric.
+
+Networks take standardised clouds: the channels ``cat(pos, x)`` of each point and, where they are
 conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clouds, condition=None)
--> [B, F]`` (None: the condition is ``clouds.y``) and ``features(clouds) -> [N, F']``; one column of
-it makes a critic. A decoder maps
-``forward(code [B, Z], sizes [B], y, generator)`` to clouds. No net looks across clouds, so what a
-cloud is mapped to does not depend on the batch it comes in.
-
-Clouds on a lattice can also be seen as sparse images: :class:`SparseImage` and the layers on it.
-Dense images of which cells were not observed are :class:`ObservedImage`, with layers of their own.
-Any backbone, of images or of clouds, is made invariant by :class:`FrameAverage` and its siblings.
+-> [B, F]`` (None: the condition is ``clouds.y``) or ``forward(x, pos, batch, condition=None)``, and
+``features(clouds) -> [N, F']``; one column of it makes a critic. A decoder maps
+``forward(code [B, Z], sizes [B], y, generator)`` to clouds. No network looks across clouds, so the
+result for a cloud does not depend on the batch it comes in.
 """
 
-from pcgen.nn.attention import (
-    AttentionBlock,
-    AttentionEncoder,
-    AttentionPool,
-    SelfAttention,
-)
-from pcgen.nn.code_field import CodeField
-from pcgen.nn.decoders import MLPDecoder, SetDecoder
-from pcgen.nn.edgeconv import DGCNN
-from pcgen.nn.epic import EPiCEncoder, EPiCLayer
-from pcgen.nn.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
-from pcgen.nn.frame_averaging import Canonical, FrameAverage, Posed, RandomPose
-from pcgen.nn.image_decoders import (
+from pcgen.nn.condition import time_features
+from pcgen.nn.images import (
+    Cellwise,
+    DenseReading,
     GatedImageDecoder,
     GaussianImageDecoder,
     HurdleImageDecoder,
+    ImageEncoder,
     ImageTrunk,
+    ImageUNet,
+    ObservedReading,
+    RasterisedDecoder,
     ReLUImageDecoder,
+    SiteReading,
 )
-from pcgen.nn.image_encoders import ConvEncoder, ObservedEncoder, SiteEncoder
-from pcgen.nn.image_poses import GridGroup, ImagePose
-from pcgen.nn.lists import ListEncoder, ListField
-from pcgen.nn.mlp import LEAKY, MLP, spectral_normed, weight_normed
-from pcgen.nn.observed_image import Cellwise, ObservedImage, concat_channels
-from pcgen.nn.observed_pool import ObservedPool, ObservedUpsample
-from pcgen.nn.particlenet import ParticleNet
-from pcgen.nn.pointnet import PointNet, TransformNet, orthogonality
-from pcgen.nn.pooling import pool, scaled_sum
-from pcgen.nn.poses import CloudPose, Euclidean
-from pcgen.nn.random_transform import RandomAffine, RandomTransform
-from pcgen.nn.ranked import RankedDecoder
-from pcgen.nn.rasterised import RasterisedDecoder
-from pcgen.nn.sparse_conv import (
-    SparseConv,
-    SparseInverseConv,
-    SparseTransposedConv,
-    SubmanifoldConv,
-)
-from pcgen.nn.sparse_decoder import SparseDecoder
-from pcgen.nn.sparse_image import Rowwise, SparseImage
-from pcgen.nn.sparse_pool import GlobalPool, SiteNorm, SparsePool
-from pcgen.nn.sparsity_invariant import (
-    NormalizedConv,
-    PartialConv,
-    SparsityInvariantConv,
-    SparsityInvariantTransposedConv,
-)
-from pcgen.nn.ti_pooling import TIPool
-from pcgen.nn.time_features import time_features
-from pcgen.nn.transformations import (
+from pcgen.nn.invariance import (
     Affine,
+    Canonical,
+    CloudPose,
+    Euclidean,
+    FrameAverage,
+    GridGroup,
     GridSymmetry,
+    ImagePose,
     PeriodicShift,
+    Posed,
+    RandomAffine,
+    RandomPose,
+    RandomTransform,
+    TIPool,
     flips,
     periodic_shifts,
     quarter_turns,
@@ -72,7 +60,53 @@ from pcgen.nn.transformations import (
     symmetries,
     warp,
 )
-from pcgen.nn.unets import ConvUNet, SiteUNet
+from pcgen.nn.mlp import LEAKY, MLP, CodeField, spectral_normed, weight_normed
+from pcgen.nn.observed import (
+    NormalizedConv,
+    ObservedImage,
+    ObservedPool,
+    ObservedUpsample,
+    PartialConv,
+    SparsityInvariantConv,
+    SparsityInvariantTransposedConv,
+    concat_channels,
+)
+from pcgen.nn.particlenet import ParticleNet
+from pcgen.nn.points import (
+    DGCNN,
+    AttentionBlock,
+    AttentionEncoder,
+    AttentionField,
+    AttentionPool,
+    DeepSetField,
+    EdgeConvField,
+    EPiCEncoder,
+    EPiCField,
+    EPiCLayer,
+    ListEncoder,
+    ListField,
+    MLPDecoder,
+    Noise,
+    PointEncoder,
+    PointNet,
+    Ranks,
+    SelfAttention,
+    SetDecoder,
+    TransformNet,
+    orthogonality,
+)
+from pcgen.nn.pooling import pool, scaled_sum
+from pcgen.nn.sparse import (
+    GlobalPool,
+    SiteNorm,
+    SparseConv,
+    SparseDecoder,
+    SparseImage,
+    SparseInverseConv,
+    SparsePool,
+    SparseTransposedConv,
+    SubmanifoldConv,
+)
 
 __all__ = [
     "DGCNN",
@@ -87,9 +121,8 @@ __all__ = [
     "Cellwise",
     "CloudPose",
     "CodeField",
-    "ConvEncoder",
-    "ConvUNet",
     "DeepSetField",
+    "DenseReading",
     "EPiCEncoder",
     "EPiCField",
     "EPiCLayer",
@@ -102,33 +135,35 @@ __all__ = [
     "GridGroup",
     "GridSymmetry",
     "HurdleImageDecoder",
+    "ImageEncoder",
     "ImagePose",
     "ImageTrunk",
+    "ImageUNet",
     "ListEncoder",
     "ListField",
     "MLPDecoder",
+    "Noise",
     "NormalizedConv",
-    "ObservedEncoder",
     "ObservedImage",
     "ObservedPool",
+    "ObservedReading",
     "ObservedUpsample",
     "PartialConv",
     "ParticleNet",
     "PeriodicShift",
+    "PointEncoder",
     "PointNet",
     "Posed",
     "RandomAffine",
     "RandomPose",
     "RandomTransform",
-    "RankedDecoder",
+    "Ranks",
     "RasterisedDecoder",
     "ReLUImageDecoder",
-    "Rowwise",
     "SelfAttention",
     "SetDecoder",
-    "SiteEncoder",
     "SiteNorm",
-    "SiteUNet",
+    "SiteReading",
     "SparseConv",
     "SparseDecoder",
     "SparseImage",

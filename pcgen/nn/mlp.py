@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, with an optional condition: critics and generators of codes, heads."""
+"""Multi-layer perceptrons, with an optional condition: heads, and all networks on codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from pcgen.errors import ArgumentError
+from pcgen.nn.condition import time_features, with_condition
+from pcgen.nn.network import Network
 
 Activation = Callable[[], nn.Module]
 Norm = Callable[[int], nn.Module]
@@ -49,7 +50,7 @@ def stack(
     return nn.Sequential(*layers)
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """Linear layers with ``norm`` and ``activation`` in between; the last one is linear.
 
     Args:
@@ -65,6 +66,8 @@ class MLP(nn.Module):
     >>> MLP(8, (16, 16), 1, condition_channels=2)(torch.zeros(5, 8), torch.zeros(5, 2)).shape
     torch.Size([5, 1])
     """
+
+    shown = ("in_channels", "out_channels", "condition_channels")
 
     def __init__(
         self,
@@ -90,24 +93,39 @@ class MLP(nn.Module):
         return self.out(self.hidden(with_condition(x, y, self.condition_channels)))
 
 
-def with_condition(x: Tensor, y: Tensor | None, condition_channels: int) -> Tensor:
-    """Concatenate the condition [B, K] to rows [B, C]; a net of K = 0 ignores ``y``.
+class CodeField(Network):
+    """Velocity field on codes: an MLP on code, time and condition.
 
-    Raises:
-        ArgumentError: ``y`` is missing or does not have K columns.
+    Args:
+        code_channels: Columns Z of the codes.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Width of each hidden layer.
+        time_channels: Number of features of time.
+        activation: Makes the non-linearity.
     """
-    if not condition_channels:
-        return x
-    return torch.cat([x, expect_condition(y, x.shape[0], condition_channels).to(x.dtype)], 1)
 
+    shown = ("code_channels", "time_channels", "condition_channels")
 
-def expect_condition(y: Tensor | None, rows: int, condition_channels: int) -> Tensor:
-    """The condition, which must be there and be [rows, condition_channels].
+    def __init__(
+        self,
+        code_channels: int,
+        *,
+        condition_channels: int = 0,
+        hidden: Sequence[int] = (256, 256, 256),
+        time_channels: int = 16,
+        activation: Activation = LEAKY,
+    ) -> None:
+        super().__init__()
+        self.code_channels = code_channels
+        self.time_channels, self.condition_channels = time_channels, condition_channels
+        self.mlp = MLP(
+            code_channels + time_channels,
+            hidden,
+            code_channels,
+            condition_channels=condition_channels,
+            activation=activation,
+        )
 
-    Raises:
-        ArgumentError: it is not.
-    """
-    if y is None or y.shape != (rows, condition_channels):
-        given = None if y is None else tuple(y.shape)
-        raise ArgumentError(f"condition: got {given}, expected ({rows}, {condition_channels})")
-    return y
+    def forward(self, code: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Velocities [B, Z] of codes [B, Z] at times [B] under conditions [B, K]."""
+        return self.mlp(torch.cat([code, time_features(time, self.time_channels)], 1), condition)

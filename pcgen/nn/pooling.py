@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pcgen.ops.segments import Pointer, segment_sum
+from pcgen.ops.segments import Pointer, lengths, segment_sum
 
 Reduction = Callable[[Tensor, Pointer], Tensor]
 
@@ -35,3 +35,17 @@ def scaled_sum(scale: float) -> Reduction:
         return scale * segment_sum(value, ptr)
 
     return reduce
+
+
+def pool_mean_sum(x: Tensor, ptr: Pointer, sum_scale: float, batch: Tensor | None = None) -> Tensor:
+    """Mean and scaled sum of the points of each cloud [B, 2 C]; zeros for an empty one.
+
+    Args:
+        x: [N, C].
+        ptr: [B+1].
+        sum_scale: Factor of the sum.
+        batch: Cloud of each point [N], where it is known to be that of the pointer.
+    """
+    total = segment_sum(x, ptr, batch)
+    number = lengths(ptr).clamp(min=1)[:, None]
+    return torch.cat([total / number, sum_scale * total], 1)

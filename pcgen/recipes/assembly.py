@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
@@ -25,13 +23,12 @@ from pcgen.nn import (
     GatedImageDecoder,
     GaussianImageDecoder,
     HurdleImageDecoder,
-    SiteEncoder,
 )
 from pcgen.objectives import terms
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
 from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
-from pcgen.recipes import flow_assembly, networks
+from pcgen.recipes import flow_assembly, image_networks, networks
 from pcgen.recipes.images import GRID
 from pcgen.recipes.networks import PointNetwork
 from pcgen.schema import Schema
@@ -223,9 +220,9 @@ def image_gan(
     """Non-saturating GAN with R1 on images."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     at_least(0, penalty=penalty)
-    generator = networks.image_generator(network, representation, latent_dim, channels)
+    generator = image_networks.image_generator(network, representation, latent_dim, channels)
     opening = network in ("gated", "points")  # cells open and close as the generator learns
-    critic = networks.image_encoder(network, representation, 1, channels, continuous=opening)
+    critic = image_networks.image_encoder(network, representation, 1, channels, continuous=opening)
     return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
 
 
@@ -234,9 +231,9 @@ def image_vae(
 ) -> Autoencoder:
     """VAE of images whose loss is a bound on the likelihood."""
     at_least(1, latent_dim=latent_dim, channels=channels)
-    trunk = networks.image_trunk(representation, latent_dim, channels)
+    trunk = image_networks.image_trunk(representation, latent_dim, channels)
     decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
-    encoder = networks.image_encoder(network, representation, _FEATURES, channels)
+    encoder = image_networks.image_encoder(network, representation, _FEATURES, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
 
 
@@ -244,8 +241,8 @@ def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty
     """GAN whose critic convolves at active sites."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     at_least(0, penalty=penalty)
-    critic = _site_encoder(representation, 1, channels, continuous=True)
-    trunk = networks.image_trunk(representation, latent_dim, channels)
+    critic = image_networks.site_encoder(representation, 1, channels, continuous=True)
+    trunk = image_networks.image_trunk(representation, latent_dim, channels)
     generator = GatedImageDecoder(trunk)
     return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
 
@@ -253,8 +250,8 @@ def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty
 def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:
     """VAE of active sites whose loss is a bound on the likelihood."""
     at_least(1, latent_dim=latent_dim, channels=channels)
-    encoder = _site_encoder(representation, _FEATURES, channels)
-    decoder = networks.sparse_decoder(representation, latent_dim, channels)
+    encoder = image_networks.site_encoder(representation, _FEATURES, channels)
+    decoder = image_networks.sparse_decoder(representation, latent_dim, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
 
 
@@ -266,18 +263,6 @@ def check_network(network: str, known: Sequence[str]) -> None:
     """
     if network not in known:
         raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
-
-
-def _site_encoder(
-    representation: Sites, out: int, channels: int, *, continuous: bool = False
-) -> nn.Module:
-    return SiteEncoder(
-        representation.grid.shape,
-        out,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-        continuous=continuous,
-    )
 
 
 def _meaning(schema: dict[str, Any] | None) -> Schema:

@@ -13,12 +13,12 @@ from pcgen.models.gan import Adversary
 from pcgen.models.paths import Coupling
 from pcgen.models.priors import FlowPrior
 from pcgen.models.representations import Images, Points, Sites
-from pcgen.nn import CodeField, ConvUNet, SiteUNet
+from pcgen.nn import CodeField
 from pcgen.objectives.adversarial import RELATIVISTIC
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
 from pcgen.objectives.penalties import finite_r1_r2
-from pcgen.recipes import networks
+from pcgen.recipes import image_networks, networks
 from pcgen.recipes.networks import PointNetwork
 
 
@@ -123,23 +123,15 @@ def points_flow_gan(
 def image_flow(representation: Images, channels: int, steps: int) -> FlowMatching:
     """Flow matching on all cells."""
     at_least(1, channels=channels, integration_steps=steps)
-    field = ConvUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
+    field = image_networks.image_field(representation, channels)
     return FlowMatching(representation, field, steps=steps)
 
 
 def sites_flow(representation: Sites, channels: int, steps: int) -> FlowMatching:
     """Flow matching at active sites, which are drawn first."""
     at_least(1, channels=channels, integration_steps=steps)
-    field = SiteUNet(
-        representation.grid.shape,
-        channels=channels,
-        condition_channels=representation.condition_channels,
-    )
-    support = networks.sparse_decoder(representation, 0, channels)
+    field = image_networks.site_field(representation, channels)
+    support = image_networks.sparse_decoder(representation, 0, channels)
     return FlowMatching(representation, field, support=support, steps=steps)
 
 

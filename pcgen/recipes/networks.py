@@ -1,4 +1,4 @@
-r"""Networks that recipes choose by name: frozen values that build encoders, decoders and fields.
+r"""Networks of points that recipes choose by name: values that build encoder, decoder and field.
 
 Each choice is written once. A network of points builds any of the three parts, so that any of them
 goes with any method:
@@ -13,8 +13,8 @@ attention Set Transformer                    the same                         at
 list      MLP on the sorted, padded list     MLP to a list                    MLP on the list
 ========= ================================== ================================ ==================
 
-"list" is the control that does not treat a cloud as a set. Networks of images differ in what their
-first layer reads of the empty cells, see :mod:`pcgen.recipes.images`.
+"list" is the control that does not treat a cloud as a set. Networks of images are in
+:mod:`pcgen.recipes.image_networks`.
 """
 
 from __future__ import annotations
@@ -26,36 +26,29 @@ from typing import Any, Protocol
 from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.representations import Points
 from pcgen.nn import (
     DGCNN,
     AttentionEncoder,
     AttentionField,
-    ConvEncoder,
     DeepSetField,
     EdgeConvField,
     EPiCEncoder,
     EPiCField,
-    GatedImageDecoder,
-    ImageTrunk,
     ListEncoder,
     ListField,
     MLPDecoder,
-    ObservedEncoder,
+    Noise,
     PointNet,
-    RankedDecoder,
-    RasterisedDecoder,
-    ReLUImageDecoder,
+    Ranks,
     SetDecoder,
-    SparseDecoder,
 )
+from pcgen.nn.points.starts import Start
 from pcgen.nn.pooling import Reduction, scaled_sum
-from pcgen.nn.ranked import CHANNELS
 from pcgen.ops.segments import segment_max, segment_mean
 
 GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
 LIST_LENGTH = 192  # longest cloud of the control network, by default
-_NOISE = 8  # numbers that a point of a GAN's generator starts from
 _POOLING: dict[str, Reduction] = {
     "max": segment_max,
     "mean": segment_mean,
@@ -109,13 +102,13 @@ class _Sets:
 
     def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`."""
-        return RankedDecoder(self._set_decoder(points, code, layers, CHANNELS))
+        return self._set_decoder(points, code, layers, Ranks())
 
     def generator(self, points: Points, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`."""
-        return self._set_decoder(points, code, layers, _NOISE)
+        return self._set_decoder(points, code, layers, Noise())
 
-    def _set_decoder(self, points: Points, code: int, layers: int, noise: int) -> SetDecoder:
+    def _set_decoder(self, points: Points, code: int, layers: int, start: Start) -> SetDecoder:
         axes = len(points.schema.axes)
         return SetDecoder(
             code,
@@ -124,7 +117,7 @@ class _Sets:
             condition_channels=points.condition_channels,
             hidden=self.hidden,
             global_channels=GLOBAL,
-            noise_channels=noise,
+            start=start,
             layers=layers,
         )
 
@@ -135,7 +128,7 @@ class EPiC(_Sets):
 
     Attributes:
         global_channels: Channels of the cloud's own vector.
-        identity: Identity skips of the field (:mod:`pcgen.nn.epic`).
+        identity: Identity skips of the field (:mod:`pcgen.nn.points.epic`).
     """
 
     global_channels: int = GLOBAL
@@ -373,55 +366,3 @@ def _reductions(names: Sequence[str]) -> tuple[Reduction, ...]:
         got = ", ".join(unknown) or "none"
         raise ArgumentError(f"pooling: got {got}, expected some of {', '.join(_POOLING)}")
     return tuple(_POOLING[name] for name in names)
-
-
-def image_encoder(
-    network: str, images: Images, out: int, channels: int, *, continuous: bool = False
-) -> nn.Module:
-    """Encoder or critic of images ``(image, condition) -> [B, out]``."""
-    shape, condition = images.grid.shape, images.condition_channels
-    if network == "observed":
-        # As the literature applies the layer to sparse images: the comparison shows what it costs.
-        return ObservedEncoder(
-            shape, out, channels=channels, condition_channels=condition, empty="missing"
-        )
-    return ConvEncoder(
-        shape,
-        out,
-        channels=channels,
-        condition_channels=condition,
-        active_channel=network == "active",
-        continuous=continuous,
-    )
-
-
-def image_generator(network: str, images: Images, code: int, channels: int) -> nn.Module:
-    """Generator of images from noise."""
-    if network == "points":
-        axes = len(images.schema.axes)
-        decoder = SetDecoder(
-            code,
-            axes,
-            images.standardize.point_features - axes,
-            condition_channels=images.condition_channels,
-            hidden=4 * channels,
-            global_channels=GLOBAL,
-            layers=3,
-        )
-        return RasterisedDecoder(decoder, images.standardize, images.grid)
-    trunk = image_trunk(images, code, channels)
-    return GatedImageDecoder(trunk) if network == "gated" else ReLUImageDecoder(trunk)
-
-
-def image_trunk(images: Images, code: int, channels: int) -> ImageTrunk:
-    """What decoders of images have in common, from code to the finest level."""
-    return ImageTrunk(
-        code, channels, shape=images.grid.shape, condition_channels=images.condition_channels
-    )
-
-
-def sparse_decoder(sites: Sites, code: int, channels: int) -> SparseDecoder:
-    """Which cells are active, coarse to fine, and what they hold."""
-    return SparseDecoder(
-        code, channels, shape=sites.grid.shape, condition_channels=sites.condition_channels
-    )

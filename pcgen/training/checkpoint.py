@@ -173,7 +173,22 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
         CheckpointError: names or shapes differ, naming the first of them.
     """
     check_fit(path, module, state)
-    guarded(path, partial(module.load_state_dict, dict(state)))
+    guarded(path, partial(module.load_state_dict, present(module, state)))
+
+
+def present(module: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state under the present names of the tensors of a module.
+
+    A part whose tensors had a prefix in earlier versions has it as ``former_prefix``.
+    """
+    renamed = dict(state)
+    for name, part in module.named_modules():
+        former = getattr(part, "former_prefix", None)
+        if isinstance(former, str):
+            prefix = f"{name}." if name else ""
+            for old in [each for each in renamed if each.startswith(prefix + former)]:
+                renamed[prefix + old.removeprefix(prefix + former)] = renamed.pop(old)
+    return renamed
 
 
 def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
@@ -185,7 +200,7 @@ def check_fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> 
     Raises:
         CheckpointError: names, shapes or kinds of number differ, naming the first of them.
     """
-    here, there = dict(module.state_dict()), dict(state)
+    here, there = dict(module.state_dict()), present(module, state)
     for name, rows in _growing(module, state):
         here[name] = here[name].new_empty(rows, *here[name].shape[1:], device="meta")
     for name in dict.fromkeys([*here, *there]):

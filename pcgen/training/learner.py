@@ -26,6 +26,7 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
+from pcgen.training.checkpoint import present
 from pcgen.training.options import Optimiser
 
 
@@ -152,8 +153,9 @@ def load_average(modules: nn.Module, average: Mapping[str, Tensor]) -> None:
     Raises:
         KeyError, RuntimeError: names or shapes differ.
     """
+    stored = present(modules, average)
     for name, parameter in modules.named_parameters():
-        parameter.copy_(average[name])
+        parameter.copy_(stored[name])
 
 
 @torch.no_grad()

@@ -12,8 +12,7 @@ from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.priors import FlowPrior
 from pcgen.models.representations import Points
-from pcgen.nn import CodeField, EPiCEncoder, EPiCField, RankedDecoder, SetDecoder
-from pcgen.nn.ranked import CHANNELS
+from pcgen.nn import CodeField, EPiCEncoder, EPiCField, Ranks, SetDecoder
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.reconstruction import EarthMoverLoss
 from pcgen.ops.segments import segment_mean
@@ -48,10 +47,10 @@ def autoencoder(kind: str) -> Autoencoder:
         return Autoencoder(see, encoder, latent, decoder)
     inner = SetDecoder(
         CODE, 2, 1, condition_channels=1, hidden=24, global_channels=8, layers=2,
-        noise_channels=CHANNELS,
+        start=Ranks(),
     )  # fmt: skip
     distance = {"emd": EarthMoverLoss(standardize=see.standardize)}
-    return Autoencoder(see, encoder, latent, RankedDecoder(inner), distance)
+    return Autoencoder(see, encoder, latent, inner, distance)
 
 
 def trained(kind: str, steps: int) -> Autoencoder:

@@ -14,7 +14,7 @@ from pcgen import clouds as cl
 from pcgen.grids import Grid
 from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Images, Points, Sites
-from pcgen.nn import ConvUNet, EPiCField, SiteUNet, SparseDecoder
+from pcgen.nn import EPiCField, ImageUNet, SiteReading, SparseDecoder
 from pcgen.ops.segments import segment_mean
 from pcgen.schema import Quantity, Schema
 
@@ -92,11 +92,13 @@ def flow_on(kind: str) -> FlowMatching:
     if kind == "images":
         images = Images(CELLS, GRID)
         told = images.condition_channels
-        return FlowMatching(images, ConvUNet((6, 6), channels=8, condition_channels=told), steps=10)
+        return FlowMatching(
+            images, ImageUNet((6, 6), channels=8, condition_channels=told), steps=10
+        )
     sites = Sites(CELLS, GRID)
     told = sites.condition_channels
     support = SparseDecoder(0, 16, 1, shape=(6, 6), condition_channels=told)
-    field = SiteUNet((6, 6), channels=8, condition_channels=told)
+    field = ImageUNet((6, 6), SiteReading(), channels=8, condition_channels=told)
     return FlowMatching(sites, field, support=support, steps=10)
 
 

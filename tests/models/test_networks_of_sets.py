@@ -20,10 +20,9 @@ from pcgen.nn import (
     ListEncoder,
     MLPDecoder,
     PointNet,
-    RankedDecoder,
+    Ranks,
     SetDecoder,
 )
-from pcgen.nn.ranked import CHANNELS
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import channels
@@ -39,9 +38,7 @@ ENCODERS: dict[str, Callable[[int], nn.Module]] = {
 }
 DECODERS: dict[str, Callable[[], nn.Module]] = {
     "set": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, **TOLD),
-    "ranked": lambda: RankedDecoder(
-        SetDecoder(4, 2, 1, hidden=8, layers=1, noise_channels=CHANNELS, **TOLD)
-    ),
+    "ranked": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, start=Ranks(), **TOLD),
     "list": lambda: MLPDecoder(4, 2, 1, max_points=6, hidden=(8,), **TOLD),
 }
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)

@@ -24,9 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pcgen.nn import EPiCField, SetDecoder
+from pcgen.nn import EPiCField, SetDecoder, time_features
 from pcgen.nn.mlp import MLP
-from pcgen.nn.time_features import time_features
 from pcgen.ops.segments import segment_sum
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -35,7 +34,7 @@ EDGE, NODE, HIDDEN = (96, 160, 192), (256, 256), 32
 
 
 class PaddedEPiCLayer(nn.Module):
-    """:class:`~pcgen.nn.epic.EPiCLayer` on padded clouds."""
+    """:class:`~pcgen.nn.points.epic.EPiCLayer` on padded clouds."""
 
     def __init__(self, hidden: int, cloud: int, context: int, sum_scale: float) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class PaddedEPiCLayer(nn.Module):
 
 
 class PaddedEPiCField(nn.Module):
-    """:class:`~pcgen.nn.fields.EPiCField` on padded clouds."""
+    """:class:`~pcgen.nn.points.fields.EPiCField` on padded clouds."""
 
     def __init__(self, ours: EPiCField) -> None:
         super().__init__()
@@ -83,7 +82,7 @@ class PaddedEPiCField(nn.Module):
 
 
 class PaddedSetDecoder(nn.Module):
-    """:class:`~pcgen.nn.decoders.SetDecoder`, a generator of EPiC layers, on padded clouds."""
+    """:class:`~pcgen.nn.SetDecoder`, a generator of EPiC layers, on padded clouds."""
 
     def __init__(self, ours: SetDecoder, sum_scale: float = 0.01) -> None:
         super().__init__()

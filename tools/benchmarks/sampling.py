@@ -23,7 +23,7 @@ from pcgen.datasets.jets import sample_jets
 from pcgen.io import JETS
 from pcgen.models.paths import UNIFORM, Paths
 from pcgen.models.representations import Points
-from pcgen.nn import EPiCField, SetDecoder
+from pcgen.nn import EPiCField, Noise, SetDecoder
 from pcgen.ops.ode import Integrator
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import MOMENT, Limits
@@ -197,7 +197,7 @@ def cases(quick: bool) -> list[Case]:
     )
     decoder = SetDecoder(
         CODE, 2, CHANNELS - 2, condition_channels=known, hidden=hidden, global_channels=10,
-        noise_channels=NOISE, layers=layers,
+        start=Noise(NOISE), layers=layers,
     )  # fmt: skip
     generator, messages = generator_sides(decoder), message_sides(RaggedMessages())
     return [

@@ -33,7 +33,7 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
 from pcgen.metrics.jets.kinematics import girth, mass, transverse_momentum
-from pcgen.nn import ConvEncoder, EPiCEncoder, ObservedEncoder, SiteEncoder
+from pcgen.nn import EPiCEncoder, ImageEncoder, ObservedReading, SiteReading
 from pcgen.tools.comparison.curves import has_converged
 
 PERCENTAGES = range(0, 80, 10)
@@ -106,14 +106,17 @@ def _active(image: Tensor) -> Batch:
 
 
 NETWORKS = {
-    "image": Network(lambda shape: ConvEncoder(shape, TARGETS), _zeros),
-    "image-mask": Network(lambda shape: ConvEncoder(shape, TARGETS, in_channels=2), _with_mask),
+    "image": Network(lambda shape: ImageEncoder(shape, TARGETS), _zeros),
+    "image-mask": Network(lambda shape: ImageEncoder(shape, TARGETS, in_channels=2), _with_mask),
     "image-observed": Network(
-        lambda shape: ObservedEncoder(shape, TARGETS, density=False), _observed
+        lambda shape: ImageEncoder(shape, TARGETS, ObservedReading(density=False)), _observed
     ),
-    "image-density": Network(lambda shape: ObservedEncoder(shape, TARGETS), _observed),
+    "image-density": Network(
+        lambda shape: ImageEncoder(shape, TARGETS, ObservedReading()), _observed
+    ),
     "sites": Network(
-        lambda shape: SiteEncoder(shape, TARGETS), lambda image, _: {"event": _active(image)}
+        lambda shape: ImageEncoder(shape, TARGETS, SiteReading()),
+        lambda image, _: {"event": _active(image)},
     ),
     "epic": Network(
         lambda _: EPiCEncoder(3, TARGETS, hidden=64), lambda image, _: {"clouds": _active(image)}

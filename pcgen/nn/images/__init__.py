@@ -1,0 +1,39 @@
+"""Networks on images, each with a reading of the empty cells.
+
+=============  ===================================================================================
+``readings``   what an empty cell is: a zero, a known zero or unknown, not there
+``layers``     the layers of each reading, and the pyramid made of them
+``encoder``    encoder and critic
+``unet``       velocity field
+``decoders``   from a code to a dense image, most of which is empty
+=============  ===================================================================================
+"""
+
+from pcgen.nn.images.decoders import (
+    GatedImageDecoder,
+    GaussianImageDecoder,
+    HurdleImageDecoder,
+    ImageTrunk,
+    RasterisedDecoder,
+    ReLUImageDecoder,
+)
+from pcgen.nn.images.encoder import ImageEncoder
+from pcgen.nn.images.layers import Cellwise
+from pcgen.nn.images.readings import DenseReading, ObservedReading, Reading, SiteReading
+from pcgen.nn.images.unet import ImageUNet
+
+__all__ = [
+    "Cellwise",
+    "DenseReading",
+    "GatedImageDecoder",
+    "GaussianImageDecoder",
+    "HurdleImageDecoder",
+    "ImageEncoder",
+    "ImageTrunk",
+    "ImageUNet",
+    "ObservedReading",
+    "RasterisedDecoder",
+    "ReLUImageDecoder",
+    "Reading",
+    "SiteReading",
+]

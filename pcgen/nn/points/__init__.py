@@ -1,0 +1,53 @@
+"""Networks on point sets.
+
+=================  =============================================================================
+``encoder``        how encoders are called: with clouds, or with PyG's ``(x, pos, batch)``
+``pointnet``       PointNet and its T-Nets
+``edgeconv``       DGCNN: EdgeConv on the nearest neighbours
+``epic``           EPiC layers and their encoder
+``attention``      Set Transformer: blocks, pooling by attention, encoder
+``lists``          the control: an MLP on the padded list
+``fields``         velocity fields of all of these
+``decoders``       from a code to a set (EPiC layers) or to a list (MLP)
+``starts``         what the points of a set decoder start from: noise or ranks
+=================  =============================================================================
+"""
+
+from pcgen.nn.points.attention import (
+    AttentionBlock,
+    AttentionEncoder,
+    AttentionPool,
+    SelfAttention,
+)
+from pcgen.nn.points.decoders import MLPDecoder, SetDecoder
+from pcgen.nn.points.edgeconv import DGCNN
+from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.epic import EPiCEncoder, EPiCLayer
+from pcgen.nn.points.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
+from pcgen.nn.points.lists import ListEncoder, ListField
+from pcgen.nn.points.pointnet import PointNet, TransformNet, orthogonality
+from pcgen.nn.points.starts import Noise, Ranks
+
+__all__ = [
+    "DGCNN",
+    "AttentionBlock",
+    "AttentionEncoder",
+    "AttentionField",
+    "AttentionPool",
+    "DeepSetField",
+    "EPiCEncoder",
+    "EPiCField",
+    "EPiCLayer",
+    "EdgeConvField",
+    "ListEncoder",
+    "ListField",
+    "MLPDecoder",
+    "Noise",
+    "PointEncoder",
+    "PointNet",
+    "Ranks",
+    "SelfAttention",
+    "SetDecoder",
+    "TransformNet",
+    "orthogonality",
+]
