@@ -54,7 +54,7 @@ SMALL = {
     "--batch-size": "16",
 }
 OF_COMMAND = {
-    "simulate jets": {"--number": "24"},  # of each class
+    "simulate jets": {"--number": "48"},  # of each class
     "train": {"--samples": "30", "--validate-events": "30"},
     "resume": {"--steps": "6"},
     "evaluate": {"--permutations": "3"},
@@ -233,7 +233,8 @@ def few_jets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of shipped models, with what takes their place."""
     path: Path = tmp_path_factory.mktemp("models")
-    stand_in.ship(path)
+    seen = {"shift": 5.0, "squash": 0.75, "centre": True, "excess": True}  # as those that ship
+    stand_in.ship(path, **seen)
     stand_in.ship(path, "jets-student", recipe="points-flow-student")
     return path
 
