@@ -182,7 +182,13 @@ def assert_permutation_invariant(
     orders = _orders(clouds)
     rows = _rows(network(clouds, *inputs), clouds.num_graphs, "clouds")
     for other, _ in orders:
-        _assert_equal(network(other, *inputs), rows, rtol, atol, "the order of the points changes the rows of clouds")
+        _assert_equal(
+            network(other, *inputs),
+            rows,
+            rtol,
+            atol,
+            "the order of the points changes the rows of clouds",
+        )
 
 
 def assert_permutation_equivariant(
@@ -208,7 +214,13 @@ def assert_permutation_equivariant(
     orders = _orders(clouds)
     rows = _rows(network(clouds, *inputs), len(clouds.pos), "points")
     for other, order in orders:
-        _assert_equal(network(other, *inputs), rows[order], rtol, atol, "rows of points do not go with their points")
+        _assert_equal(
+            network(other, *inputs),
+            rows[order],
+            rtol,
+            atol,
+            "rows of points do not go with their points",
+        )
 
 
 def assert_independent_of_batch(
