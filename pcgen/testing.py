@@ -182,13 +182,8 @@ def assert_permutation_invariant(
     orders = _orders(clouds)
     rows = _rows(network(clouds, *inputs), clouds.num_graphs, "clouds")
     for other, _ in orders:
-        _assert_equal(
-            network(other, *inputs),
-            rows,
-            rtol,
-            atol,
-            "the order of the points changes the rows of clouds",
-        )
+        law = "rows of clouds depend on the order of points"
+        _assert_equal(network(other, *inputs), rows, rtol, atol, law)
 
 
 def assert_permutation_equivariant(
@@ -198,7 +193,7 @@ def assert_permutation_equivariant(
     rtol: float = 1e-4,
     atol: float = 1e-5,
 ) -> None:
-    """Assert that what a network gives for each point goes with the point, in any order.
+    """Assert that the row that a network gives for a point follows the point, in any order.
 
     Args:
         network: ``network(clouds, *inputs)`` gives a row for each point, [N, ...].
@@ -214,13 +209,8 @@ def assert_permutation_equivariant(
     orders = _orders(clouds)
     rows = _rows(network(clouds, *inputs), len(clouds.pos), "points")
     for other, order in orders:
-        _assert_equal(
-            network(other, *inputs),
-            rows[order],
-            rtol,
-            atol,
-            "rows of points do not go with their points",
-        )
+        law = "rows of points do not follow their points"
+        _assert_equal(network(other, *inputs), rows[order], rtol, atol, law)
 
 
 def assert_independent_of_batch(
@@ -248,11 +238,11 @@ def assert_independent_of_batch(
     number = clouds.num_graphs
     if number < 2:
         raise ArgumentError(f"clouds: got {number}, expected two or more to be compared alone")
+    if rows not in ("clouds", "points"):
+        raise ArgumentError(f"rows: got {rows}, expected clouds or points")
     expected = number if rows == "clouds" else len(clouds.pos)
     together = _rows(network(clouds, *inputs), expected, rows)
-    alone = [
-        network(pc.select(clouds, [b]), *(i[b : b + 1] for i in inputs)) for b in range(number)
-    ]
+    alone = [network(pc.select(clouds, [b]), *(i[[b]] for i in inputs)) for b in range(number)]
     _assert_equal(torch.cat(alone), together, rtol, atol, "a cloud depends on others of its batch")
 
 

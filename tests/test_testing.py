@@ -65,7 +65,7 @@ def test_a_network_that_sees_the_order_is_not_invariant() -> None:
         return total(clouds, condition) + segment_sum(mark, clouds.ptr)[:, None]
 
     given = clouds()
-    with pytest.raises(AssertionError, match="the order of the points changes the rows of clouds"):
+    with pytest.raises(AssertionError, match="rows of clouds depend on the order of points"):
         assert_permutation_invariant(ordered, given, given.y)
 
 
@@ -93,7 +93,7 @@ def test_a_palindrome_is_not_enough_for_invariance() -> None:
     one = random_clouds([5], dtype=torch.float64)
     backwards = pc.make(one.pos.flip(0), [5])
     torch.testing.assert_close(steps(one), steps(backwards))
-    with pytest.raises(AssertionError, match="the order"):
+    with pytest.raises(AssertionError, match="the order of points"):
         assert_permutation_invariant(steps, one)
 
 
@@ -106,7 +106,7 @@ def test_a_network_whose_rows_stay_behind_is_not_equivariant(wrong: str) -> None
         return relative(clouds, condition) + 1e-3 * place(clouds)[:, None]
 
     given = clouds()
-    with pytest.raises(AssertionError, match="rows of points do not go with their points"):
+    with pytest.raises(AssertionError, match="rows of points do not follow their points"):
         assert_permutation_equivariant(field, given, given.y)
 
 
@@ -155,6 +155,8 @@ def test_clouds_that_could_show_nothing_are_refused() -> None:
             assert_permutation_equivariant(relative, few, torch.zeros(len(sizes), 2))
     with pytest.raises(ArgumentError, match="clouds: got 1, expected two or more"):
         assert_independent_of_batch(total, random_clouds([3]), torch.zeros(1, 2), rows="clouds")
+    with pytest.raises(ArgumentError, match="rows: got events, expected clouds or points"):
+        assert_independent_of_batch(total, clouds(), torch.zeros(4, 2), rows="events")
 
 
 def test_shuffled_points_stay_in_their_clouds() -> None:

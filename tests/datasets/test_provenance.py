@@ -12,15 +12,13 @@ from pcgen import io
 from pcgen.datasets import open_clouds
 from pcgen.datasets.provenance import BLOCK, BLOCKS, digest
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import random_clouds, random_sizes
 
 SCHEMA = Schema((Quantity("x", "mm"), Quantity("y", "mm")), weight=Quantity("energy", "GeV"))
 
 
 def events(number: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    sizes = torch.randint(0, 4, (number,), generator=generator)
-    pos = torch.randn(int(sizes.sum()), 2, generator=generator)
-    return pc.make(pos, sizes, weight=torch.rand(len(pos), generator=generator))
+    return random_clouds(random_sizes(number, high=4, seed=seed), seed=seed)
 
 
 def digest_of(path, batch, schema=SCHEMA, **options) -> str:

@@ -12,20 +12,15 @@ from pcgen import clouds as pc
 from pcgen import io
 from pcgen.errors import ArgumentError, FileError, MissingExtraError
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import clouds_of_schema
 
 pyhepmc = pytest.importorskip("pyhepmc")
 
 
-def jets(sizes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    number, rows = len(sizes), sum(sizes)
-    return pc.make(
-        0.3 * torch.randn(rows, 2, generator=generator),
-        sizes,
-        weight=200 * torch.rand(rows, generator=generator),
-        y=1000 + 100 * torch.rand(number, 1, generator=generator),
-        label=torch.arange(number) % 3,
-    )
+def jets(sizes):
+    clouds = clouds_of_schema(io.JETS, sizes, spread=0.3)
+    weight, y, label = 200 * clouds.weight, 1000 + 100 * clouds.y, torch.arange(len(sizes)) % 3
+    return pc.replace(clouds, weight=weight, y=y, label=label)
 
 
 def events(path):

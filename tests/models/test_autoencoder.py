@@ -19,6 +19,7 @@ from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.ops.segments import segment_mean
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import channels
+from pcgen.testing import clouds_of_schema
 
 AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 6.0))
 JETS = Schema(AXES, Quantity("pt", "GeV"), (), (Quantity("jet_pt", "GeV"),), ("q", "t"))
@@ -51,16 +52,9 @@ class Repeat(nn.Module):
         return cl.make(points[:, :2], sizes, x=points[:, 2:] if self.features else None)
 
 
-def jets(sizes: list[int], schema: Schema = JETS, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    rows, number = sum(sizes), len(sizes)
-    return cl.make(
-        torch.randn(rows, 2, generator=generator),
-        sizes,
-        weight=torch.rand(rows, generator=generator) + 0.1 if schema.weight else None,
-        y=900 + 200 * torch.rand(number, 1, generator=generator) if schema.condition else None,
-        label=torch.arange(number) % 2 if schema.labels else None,
-    )
+def jets(sizes: list[int], schema: Schema = JETS) -> Batch:
+    clouds = clouds_of_schema(schema, sizes)
+    return cl.replace(clouds, y=900 + 200 * clouds.y) if schema.condition else clouds
 
 
 def autoencoder(

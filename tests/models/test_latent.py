@@ -19,6 +19,7 @@ from pcgen.models.representations import Points
 from pcgen.nn import EPiCEncoder, SetDecoder
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import clouds_of_schema, random_sizes
 from pcgen.training import Optimiser, Reports, train
 
 AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 6.0))
@@ -69,16 +70,8 @@ class Repeated:
 
 
 def jets(number: int = 64, schema: Schema = JETS) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    sizes = torch.randint(1, 6, (number,), generator=generator)
-    rows = int(sizes.sum())
-    return cl.make(
-        torch.randn(rows, 2, generator=generator),
-        sizes,
-        weight=torch.rand(rows, generator=generator) if schema.weight else None,
-        y=900 + 200 * torch.rand(number, 1, generator=generator) if schema.condition else None,
-        label=torch.arange(number) % 2 if schema.labels else None,
-    )
+    clouds = clouds_of_schema(schema, random_sizes(number, 1, 6))
+    return cl.replace(clouds, y=900 + 200 * clouds.y) if schema.condition else clouds
 
 
 def model(

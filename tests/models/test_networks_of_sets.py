@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.models.autoencoder import Autoencoder, Gaussian
@@ -26,6 +26,7 @@ from pcgen.nn import (
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import channels
+from pcgen.testing import random_clouds
 
 JETS = Schema((Quantity("eta"), Quantity("phi")), Quantity("pt", "GeV"))
 TOLD = {"condition_channels": 1}
@@ -45,10 +46,7 @@ every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 every_decoder = pytest.mark.parametrize("decoder", DECODERS)
 
 
-def jets(seed: int = 0) -> Batch:
-    draw = torch.Generator().manual_seed(seed)
-    pos = torch.randn(12, 2, generator=draw)
-    return cl.make(pos, [5, 0, 6, 1], weight=torch.rand(12, generator=draw) + 0.1)
+jets = partial(random_clouds, [5, 0, 6, 1])
 
 
 def autoencoder(encoder: str, decoder: str) -> Autoencoder:

@@ -12,6 +12,7 @@ from pcgen.models.cardinality import wrapped
 from pcgen.models.padded import DrawFromUniform, PaddedGenerator
 from pcgen.models.request import Request
 from pcgen.ops.drawing import normal
+from pcgen.testing import clouds_of_schema, random_sizes
 
 FLOW = {"hidden": 8, "layers": 2, "integration_steps": 2}
 SMALL = {"hidden": 8, "layers": 2, "latent_dim": 3}
@@ -36,16 +37,8 @@ SIZES = torch.tensor([0, 1, 2, 7, 9, 0, 3])
 
 
 def jets(number=60):
-    generator = torch.Generator().manual_seed(0)
-    sizes = torch.randint(0, 10, (number,), generator=generator)
-    rows = int(sizes.sum())
-    return pc.make(
-        0.2 * torch.randn(rows, 2, generator=generator),
-        sizes,
-        weight=100 * torch.rand(rows, generator=generator) + 1,
-        y=900 + 200 * torch.rand(number, 1, generator=generator),
-        label=torch.arange(number) % 3,
-    )
+    clouds = clouds_of_schema(JETS, random_sizes(number, high=10), spread=0.2)
+    return pc.replace(clouds, weight=100 * clouds.weight, y=900 + 200 * clouds.y)
 
 
 @pytest.fixture(params=MODELS)

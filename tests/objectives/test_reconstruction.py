@@ -17,6 +17,7 @@ from pcgen.errors import ArgumentError
 from pcgen.objectives import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
+from pcgen.testing import random_clouds
 
 JETS = Schema(
     axes=(Quantity("eta"), Quantity("phi", "rad", 2 * math.pi)), weight=Quantity("pt", "GeV")
@@ -25,10 +26,8 @@ sizes_lists = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
 
 def jets(sizes: list[int], seed: int, centre: float = 0.0) -> Batch:
-    draw = torch.Generator().manual_seed(seed)
-    pos = 0.4 * torch.randn(sum(sizes), 2, generator=draw, dtype=torch.float64)
-    weight = torch.rand(sum(sizes), generator=draw, dtype=torch.float64) + 0.01
-    return pc.make(pos + torch.tensor([0.0, centre]), sizes, weight=weight)
+    clouds = random_clouds(sizes, spread=0.4, seed=seed, dtype=torch.float64)
+    return pc.replace(clouds, pos=clouds.pos + torch.tensor([0.0, centre]))
 
 
 def by_hand(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:

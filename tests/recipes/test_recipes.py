@@ -27,6 +27,7 @@ from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.recipes import ALIASES, RECIPES, current, images, points_latent_gan
 from pcgen.recipes.points import Encoder
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import InMemory, clouds_of_schema, random_sizes
 from pcgen.training import Reports, train
 
 SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
@@ -41,35 +42,10 @@ NETWORKS = {
 COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]
 
 
-class Memory:
-    """A data set of clouds in memory."""
-
-    def __init__(self, clouds: Batch) -> None:
-        self.clouds = clouds
-
-    def __len__(self) -> int:
-        return self.clouds.num_graphs
-
-    def sizes(self) -> torch.Tensor:
-        return cl.sizes(self.clouds)
-
-    def gather(self, items: torch.Tensor) -> Batch:
-        return cl.select(self.clouds, items)
-
-
 def events(schema: Schema, number: int = 200) -> Batch:
     """Random clouds, empty ones among them, that fit the schema."""
-    generator = torch.Generator().manual_seed(0)
-    sizes = torch.randint(0, 8, (number,), generator=generator)
-    rows, conditions = int(sizes.sum()), len(schema.condition)
-    return cl.make(
-        0.2 * torch.randn(rows, len(schema.axes), generator=generator),
-        sizes,
-        weight=torch.rand(rows, generator=generator) if schema.weight else None,
-        x=torch.randn(rows, len(schema.features), generator=generator) if schema.features else None,
-        y=900 + 200 * torch.rand(number, conditions, generator=generator) if conditions else None,
-        label=torch.arange(number) % len(schema.labels) if schema.labels else None,
-    )
+    clouds = clouds_of_schema(schema, random_sizes(number), spread=0.2)
+    return cl.replace(clouds, y=900 + 200 * clouds.y) if schema.condition else clouds
 
 
 def trained(name: str, folder: Path, schema: Schema = JETS, **arguments: Any) -> GenerativeModel:
@@ -79,7 +55,7 @@ def trained(name: str, folder: Path, schema: Schema = JETS, **arguments: Any) ->
         given["schema"] = schema.to_dict()
     return train(
         RECIPES[name](**given),
-        Batches(Memory(events(schema)), 16, seed=0),
+        Batches(InMemory(events(schema)), 16, seed=0),
         folder=folder,
         steps=20,
         reports=Reports(progress=False),

@@ -10,6 +10,7 @@ from toy_recipes import FAST, tiny
 from pcgen.datasets.jets import sample_jets
 from pcgen.io import JETS, write_clouds
 from pcgen.recipes import RECIPES
+from pcgen.tools import cli
 from pcgen.tools.train import train
 
 
@@ -17,6 +18,12 @@ from pcgen.tools.train import train
 def tiny_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe ``tiny`` has a name on the command line."""
     monkeypatch.setitem(RECIPES, "tiny", tiny)
+
+
+@pytest.fixture
+def toy_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ``pcgen do it`` of toy_command.py."""
+    monkeypatch.setitem(cli.COMMANDS, "do it", ("toy_command:command", "do something"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
+from pcgen.datasets.jets import SAMPLE
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.request import Request
 from pcgen.schema import Schema
+from pcgen.tools.comparison import trial
 from pcgen.tools.comparison.results import Result
 from pcgen.tools.comparison.rows import Row
 from pcgen.tools.comparison.spine import Entry
@@ -87,3 +90,7 @@ def result(
     ]
     values = {"status": status, "converged": converged, "curve": points, **numbers}
     return Result(Row(spine, network, objective, resolution, seed), values)
+
+
+STUDY = Study((str(SAMPLE),), 30, None, 12, 32, 60, 30, 20)
+run = partial(trial.run, spine=SPINE, recipes=RECIPES)

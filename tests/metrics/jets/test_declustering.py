@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,13 +12,9 @@ from hypothesis import strategies as st
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.metrics.jets import lund_declusterings, lund_density, n_subjettiness
+from pcgen.testing import random_clouds
 
-
-def random_jets(sizes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pos = torch.randn(sum(sizes), 2, generator=generator, dtype=torch.double) * 0.3
-    weight = torch.rand(sum(sizes), generator=generator, dtype=torch.double) + 0.01
-    return pc.make(pos, sizes, weight=weight)
+random_jets = partial(random_clouds, spread=0.3, dtype=torch.double)
 
 
 def angle(a, b):
@@ -71,7 +68,7 @@ def lund_by_hand(particles):
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 10**6))
 def test_n_subjettiness_agrees_with_clustering_by_hand(sizes, seed):
-    jets = random_jets(sizes, seed)
+    jets = random_jets(sizes, seed=seed)
     tau = n_subjettiness(jets, 4)
     for b, one in enumerate(jets.to_data_list()):
         particles = torch.cat([one.pos, one.weight[:, None]], 1).tolist()
@@ -82,7 +79,7 @@ def test_n_subjettiness_agrees_with_clustering_by_hand(sizes, seed):
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 10**6))
 def test_declusterings_agree_with_clustering_by_hand(sizes, seed):
-    jets = random_jets(sizes, seed)
+    jets = random_jets(sizes, seed=seed)
     plane = lund_declusterings(jets)
     for b, one in enumerate(jets.to_data_list()):
         particles = torch.cat([one.pos, one.weight[:, None]], 1).tolist()
@@ -98,7 +95,7 @@ def test_declusterings_agree_with_pythia():
     pythia8mc = pytest.importorskip("pythia8mc")
     pythia = pythia8mc.Pythia("", False)
     for seed in range(5):
-        jet = random_jets([15], seed)
+        jet = random_jets([15], seed=seed)
         event = pythia.event
         event.reset()
         for (eta, phi), pt in zip(jet.pos.tolist(), jet.weight.tolist(), strict=True):

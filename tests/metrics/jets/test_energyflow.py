@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -16,6 +17,7 @@ from pcgen.metrics.jets.energyflow import (
     vertices,
     w1efp_graphs,
 )
+from pcgen.testing import random_clouds
 
 # energyflow 1.4.0, NumPy 1.23.5, in an environment of its own:
 #   EFPSet("d<=4", measure="hadr", beta=BETA, normed=None, coords="ptyphim").compute(jet)
@@ -51,11 +53,7 @@ def formula_jet(b, n):
     return pos, 1 / (1 + i + b)
 
 
-def random_jets(sizes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pos = torch.randn(sum(sizes), 2, generator=generator, dtype=torch.double) * 0.3
-    weight = torch.rand(sum(sizes), generator=generator, dtype=torch.double)
-    return pc.make(pos, sizes, weight=weight)
+random_jets = partial(random_clouds, spread=0.3, dtype=torch.double)
 
 
 def by_brute_force(pos, z, graph, beta=1.0):
@@ -125,7 +123,7 @@ def test_the_five_of_w1efp_are_matrix_products():
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(0, 10**6))
 def test_blocks_do_not_matter(sizes, seed):
-    jets = random_jets(sizes, seed)
+    jets = random_jets(sizes, seed=seed)
     values = energy_flow_polynomials(jets)
     for b, one in enumerate(jets.to_data_list()):
         alone = pc.make(one.pos, [one.num_nodes], weight=one.weight)

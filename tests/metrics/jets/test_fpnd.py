@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -15,12 +17,9 @@ from pcgen.metrics.jets.jetnet import (
     particlenet_activations,
 )
 from pcgen.nn import ParticleNet
+from pcgen.testing import random_clouds
 
-
-def random_jets(sizes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pos = torch.randn(sum(sizes), 2, generator=generator) * 0.2
-    return pc.make(pos, sizes, weight=torch.rand(sum(sizes), generator=generator))
+random_jets = partial(random_clouds, spread=0.2)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -14,20 +15,17 @@ from pcgen.metrics.jets import substructure
 from pcgen.metrics.jets.kinematics import ptd, width
 from pcgen.metrics.jets.substructure import c2, d2, energy_correlations
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import random_clouds
 
 JETS = Schema((Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
 
 
-def random_jets(sizes, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pos = torch.randn(sum(sizes), 2, generator=generator, dtype=torch.double) * 0.3
-    weight = torch.rand(sum(sizes), generator=generator, dtype=torch.double) + 0.01
-    return pc.make(pos, sizes, weight=weight)
+random_jets = partial(random_clouds, spread=0.3, dtype=torch.double)
 
 
 @given(st.lists(st.integers(1, 8), min_size=1, max_size=4), st.sampled_from([0.5, 1.0, 2.0]))
 def test_energy_correlations_agree_with_the_sums(sizes, beta):
-    jets = random_jets(sizes, len(sizes))
+    jets = random_jets(sizes, seed=len(sizes))
     e2, e3 = energy_correlations(jets, beta=beta)
     for b, one in enumerate(jets.to_data_list()):
         z = one.weight / one.weight.sum()
@@ -114,7 +112,7 @@ def test_clouds_that_are_not_jets_are_refused():
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=3), st.floats(-3, 3), st.floats(-7, 7))
 def test_substructure_does_not_depend_on_where_a_jet_is(sizes, boost, turn):
     absolute = Schema((Quantity("eta"), Quantity("phi", "rad", 2 * math.pi)), Quantity("pt", "GeV"))
-    jets = random_jets(sizes, 3)
+    jets = random_jets(sizes, seed=3)
     moved = pc.replace(jets, pos=jets.pos + torch.tensor([boost, turn], dtype=torch.double))
     still, there = substructure(jets, JETS), substructure(moved, absolute)
     for quantity, value in still.items():

@@ -11,17 +11,14 @@ from pcgen.metrics import pairwise
 from pcgen.metrics.distances import chamfer_distance, earth_mover_distance
 from pcgen.metrics.scores import neighbours
 from pcgen.schema import Quantity, Schema
+from pcgen.testing import random_clouds, random_sizes
 
 PLANE = Schema((Quantity("x"), Quantity("y")), weight=Quantity("e"))
 
 
 @pytest.fixture(scope="module")
 def clouds():
-    generator = torch.Generator().manual_seed(0)
-    sizes = torch.randint(1, 5, (24,), generator=generator)
-    n = int(sizes.sum())
-    pos = torch.randn(n, 2, generator=generator, dtype=torch.double)
-    return pc.make(pos, sizes, weight=torch.rand(n, generator=generator, dtype=torch.double) + 0.1)
+    return random_clouds(random_sizes(24, 1, 5), dtype=torch.double)
 
 
 def matrices(clouds, a, b, distance):

@@ -6,13 +6,11 @@ from hypothesis import strategies as st
 
 from pcgen import clouds as pc
 from pcgen.metrics.trust.memorisation import shared
+from pcgen.testing import random_clouds, random_sizes
 
 
 def events(number: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    sizes = torch.randint(0, 4, (number,), generator=generator)
-    pos = torch.randn(int(sizes.sum()), 2, generator=generator)
-    return pc.make(pos, sizes, weight=torch.rand(len(pos), generator=generator))
+    return random_clouds(random_sizes(number, high=4, seed=seed), seed=seed)
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 2**32))

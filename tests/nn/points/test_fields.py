@@ -24,6 +24,7 @@ from pcgen.nn import (
 from pcgen.nn.points.fields import CloudLinear
 from pcgen.ops.segments import segment_max
 from pcgen.standardize import channels
+from pcgen.testing import assert_independent_of_batch, assert_permutation_equivariant, random_clouds
 
 FIELDS: dict[str, Callable[[], nn.Module]] = {
     "epic": lambda: EPiCField(3, condition_channels=2, hidden=8, global_channels=5, layers=2),
@@ -59,15 +60,11 @@ def build(name: str) -> nn.Module:
     return field
 
 
-def asked(sizes: list[int], seed: int = 0) -> tuple[Batch, Tensor, Tensor]:
+def drawn(sizes: list[int], seed: int = 0) -> tuple[Batch, Tensor, Tensor]:
     """Clouds, times and conditions."""
-    draw = torch.Generator().manual_seed(seed)
-    n, b = sum(sizes), len(sizes)
-    pos, x, y, time = (
-        torch.randn(*shape, generator=draw, dtype=torch.float64)
-        for shape in ((n, 2), (n, 1), (b, 2), (b,))
-    )
-    return pc.make(pos, sizes, x=x), time.sigmoid(), y
+    draw = {"features": 1, "conditions": 3, "seed": seed, "dtype": torch.float64}
+    clouds = random_clouds(sizes, weight=False, **draw)
+    return pc.replace(clouds, y=None), clouds.y[:, 0], clouds.y[:, 1:]
 
 
 def at(clouds: Batch, values: Tensor) -> Batch:
@@ -79,30 +76,22 @@ def at(clouds: Batch, values: Tensor) -> Batch:
 @settings(max_examples=10)
 @given(sizes_lists, st.integers(0, 99))
 def test_permuted_points_have_permuted_velocities(name: str, sizes: list[int], seed: int) -> None:
-    field, (clouds, time, y) = build(name), asked(sizes, seed)
-    order = torch.randperm(len(clouds.pos), generator=torch.Generator().manual_seed(seed))
-    order = order[clouds.batch[order].argsort(stable=True)]
-    velocity = field(clouds, time, y)
-    assert velocity.shape == channels(clouds).shape
-    permuted = field(at(clouds, channels(clouds)[order]), time, y)
-    torch.testing.assert_close(permuted, velocity[order], rtol=1e-9, atol=1e-10)
+    field, (clouds, time, y) = build(name), drawn([2, *sizes], seed)
+    assert field(*drawn(sizes)).shape == (sum(sizes), 3)
+    assert_permutation_equivariant(field, clouds, time, y, rtol=1e-9, atol=1e-10)
 
 
 @every_field
 @settings(max_examples=10)
 @given(sizes_lists, st.integers(0, 99))
 def test_a_cloud_does_not_see_the_others(name: str, sizes: list[int], seed: int) -> None:
-    field, (clouds, time, y) = build(name), asked(sizes, seed)
-    together = field(clouds, time, y)
-    alone = [
-        field(pc.select(clouds, [b]), time[b : b + 1], y[b : b + 1]) for b in range(len(sizes))
-    ]
-    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-9, atol=1e-10)
+    field, (clouds, time, y) = build(name), drawn([2, *sizes], seed)
+    assert_independent_of_batch(field, clouds, time, y, rows="points", rtol=1e-9, atol=1e-10)
 
 
 @every_field
 def test_points_time_and_condition_matter_in_their_own_cloud(name: str) -> None:
-    field, (clouds, time, y) = build(name), asked([4, 1, 3, 0])
+    field, (clouds, time, y) = build(name), drawn([4, 1, 3, 0])
     velocity, own = field(clouds, time, y), clouds.batch == 0
     first = torch.tensor([1.0, 0.0, 0.0, 0.0]).double()
     one_point = torch.zeros(8, 3).double().index_fill(0, torch.tensor([0]), 0.5)
@@ -118,7 +107,7 @@ def test_points_time_and_condition_matter_in_their_own_cloud(name: str) -> None:
 @every_field
 def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     field = build(name)
-    field(*asked([6, 1, 0, 2])).square().sum().backward()
+    field(*drawn([6, 1, 0, 2])).square().sum().backward()
     for label, parameter in field.named_parameters():
         assert parameter.grad is not None, label
         assert torch.isfinite(parameter.grad).all(), label
@@ -127,7 +116,7 @@ def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
 
 @every_field
 def test_derivatives_are_right(name: str) -> None:
-    field, (clouds, time, y) = build(name), asked([3, 1, 0])
+    field, (clouds, time, y) = build(name), drawn([3, 1, 0])
 
     def velocity(values: Tensor, time: Tensor, y: Tensor) -> Tensor:
         return field(at(clouds, values), time, y)
@@ -139,7 +128,7 @@ def test_derivatives_are_right(name: str) -> None:
 
 @every_field
 def test_single_precision_and_double_agree(name: str) -> None:
-    field, (clouds, time, y) = build(name), asked([7, 5])
+    field, (clouds, time, y) = build(name), drawn([7, 5])
     expected = field(clouds, time, y)
     single = at(clouds, channels(clouds).float())
     got = field.float()(single, time.float(), y.float())
@@ -149,7 +138,7 @@ def test_single_precision_and_double_agree(name: str) -> None:
 
 @every_field
 def test_refusals(name: str) -> None:
-    field, (clouds, time, y) = build(name), asked([2, 1])
+    field, (clouds, time, y) = build(name), drawn([2, 1])
     with pytest.raises(ArgumentError, match=r"condition: got None, expected \(2, 2\)"):
         field(clouds, time)
     with pytest.raises(ArgumentError, match=r"time: got \(1,\), expected \(2,\)"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -24,6 +25,13 @@ from pcgen.nn import (
     weight_normed,
 )
 from pcgen.ops.segments import segment_max, segment_mean, segment_std
+from pcgen.testing import (
+    assert_independent_of_batch,
+    assert_permutation_equivariant,
+    assert_permutation_invariant,
+    random_clouds,
+    shuffled,
+)
 
 ALL = (segment_max, segment_mean, scaled_sum(0.1), segment_std)
 SMALL = {"hidden": (8, 12), "head": (8,), "condition_channels": 2}
@@ -63,46 +71,26 @@ def build(name: str) -> nn.Module:
     return encoder
 
 
-def clouds_of(sizes: list[int], seed: int = 0) -> Batch:
-    draw = torch.Generator().manual_seed(seed)
-    n, b = sum(sizes), len(sizes)
-    pos = torch.randn(n, 2, generator=draw, dtype=torch.float64)
-    x = torch.randn(n, 1, generator=draw, dtype=torch.float64)
-    y = torch.randn(b, 2, generator=draw, dtype=torch.float64)
-    return pc.make(pos, sizes, x=x, y=y)
-
-
-def shuffled(clouds: Batch, seed: int) -> tuple[Batch, Tensor]:
-    """The same clouds with their points in another order, and that order."""
-    draw = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(clouds.pos), generator=draw)
-    order = order[clouds.batch[order].argsort(stable=True)]
-    return pc.replace(clouds, pos=clouds.pos[order], x=clouds.x[order]), order
+clouds_of = partial(random_clouds, weight=False, features=1, conditions=2, dtype=torch.float64)
 
 
 @every_encoder
 @settings(max_examples=10)
 @given(sizes_lists, st.integers(0, 99))
 def test_order_of_points_does_not_matter(name: str, sizes: list[int], seed: int) -> None:
-    encoder, clouds = build(name), clouds_of(sizes, seed)
-    other, order = shuffled(clouds, seed)
-    code = encoder(clouds)
-    assert code.shape == (len(sizes), encoder.out_channels)
-    torch.testing.assert_close(encoder(other), code, rtol=1e-9, atol=1e-9)
-    if isinstance(encoder, ListEncoder):  # it has no features of points
-        return
-    features = encoder.features(clouds)
-    torch.testing.assert_close(encoder.features(other), features[order], rtol=1e-9, atol=1e-9)
+    encoder, clouds = build(name), clouds_of([2, *sizes], seed=seed)
+    assert encoder(clouds_of(sizes)).shape == (len(sizes), encoder.out_channels)
+    assert_permutation_invariant(encoder, clouds, rtol=1e-9, atol=1e-9)
+    if not isinstance(encoder, ListEncoder):  # it has no features of points
+        assert_permutation_equivariant(encoder.features, clouds, rtol=1e-9, atol=1e-9)
 
 
 @every_encoder
 @settings(max_examples=10)
 @given(sizes_lists, st.integers(0, 99))
 def test_a_cloud_does_not_see_the_others(name: str, sizes: list[int], seed: int) -> None:
-    encoder, clouds = build(name), clouds_of(sizes, seed)
-    together = encoder(clouds)
-    alone = torch.cat([encoder(pc.select(clouds, [b])) for b in range(len(sizes))])
-    torch.testing.assert_close(alone, together, rtol=1e-9, atol=1e-9)
+    encoder, clouds = build(name), clouds_of([2, *sizes], seed=seed)
+    assert_independent_of_batch(encoder, clouds, rows="clouds", rtol=1e-9, atol=1e-9)
 
 
 @every_encoder

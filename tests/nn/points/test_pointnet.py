@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
-from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.nn import PointNet, TransformNet, orthogonality
 from pcgen.ops.segments import segment_max
+from pcgen.testing import random_clouds
 
-
-def clouds_of(sizes: list[int]) -> Batch:
-    return pc.make(torch.randn(sum(sizes), 3, dtype=torch.float64), sizes)
+clouds_of = partial(random_clouds, axes=3, weight=False, dtype=torch.float64)
 
 
 def test_repeated_points_do_not_change_a_maximum() -> None:
