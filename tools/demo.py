@@ -81,7 +81,7 @@ PARTICLES, PIXELS = "floor: particles", "floor: pixelised"
 
 
 def demo(
-    output: str = "results/demo", *, number: int = 2000, steps: int = 800, seed: int = 0
+    output: str = "results/demo", *, number: int = 2000, steps: int = 700, seed: int = 0
 ) -> None:
     """The main job, end to end, on the shipped jets: a few minutes on two cores.
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.onnx_tensors import (
+    free_axes,
+    from_noise_of,
+    given_by_the_user,
+    inputs_of,
+    outputs_of,
+    points_of,
+    total_of,
+)
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pcgen.models.base import FromNoise, GenerativeModel
+    from pcgen.models.base import GenerativeModel
     from pcgen.models.cardinality import Drawn
-    from pcgen.models.representations import Points
 
 TOLERANCE = 1e-4
 """Largest difference from PyTorch: of coordinates in their scale, of weights in their total."""
@@ -172,75 +180,6 @@ def _facts(model: GenerativeModel, made: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _inputs(model: GenerativeModel) -> dict[str, str]:
-    """Name of each input of the generator, and what it is."""
-    points, schema = _points(model), model.schema
-    channels = _from_noise(model).noise_channels
-    axes = ", ".join(f"{axis.name} [{axis.unit or '1'}]" for axis in schema.axes)
-    found = {
-        "noise": f"[batch, points, {channels.point}] float32, standard normal",
-        "code": f"[batch, {channels.code}] float32, standard normal" if channels.code else "",
-        "size": "[batch] int64, number of points, at most points",
-        "total": _total(model) if schema.weight is not None else "",
-        "centroid": f"[batch, {len(schema.axes)}] float32, {axes}" if points.recentre else "",
-        "spread": "[batch] float32, as centroid" if points.log_spread is not None else "",
-        **_given(model),
-    }
-    return {name: meaning for name, meaning in found.items() if meaning}
-
-
-def _given(model: GenerativeModel) -> dict[str, str]:
-    """Class and conditions, which whoever generates decides."""
-    schema, found = model.schema, {}
-    if schema.condition:
-        names = ", ".join(f"{q.name} [{q.unit or '1'}]" for q in schema.condition)
-        found["y"] = f"[batch, {len(schema.condition)}] float32, {names}"
-    if schema.labels:
-        trained = ", ".join(f"{schema.labels.index(name)} {name}" for name in model.classes)
-        found["label"] = f"[batch] int64, class: {trained}"
-    return found
-
-
-def _total(model: GenerativeModel) -> str:
-    weight = model.schema.weight
-    assert weight is not None
-    return f"[batch] float32, sum of {weight.name} [{weight.unit or '1'}]"
-
-
-def _outputs(model: GenerativeModel) -> dict[str, str]:
-    """Name of each output of the generator, and what it is."""
-    schema = model.schema
-    axes = ", ".join(f"{axis.name} [{axis.unit or '1'}]" for axis in schema.axes)
-    found = {"pos": f"[batch, points, {len(schema.axes)}] float32, {axes}"}
-    if schema.weight is not None:
-        unit = schema.weight.unit or "1"
-        found["weight"] = f"[batch, points] float32, {schema.weight.name} [{unit}]"
-    if schema.features:
-        names = ", ".join(f"{each.name} [{each.unit or '1'}]" for each in schema.features)
-        found["x"] = f"[batch, points, {len(schema.features)}] float32, {names}"
-    return found | {"mask": "[batch, points] bool, false where there is no point"}
-
-
-def _points(model: GenerativeModel) -> Points:
-    from pcgen.models.representations import Points
-
-    assert isinstance(model.representation, Points)
-    return model.representation
-
-
-def _from_noise(model: GenerativeModel) -> FromNoise:
-    """The model as what :func:`check_exportable` has found it to be."""
-    return cast("FromNoise", model)
-
-
-def _axes(meanings: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """The free axes of inputs or outputs, from what is said of them."""
-    free = {"[batch, points": ("batch", "points"), "[batch": ("batch",)}
-    return {
-        n: next(a for start, a in free.items() if m.startswith(start)) for n, m in meanings.items()
-    }
-
-
 def _write_generator(
     model: GenerativeModel, file: Path, facts: dict[str, Any], seed: int
 ) -> Written:
@@ -254,13 +193,13 @@ def _write_generator(
     from pcgen.models.padded import PaddedGenerator
     from pcgen.tools import onnx_graph
 
-    inputs, outputs = _inputs(model), _outputs(model)
+    inputs, outputs = inputs_of(model), outputs_of(model)
     generator = torch.Generator().manual_seed(seed)
     every = _events(model, generator)
     example = _tensors(model, _take(every, slice(4, 7)), list(inputs), generator)
     facts = {**facts, "inputs": inputs, "outputs": outputs}
     twin = PaddedGenerator(model)
-    onnx_graph.write(twin, example, list(outputs), _axes(inputs | outputs), file, facts)
+    onnx_graph.write(twin, example, list(outputs), free_axes(inputs | outputs), file, facts)
     graph, far = onnx_graph.Graph(file), {"pos": 0.0}
     # All in one batch, and alone: a size of 0, of 1, of 2 and the largest.
     for rows in (slice(None), *(slice(row, row + 1) for row in range(4))):
@@ -296,8 +235,8 @@ def _events(model: GenerativeModel, generator: Any) -> Drawn:
 
     from pcgen.models.request import Request
 
-    drawn = _points(model).cardinality.draw(Request(_EVENTS), generator)
-    most = int(_points(model).cardinality.all_stored().sizes.max())
+    drawn = points_of(model).cardinality.draw(Request(_EVENTS), generator)
+    most = int(points_of(model).cardinality.all_stored().sizes.max())
     sizes = torch.cat([torch.tensor([0, 1, 2, max(most, 3)]), drawn.sizes[4:]])
     return drawn._replace(sizes=sizes)
 
@@ -313,7 +252,7 @@ def _tensors(
     """A value for each input: noise, and what was drawn."""
     import torch
 
-    channels = _from_noise(model).noise_channels
+    channels = from_noise_of(model).noise_channels
     number, longest = len(drawn.sizes), max(1, int(drawn.sizes.max()))
     values = {
         "noise": torch.randn(number, longest, channels.point, generator=generator),
@@ -341,13 +280,13 @@ def _differences(
     start = cl.make(given["noise"][present], drawn.sizes)
     code = given.get("code", given["noise"].new_zeros(len(present), 0))
     with torch.no_grad():
-        clouds = _from_noise(model).from_noise(start, code, drawn)
+        clouds = from_noise_of(model).from_noise(start, code, drawn)
     got = {name: torch.from_numpy(value) for name, value in found.items()}
     if not torch.equal(got["mask"], present) or any(
         bool(value[~present].any()) for name, value in got.items() if name != "mask"
     ):
         raise DataError("mask: the graph has other points than PyTorch; nothing was written")
-    standardize = _points(model).standardize
+    standardize = points_of(model).standardize
     scales = {"pos": standardize.pos.std, "x": standardize.x.std, "weight": None}
     far = {}
     for name in (name for name in got if name != "mask"):
@@ -374,11 +313,11 @@ def _write_law(model: GenerativeModel, file: Path, facts: dict[str, Any], seed: 
     from pcgen.models.request import Request
     from pcgen.tools import onnx_graph
 
-    points, generator = _points(model), torch.Generator().manual_seed(seed)
-    inputs = {"chance": "[batch] float32, uniform from 0 to 1", **_given(model)}
+    points, generator = points_of(model), torch.Generator().manual_seed(seed)
+    inputs = {"chance": "[batch] float32, uniform from 0 to 1", **given_by_the_user(model)}
     outputs = {
         "size": "[batch] int64, number of points",
-        "total": _total(model) if model.schema.weight is not None else "[batch] float32, 1",
+        "total": total_of(model) if model.schema.weight is not None else "[batch] float32, 1",
         "centroid": f"[batch, {len(model.schema.axes)}] float32, weighted mean of pos",
     }
     if points.log_spread is not None:
@@ -389,7 +328,7 @@ def _write_law(model: GenerativeModel, file: Path, facts: dict[str, Any], seed: 
     given = {name: value for name in inputs if (value := every[name]) is not None}
     facts = {**facts, "inputs": inputs, "outputs": outputs}
     few = {name: value[:3] for name, value in given.items()}
-    onnx_graph.write(twin, few, list(outputs), _axes(inputs | outputs), file, facts)
+    onnx_graph.write(twin, few, list(outputs), free_axes(inputs | outputs), file, facts)
     graph = onnx_graph.Graph(file)
     with torch.no_grad():
         expected = twin(**given)._asdict()
