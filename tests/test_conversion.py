@@ -149,3 +149,29 @@ def test_the_function_has_one_place(here):
     assert pcgen.convert is of_package
     with pytest.raises(ArgumentError, match="format: got 'gif', expected clouds"):
         pcgen.convert("images.npz", "a.h5", grid=GRID, to_format="gif")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_points": 2.5}, "max_points: got 2.5, expected a whole number"),
+        ({"max_points": True}, "max_points: got True, expected a whole number"),
+        ({"dtype": "f4"}, "dtype: got 'f4', expected float32 or float64"),
+        ({"nan": "x"}, "nan: got 'x', expected error or unobserved"),
+        ({"missing": None}, "missing: got None, expected error or drop"),
+        ({"jitter": "no"}, "jitter: got 'no', expected True or False"),
+        ({"classes": "ab"}, "classes: got 'ab', expected a list of texts"),
+        ({"condition": [3]}, r"condition: got \[3\], expected a list of texts"),
+        ({"threshold": "a"}, "threshold: got 'a', expected a number"),
+        ({"seed": 1.5}, "seed: got 1.5, expected a whole number"),
+        ({"event": "1"}, "event: got '1', expected a whole number"),
+        ({"grid": 3}, "grid: got 3, expected text"),
+        ({"source": None}, "source: got None, expected the path of a file"),
+        ({"target": ""}, "target: got '', expected the path of a file"),
+    ],
+)
+def test_options_of_another_kind_are_one_error(tmp_path, options, message):
+    given = {"source": tmp_path / "a.h5", "target": tmp_path / "b.h5", **options}
+    with pytest.raises(ArgumentError, match=message):
+        pcgen.convert(**given)
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -143,8 +144,8 @@ def evaluate(
     notes += in_common(real, generated, events, fake)
     known = None if training is None else _training(training, schema)
     path = Path(generated)
-    folder = make_folder(output or path.with_name(f"{path.stem}-evaluation"))
-    with Progress(transient=True) as bar:
+    place = Path(output or path.with_name(f"{path.stem}-evaluation"))
+    with _results(place) as folder, Progress(transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         result = metrics.evaluate(
             events,
@@ -328,6 +329,24 @@ def store(
 
 def _json(values: Any) -> str:
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+@contextmanager
+def _results(path: Path) -> Iterator[Path]:
+    """A folder for results, found or made before the work begins; no new one is left by an error.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    new = not path.exists()
+    folder = make_folder(path)
+    try:
+        yield folder
+    except BaseException:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()  # only where it is empty
+        raise
 
 
 def make_folder(path: str | Path) -> Path:

@@ -219,7 +219,9 @@ def _run(path: Path) -> dict[str, str]:
         "started from": _words([config[n] for n in ("start", "start_part") if config.get(n)]),
     }
     rows |= _trained(file, state)
-    rows |= {f"  {name}": str(value) for name, value in state.arguments.items() if name != "schema"}
+    given = {n: v for n, v in state.arguments.items() if n != "schema" and v is not None}
+    rows |= {"arguments": ""} if given else {}
+    rows |= {f"  {name}": str(value) for name, value in given.items()}
     rows["numbers in the model"] = f"{sum(value.numel() for value in state.model.values()):,}"
     return rows | _schema(Schema.from_dict(state.schema))
 

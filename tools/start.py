@@ -175,6 +175,26 @@ def check_schema(start: Start, state: Checkpoint, schema: Schema, file: str) -> 
         raise DataError(f"{file}: {difference} as {start.shown} was trained on")
 
 
+def larger_events(start: Start, model: GenerativeModel, largest: int) -> str:
+    """A line where events are larger than any that the start has seen; empty where none is.
+
+    Args:
+        start: What was given to the model,
+        model: which holds its parameters and scalings.
+        largest: Points of the largest event to train on.
+    """
+    fitted = model.representation
+    if fitted is None or not int(fitted.cardinality.stored):
+        return ""
+    seen = int(fitted.cardinality.all_stored().sizes.max())
+    if largest <= seen:
+        return ""
+    return (
+        f"events of up to {largest} points, where {start.shown} has seen {seen} at most: networks "
+        f"go far beyond what they know (--max-points {seen} keeps the most energetic)"
+    )
+
+
 def recorded(config: Mapping[str, Any]) -> Start | None:
     """What a run was started from, by its configuration; None where from nothing."""
     if not isinstance(config.get("start"), str):

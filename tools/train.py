@@ -216,6 +216,7 @@ class Plan:
         from pcgen import training
         from pcgen.escaping import terminal
         from pcgen.tools.sample import sample
+        from pcgen.tools.start import larger_events
         from pcgen.tools.validation import Validation, lost_layers, lost_points
         from pcgen.training import RunFolder
 
@@ -224,8 +225,10 @@ class Plan:
         # Where the digests are known the files may have another place.
         free += ["data"] if same_data(run, data.files, digests) else []
         free += ["start"] if self._same_start(run) else []
+        larger = ""
         if self.start is not None and not run.begun:
             self.start.give(model, self.recipe, self.function)
+            larger = larger_events(self.start, model, int(data.train.sizes().max()))
         validation = Validation(spread(data.held_out, self.validate_events))
         console, number = Console(soft_wrap=True), len(data.train)
         lost = lost_points(model, data.train)  # in every process, so that all refuse alike
@@ -235,8 +238,8 @@ class Plan:
                 f"in {folder}"
             )
             begun += "" if self.start is None else f", started from {self.start.shown}"
-            lines = (begun, *unlikely(data.train), lost, lost_layers(model, data.train.schema))
-            for line in filter(None, lines):
+            doubts = (*unlikely(data.train), lost, lost_layers(model, data.train.schema), larger)
+            for line in filter(None, (begun, *doubts)):
                 console.print(terminal(line))
         training.train(
             model,

@@ -152,15 +152,17 @@ def convert(
         FileError: a file cannot be read or written.
         MissingExtraError: the format of the target needs a package that is not installed.
     """
+    given = dict(locals())
     from pcgen import io
     from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
     from pcgen.conversion.meaning import check_cells, grid_of, lost, meaning, number_of_cells
-    from pcgen.conversion.options import check_options
+    from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.grids import Calorimeter
 
+    check_kinds(given)
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     if Path(source).resolve() == Path(target).resolve():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pcgen.errors import ArgumentError
@@ -32,6 +35,47 @@ _PARTS = {
     "condition": "in .npy, which keeps the images alone",
     "labels": "in .npy, which keeps the images alone",
 }
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("source", "target"), ((str, Path), "the path of a file")),
+    **dict.fromkeys(
+        ("grid", "weight", "labels", "geometry", "particle", "label"), ((str,), "text")
+    ),
+    **dict.fromkeys(
+        ("max_points", "event", "particles", "block", "seed"),
+        ((numbers.Integral,), "a whole number"),
+    ),
+    "threshold": ((numbers.Real,), "a number"),
+    "jitter": ((bool,), "True or False"),
+    **dict.fromkeys(("condition", "classes"), ((list, tuple), "a list of texts")),
+}
+_CHOICES = {
+    "outside": ("error", "drop", "clip"),
+    "nan": ("error", "unobserved"),
+    "missing": ("error", "drop"),
+    "dtype": ("float32", "float64"),
+}
+
+
+def check_kinds(given: Mapping[str, Any]) -> None:
+    """Refuse values that are of another kind than an option takes; None is one that is not given.
+
+    Raises:
+        ArgumentError: naming the first such option, its value and what was expected.
+    """
+    needed = ("source", "target", "threshold", "jitter", "block", "seed", *list(_CHOICES)[:3])
+    for name, value in given.items():
+        if value is None and name not in needed:
+            continue
+        if name in _CHOICES and not (isinstance(value, str) and value in _CHOICES[name]):
+            raise ArgumentError(f"{name}: got {value!r}, expected {' or '.join(_CHOICES[name])}")
+        kinds, words = _KINDS.get(name, ((object,), ""))
+        flag = isinstance(value, bool) and bool not in kinds and object not in kinds
+        if flag or not isinstance(value, kinds) or value == "":
+            raise ArgumentError(f"{name}: got {value!r}, expected {words}")
+        if isinstance(value, list | tuple) and not all(isinstance(each, str) for each in value):
+            raise ArgumentError(f"{name}: got {value!r}, expected {words}")
 
 
 def check_options(source: Kind, target: str, **given: Any) -> None:

@@ -163,6 +163,18 @@ class GenerativeModel(nn.Module, ABC):
     def phases(self) -> Sequence[Phase]:
         """The objectives of the model, in the order in which they are run."""
 
+    def begins_with(self, source: GenerativeModel, mine: str | None, theirs: str | None) -> None:
+        """Called once a run has given this model the parameters and scalings that it starts from.
+
+        Args:
+            source: The model that they are of.
+            mine: The part of this model that was given; None: all.
+            theirs: The name of that part in the source.
+
+        Raises:
+            ArgumentError: the model cannot be trained from that part.
+        """
+
     @abstractmethod
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """Draw the requested clouds, in physical units.

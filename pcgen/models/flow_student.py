@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.base import Phase, kept
+from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.flow_map import FlowMap
 from pcgen.models.paths import UNIFORM, Coupling, in_parts
 from pcgen.models.representations import Points
@@ -36,7 +36,8 @@ class FlowStudent(FlowMap):
     """Mean velocities between the times of a flow's trajectories, learnt from these.
 
     The flow is learnt first, in a ``share`` of the run; or it is there already, and the share is 0
-    (``--start RUN --start-part field --share 0``). The student begins as its copy.
+    (``--start RUN --start-part field --share 0``; ``teacher`` of another student). The student
+    begins as its copy, but where it is a whole student that the run starts from.
 
     Args:
         representation: Physical clouds to points and back.
@@ -46,9 +47,6 @@ class FlowStudent(FlowMap):
         clock: Law of the times of the teacher's training.
         coupling: Of the teacher's training.
         share: Fraction of the run in which the teacher learns.
-
-    Attributes:
-        taught: Whether the student has begun, 0 or 1.
 
     Raises:
         ArgumentError: the share is not below 1.
@@ -70,21 +68,29 @@ class FlowStudent(FlowMap):
             raise ArgumentError(f"share: got {share}, expected at least 0 and below 1")
         self.teacher, self.share = teacher, share
         self.paths.solver = replace(LESSON, steps=steps)
-        self.taught: Tensor
-        self.register_buffer("taught", torch.zeros((), dtype=torch.uint8))
+        self._given: str | None = None  # what the run has started from, of the two networks
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then teacher and student, one after the other."""
         share, fitted = self.share, self.representation.phases()
         student = Phase("student", (self.field,), self.student_loss, begin=share)
+        student = replace(student, prepare=self._begin, adapt=self._begin)
         if not share:
-            return (*fitted, replace(student, prepare=self._refuse, adapt=self._appoint))
-        teacher = Phase("teacher", (self.teacher,), self.velocity_loss, end=share, prepare=kept)
-        return (
-            *fitted,
-            replace(teacher, adapt=self._appoint),
-            replace(student, prepare=self._begin, adapt=self._begin),
-        )
+            return (*fitted, student)
+        return (*fitted, Phase("teacher", (self.teacher,), self.velocity_loss, end=share), student)
+
+    def begins_with(self, source: GenerativeModel, mine: str | None, theirs: str | None) -> None:
+        """See :meth:`GenerativeModel.begins_with`; the field of a flow becomes the teacher."""
+        of_student = isinstance(source, FlowStudent) and theirs == "field"
+        if mine in ("field", "teacher") and of_student:
+            raise ArgumentError(
+                "start_part: got the field of a student, which is no velocity, expected its "
+                "teacher, teacher=teacher, or the field of a flow"
+            )
+        if mine == "field":
+            self._copy(self.field, self.teacher)
+        known = {None: "both", "field": "teacher", "teacher": "teacher"}
+        self._given = known.get(mine)
 
     def velocity_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """See :meth:`FlowMatching.velocity_loss`; of the teacher."""
@@ -142,27 +148,28 @@ class FlowStudent(FlowMap):
         """See :meth:`FlowMap.times`; those of :data:`LESSON`, or between them."""
         return self.paths.solver.times()
 
-    @torch.no_grad()
-    def _appoint(self, batches: Iterable[Batch]) -> None:
-        """The field that the run starts from becomes the teacher, unless it is a student's."""
-        if not self.taught:
-            for name, value in self.teacher.state_dict().items():
-                value.copy_(self.field.state_dict()[name][..., : value.shape[-1]])
-            self.taught.fill_(1)
-
-    @torch.no_grad()
     def _begin(self, batches: Iterable[Batch]) -> None:
         """The student takes the teacher's parameters, and ignores how far it shall go."""
-        known = self.teacher.state_dict()
-        for name, value in self.field.state_dict().items():
-            value.zero_()[..., : known[name].shape[-1]] = known[name]
-        self.taught.fill_(1)
+        if self.share == 0 and self._given is None:
+            raise ArgumentError(
+                "share: got 0 for a student without a teacher, expected a trained points-flow to "
+                "start from (start, start_part field), or a share of the run in which one is learnt"
+            )
+        if self.share > 0 or self._given != "both":
+            self._copy(self.teacher, self.field)
 
-    def _refuse(self, batches: Iterable[Batch]) -> None:
-        raise ArgumentError(
-            "share: got 0 for a student without a teacher, expected a trained points-flow to start "
-            "from (start, start_part field), or a share of the run in which one is learnt"
-        )
+    @staticmethod
+    @torch.no_grad()
+    def _copy(source: nn.Module, target: nn.Module) -> None:
+        """The same parameters; columns of the condition that one of them lacks are 0."""
+        known = source.state_dict()
+        for name, value in target.state_dict().items():
+            stored = known[name]
+            if value.dim():
+                stored = stored[..., : value.shape[-1]]
+                value.zero_()[..., : stored.shape[-1]] = stored
+            else:
+                value.copy_(stored)
 
 
 def _pieces(number: int, last: int, device: torch.device) -> tuple[Tensor, Tensor]:

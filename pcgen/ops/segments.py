@@ -207,8 +207,8 @@ def segment_std(value: Tensor, ptr: Pointer) -> Tensor:
     owner, exact = owners(ptr, value.shape[0]), wide(value)
     deviation = exact - _average(exact, ptr, owner)[owner]
     variance = _average(deviation * deviation, ptr, owner)
-    positive = variance > 0
-    return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0).to(value.dtype)
+    zero = variance == 0  # NaN is none
+    return torch.where(zero, 0, torch.where(zero, 1, variance).sqrt()).to(value.dtype)
 
 
 def segment_circular_mean(value: Tensor, weight: Tensor, ptr: Pointer, period: float) -> Tensor:

@@ -31,11 +31,13 @@ def take(
         name: Of the source, for errors.
 
     Raises:
-        ArgumentError: one of them has no such part, or none with parameters.
+        ArgumentError: one of them has no such part, or none with parameters; or the model cannot
+            be trained from it.
         CheckpointError: tensors differ in name or shape, naming the first.
     """
     if part is None:
         fit(name, model, source.state_dict())
+        model.begins_with(source, None, None)
         return
     mine, _, theirs = part.partition("=")
     pairs = {part: (_part(model, mine, "the model to train"), _part(source, theirs or mine, name))}
@@ -43,6 +45,7 @@ def take(
         pairs["representation"] = (model.representation, source.representation)
     for which, (to, of) in pairs.items():
         fit(f"{name}, {which}", to, _widened(of.state_dict(), to))
+    model.begins_with(source, mine, theirs or mine)
 
 
 def _widened(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
+from pcgen.models.flow import FlowMatching
 from pcgen.models.flow_map import DISTANCE
 from pcgen.models.flow_student import LESSON, FlowStudent, _pieces
 from pcgen.models.representations import Points
 from pcgen.nn import EPiCField
 from pcgen.objectives.flow_matching import Clock
+from pcgen.training.transfer import take
 
 
 class NormalFlow(nn.Module):
@@ -105,14 +108,35 @@ def test_steps_end_at_nodes_of_the_lesson():
         assert all(any(math.isclose(t, node) for node in nodes) for t in model.times())
 
 
+def student_phase(model: FlowStudent) -> Callable[[list], object]:
+    phase = next(phase for phase in model.phases() if phase.name == "student")
+    assert phase.prepare is not None
+    assert phase.adapt == phase.prepare
+    return phase.prepare
+
+
+def changed(module: nn.Module, by: float) -> nn.Module:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(by)
+    return module
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    """Whether two networks have the same parameters in the columns that both have."""
+    other = b.state_dict()
+    return all(
+        torch.equal(v[..., : other[n].shape[-1]], other[n][..., : v.shape[-1]])
+        for n, v in a.state_dict().items()
+    )
+
+
 def test_a_student_begins_as_its_teacher_at_any_distance():
     torch.manual_seed(0)
     clouds = moons(50, torch.Generator().manual_seed(0))
     model = FlowStudent(Points(SCHEMA), *networks())
     prepare(model, clouds)
-    assert not model.taught
-    model._begin([])
-    assert model.taught
+    student_phase(model)([])
     event, condition = model.representation.see(clouds)
     begin = torch.rand(50)
     expected = model.teacher(event, begin, condition)
@@ -121,29 +145,51 @@ def test_a_student_begins_as_its_teacher_at_any_distance():
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_what_a_run_starts_from_is_the_teacher_but_for_a_student():
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("part", ["field", "teacher=field", "teacher"])
+def test_what_a_run_starts_from_is_the_teacher(share, part):
     torch.manual_seed(0)
-    model = FlowStudent(Points(SCHEMA), *networks(), share=0.0)
-    student = next(phase for phase in model.phases() if phase.name == "student")
-    assert student.adapt is not None
-    student.adapt([])
-    state = model.teacher.state_dict()
-    for name, value in model.field.state_dict().items():
-        assert torch.equal(state[name], value[..., : state[name].shape[-1]])
-    before = {name: value.clone() for name, value in state.items()}
-    with torch.no_grad():
-        for parameter in model.field.parameters():
-            parameter.add_(1.0)
-    student.adapt([])  # of a student that is trained already
-    assert all(torch.equal(before[name], value) for name, value in state.items())
+    model = FlowStudent(Points(SCHEMA), *networks(), share=share)
+    if part == "teacher":
+        source = FlowStudent(Points(SCHEMA), *networks())
+        given = source.teacher
+    else:
+        source = FlowMatching(Points(SCHEMA), networks()[1])
+        given = source.field
+    take(model, source, part)
+    assert same(model.teacher, given)
+    student_phase(model)([])
+    assert same(model.field, given)
+    assert same(model.teacher, given)
 
 
-def test_a_student_without_a_teacher_is_refused():
+def test_a_whole_student_goes_on_unless_its_teacher_has_learnt_more():
+    torch.manual_seed(0)
+    source = FlowStudent(Points(SCHEMA), *networks())
+    changed(source.field, 1.0)
+    for share in (0.0, 0.5):
+        model = FlowStudent(Points(SCHEMA), *networks(), share=share)
+        take(model, source)
+        student_phase(model)([])
+        assert same(model.teacher, source.teacher)
+        assert same(model.field, source.field if share == 0 else source.teacher)
+
+
+@pytest.mark.parametrize("part", [None, "field.layers"])
+def test_a_student_without_a_teacher_is_refused(part):
     model = FlowStudent(Points(SCHEMA), *networks(), share=0.0)
-    student = next(phase for phase in model.phases() if phase.name == "student")
-    assert student.prepare is not None
+    if part is not None:
+        take(model, FlowMatching(Points(SCHEMA), networks()[1]), part)
     with pytest.raises(ArgumentError, match="share: got 0 for a student without a teacher"):
-        student.prepare([])
+        student_phase(model)([])
+
+
+@pytest.mark.parametrize("part", ["field", "teacher=field"])
+def test_the_field_of_a_student_is_no_teacher(part):
+    source = FlowStudent(Points(SCHEMA), networks()[0], networks()[0])
+    model = FlowStudent(Points(SCHEMA), networks()[0], networks()[0])
+    with pytest.raises(ArgumentError, match="start_part: got the field of a student"):
+        take(model, source, part)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])

@@ -65,6 +65,7 @@ def test_classes_and_ranges_go_together(files, tmp_path):
         (["--between", "jet_pt=a:b"], "between: got 'jet_pt=a:b', expected NAME=LOW:HIGH"),
         (["--between", "jet_pt=5:5"], "between: got 'jet_pt=5:5', expected NAME=LOW:HIGH"),
         (["--between", "mass=1:2"], "between: got 'mass', expected a condition of"),
+        (["--between", "jet_pt=1100:"], "expected at least 20 and 10"),
         (["--between", "jet_pt=1:2"], "got no event with jet_pt from 1 to 2, expected some"),
         (["--protocol", "calochallenge", "--between", "jet_pt=1:2"], "takes all showers"),
     ],
@@ -77,4 +78,5 @@ def test_what_selects_nothing_is_one_line(files, tmp_path, capsys, options, mess
     assert cli.main([*words, "--output", str(tmp_path / "out")]) != 0
     error = capsys.readouterr().err
     assert message in error
+    assert not (tmp_path / "out").exists()
     assert error.count("\n") == 1

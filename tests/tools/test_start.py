@@ -188,6 +188,32 @@ def test_a_map_starts_from_its_flow_and_a_critic_from_the_map(here):
         assert run("sample", target, "out.h5", "--number", "5") == 0
 
 
+def test_a_student_starts_from_a_flow_alone(here, capsys):
+    """Its teacher is a velocity; the field of a student is none."""
+    words = ["train", "points-flow-student", "--data", "second.h5", *QUICK, "--steps", "2"]
+    part = ["--start", "jets-flow", "--start-part", "field", "--share", "0"]
+    assert run(*words, "--output", "student", *part) == 0
+    assert run("sample", "student", "out.h5", "--number", "5", "--steps", "2") == 0
+    capsys.readouterr()
+    again = ["--start", "student", "--start-part", "field", "--share", "0"]
+    assert run(*words, "--output", "again", *again) == 1
+    assert "start_part: got the field of a student" in capsys.readouterr().err
+    whole = ["--start", "student", "--share", "0"]
+    assert run(*words, "--output", "whole", *whole) == 0
+    assert run(*words, "--output", "none", "--share", "0") == 1
+    assert "share: got 0 for a student without a teacher" in capsys.readouterr().err
+
+
+def test_events_larger_than_any_that_the_start_has_seen_are_named(here, capsys):
+    words = ["train", "points-flow", "--start", "jets-flow", "--steps", "1", *QUICK]
+    words += ["--data", "second.h5"]
+    seen = int(flow("jets-flow").representation.cardinality.all_stored().sizes.max())
+    assert run(*words, "--output", "same", "--max-points", str(seen)) == 0
+    assert "has seen" not in capsys.readouterr().out
+    assert run(*words, "--output", "large") == 0
+    assert f"jets-flow has seen {seen} at most" in capsys.readouterr().out.replace("\n", " ")
+
+
 def test_what_a_start_left_out_had_the_defaults_of_its_recipe(here):
     # Trained from Python, with shift, squash and centre left out: those of a map are others.
     options = {"steps": 1, "samples": 0, "validate_events": 8, "accelerator": "cpu"}
