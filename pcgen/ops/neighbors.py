@@ -16,6 +16,7 @@ offset of the coordinates), ties go to the lowest row, and gradients flow throug
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -269,7 +270,10 @@ def radius_graph(
     _check_count("max_num_neighbors", max_num_neighbors)
     edges = knn_graph(pos, max_num_neighbors, loop=loop, ptr=ptr, period=period)
     source, centre = pos.double()[edges]
-    near = edges[:, square(source - centre, lengths) <= r * r]
+    # In units of r where its square would be infinite or 0.
+    unit = r if 0 < r < math.inf and r * r in (0.0, math.inf) else 1.0
+    apart = square((source - centre) / unit, [length / unit for length in lengths])
+    near = edges[:, apart <= (r / unit) ** 2]
     return _edges(near[0], near[1], flow)
 
 

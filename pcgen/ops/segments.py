@@ -330,8 +330,9 @@ def _divisor(size: Tensor, value: Tensor) -> Tensor:
 
 
 def _extreme(value: Tensor, ptr: Pointer, largest: bool, empty: float) -> Tensor:
-    """The row is found without gradient, the value gathered from it."""
+    """The row is found without gradient, the value gathered from it; float64 of whole numbers."""
     _check(value, ptr)
+    value = value if value.is_floating_point() else value.double()
     if isinstance(ptr, Padding):
         return ptr.extreme(value, largest, empty)
     shape = (len(ptr) - 1, *value.shape[1:])

@@ -144,3 +144,12 @@ def test_torch_cluster_finds_the_same() -> None:
     for ratio in (0.5, 0.3, 1.0):
         given = (x, batch_x, ratio, False)
         assert torch.equal(ops.fps(*given), theirs.fps(*given))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_a_limit_that_none_reaches_changes_no_graph_at_any_scale(scale):
+    x = torch.randn(60, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0)) * scale
+    batch = torch.zeros(60, dtype=torch.long)
+    free, limited = (ops.radius_graph(x, scale, batch, max_num_neighbors=n) for n in (None, 99))
+    assert 0 < free.shape[1] < 60 * 59
+    assert set(map(tuple, free.T.tolist())) == set(map(tuple, limited.T.tolist()))

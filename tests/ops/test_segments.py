@@ -196,3 +196,17 @@ def test_circular_mean_without_weight_is_0_and_has_the_gradient_of_a_mean():
     assert found[0].item() == pytest.approx((3.0 + 3 * 2.8) / 4)
     found.sum().backward()
     assert value.grad[:2].tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_a_deviation_of_what_is_not_finite_is_none():
+    value = torch.tensor([[1.0], [torch.nan], [2.0], [5.0], [torch.inf]])
+    found = segments.segment_std(value, torch.tensor([0, 2, 4, 5]))
+    assert found[0].isnan()
+    assert float(found[1]) == 1.5
+    assert found[2].isnan()
+
+
+def test_extremes_of_whole_numbers_keep_all_digits():
+    value = torch.tensor([2**40 + 1, 3, 2**40 + 3])
+    assert segments.segment_max(value, torch.tensor([0, 2, 3])).tolist() == [2**40 + 1, 2**40 + 3]
+    assert segments.segment_min(value, torch.tensor([0, 2, 3])).tolist() == [3, 2**40 + 3]
