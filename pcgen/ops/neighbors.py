@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import torch
@@ -162,7 +163,7 @@ def knn(
     """
     sides = (("batch_x", batch_x, ptr_x, x), ("batch_y", batch_y, ptr_y, y))
     start_x, start_y, lengths = _checked(sides, k, batch_size, period)
-    index = search(y.detach(), x.detach(), start_y, start_x, k, lengths)
+    index = search(y.detach(), x.detach(), start_y, start_x, min(k, _largest(start_x)), lengths)
     query = torch.arange(len(y), device=y.device)[:, None].expand_as(index)
     found = index >= 0
     return torch.stack((query[found], index[found]))
@@ -212,7 +213,8 @@ def knn_graph(
     _check_flow(flow)
     _check_count("k", k)
     ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
-    index = knn_rows(x, ptr, k if loop else k + 1, period=period)
+    # No cloud has more: a table of a k that is larger would hold nothing there.
+    index = knn_rows(x, ptr, min(k if loop else k + 1, _largest(ptr)), period=period)
     centre = torch.arange(len(x), device=x.device)[:, None].expand_as(index)
     keep = index >= 0
     if not loop:
@@ -425,9 +427,14 @@ def _share(sizes: Tensor, ratio: float) -> Tensor:
     return (guess + (guess / number.clamp(min=1) < ratio).double()).long().clamp(max=sizes)
 
 
+def _largest(ptr: Tensor) -> int:
+    """Points of the largest cloud, at least 1."""
+    return max([1, *ptr.diff().tolist()])
+
+
 def _check_count(name: str, number: int) -> None:
-    if number < 1:
-        raise ArgumentError(f"{name}: got {number}, expected at least 1")
+    if not isinstance(number, Integral) or number < 1:
+        raise ArgumentError(f"{name}: got {number!r}, expected a whole number of at least 1")
 
 
 def _squared(x: Tensor, y: Tensor, index: Tensor, period: Sequence[float]) -> Tensor:

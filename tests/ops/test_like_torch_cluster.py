@@ -153,3 +153,18 @@ def test_a_limit_that_none_reaches_changes_no_graph_at_any_scale(scale):
     free, limited = (ops.radius_graph(x, scale, batch, max_num_neighbors=n) for n in (None, 99))
     assert 0 < free.shape[1] < 60 * 59
     assert set(map(tuple, free.T.tolist())) == set(map(tuple, limited.T.tolist()))
+
+
+def test_more_neighbours_than_any_cloud_has_are_all_of_them():
+    x = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    batch = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    huge = 10**12
+    assert ops.knn_graph(x, huge, batch).shape == (2, 4 * 3 + 3 * 2)
+    assert ops.knn_graph(x, huge, batch, loop=True).shape == (2, 16 + 9)
+    assert ops.knn(x, x, huge, batch, batch).shape == (2, 16 + 9)
+
+
+@pytest.mark.parametrize("k", [2.0, "2", 0])
+def test_a_number_of_neighbours_is_whole(k):
+    with pytest.raises(ArgumentError, match=r"k: got .*, expected a whole number of at least 1"):
+        ops.knn_graph(torch.zeros(3, 2), k)

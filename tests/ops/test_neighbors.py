@@ -234,7 +234,7 @@ def test_refuses_bad_input(change, error, message):
 
 def test_refuses_bad_options():
     pos, ptr = torch.zeros(3, 2), torch.tensor([0, 3])
-    with pytest.raises(ArgumentError, match="k: got 0, expected at least 1"):
+    with pytest.raises(ArgumentError, match="k: got 0, expected a whole number of at least 1"):
         nearest_neighbors(pos, pos, 0)
     with pytest.raises(ArgumentError, match="k: got -1"):
         knn_graph(pos, -1)
