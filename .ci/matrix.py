@@ -27,7 +27,7 @@ FOLDER = ROOT / "build" / "matrix"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 TESTS = (
     *("tests/test_clouds.py", "tests/test_load.py", "tests/grids", "tests/images", "tests/io"),
-    *("tests/nn/test_encoders.py", "tests/models", "tests/tools/test_shipped.py"),
+    *("tests/nn/points", "tests/models", "tests/tools/test_shipped.py"),
 )
 EXTRAS = "export,hepmc,dask"
 SHOWN = ("torch", "torch-geometric", "numpy", "numba", "open3d", "jsonargparse")

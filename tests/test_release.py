@@ -51,6 +51,17 @@ def wheel() -> set[str]:
         return {Path(each).relative_to(build.build_lib).as_posix() for each in outputs}
 
 
+def test_the_matrix_runs_tests_that_are_there() -> None:
+    tree = ast.parse((ROOT / ".ci" / "matrix.py").read_text(encoding="utf-8"))
+    paths = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and str(node.value).startswith("tests/")
+    ]
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_one_version_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
