@@ -10,9 +10,6 @@ from pcgen.ops.lattice import Sites, active_sites
 from pcgen.ops.legacy import approxmatch, msn
 from pcgen.ops.neighbors import (
     Neighbors,
-    Subset,
-    farthest_points,
-    fps,
     knn,
     knn_graph,
     knn_rows,
@@ -23,6 +20,7 @@ from pcgen.ops.neighbors import (
 from pcgen.ops.ode import Integrator
 from pcgen.ops.padding import Padding
 from pcgen.ops.rulebooks import strided, submanifold, transposed
+from pcgen.ops.sampling import Subset, farthest_points, fps
 from pcgen.ops.segments import (
     max_by,
     mean_by,

@@ -1,4 +1,4 @@
-r"""Nearest neighbours, neighbour graphs and farthest-point sampling of ragged clouds.
+r"""Nearest neighbours and neighbour graphs of ragged clouds.
 
 Rows of a cloud stand together. Which cloud a row belongs to is given by ``batch`` [N], as in
 torch_cluster and PyG, or by a pointer ``ptr`` [B+1]: cloud b holds the rows ptr[b], ...,
@@ -7,35 +7,30 @@ squared distance is
 
     s(x, y) = Σ_a (x_a - y_a)²,  with x_a - y_a taken around the circle on a periodic axis.
 
-:func:`nearest`, :func:`knn`, :func:`knn_graph`, :func:`radius_graph` and :func:`fps` have the
-arguments and the results of torch_cluster, in the same order, and further ones by keyword. A search
-returns rows, which are integers: it is exact (the neighbour is the one that float64 finds, at any
-offset of the coordinates), ties go to the lowest row, and gradients flow through what is computed
-*from* the rows (:func:`pcgen.ops.chamfer`), not through the search.
+:func:`nearest`, :func:`knn`, :func:`knn_graph` and :func:`radius_graph` have the arguments and the
+results of torch_cluster, in the same order, and further ones by keyword. A search returns rows,
+which are integers: it is exact (the neighbour is the one that float64 finds, at any offset of the
+coordinates), ties go to the lowest row, and gradients flow through what is computed *from* the rows
+(:func:`pcgen.ops.chamfer`), not through the search.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops._kernels.search import farthest, search, within
-from pcgen.ops.points import Period, check_points, square
-from pcgen.ops.segments import pointer_of
+from pcgen.ops._kernels.search import search, within
+from pcgen.ops.points import Period, Side, check_count, check_points, pointers, square
 
 __all__ = [
     "Flow",
     "Neighbors",
     "Period",
-    "Subset",
-    "farthest_points",
-    "fps",
     "knn",
     "knn_graph",
     "knn_rows",
@@ -58,18 +53,6 @@ class Neighbors(NamedTuple):
 
     squared: Tensor
     row: Tensor
-
-
-class Subset(NamedTuple):
-    """Rows chosen from each cloud.
-
-    Attributes:
-        row: Rows [S], cloud after cloud.
-        ptr: First of them in each cloud, and S [B+1].
-    """
-
-    row: Tensor
-    ptr: Tensor
 
 
 def nearest_neighbors(
@@ -163,7 +146,7 @@ def knn(
     """
     sides = (("batch_x", batch_x, ptr_x, x), ("batch_y", batch_y, ptr_y, y))
     start_x, start_y, lengths = _checked(sides, k, batch_size, period)
-    index = search(y.detach(), x.detach(), start_y, start_x, min(k, _largest(start_x)), lengths)
+    index = search(y.detach(), x.detach(), start_y, start_x, _at_most(k, start_x), lengths)
     query = torch.arange(len(y), device=y.device)[:, None].expand_as(index)
     found = index >= 0
     return torch.stack((query[found], index[found]))
@@ -175,7 +158,7 @@ def knn_rows(pos: Tensor, ptr: Tensor, k: int, *, period: Period | None = None) 
     The neighbours of :func:`knn_graph` with ``loop``, as a table; errors as there.
     """
     lengths = check_points(pos, pos, ptr, ptr, period)
-    _check_count("k", k)
+    check_count("k", k)
     pos = pos.detach()
     return search(pos, pos, ptr, ptr, k, lengths)
 
@@ -211,10 +194,10 @@ def knn_graph(
         DataError: a coordinate is not finite.
     """
     _check_flow(flow)
-    _check_count("k", k)
-    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
-    # No cloud has more: a table of a k that is larger would hold nothing there.
-    index = knn_rows(x, ptr, min(k if loop else k + 1, _largest(ptr)), period=period)
+    check_count("k", k)
+    ptr = pointers((("batch", batch, ptr, x),), batch_size)[0]
+    lengths, pos = check_points(x, x, ptr, ptr, period), x.detach()
+    index = search(pos, pos, ptr, ptr, _at_most(k if loop else k + 1, ptr), lengths)
     centre = torch.arange(len(x), device=x.device)[:, None].expand_as(index)
     keep = index >= 0
     if not loop:
@@ -262,14 +245,14 @@ def radius_graph(
     _check_flow(flow)
     if not r >= 0:
         raise ArgumentError(f"r: got {r}, expected a distance >= 0")
-    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
+    ptr = pointers((("batch", batch, ptr, x),), batch_size)[0]
     lengths = check_points(x, x, ptr, ptr, period)
     pos = x.detach()
     if max_num_neighbors is None:
         centre, neighbor = within(pos, pos, ptr, ptr, r, lengths)
         keep = (centre != neighbor) | loop
         return _edges(neighbor[keep], centre[keep], flow)
-    _check_count("max_num_neighbors", max_num_neighbors)
+    check_count("max_num_neighbors", max_num_neighbors)
     edges = knn_graph(pos, max_num_neighbors, loop=loop, ptr=ptr, period=period)
     source, centre = pos.double()[edges]
     # In units of r where its square would be infinite or 0.
@@ -279,131 +262,14 @@ def radius_graph(
     return _edges(near[0], near[1], flow)
 
 
-def fps(
-    x: Tensor,
-    batch: Tensor | None = None,
-    ratio: float | None = None,
-    random_start: bool = True,
-    batch_size: int | None = None,
-    ptr: Tensor | None = None,
-    *,
-    number: int | None = None,
-    period: Period | None = None,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Farthest-point sampling, as ``torch_cluster.fps``: rows of x in the order chosen [S].
-
-    Args:
-        x: Points [N, D].
-        batch: Cloud of each row [N], ascending.
-        ratio: Fraction of each cloud's points, above 0 and up to 1, rounded up. None: 0.5, unless
-            ``number`` is given.
-        random_start: Draw the first point of each cloud; otherwise it is its first row.
-        batch_size: B, where the last clouds may be empty.
-        ptr: First row of each cloud, and N [B+1], in place of ``batch``.
-        number: Points of each cloud to choose, in place of ``ratio``.
-        period: Per axis the period, None for a line.
-        generator: Draws the first points; None is torch's own.
-
-    Raises:
-        ArgumentError: an argument does not fit.
-        DataError: a coordinate is not finite.
-
-    >>> fps(torch.tensor([[0.0], [1.0], [5.0], [3.0]]), number=3, random_start=False).tolist()
-    [0, 2, 3]
-    """
-    ptr = _pointers((("batch", batch, ptr, x),), batch_size)[0]
-    if ratio is None and number is None:
-        ratio = 0.5
-    start = None
-    if random_start:
-        start = generator if generator is not None else torch.default_generator
-    return farthest_points(x, ptr, number=number, ratio=ratio, period=period, generator=start).row
-
-
-def farthest_points(
-    pos: Tensor,
-    ptr: Tensor,
-    *,
-    number: int | None = None,
-    ratio: float | None = None,
-    period: Period | None = None,
-    generator: torch.Generator | None = None,
-) -> Subset:
-    """Farthest-point sampling: each point chosen is the farthest from those chosen before.
-
-    Args:
-        pos: Points [N, D].
-        ptr: [B+1].
-        number: Points of each cloud to choose; all where it has fewer.
-        ratio: Or the fraction of each cloud's points, above 0 and up to 1, rounded up: the least
-            number whose quotient by the cloud's size is not below it.
-        period: Per axis the period, None for a line.
-        generator: Draws the first point; without one it is the first row of the cloud.
-
-    Returns:
-        Rows of pos in the order in which they were chosen, and their pointer. No row is chosen
-        twice; ties go to the lowest row.
-
-    >>> line = torch.tensor([[0.0], [1.0], [5.0], [3.0]])
-    >>> farthest_points(line, torch.tensor([0, 4]), number=3).row.tolist()
-    [0, 2, 3]
-    """
-    lengths = check_points(pos, pos, ptr, ptr, period)
-    sizes = ptr[1:] - ptr[:-1]
-    if (number is None) == (ratio is None):
-        raise ArgumentError(f"number, ratio: got {number}, {ratio}, expected exactly one of them")
-    if number is not None:
-        _check_count("number", number)
-        wanted = sizes.clamp(max=number)
-    elif ratio is not None and 0 < ratio <= 1:
-        wanted = _share(sizes, ratio)
-    else:
-        raise ArgumentError(f"ratio: got {ratio}, expected 0 < ratio <= 1")
-    ptr_out = torch.cat((ptr[:1], wanted.cumsum(0)))
-    start = ptr[:-1]
-    if generator is not None:
-        draw = torch.rand(len(sizes), generator=generator, device=generator.device)
-        start = start + (draw.to(pos.device) * sizes).long().clamp(max=(sizes - 1).clamp(min=0))
-    return Subset(farthest(pos.detach(), ptr, start, ptr_out, lengths), ptr_out)
-
-
-_Side = tuple[str, Tensor | None, Tensor | None, Tensor]
-"""Name of the batch in errors, batch, pointer and points."""
-
-
 def _checked(
-    sides: tuple[_Side, _Side], k: int, batch_size: int | None, period: Period | None
+    sides: tuple[Side, Side], k: int, batch_size: int | None, period: Period | None
 ) -> tuple[Tensor, Tensor, list[float]]:
     """Pointers of both sides and the period of each axis, once all arguments are checked."""
-    ptr_x, ptr_y = _pointers(sides, batch_size)
+    ptr_x, ptr_y = pointers(sides, batch_size)
     lengths = check_points(sides[0][3], sides[1][3], ptr_x, ptr_y, period)
-    _check_count("k", k)
+    check_count("k", k)
     return ptr_x, ptr_y, lengths
-
-
-def _pointers(sides: Sequence[_Side], batch_size: int | None) -> list[Tensor]:
-    """Pointer of each side."""
-    for name, batch, ptr, points in sides:
-        if batch is not None and ptr is not None:
-            raise ArgumentError(f"{name}: got a pointer too, expected one of them")
-        if batch is not None and batch.shape != points.shape[:1]:
-            raise ArgumentError(
-                f"{name}: got the shape {tuple(batch.shape)}, expected a cloud for each of the "
-                f"{len(points)} rows"
-            )
-    if batch_size is None:
-        ends = [int(b[-1]) + 1 for _, b, _, _ in sides if b is not None and len(b)]
-        batch_size = max([1, *ends, *(len(p) - 1 for _, _, p, _ in sides if p is not None)])
-    found = []
-    for name, batch, ptr, points in sides:
-        if ptr is None and batch is None:
-            batch = points.new_zeros(len(points), dtype=torch.long)
-        if batch is not None:
-            ptr = pointer_of(batch, batch_size, name)
-        assert ptr is not None
-        found.append(ptr)
-    return found
 
 
 def _edges(neighbor: Tensor, centre: Tensor, flow: Flow) -> Tensor:
@@ -418,23 +284,9 @@ def _check_flow(flow: Flow) -> None:
         )
 
 
-def _share(sizes: Tensor, ratio: float) -> Tensor:
-    """Least m [B] with m / n ≥ ratio, exactly as these are rounded: k of n where ratio is k / n."""
-    number = sizes.double()
-    # The product is off by less than one: the quotients decide.
-    guess = (number * ratio).ceil()
-    guess = guess - ((guess - 1) / number.clamp(min=1) >= ratio).double()
-    return (guess + (guess / number.clamp(min=1) < ratio).double()).long().clamp(max=sizes)
-
-
-def _largest(ptr: Tensor) -> int:
-    """Points of the largest cloud, at least 1."""
-    return max([1, *ptr.diff().tolist()])
-
-
-def _check_count(name: str, number: int) -> None:
-    if not isinstance(number, Integral) or number < 1:
-        raise ArgumentError(f"{name}: got {number!r}, expected a whole number of at least 1")
+def _at_most(k: int, ptr: Tensor) -> int:
+    """k, or the points of the largest cloud: a table of more columns would hold nothing there."""
+    return k if torch.compiler.is_compiling() else min(k, max([1, *ptr.diff().tolist()]))
 
 
 def _squared(x: Tensor, y: Tensor, index: Tensor, period: Sequence[float]) -> Tensor:

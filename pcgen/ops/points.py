@@ -1,4 +1,4 @@
-r"""Points in space: what is accepted, and the squared distance between two of them.
+r"""Points in space: what is accepted, whose clouds they are, and the squared distance of two.
 
     s(x, y) = Σ_a w_a(x_a - y_a)²,    w_a(t) = t - P_a round(t / P_a) on an axis of period P_a,
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import check_pointer, check_pointer_type, wrong_pointer
+from pcgen.ops.segments import check_pointer, check_pointer_type, pointer_of, wrong_pointer
 
 Period = Sequence[float | None]
 """Per axis: the period, or None for a line."""
@@ -112,3 +113,49 @@ def _check_finite(name: str, value: Tensor) -> None:
     if not bool(finite.all()):
         row = int((~finite).any(1).nonzero()[0])
         raise DataError(f"{name}: row {row} is {value[row].tolist()}, expected finite coordinates")
+
+
+Side = tuple[str, Tensor | None, Tensor | None, Tensor]
+"""Name of the batch in errors, batch, pointer and points."""
+
+
+def pointers(sides: Sequence[Side], batch_size: int | None) -> list[Tensor]:
+    """Pointer [B+1] of each side: its own, that of its batch, or that of one cloud.
+
+    Args:
+        sides: Points, with a batch, a pointer or neither.
+        batch_size: B; None: the largest of the batches + 1, or that of the pointers.
+
+    Raises:
+        ArgumentError: a side has both, or its batch does not fit.
+    """
+    for name, batch, ptr, points in sides:
+        if batch is not None and ptr is not None:
+            raise ArgumentError(f"{name}: got a pointer too, expected one of them")
+        if batch is not None and batch.shape != points.shape[:1]:
+            raise ArgumentError(
+                f"{name}: got the shape {tuple(batch.shape)}, expected a cloud for each of the "
+                f"{len(points)} rows"
+            )
+    if batch_size is None:
+        ends = [int(b[-1]) + 1 for _, b, _, _ in sides if b is not None and len(b)]
+        batch_size = max([1, *ends, *(len(p) - 1 for _, _, p, _ in sides if p is not None)])
+    found = []
+    for name, batch, ptr, points in sides:
+        if ptr is None and batch is None:
+            batch = points.new_zeros(len(points), dtype=torch.long)
+        if batch is not None:
+            ptr = pointer_of(batch, batch_size, name)
+        assert ptr is not None
+        found.append(ptr)
+    return found
+
+
+def check_count(name: str, number: int) -> None:
+    """Refuse what is not a whole number of at least 1.
+
+    Raises:
+        ArgumentError: naming it.
+    """
+    if not isinstance(number, Integral) or number < 1:
+        raise ArgumentError(f"{name}: got {number!r}, expected a whole number of at least 1")

@@ -168,3 +168,15 @@ def test_more_neighbours_than_any_cloud_has_are_all_of_them():
 def test_a_number_of_neighbours_is_whole(k):
     with pytest.raises(ArgumentError, match=r"k: got .*, expected a whole number of at least 1"):
         ops.knn_graph(torch.zeros(3, 2), k)
+
+
+@pytest.mark.parametrize("ptr", [torch.tensor([[0, 3]]), torch.tensor([0.0, 3.0])])
+def test_a_pointer_of_another_kind_is_one_error(ptr):
+    x = torch.zeros(3, 2)
+    for call in (
+        lambda: ops.knn_graph(x, 2, ptr=ptr),
+        lambda: ops.knn(x, x, 2, ptr_x=ptr, ptr_y=ptr),
+        lambda: ops.radius_graph(x, 1.0, ptr=ptr, max_num_neighbors=2),
+    ):
+        with pytest.raises(ArgumentError, match="ptr"):
+            call()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ragged_clouds import Problem, pointer, problem, problems, squared_distances, table
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.neighbors import farthest_points, knn_graph, nearest, nearest_neighbors, radius_graph
+from pcgen.ops.neighbors import knn_graph, nearest, nearest_neighbors, radius_graph
+from pcgen.ops.sampling import farthest_points
 
 
 def brute(case: Problem, k: int, period: list[float | None] | None = None) -> torch.Tensor:

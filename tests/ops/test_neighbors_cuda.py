@@ -11,7 +11,8 @@ from ragged_clouds import Problem, problem, problems, table
 from pcgen.ops import segments
 from pcgen.ops._kernels import neighbors_cluster, neighbors_torch
 from pcgen.ops.chamfer_distance import chamfer, density_aware
-from pcgen.ops.neighbors import farthest_points, knn_graph, radius_graph
+from pcgen.ops.neighbors import knn_graph, radius_graph
+from pcgen.ops.sampling import farthest_points
 
 pytestmark = [
     pytest.mark.gpu,

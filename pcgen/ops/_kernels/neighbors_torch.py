@@ -52,7 +52,7 @@ def within(
 def farthest(
     pos: Tensor, ptr: Tensor, start: Tensor, ptr_out: Tensor, period: Sequence[float]
 ) -> Tensor:
-    """Farthest-point sampling [S]: see :func:`pcgen.ops.neighbors.farthest_points`.
+    """Farthest-point sampling [S]: see :func:`pcgen.ops.sampling.farthest_points`.
 
     One step for all clouds at once. ``start`` [B] is the first row chosen in each cloud.
     """
