@@ -156,9 +156,9 @@ def test_the_function_has_one_place(here):
     [
         ({"max_points": 2.5}, "max_points: got 2.5, expected a whole number"),
         ({"max_points": True}, "max_points: got True, expected a whole number"),
-        ({"dtype": "f4"}, "dtype: got 'f4', expected float32 or float64"),
-        ({"nan": "x"}, "nan: got 'x', expected error or unobserved"),
-        ({"missing": None}, "missing: got None, expected error or drop"),
+        ({"dtype": "f4"}, "dtype: got 'f4', expected float32, float64"),
+        ({"nan": "x"}, "nan: got 'x', expected error, unobserved"),
+        ({"missing": None}, "missing: got None, expected error, drop"),
         ({"jitter": "no"}, "jitter: got 'no', expected True or False"),
         ({"classes": "ab"}, "classes: got 'ab', expected a list of texts"),
         ({"condition": [3]}, r"condition: got \[3\], expected a list of texts"),
@@ -166,6 +166,9 @@ def test_the_function_has_one_place(here):
         ({"seed": 1.5}, "seed: got 1.5, expected a whole number"),
         ({"event": "1"}, "event: got '1', expected a whole number"),
         ({"grid": 3}, "grid: got 3, expected text"),
+        ({"to_format": "h5"}, "to_format: got 'h5', expected clouds, jetnet"),
+        ({"geometry": 3}, "geometry: got 3, expected the path of a file"),
+        ({"threshold": True}, "threshold: got True, expected a number"),
         ({"source": None}, "source: got None, expected the path of a file"),
         ({"target": ""}, "target: got '', expected the path of a file"),
     ],
@@ -175,3 +178,16 @@ def test_options_of_another_kind_are_one_error(tmp_path, options, message):
     with pytest.raises(ArgumentError, match=message):
         pcgen.convert(**given)
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_and_paths_are_taken(tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(3)[None])
+    done = pcgen.convert(
+        tmp_path / "a.npy",
+        tmp_path / "b.h5",
+        grid="x:0:1:3,y:0:1:3",
+        threshold=np.float32(0.5),
+        max_points=np.int64(2),
+        seed=np.int32(1),
+    )
+    assert done.points == 2

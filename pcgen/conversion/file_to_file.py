@@ -68,7 +68,7 @@ def convert(
     condition: list[str] | None = None,
     labels: str | None = None,
     classes: list[str] | None = None,
-    geometry: str | None = None,
+    geometry: File | None = None,
     particle: str | None = None,
     label: str | None = None,
     particles: int | None = None,
@@ -86,8 +86,7 @@ def convert(
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
     clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
     as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
-    Large files pass through in
-    blocks; the target appears when it is complete, or not at all.
+    Large files pass through in blocks; the target appears when it is complete, or not at all.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
     conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
@@ -152,7 +151,7 @@ def convert(
         FileError: a file cannot be read or written.
         MissingExtraError: the format of the target needs a package that is not installed.
     """
-    given = dict(locals())
+    given = dict(locals())  # the arguments
     from pcgen import io
     from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
@@ -162,7 +161,7 @@ def convert(
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.grids import Calorimeter
 
-    check_kinds(given)
+    check_kinds(convert, given)
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     if Path(source).resolve() == Path(target).resolve():

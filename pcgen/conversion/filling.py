@@ -46,7 +46,7 @@ class Filling:
     def restart(self) -> None:
         """Forget all blocks that have passed: the first event comes again."""
         self.removed.clear()
-        self.generator.manual_seed(self.seed)
+        self.generator.manual_seed(int(self.seed))  # NumPy's whole numbers too
 
     def __call__(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
         """Clouds pass as they are, but for the number of their points.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind
@@ -36,46 +37,50 @@ _PARTS = {
     "labels": "in .npy, which keeps the images alone",
 }
 
-
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(("source", "target"), ((str, Path), "the path of a file")),
-    **dict.fromkeys(
-        ("grid", "weight", "labels", "geometry", "particle", "label"), ((str,), "text")
-    ),
-    **dict.fromkeys(
-        ("max_points", "event", "particles", "block", "seed"),
-        ((numbers.Integral,), "a whole number"),
-    ),
-    "threshold": ((numbers.Real,), "a number"),
-    "jitter": ((bool,), "True or False"),
-    **dict.fromkeys(("condition", "classes"), ((list, tuple), "a list of texts")),
-}
-_CHOICES = {
-    "outside": ("error", "drop", "clip"),
-    "nan": ("error", "unobserved"),
-    "missing": ("error", "drop"),
-    "dtype": ("float32", "float64"),
+_PATHS = ("source", "target", "geometry")
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    list[str]: "a list of texts",
 }
 
 
-def check_kinds(given: Mapping[str, Any]) -> None:
-    """Refuse values that are of another kind than an option takes; None is one that is not given.
+def check_kinds(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Refuse values of another kind than a function states for its arguments.
+
+    Args:
+        function: Its arguments have type hints.
+        given: Values of all of them, by name.
 
     Raises:
-        ArgumentError: naming the first such option, its value and what was expected.
+        ArgumentError: naming the first such argument, its value and what was expected.
     """
-    needed = ("source", "target", "threshold", "jitter", "block", "seed", *list(_CHOICES)[:3])
-    for name, value in given.items():
-        if value is None and name not in needed:
-            continue
-        if name in _CHOICES and not (isinstance(value, str) and value in _CHOICES[name]):
-            raise ArgumentError(f"{name}: got {value!r}, expected {' or '.join(_CHOICES[name])}")
-        kinds, words = _KINDS.get(name, ((object,), ""))
-        flag = isinstance(value, bool) and bool not in kinds and object not in kinds
-        if flag or not isinstance(value, kinds) or value == "":
+    for name, hint in get_type_hints(function).items():
+        if name not in given:
+            continue  # what it returns
+        value = given[name]
+        plain = str(value) if name in _PATHS and isinstance(value, Path) else value
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if plain == "" or not any(_is_of(plain, kind) for kind in kinds):
+            words = "the path of a file" if name in _PATHS else _words(kinds[0])
             raise ArgumentError(f"{name}: got {value!r}, expected {words}")
-        if isinstance(value, list | tuple) and not all(isinstance(each, str) for each in value):
-            raise ArgumentError(f"{name}: got {value!r}, expected {words}")
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if get_origin(kind) is list:
+        return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+    numbers = {int: Integral, float: Real}  # NumPy's too, and a bool is none
+    return isinstance(value, numbers.get(kind, kind)) and (
+        kind is bool or not isinstance(value, bool)
+    )
+
+
+def _words(kind: Any) -> str:
+    return ", ".join(get_args(kind)) if get_origin(kind) is Literal else _WORDS[kind]
 
 
 def check_options(source: Kind, target: str, **given: Any) -> None:
