@@ -21,6 +21,7 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, Phase
+from pcgen.models.flow_gan import FlowGAN
 from pcgen.models.flow_map import FlowMap
 from pcgen.models.paths import UNIFORM, Coupling, in_parts
 from pcgen.models.representations import Points
@@ -81,11 +82,15 @@ class FlowStudent(FlowMap):
 
     def begins_with(self, source: GenerativeModel, mine: str | None, theirs: str | None) -> None:
         """See :meth:`GenerativeModel.begins_with`; the field of a flow becomes the teacher."""
-        of_student = isinstance(source, FlowStudent) and theirs == "field"
-        if mine in ("field", "teacher") and of_student:
+        if mine is not None and theirs == "field" and isinstance(source, FlowStudent | FlowGAN):
             raise ArgumentError(
-                "start_part: got the field of a student, which is no velocity, expected its "
-                "teacher, teacher=teacher, or the field of a flow"
+                f"start_part: got the field of a {type(source).__name__}, which goes the whole way "
+                "and is no velocity, expected the field of a flow, or the teacher of a student"
+            )
+        if not (mine in (None, "field") or mine.split(".")[0] == "teacher"):
+            raise ArgumentError(
+                f"start_part: got {mine!r}, expected field, teacher or a part of the teacher: the "
+                "student begins as its copy"
             )
         if mine == "field":
             self._copy(self.field, self.teacher)

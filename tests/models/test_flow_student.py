@@ -10,27 +10,32 @@ import torch
 from test_flow_learns import SCHEMA, distances, moons
 from test_flow_map import NormalMap
 from torch import Tensor, nn
+from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.flow import FlowMatching
+from pcgen.models.flow_gan import FlowGAN
 from pcgen.models.flow_map import DISTANCE
 from pcgen.models.flow_student import LESSON, FlowStudent, _pieces
+from pcgen.models.gan import Adversary
+from pcgen.models.paths import UNIFORM
 from pcgen.models.representations import Points
 from pcgen.nn import EPiCField
 from pcgen.objectives.flow_matching import Clock
+from pcgen.ops.ode import Integrator
 from pcgen.training.transfer import take
 
 
 class NormalFlow(nn.Module):
     """Velocity of the flow of :class:`NormalMap`, for noise N(0, 1) and data N(m, s²)."""
 
-    def __init__(self, mean: float, scale: float) -> None:
+    def __init__(self, mean: float, scale: float, clock: Clock = UNIFORM) -> None:
         super().__init__()
-        self.law = NormalMap(mean, scale)
+        self.law, self.clock = NormalMap(mean, scale), clock
 
-    def forward(self, clouds, time: Tensor, condition: Tensor) -> Tensor:
-        return self.law.velocity(clouds.pos, time[clouds.batch][:, None])
+    def forward(self, clouds, reading: Tensor, condition: Tensor) -> Tensor:
+        return self.law.velocity(clouds.pos, self.clock.time(reading)[clouds.batch][:, None])
 
 
 def networks(hidden: int = 8) -> tuple[EPiCField, EPiCField]:
@@ -41,45 +46,38 @@ def networks(hidden: int = 8) -> tuple[EPiCField, EPiCField]:
     return field(DISTANCE), field(0)
 
 
-def prepare(model: FlowStudent, clouds, *, started: bool = False) -> None:
-    for phase in model.phases():
-        chosen = phase.adapt if started and phase.adapt is not None else phase.prepare
-        if chosen is not None and phase.name not in ("teacher", "student"):
-            chosen([clouds])
+def prepare(model: FlowStudent, clouds: Batch) -> None:
+    for phase in model.representation.phases():
+        if phase.prepare is not None:
+            phase.prepare([clouds])
+
+
+def normal_student(mean: float) -> tuple[FlowStudent, Batch]:
+    """A map that ends at a mean, taught by the flow to 0.7, and clouds of any positions."""
+    model = FlowStudent(Points(SCHEMA), NormalMap(mean, 0.4), NormalFlow(0.7, 0.4))
+    clouds = cl.make(torch.randn(3000, 2), torch.tensor([1000, 0, 2000]))
+    prepare(model, clouds)
+    return model, clouds
 
 
 def test_the_exact_map_has_no_loss_beyond_the_solver():
     # The rule of the lesson ends near the exact trajectory; the exact map ends on it.
-    model = FlowStudent(Points(SCHEMA), NormalMap(0.7, 0.4), NormalFlow(0.7, 0.4))
-    event = cl.make(torch.randn(300, 2), torch.tensor([100, 0, 200]))
-    terms = model.student_loss(_seen(model, event))
+    model, clouds = normal_student(0.7)
+    terms = model.student_loss(clouds)
     assert terms.keys() == {"whole", "piece"}
     for term in terms.values():
         assert 0 <= float(term.detach()) < 1e-3
 
 
 def test_another_map_has_the_squared_distance_of_the_ends_as_its_loss():
-    model = FlowStudent(Points(SCHEMA), NormalMap(0.9, 0.4), NormalFlow(0.7, 0.4))
-    event = cl.make(torch.randn(3000, 2), torch.tensor([1000, 0, 2000]))
-    whole = model.student_loss(_seen(model, event))["whole"]
+    model, clouds = normal_student(0.9)
     # From noise both keep the scale of z, and end 0.2 apart.
-    assert float(whole.detach()) == pytest.approx(0.04, rel=0.05)
-
-
-def _seen(model: FlowStudent, event):
-    """What the loss sees of clouds, without fitting scales: noise replaces the values anyway."""
-    condition = torch.zeros(event.num_graphs, 0)
-    model.representation.see = lambda clouds: (clouds, condition)  # type: ignore[method-assign]
-    return event
+    assert float(model.student_loss(clouds)["whole"].detach()) == pytest.approx(0.04, rel=0.05)
 
 
 def test_nodes_are_those_of_the_midpoint_rule():
-    law = NormalFlow(0.7, 0.4)
-    model = FlowStudent(Points(SCHEMA), NormalMap(0.7, 0.4), law, clock=Clock(5.0))
-    # The field receives readings of the clock; the law is one of time.
-    law.forward = lambda c, r, k: law.law.velocity(  # type: ignore[method-assign]
-        c.pos, model.paths.clock.time(r)[c.batch][:, None]
-    )
+    law = NormalFlow(0.7, 0.4, Clock(5.0))
+    model = FlowStudent(Points(SCHEMA), NormalMap(0.7, 0.4), law, clock=law.clock)
     event = cl.make(torch.zeros(200, 2), torch.tensor([150, 50]))
     times, nodes = model._trajectories(event, torch.zeros(2, 0))
     assert times.tolist() == pytest.approx(LESSON.times())
@@ -175,7 +173,7 @@ def test_a_whole_student_goes_on_unless_its_teacher_has_learnt_more():
         assert same(model.field, source.field if share == 0 else source.teacher)
 
 
-@pytest.mark.parametrize("part", [None, "field.layers"])
+@pytest.mark.parametrize("part", [None, "teacher.layers=field.layers"])
 def test_a_student_without_a_teacher_is_refused(part):
     model = FlowStudent(Points(SCHEMA), *networks(), share=0.0)
     if part is not None:
@@ -185,11 +183,25 @@ def test_a_student_without_a_teacher_is_refused(part):
 
 
 @pytest.mark.parametrize("part", ["field", "teacher=field"])
-def test_the_field_of_a_student_is_no_teacher(part):
-    source = FlowStudent(Points(SCHEMA), networks()[0], networks()[0])
+@pytest.mark.parametrize("kind", [FlowStudent, FlowGAN])
+def test_what_goes_the_whole_way_is_no_teacher(part, kind):
+    one, other = networks()[0], networks()[0]
+    adversary = Adversary()
+    source = (
+        FlowGAN(Points(SCHEMA), one, other, adversary, clock=UNIFORM)
+        if kind is FlowGAN
+        else FlowStudent(Points(SCHEMA), one, other)
+    )
     model = FlowStudent(Points(SCHEMA), networks()[0], networks()[0])
-    with pytest.raises(ArgumentError, match="start_part: got the field of a student"):
+    with pytest.raises(ArgumentError, match="start_part: got the field of a Flow"):
         take(model, source, part)
+
+
+def test_a_part_of_the_student_alone_would_be_lost_and_is_refused():
+    model = FlowStudent(Points(SCHEMA), *networks())
+    source = FlowMatching(Points(SCHEMA), networks()[1])
+    with pytest.raises(ArgumentError, match=r"start_part: got 'field.layers', expected field"):
+        take(model, source, "field.layers")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
@@ -219,17 +231,14 @@ def test_one_step_of_a_student_ends_where_the_flow_ends():
             schedule.step()
     model.eval()
 
-    def far(field: nn.Module, steps: int) -> float:
-        # A flow is followed by short steps; a student's field is far from one there.
-        model.paths.solver = type(LESSON)("midpoint", steps, pace=LESSON.pace)
-        drawn = model.sample(number=2000, generator=torch.Generator().manual_seed(1))
+    flow = FlowMatching(model.representation, model.teacher)
+
+    def far(of: FlowMatching, solver: Integrator) -> float:
+        of.paths.solver = solver
+        drawn = of.sample(number=2000, generator=torch.Generator().manual_seed(1))
         return distances(drawn, fresh)[1]
 
-    one, four = far(model.field, 1), far(model.field, 4)
-    teacher = model.teacher
-    model.mean_velocity = lambda event, begin, end, condition: teacher(  # type: ignore
-        event, model.paths.clock.reading(begin), condition
-    )
-    euler_one, euler_many = far(teacher, 1), far(teacher, 60)
-    assert one < euler_many + 0.25 * (euler_one - euler_many)
-    assert four < euler_many + 0.25 * (euler_one - euler_many)
+    one, four = (far(model, Integrator("euler", n, pace=LESSON.pace)) for n in (1, 4))
+    worst, best = (far(flow, Integrator("euler", n)) for n in (1, 60))
+    assert one < best + 0.25 * (worst - best)
+    assert four < best + 0.25 * (worst - best)

@@ -197,7 +197,7 @@ def test_a_student_starts_from_a_flow_alone(here, capsys):
     capsys.readouterr()
     again = ["--start", "student", "--start-part", "field", "--share", "0"]
     assert run(*words, "--output", "again", *again) == 1
-    assert "start_part: got the field of a student" in capsys.readouterr().err
+    assert "start_part: got the field of a FlowStudent" in capsys.readouterr().err
     whole = ["--start", "student", "--share", "0"]
     assert run(*words, "--output", "whole", *whole) == 0
     assert run(*words, "--output", "none", "--share", "0") == 1

@@ -9,6 +9,7 @@ True
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, overload
 
 import torch
@@ -20,7 +21,7 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.network import Network
 
 
-class PointEncoder(Network):
+class PointEncoder(Network, ABC):
     """Encoder or critic: clouds to rows [B, out_channels]; abstract.
 
     It is called with a batch of clouds, or with the three tensors that networks of PyG take.
@@ -32,9 +33,9 @@ class PointEncoder(Network):
     out_channels: int
     condition_channels: int
 
+    @abstractmethod
     def encode(self, clouds: Batch) -> Tensor:
         """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
-        raise NotImplementedError
 
     @overload
     def forward(self, clouds: Batch, condition: Tensor | None = None) -> Tensor: ...
