@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pcgen import io
 from pcgen.errors import ArgumentError
-from pcgen.io.columns import Array, classes, conditions, read_column
+from pcgen.io.beside import classes, conditions
+from pcgen.io.columns import Array, read_column
 from pcgen.schema import Quantity, Schema
 
 

@@ -38,8 +38,9 @@ from pcgen import clouds as convention
 from pcgen.bounds import parse_json
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.io.atomic import atomic
+from pcgen.io.beside import beside
 from pcgen.io.clouds_file import check_shape, checked_ptr
-from pcgen.io.columns import archived, array_names, beside, npz
+from pcgen.io.columns import archived, array_names, npz
 from pcgen.io.image_source import Array, floats
 from pcgen.io.source import CloudSink, CloudSource, arrays, existing_file
 from pcgen.schema import Quantity, Schema

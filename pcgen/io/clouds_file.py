@@ -35,7 +35,7 @@ from pcgen import clouds as convention
 from pcgen.bounds import COLUMNS
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic
-from pcgen.io.columns import classes
+from pcgen.io.beside import classes
 from pcgen.io.hdf5 import Hdf5Output, header, native, opened, read_header, values_of
 from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
 from pcgen.io.image_source import floats

@@ -22,7 +22,7 @@ from pcgen.bounds import CELLS, parse_json
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.formats import Kind
 from pcgen.grids import Calorimeter, Grid
-from pcgen.io.columns import beside, representable
+from pcgen.io.beside import beside, representable
 from pcgen.io.source import Sink, Source, within
 from pcgen.schema import Quantity, Schema
 

@@ -32,7 +32,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.columns import classes
+from pcgen.io.beside import classes
 from pcgen.io.hdf5 import native, opened, values_of
 from pcgen.io.hdf5_door import attribute, contents, data_set, listed, reading
 from pcgen.io.image_source import floats

@@ -14,7 +14,7 @@ import pcgen
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
-from pcgen.io import columns
+from pcgen.io import beside, columns
 from pcgen.tools import conditions, resume
 from pcgen.tools.options import MisuseError, options_of
 from pcgen.tools.parser import Parser
@@ -56,9 +56,9 @@ def _calorimeter(path: Path) -> None:
 def _columns(path: Path) -> None:
     """Numbers, and names of classes."""
     energy, where = columns.read_column(f"{path}:energy", path)
-    assert bool(columns.conditions(energy, len(energy), where).isfinite().all())
+    assert bool(beside.conditions(energy, len(energy), where).isfinite().all())
     kind, where = columns.read_column(f"{path}:kind", path)
-    label, names = columns.classes(kind, len(energy), where)
+    label, names = beside.classes(kind, len(energy), where)
     assert not len(label) or 0 <= int(label.min()) <= int(label.max()) < max(len(names), 2**53)
 
 

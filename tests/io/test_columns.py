@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
-from pcgen.io.columns import classes, conditions, read_column
+from pcgen.io.beside import classes, conditions
+from pcgen.io.columns import read_column
 
 NUMBERS = ["f2", "f4", "f8", ">f8", "i1", "i4", "i8", "u1", "u8", "?"]
 

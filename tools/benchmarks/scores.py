@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen import metrics
 from pcgen.datasets import sample_jets
+from pcgen.metrics.nearest_clouds import NearestClouds
 
 PERIODS = (None, 2 * math.pi)
 
@@ -53,7 +54,7 @@ def nearest_jets(quick: bool) -> Neighbours:
     each = (time.perf_counter() - start) / sampled
     start = time.perf_counter()
     bound = metrics.distances.earth_mover_bound(jets, PERIODS)
-    table = metrics.scores.neighbours.NearestClouds(jets, distance, bound)
+    table = NearestClouds(jets, distance, bound)
     index = table.nearest().index
     seconds = time.perf_counter() - start
     own = (torch.arange(number) < number // 2) == (index < number // 2)

@@ -14,8 +14,8 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics import pairwise
 from pcgen.metrics.distances import earth_mover_bound, earth_mover_distance
+from pcgen.metrics.nearest_clouds import NearestClouds
 from pcgen.metrics.scores import neighbour_scores
-from pcgen.metrics.scores.neighbours import NearestClouds
 
 ragged = st.lists(st.integers(1, 6), min_size=2, max_size=9)
 dtypes = st.sampled_from([torch.float32, torch.float64])
