@@ -5,7 +5,8 @@ One epoch e of n events in W processes (ranks):
 1. the events, in the order of the file, are cut into stretches of consecutive ones; the stretches
    are drawn in a random order of (seed, e), and the sequence is dealt out in W equal shares;
 2. a rank goes through its share in windows of some million points, each many stretches from all
-   over the file, read contiguously stretch by stretch and shuffled in memory;
+   over the file, read contiguously stretch by stretch and shuffled in memory (their order alone
+   is shuffled where the events are in memory already);
 3. batches are consecutive pieces of the shuffled window; what does not fill a batch is left out
    (and is other events in the next epoch).
 """
@@ -30,6 +31,10 @@ _STRETCHES = 64  # stretches in a window
 
 class Clouds(Protocol):
     """What batches are made of: a data set that can be read by ranges and by numbers."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether ``gather`` is quick for events in any order."""
 
     def __len__(self) -> int: ...
 
@@ -94,6 +99,9 @@ class Batches:
         epoch, number = divmod(step, self.per_epoch(world))
         size = min(self.batch_size, len(self.dataset) // world)
         start = number * size
+        if self.dataset.in_memory:
+            order = self._keep("order", self._draw, epoch, rank, world)
+            return self.dataset.gather(order[start : start + size])
         number, offset = divmod(start, self._window_size)
         window = self._keep("window", self._read, epoch, rank, world, number)
         return convention.select(window, slice(offset, offset + size))

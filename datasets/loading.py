@@ -152,6 +152,11 @@ class CloudDataset(Dataset[Data]):
             Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
         )
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data set is so small that it stays in memory once it was read."""
+        return self._points <= _MEMORY
+
     def digests(self) -> list[str]:
         """The digest of each file, see :func:`pcgen.datasets.provenance.digest`."""
         return [digest(file) for file in self._open()]
@@ -168,7 +173,7 @@ class CloudDataset(Dataset[Data]):
         between them would be slower than reading it, come in one read.
         """
         items = torch.as_tensor(items, dtype=torch.long)
-        if self._points > _MEMORY:
+        if not self.in_memory:
             return self._gather(self._index[items])
         if self._everything is None:
             self._everything = self._gather(self._index)

@@ -41,6 +41,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "loading",
         "kernels",
     ] = "all",
     quick: bool = False,

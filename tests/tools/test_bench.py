@@ -16,6 +16,7 @@ from pcgen.tools import bench
 from pcgen.tools.benchmarks import (
     chamfer,
     lattice,
+    loading,
     machine,
     markdown,
     measure,
@@ -25,7 +26,7 @@ from pcgen.tools.benchmarks import (
     transport,
 )
 from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run, compare
-from pcgen.tools.cli import COMMANDS
+from pcgen.tools.cli import COMMANDS, main
 
 
 def limits(seconds=60.0, memory=2**30, left=60.0, repeats=2):
@@ -351,3 +352,20 @@ def test_jetnets_numbers_stand_beside_ours(tmp_path):
     bench.bench(str(path), which="evaluation", quick=True, repeats=1, peers=str(python))
     row = next(line for line in path.read_text().splitlines() if line.startswith("| W1M |"))
     assert row.split("|")[4:6] == [" 12.5 ", " 0.25 "]
+
+
+def test_loaders_deliver_the_same_clouds(tmp_path):
+    (case,) = loading._jets(tmp_path, quick=True)
+    stored = case.make()
+    ours, theirs = (c.prepare(stored).forward() for c in loading.LOADERS[:2])
+    assert len(ours) == len(theirs) == 2
+    assert ours.sum() == theirs.sum() == len(stored.clouds.pos)
+
+
+def test_the_section_of_loading_is_typed(tmp_path, capsys):
+    output = tmp_path / "benchmarks.md"
+    words = ["bench", "--which", "loading", "--quick", "--repeats", "1", "--output", str(output)]
+    assert main(words) == 0
+    text = output.read_text()
+    for name in ("PyG DataLoader", "read", "images to clouds", "clouds to images"):
+        assert f"| {name} |" in text

@@ -11,6 +11,7 @@ from pcgen.tools.benchmarks import (
     evaluation,
     kernels,
     lattice_tables,
+    loading,
     sampling,
     scores,
     segments,
@@ -208,5 +209,6 @@ SECTIONS: dict[str, Section] = {
     "segments": segments_section,
     "encoders": encoders.section,
     "sampling": sampling.section,
+    "loading": loading.section,
     "kernels": kernels_section,
 }
