@@ -33,7 +33,7 @@ NARROW = 16
 
 
 def check_pointer(ptr: Tensor, rows: int, name: str = "ptr") -> None:
-    """Refuse a pointer that does not tell ``rows`` rows apart.
+    """Refuse a pointer that does not divide ``rows`` rows.
 
     Under ``torch.compile`` the values cannot be looked at; the shape and dtype still are.
 
@@ -62,7 +62,7 @@ def check_pointer_type(ptr: Tensor, name: str = "ptr") -> None:
 
 
 def wrong_pointer(ptr: Tensor, rows: int) -> Tensor:
-    """Whether the pointer does not tell ``rows`` rows apart, on its device and without waiting."""
+    """Whether the pointer does not divide ``rows`` rows, on its device and without waiting."""
     return (ptr[1:] < ptr[:-1]).any() | (ptr[0] != 0) | (ptr[-1] != rows)
 
 
