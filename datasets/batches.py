@@ -30,7 +30,7 @@ _STRETCHES = 64  # stretches in a window
 
 
 class Clouds(Protocol):
-    """What batches are made of: a data set that can be read by ranges and by numbers."""
+    """What batches are drawn from: a data set that can be read by ranges and by numbers."""
 
     @property
     def in_memory(self) -> bool:
@@ -81,7 +81,7 @@ class Batches:
         return share // min(self.batch_size, share)
 
     def __call__(self, step: int, rank: int = 0, world: int = 1) -> Batch:
-        """The batch of one step, the same however often and in whatever order it is asked for.
+        """The batch of one step: the same at every call, whatever the order of the calls.
 
         Args:
             step: 0, 1, 2, ... without end.
@@ -120,7 +120,7 @@ class Batches:
                 yield convention.select(window, slice(first, first + size))
 
     def _keep(self, name: str, make: Callable[..., Any], *key: int) -> Any:
-        """The value for this key, made again only where the last one asked for was another."""
+        """The value for this key, computed again only where the last key was another."""
         if name not in self._kept or self._kept[name][0] != key:
             self._kept.pop(name, None)  # two windows need not fit in memory
             self._kept[name] = (key, make(*key))

@@ -1,7 +1,7 @@
 """Clouds from files, PyTorch Geometric style: by number, by range, by random batch.
 
 A :class:`CloudDataset` is a list of event numbers over one or several files (pcgen's ragged HDF5,
-JetNet's own files). Whatever is asked of it is read in contiguous ranges of the file, a few for
+JetNet's own files). Requested events are read in contiguous ranges of the file, a few for
 thousands of events, and put in order in memory. Its floats are of torch's default type, that of the
 networks, whatever type the file has.
 """
@@ -30,7 +30,7 @@ from pcgen.schema import Schema
 
 _GAP = 16_384  # points between two wanted events that are read rather than jumped over
 _RANGE = 1 << 20  # points that one read may span, about
-_MEMORY = 4_000_000  # points of a data set that is kept in memory once it is asked for anything
+_MEMORY = 4_000_000  # a data set of up to so many points stays in memory after its first read
 
 
 def open_clouds(
@@ -84,7 +84,7 @@ def open_clouds(
 
 
 class CloudDataset(Dataset[Data]):
-    """Chosen events of one or several files of clouds; made by :func:`open_clouds`.
+    """Chosen events of one or several files of clouds; built by :func:`open_clouds`.
 
     It has a length, gives one cloud as PyG's ``Data`` by its number, works in PyG's ``DataLoader``
     (worker processes open the files for themselves) and can be pickled.

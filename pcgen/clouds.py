@@ -1,4 +1,4 @@
-r"""Clouds: ragged batches of weighted point sets, told as PyTorch Geometric's own ``Batch``.
+r"""Clouds: ragged batches of weighted point sets, stored as PyTorch Geometric's own ``Batch``.
 
 One cloud is a ``torch_geometric.data.Data``; B clouds of n_1, ..., n_B points are N = Σ n_b rows
 and a pointer. pcgen adds a convention, not a class:
@@ -371,7 +371,7 @@ def to_dense(value: Tensor, ptr: Pointer, *, fill: float = 0.0) -> tuple[Tensor,
 
 
 def to_rows(dense: Tensor, present: Tensor, ptr: Pointer) -> Tensor:
-    """Rows [N, ...] of what :func:`to_dense` has made of rows of this pointer, [B, n_max, ...]."""
+    """Rows [N, ...] of the result [B, n_max, ...] of :func:`to_dense` for this pointer."""
     return dense.flatten(0, 1) if isinstance(ptr, Padding) else dense[present]
 
 

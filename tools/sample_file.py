@@ -37,7 +37,7 @@ def largest(model: GenerativeModel, request: Request) -> int:
 
 
 class SampleFile:
-    """The file of a sample: clouds, or images where the format says so and the model has a grid.
+    """The file of a sample: clouds, or images if the format is of images and the model has a grid.
 
     Raises:
         ArgumentError: the format is that of images, and the model has no grid.

@@ -207,7 +207,7 @@ class Calorimeter:
         return Voxels(*(value.to(device) for value in values))
 
     def locate(self, pos: Tensor, layer: Tensor | None = None) -> VoxelLocation:
-        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] says their layers, otherwise z does.
+        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] gives their layers, otherwise z does.
 
         Raises:
             ArgumentError: shapes do not fit, or a layer is unknown.

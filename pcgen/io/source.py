@@ -109,7 +109,7 @@ class CloudSource(Source[Batch]):
     Attributes:
         kind: What its events are.
         schema: What its numbers mean.
-        attrs: Further facts that were stored with it (how it was made, the grid of its cells).
+        attrs: Further facts that were stored with it (how it was generated, the grid of its cells).
     """
 
     kind: ClassVar[Kind] = "clouds"
@@ -224,7 +224,7 @@ def check_clouds(
 
     Args:
         clouds: A block of a file.
-        schema: What the file says they mean.
+        schema: What they mean according to the file.
         first: Number of the block's first cloud in the file, for the message.
         where: File, for the message.
         hint: What can be done about points without coordinates, for the message.

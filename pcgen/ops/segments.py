@@ -38,7 +38,7 @@ _COPIED = (torch.float32, torch.float64, torch.long)
 
 
 def check_pointer(ptr: Tensor, rows: int, name: str = "ptr") -> None:
-    """Refuse a pointer that does not tell ``rows`` rows apart.
+    """Refuse a pointer that does not divide ``rows`` rows.
 
     Under ``torch.compile`` the values cannot be looked at; the shape and dtype still are.
 
@@ -67,7 +67,7 @@ def check_pointer_type(ptr: Tensor, name: str = "ptr") -> None:
 
 
 def wrong_pointer(ptr: Tensor, rows: int) -> Tensor:
-    """Whether the pointer does not tell ``rows`` rows apart, on its device and without waiting."""
+    """Whether the pointer does not divide ``rows`` rows, on its device and without waiting."""
     return (ptr[1:] < ptr[:-1]).any() | (ptr[0] != 0) | (ptr[-1] != rows)
 
 

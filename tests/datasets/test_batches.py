@@ -54,7 +54,7 @@ def _window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("_window")
 class TestLaws:
-    def test_a_batch_does_not_depend_on_what_was_asked_before(self) -> None:
+    def test_a_batch_does_not_depend_on_earlier_calls(self) -> None:
         forward, backward = Batches(Numbered(1000), 16, seed=3), Batches(Numbered(1000), 16, seed=3)
         steps = range(0, 200, 7)
         ahead = [events(forward(step)) for step in steps]

@@ -195,8 +195,8 @@ def _agreement(results: Table, names: Sequence[str]) -> str:
             if not row[name].reason and not row[names[0]].reason:
                 worst[name] = max(worst[name], _deviation(row[name], row[names[0]]))
     ran = {n for row in results.values() for n, r in row.items() if not r.reason}
-    told = (f"{name} {value:.1g}" for name, value in worst.items() if name in ran)
-    return f"Largest relative difference from our values: {', '.join(told)}."
+    listed = (f"{name} {value:.1g}" for name, value in worst.items() if name in ran)
+    return f"Largest relative difference from our values: {', '.join(listed)}."
 
 
 SECTIONS: dict[str, Section] = {
