@@ -87,5 +87,10 @@ class _InMemory:
     def sizes(self) -> Tensor:
         return pc.sizes(self._clouds)
 
+    @property
+    def in_memory(self) -> bool:
+        """True."""
+        return True
+
     def gather(self, items: Tensor) -> Batch:
         return pc.select(self._clouds, items)
