@@ -164,7 +164,7 @@ def produce(
 
 
 def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:
-    """The events of a chunk that was made before.
+    """The events of a chunk that was generated before.
 
     Args:
         chunk: Which.

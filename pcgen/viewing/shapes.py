@@ -129,7 +129,7 @@ def _outline(frame: Frame) -> Floats:
 def balls(scene: Scene) -> Mesh:
     """A sphere for each point, lit from above by colours mixed here.
 
-    The renderer's own light follows the camera and changes colours beyond what the colour bar says.
+    The renderer's own light follows the camera and changes colours beyond those of the colour bar.
     """
     number = len(scene.points)
     vertices, triangles = _sphere(2 if number <= 2000 else 1 if number <= 20000 else 0)

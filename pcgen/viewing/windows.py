@@ -109,12 +109,12 @@ class Viewer:
         """
         title = "pcgen: " + " | ".join(self.samples)
         size = (min(700 * len(self.samples), 1600), 800)
-        with _overheard() as told:
-            made = self.drawer.create_window(title, *size, visible=visible)
+        with _overheard() as printed:
+            opened = self.drawer.create_window(title, *size, visible=visible)
             options = self.drawer.get_render_option()
-        # Where Open3D finds no display it draws unseen instead, and only says so.
-        unseen = visible and any("offscreen" in line for line in told)
-        if not made or options is None or unseen:
+        # Where Open3D finds no display it draws unseen instead, and only prints a line.
+        unseen = visible and any("offscreen" in line for line in printed)
+        if not opened or options is None or unseen:
             raise PcgenError("window: Open3D cannot open one here, expected a display with OpenGL")
         options.light_on, options.line_width = False, 1.0
         options.background_color = np.ones(3)
