@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
-import pcgen
 from pcgen import clouds as convention
 from pcgen.datasets.calorimeters import detector
 from pcgen.datasets.shower_blocks import PARTICLES, Showers, ShowerSettings, generate_showers
@@ -97,7 +97,7 @@ def _record(number: int, settings: ShowerSettings, seed: int) -> dict[str, Any]:
     detector = settings.detector
     model = "toy hadrons" if settings.particle == "pion" else "Grindhammer-Peters"
     return {
-        "generator": f"pcgen {pcgen.__version__}, {model}",
+        "generator": f"pcgen {version('pcgen-hep')}, {model}",
         "numpy": np.__version__,
         "particle": settings.particle,
         "showers": number,
