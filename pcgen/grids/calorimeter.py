@@ -221,6 +221,11 @@ class Calorimeter:
         return tuple(accumulate((math.prod(grid.cells) for grid in self.layers), initial=0))
 
     @property
+    def depth_edges(self) -> tuple[float, ...]:
+        """Edges of the layers along z [L+1], in mm; 0, 1, ... where no depths are known."""
+        return self._z.edges[0]
+
+    @property
     def voxels(self) -> int:
         """Number of voxels V."""
         return self.boundaries[-1]

@@ -48,9 +48,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The calls of ``picture``, which draws nothing here."""
     calls: list[dict[str, Any]] = []
 
-    def picture(samples: Any, schema: Schema, *, event: int) -> Any:
+    def picture(samples: Any, schema: Schema, *, event: int, calorimeter: Any) -> Any:
         calls.append({name: cloud.sizes(batch).tolist() for name, batch in samples.items()})
-        frame_of(samples, schema, [event])
+        frame_of(samples, schema, [event], calorimeter)
         return Figure(figsize=(1, 1))
 
     monkeypatch.setattr(viewing, "picture", picture)
@@ -147,12 +147,12 @@ def test_with_a_display_a_window_opens_and_a_picture_where_it_cannot(
 ) -> None:
     opened: list[int] = []
     monkeypatch.setattr(viewing, "has_display", lambda: True)
-    monkeypatch.setattr(viewing, "window", lambda *_, event: opened.append(event))
+    monkeypatch.setattr(viewing, "window", lambda event, **_: opened.append(event))
     view("real.h5", event=2)
     assert opened == [2]
     assert not drawn
 
-    def fail(*_: Any, event: int) -> None:
+    def fail(**_: Any) -> None:
         raise PcgenError("no OpenGL")
 
     monkeypatch.setattr(viewing, "window", fail)
