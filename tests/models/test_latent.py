@@ -13,7 +13,8 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.base import Phase
-from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.latent import CodeBook, LatentModel, Prior
+from pcgen.models.whitening import Whitening
 from pcgen.models.priors import Mixture
 from pcgen.models.representations import Points
 from pcgen.nn import EPiCEncoder, SetDecoder
