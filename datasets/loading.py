@@ -24,7 +24,7 @@ from pcgen.datasets.batches import Batches
 from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Grid
+from pcgen.grids import Calorimeter, Grid
 from pcgen.io import CloudSource, open_cloud_file
 from pcgen.schema import Schema
 
@@ -151,6 +151,16 @@ class CloudDataset(Dataset[Data]):
         return (
             Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
         )
+
+    @property
+    def calorimeter(self) -> Calorimeter | None:
+        """The calorimeter that the files know their points to be of; None where they disagree.
+
+        Raises:
+            FileError: what a file says of it makes none.
+        """
+        first, *others = [file.calorimeter for file in self._files]
+        return first if all(other == first for other in others) else None
 
     def digests(self) -> list[str]:
         """The digest of each file, see :func:`pcgen.datasets.provenance.digest`."""

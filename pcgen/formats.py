@@ -10,11 +10,12 @@ what              always           where the signature has them
 reader            ``path``         ``label``, ``calorimeter``
 writer of clouds  ``path, schema`` ``attrs``, ``particles``
 writer of images  ``path``         ``number``, ``shape``, ``grid``, ``schema``, ``attrs``
+writer of showers ``path``         ``calorimeter``, ``attrs``
 ================= ================ =================================================
 
 A reader is a :class:`~pcgen.io.CloudSource`, an :class:`~pcgen.io.ImageSource` or a
-:class:`~pcgen.io.ShowerSource`, by its kind; a writer is a :class:`~pcgen.io.CloudSink` or an
-:class:`~pcgen.io.ImageSink`.
+:class:`~pcgen.io.ShowerSource`, by its kind; a writer is a :class:`~pcgen.io.CloudSink`, an
+:class:`~pcgen.io.ImageSink` or a :class:`~pcgen.io.ShowerSink`.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ FORMATS: dict[str, Layout] = {
         ".hdf5",
         "the CaloChallenge's showers",
         reader="calochallenge:ShowerFile",
+        writer="calochallenge:ShowerWriter",
         content=("showers incident_energies",),
     ),
 }

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcgen.datasets.splits import SEED
+from pcgen.errors import CheckpointError, DataError
 from pcgen.tools.start import file_digest, trained_on
 from pcgen.training import weights
 from pcgen.training.run import made_by
+
+if TYPE_CHECKING:
+    from pcgen.grids import Calorimeter
 
 
 def provenance(file: Path) -> dict[str, Any]:
@@ -31,6 +35,23 @@ def provenance(file: Path) -> dict[str, Any]:
         **made_by(),
         "command": [without_place(word) for word in sys.argv],
     }
+
+
+def calorimeter_of(file: Path) -> Calorimeter | None:
+    """The calorimeter of the events that a model was trained on, where the run knows it.
+
+    Raises:
+        CheckpointError: what is recorded makes no calorimeter.
+    """
+    from pcgen.grids import Calorimeter
+
+    stored = weights.read_model(file).config.get("calorimeter")
+    if stored is None:
+        return None
+    try:
+        return Calorimeter.from_dict(stored)
+    except DataError as error:
+        raise CheckpointError(f"{file}: {error}") from error
 
 
 def without_place(word: str) -> str:

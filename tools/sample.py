@@ -63,7 +63,10 @@ def sample(
             a model that ships with pcgen.
         output: File to write, in place of one of that name. Its ending says the format: pcgen's
             clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
-            or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png).
+            or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png),
+            and where it was trained on showers of a known calorimeter also showers, with
+            --to-format calochallenge: points in one voxel add up, points outside of the calorimeter
+            go into the nearest voxel.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
@@ -100,7 +103,7 @@ def sample(
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
     from pcgen.tools.progress import Counter
-    from pcgen.tools.provenance import provenance
+    from pcgen.tools.provenance import calorimeter_of, provenance
     from pcgen.tools.sample_file import SampleFile, largest, output_format
 
     if (number is not None and number < 1) or batch_size < 1:
@@ -144,7 +147,8 @@ def sample(
             f"particles: got {particles} for the format {chosen}, expected it with jetnet alone"
         )
     most = largest(model, request) if particles is None else particles
-    file = SampleFile(output, chosen, schema, grid, request.number, most, facts)
+    cells = calorimeter_of(Path(source.checkpoint)) if grid is None else grid
+    file = SampleFile(output, chosen, schema, cells, request.number, most, facts)
     with file, counter:
         for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
             seconds += spent

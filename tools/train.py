@@ -277,6 +277,7 @@ class Plan:
         """What a run records besides what the loop does, without places on this machine."""
         from pcgen.datasets.splits import SEED
 
+        known = data.train.calorimeter
         return {
             "data": [Path(file).name for file in data.files],
             "digests": digests,
@@ -287,6 +288,7 @@ class Plan:
             "batch_size": self.batch_size,
             "validate_events": self.validate_events,
             "samples": self.samples,
+            **({} if known is None else {"calorimeter": known.to_dict()}),
             **({} if self.start is None else self.start.facts()),
         }
 
@@ -323,13 +325,15 @@ def unlikely(clouds: CloudDataset) -> list[str]:
 def resolved(
     function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
 ) -> dict[str, Any]:
-    """Arguments of a recipe: ``schema`` and ``grid``, where not given, are those of the data.
+    """Arguments of a recipe: ``schema``, ``grid`` and ``calorimeter`` (plain dictionaries, a text),
+    where not given, are those of the data.
 
     The model is then built once, and a run or a checkpoint records what it was made for.
     """
     takes = inspect.signature(function).parameters
     grid = None if data.grid is None else str(data.grid)
-    own = {"schema": data.schema.to_dict(), "grid": grid}
+    cells = None if data.calorimeter is None else data.calorimeter.to_dict()
+    own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
     missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
     return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
 

@@ -84,8 +84,10 @@ def convert(
     .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
-    clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
-    as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+    clouds, or the CaloChallenge's showers, which need --geometry unless pcgen wrote them; .npz with
+    pos and ptr are clouds as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3
+    events, for writing. Clouds become showers again with --to calochallenge: points in one voxel of
+    the calorimeter add up, and energies are converted to MeV.
     Large files pass through in blocks; the target appears when it is complete, or not at all.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
@@ -111,8 +113,8 @@ def convert(
         jitter: Put each point at random within its cell instead of at the centre.
         max_points: Keep that many points of each cloud, the most energetic.
         seed: Seed of that randomness.
-        outside: Points outside the grid are refused (error), left out (drop) or put into the
-            nearest cell (clip).
+        outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
+            into the nearest cell (clip).
         event: Convert only the event of this number, counted from 0.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
@@ -128,7 +130,8 @@ def convert(
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
             the labels consist of, sorted, or none where they are numbers.
-        geometry: For the CaloChallenge's showers, its XML file of the calorimeter.
+        geometry: For showers, the CaloChallenge's XML file of the calorimeter. Files of pcgen know
+            theirs, also those of clouds; one that is given here replaces it.
         particle: Which particle of that file (photon, pion, electron), where it has several.
         label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not state it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
@@ -155,9 +158,17 @@ def convert(
     from pcgen import io
     from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
-    from pcgen.conversion.meaning import check_cells, grid_of, lost, meaning, number_of_cells
+    from pcgen.conversion.meaning import (
+        calorimeter_of,
+        check_cells,
+        grid_of,
+        lost,
+        meaning,
+        number_of_cells,
+    )
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
+    from pcgen.conversion.showers import check_incident, write_showers
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.grids import Calorimeter
 
@@ -190,7 +201,8 @@ def convert(
             condition=condition or [],
             labels=labels,
         )
-        check_cells(opened, wanted, voxels)
+        check_cells(opened, wanted)
+        voxels = calorimeter_of(opened, wanted, voxels)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
         events = chosen_events(opened, event, block)
@@ -209,6 +221,9 @@ def convert(
         into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
+        elif wanted == "showers" and voxels is not None:
+            check_incident(into.schema, opened.path)
+            done = write_showers(reading, into, voxels, outside)
         else:
             at_least(1, max_points=max_points)
             filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points)

@@ -51,7 +51,9 @@ def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside)
     Raises:
         DataError: a point is outside the grid and must not be.
     """
-    attrs = {name: value for name, value in target.attrs.items() if name != "grid"}
+    attrs = {
+        name: value for name, value in target.attrs.items() if name not in ("grid", "calorimeter")
+    }
     path, format, number = target.path, target.format, len(reading.events)
     points, out, lost = 0, 0, 0.0
     with io.image_writer(path, number, grid, target.schema, format=format, attrs=attrs) as sink:
@@ -61,7 +63,7 @@ def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside)
                 out, lost = out + number, lost + weight
             sink.append(part)
             points += int((part.image > 0).sum())
-        _check_filled(points, reading)
+        check_filled(points, reading)
     return Converted(len(reading.events), points, out, lost, format, missing=reading.missing)
 
 
@@ -81,7 +83,8 @@ def write_clouds(
         PrecisionError: float32 was chosen and does not hold a value of float64.
     """
     attrs, cells = dict(target.attrs), filling.cells
-    attrs |= {"grid": cells.to_dict()} if isinstance(cells, Grid) else {}
+    if cells is not None:
+        attrs["grid" if isinstance(cells, Grid) else "calorimeter"] = cells.to_dict()
     if target.format == "jetnet" and particles is None:
         particles = _largest(reading, filling)
     most = 1 if particles is None else particles
@@ -117,7 +120,7 @@ def _append_all(
                 rounded |= check_precision(clouds, first, reading.source.path)
             sink.append(cast(clouds, dtype))
             points += len(clouds.pos)
-        _check_filled(points, reading)
+        check_filled(points, reading)
     return Written(points, rounded)
 
 
@@ -135,7 +138,7 @@ def _largest(reading: Reading, filling: Filling) -> int:
     return max([1, *numbers])
 
 
-def _check_filled(points: int, reading: Reading) -> None:
+def check_filled(points: int, reading: Reading) -> None:
     """Refuse a target without a single point: such a file serves nobody and hides a mistake."""
     if points == 0:
         number = len(reading.events)

@@ -7,23 +7,29 @@ order of the CaloChallenge, where x = r cos(alpha) lies in the direction of η a
 in that of φ.
 
 In space a voxel is at (x, y, z), z being depth. Where no depths are given, z counts layers.
+
+A calorimeter travels with a file of showers or of their clouds, with a run and with what is sampled
+from it, as the plain dictionary of :meth:`Calorimeter.to_dict`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.errors import ArgumentError
+from pcgen.bounds import EDGES, VOXELS
+from pcgen.errors import ArgumentError, DataError
 from pcgen.grids.binning import read_binning
 from pcgen.grids.grid import Grid, columns_of
 from pcgen.schema import Quantity, Schema
@@ -113,17 +119,18 @@ class Calorimeter:
     def cylindrical(
         cls,
         r_edges: Sequence[Sequence[float]],
-        sectors: Sequence[int],
+        sectors: Sequence[int | Sequence[float]],
         *,
         numbers: Sequence[int] = (),
         depth: Sequence[float] = (),
     ) -> Calorimeter:
-        """Rings about the axis: radii in mm and number of equal angles, for each layer."""
-        grids = []
-        for edges, number in zip(r_edges, sectors, strict=True):
-            angles = Grid.regular({ALPHA: (-math.pi, math.pi, number)})
-            grids.append(Grid((ALPHA, R), (angles.edges[0], tuple(edges))))
-        return cls(tuple(grids), tuple(numbers), tuple(depth))
+        """Rings about the axis, for each layer: radii in mm, and number of equal angles (from -π).
+
+        In place of the number there may be the edges of the angles.
+        """
+        pairs = zip(r_edges, sectors, strict=True)
+        grids = tuple(Grid((ALPHA, R), (_angles(each), tuple(edges))) for edges, each in pairs)
+        return cls(grids, tuple(numbers), tuple(depth))
 
     @classmethod
     def planar(
@@ -160,6 +167,48 @@ class Calorimeter:
             numbers=[layer.number for layer in rings],
             depth=depth,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of strings, numbers and lists, ready for JSON; nothing is rounded.
+
+        ``kind`` is the name of the constructor, the other entries are its arguments.
+        """
+        first, second = ([list(grid.edges[axis]) for grid in self.layers] for axis in (0, 1))
+        common = {"numbers": list(map(int, self.numbers)), "depth": list(self.depth)}
+        if not self.cylinder:
+            return {"kind": "planar", "x_edges": first, "y_edges": second, **common}
+        sectors = [len(e) - 1 if _angles(len(e) - 1) == tuple(e) else e for e in first]
+        return {"kind": "cylindrical", "r_edges": second, "sectors": sectors, **common}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calorimeter:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            DataError: an entry is missing, unknown or of the wrong kind, or there are more voxels
+                than :data:`pcgen.bounds.VOXELS`.
+
+        >>> calorimeter = Calorimeter.cylindrical([(0, 1, 2), (0, 5)], [4, 1], numbers=(0, 12))
+        >>> Calorimeter.from_dict(calorimeter.to_dict()) == calorimeter
+        True
+        """
+        try:
+            fields = dict(data)
+            kind = fields.pop("kind")
+            if kind not in _CELLS or not set(fields) <= {*_CELLS[kind], "numbers", "depth"}:
+                raise ValueError(f"kind {kind!r:.40} with {', '.join(map(str, fields))}"[:200])
+            _check_size([fields[name] for name in _CELLS[kind]])
+            if any(type(number) is not int for number in fields.get("numbers", ())):
+                raise ValueError("numbers that are no whole numbers")
+            calorimeter: Calorimeter = getattr(cls, kind)(**fields)
+            return calorimeter
+        except DataError:
+            raise
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"calorimeter: got {reprlib.repr(data)}, expected the fields of Calorimeter "
+                f"({error})"
+            ) from error
 
     @property
     def cylinder(self) -> bool:
@@ -264,3 +313,22 @@ class Calorimeter:
             return second * first.cos(), second * first.sin(), second, first, area
         area = torch.outer(edges[0].diff(), edges[1].diff()).flatten()
         return first, second, torch.hypot(first, second), torch.atan2(second, first), area
+
+
+_CELLS = {"cylindrical": ("r_edges", "sectors"), "planar": ("x_edges", "y_edges")}
+"""What describes the cells of the layers, for each kind of calorimeter."""
+
+
+def _angles(sectors: int | Sequence[float]) -> tuple[float, ...]:
+    """Edges of so many equal angles, or those that are given."""
+    if isinstance(sectors, Sequence | np.ndarray):
+        return tuple(map(float, sectors))
+    return Grid.regular({ALPHA: (-math.pi, math.pi, sectors)}).edges[0]
+
+
+def _check_size(cells: Sequence[Sequence[Any]]) -> None:
+    """Refuse more cells than fit into memory, by what a dictionary says of them."""
+    counts = [[each if isinstance(each, int) else len(each) - 1 for each in axis] for axis in cells]
+    for each in counts:
+        EDGES.check(max(each, default=0), "calorimeter", DataError)
+    VOXELS.check(sum(map(math.prod, zip(*counts, strict=True))), "calorimeter", DataError)

@@ -21,6 +21,7 @@ from pcgen.images.sampling import jitter, snap
 from pcgen.images.showers import (
     check_showers,
     cloud_to_shower,
+    in_calorimeter,
     shower_overflow,
     shower_to_cloud,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "cloud_to_image",
     "cloud_to_shower",
     "image_to_cloud",
+    "in_calorimeter",
     "jitter",
     "overflow",
     "project",

@@ -20,6 +20,11 @@ from pcgen.images.cells import Array, as_tensor, finite_energies
 from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
 from pcgen.ops.segments import sum_by
+from pcgen.schema import Schema
+from pcgen.units import factor
+
+INCIDENT = "incident_energy"
+"""Name of the condition that is the energy of the incoming particle."""
 
 
 def shower_to_cloud(
@@ -120,6 +125,60 @@ def cloud_to_shower(
     return image.view(clouds.num_graphs, calorimeter.voxels)
 
 
+def in_calorimeter(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Batch:
+    """Clouds of a data set as ``calorimeter.schema`` means them; units are converted.
+
+    Args:
+        clouds: B clouds with weights; their coordinates are found by name.
+        schema: What their numbers mean: x and y are lengths, and so is z where the calorimeter has
+            depths; where points have a layer, it is found by its name and z is not needed.
+        calorimeter: Where they are to be.
+
+    Returns:
+        Clouds with ``pos`` (x, y, z) in mm, ``weight`` in MeV and, where the clouds have such a
+        condition, ``y`` [B, 1], the incident energy in MeV. Features and classes are left out.
+
+    Raises:
+        ArgumentError: an axis or a layer is missing, or has a unit that cannot be converted.
+
+    >>> from pcgen.schema import Quantity
+    >>> calorimeter = Calorimeter.planar([(0, 2), (0, 2)], [(0, 2), (0, 2)])
+    >>> clouds = cloud.make(torch.tensor([[0.1, 0.1, 1.5]]), [1], weight=torch.tensor([2.0]))
+    >>> axes = Quantity("x", "cm"), Quantity("y", "cm"), Quantity("z")
+    >>> moved = in_calorimeter(clouds, Schema(axes, Quantity("energy", "GeV")), calorimeter)
+    >>> moved.pos.tolist(), moved.weight.tolist()
+    ([[1.0, 1.0, 1.5]], [2000.0])
+    """
+    wanted = calorimeter.schema
+    if schema.weight is None or wanted.weight is None or clouds.get("weight") is None:
+        raise ArgumentError("weight: got points without one, expected their energies")
+    layer, energy = _named_layer(clouds, schema, calorimeter), wanted.weight.unit
+    axes = {axis.name: column for column, axis in enumerate(schema.axes)}
+    columns = []
+    for axis in wanted.axes:
+        if axis.name == "z" and layer is not None:
+            columns.append(layer.to(clouds.pos.dtype) + 0.5)
+            continue
+        if axis.name not in axes:
+            raise ArgumentError(f"axes: got {', '.join(axes)}, expected {axis.name} among them")
+        column = axes[axis.name]
+        scale = factor(schema.axes[column].unit, axis.unit, f"axis {axis.name}")
+        columns.append(clouds.pos[:, column] * scale)
+    known = [each.name for each in schema.condition]
+    y = None
+    if INCIDENT in known and clouds.get("y") is not None:
+        column = known.index(INCIDENT)
+        y = clouds.y[:, column : column + 1]
+        y = y * factor(schema.condition[column].unit, energy, INCIDENT)
+    return cloud.make(
+        torch.stack(columns, 1),
+        cloud.sizes(clouds),
+        weight=clouds.weight * factor(schema.weight.unit, energy, schema.weight.name),
+        layer=layer,
+        y=y,
+    )
+
+
 def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
     """Number and energy of the points of each cloud that are outside the calorimeter.
 
@@ -156,6 +215,22 @@ def check_showers(voxels: Tensor, calorimeter: Calorimeter, *, threshold: float 
             "expected a finite number ≥ 0"
         )
     return voxels
+
+
+def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Tensor | None:
+    """Layer of each point in the calorimeter [N]; None where points have none."""
+    layer = clouds.get("layer")
+    if layer is None or not schema.layers:
+        return layer
+    own = calorimeter.schema.layers
+    unknown = [name for name in schema.layers if name not in own]
+    if unknown:
+        raise ArgumentError(
+            f"layers: got {', '.join(unknown[:5])}, expected those of the calorimeter: "
+            f"{', '.join(own[:5])}{', ...' * (len(own) > 5)}"
+        )
+    places = torch.tensor([own.index(name) for name in schema.layers], device=layer.device)
+    return places[layer]
 
 
 def _located(clouds: Batch, calorimeter: Calorimeter) -> VoxelLocation:

@@ -82,7 +82,8 @@ class ShowerSource(ImageSource):
     """A file of showers: images [B, V] on the voxels of a calorimeter.
 
     Attributes:
-        calorimeter: The voxels, where they were given: they have no places without it.
+        calorimeter: The voxels, where they were given or the file knows them: they have no places
+            without it.
         schema: What its numbers mean.
     """
 
@@ -123,6 +124,16 @@ class ImageSink(Sink[Images]):
 
     def _check(self, block: Images) -> Images:
         return check_images(block, first=self.written, where=self.path)
+
+
+class ShowerSink(ImageSink):
+    """A file of showers that is being written: ``image`` [b, V] and ``y`` [b, 1].
+
+    Attributes:
+        schema: What it holds: energies of points and of the incoming particle, with their units.
+    """
+
+    schema: Schema
 
 
 def check_images(

@@ -21,7 +21,7 @@ from pcgen.io.files import _loaded
 from pcgen.schema import Quantity, Schema
 
 SOURCES = {"clouds": io.CloudSource, "images": io.ImageSource, "showers": io.ShowerSource}
-SINKS = {"clouds": io.CloudSink, "images": io.ImageSink}
+SINKS = {"clouds": io.CloudSink, "images": io.ImageSink, "showers": io.ShowerSink}
 BOTH = set(readable()) & set(writable())
 
 
@@ -149,14 +149,13 @@ def test_what_is_not_read_or_not_written_is_refused_by_name(tmp_path):
     with pytest.raises(FileError, match="is HepMC3, which pcgen writes and does not read"):
         io.open_file(tmp_path / "a.h5", format="hepmc")
     with pytest.raises(
-        ArgumentError, match=r"format: got 'calochallenge', expected clouds \(\.h5\)"
+        ArgumentError, match=r"got the format 'calochallenge', expected one of clou"
     ):
         io.cloud_writer(tmp_path / "a.hdf5", io.JETS, format="calochallenge")
     with pytest.raises(ArgumentError) as caught:
         io.written_format(tmp_path / "a.txt")
     for name in writable():
         assert f"{name} ({FORMATS[name].ending})" in str(caught.value)
-    assert "calochallenge" not in str(caught.value)
 
 
 def test_a_pcgen_file_of_which_something_is_missing_is_named_by_its_reader(tmp_path):

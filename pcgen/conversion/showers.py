@@ -1,0 +1,68 @@
+"""Showers into a file: clouds into the voxels of a calorimeter, block after block."""
+
+from __future__ import annotations
+
+from pcgen import io
+from pcgen.conversion.blocks import Reading
+from pcgen.conversion.file_to_file import Converted
+from pcgen.conversion.writing import Target, check_filled
+from pcgen.errors import ArgumentError, DataError
+from pcgen.grids import Calorimeter
+from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overflow
+from pcgen.images.showers import INCIDENT
+from pcgen.schema import Schema
+
+
+def write_showers(
+    reading: Reading, target: Target, calorimeter: Calorimeter, outside: Outside
+) -> Converted:
+    """Write all events that are read as showers; points in one voxel add up.
+
+    Args:
+        reading: The events: showers of this calorimeter, or clouds.
+        target: Where to; its schema is that of the events.
+        calorimeter: The voxels.
+        outside: What becomes of points outside of them.
+
+    Raises:
+        ArgumentError: the clouds have no energies, or no incident energy, or other coordinates.
+        DataError: a point is outside the calorimeter and must not be.
+    """
+    path, format = target.path, target.format
+    attrs = {n: value for n, value in target.attrs.items() if n not in ("grid", "calorimeter")}
+    points, out, lost = 0, 0, 0.0
+    with io.shower_writer(path, calorimeter, format=format, attrs=attrs) as sink:
+        for first, part in reading.blocks("convert"):
+            if not isinstance(part, io.Images):
+                clouds = in_calorimeter(part, target.schema, calorimeter)
+                over = shower_overflow(clouds, calorimeter)
+                number = int(over.points.sum())
+                if number and outside == "error":
+                    event = int(over.points.nonzero()[0])
+                    raise DataError(
+                        f"{reading.source.path}: {int(over.points[event])} points of event "
+                        f"{first + event} are outside the calorimeter; --outside drop or --outside "
+                        "clip would take them"
+                    )
+                out, lost = out + number, lost + float(over.weight.double().sum())
+                image = cloud_to_shower(clouds, calorimeter, outside=outside)
+                part = io.Images(image, clouds.get("y"))
+            sink.append(part._replace(label=None))
+            points += int((part.image > 0).sum())
+        check_filled(points, reading)
+    number = len(reading.events)
+    return Converted(number, points, out, lost, format, missing=reading.missing)
+
+
+def check_incident(schema: Schema, path: object) -> None:
+    """Refuse events without the energy of the incoming particle.
+
+    Raises:
+        ArgumentError: naming the conditions that they have.
+    """
+    known = [each.name for each in schema.condition]
+    if INCIDENT not in known:
+        raise ArgumentError(
+            f"condition: got {', '.join(known) or 'none'} in {path}, expected {INCIDENT}, which "
+            f"files of showers store; for instance --condition '{INCIDENT} [GeV]=energy.npy'"
+        )
