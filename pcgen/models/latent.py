@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn

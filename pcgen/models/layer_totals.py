@@ -18,30 +18,32 @@ So :math:`E_l = 0` exactly where :math:`n_l = 0`, the layers sum to the total, a
 over the incident energy is that of one number, c. CaloDREAM (Favaro et al., arXiv 2405.09629)
 takes ratios of the energies that are left instead, which no empty layer has.
 
-What a regression on the condition explains is taken off, and the rest is whitened
-(:class:`~pcgen.models.whitening.Whitening`): means, widths and correlations are right before anything
-is learnt.
+Of each number the mean and the logarithm of the standard deviation are first fitted as functions of
+the condition, so that a flow begins with the right ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from pcgen.errors import DataError
-from pcgen.models.cardinality import LayerSums
-from pcgen.models.whitening import Whitening
+from pcgen.errors import ArgumentError, DataError
+from pcgen.models.cardinality import LayerSums, pick_near
 from pcgen.objectives.flow_matching import straight_path
 from pcgen.ops.drawing import normal, uniform
 from pcgen.ops.ode import Integrator
 
+Law = Literal["flow", "nearest"]
+NEIGHBOURS = 16
+"""Training events near to a condition, of which one gives its layers."""
+_PAIRS = 2**24  # conditions times events that are compared at a time: bounds the memory
 CAPACITY = 2**16
 """Most training events whose sums are kept to learn from."""
-ROWS = 512
-"""Events of a step: they are 2 L + 1 numbers each, and a step of few learns little."""
+ROWS = 128
+"""Events of a step, whatever the batch: they are 2 L + 1 numbers each."""
 
 
 def design(condition: Tensor) -> Tensor:
@@ -63,6 +65,9 @@ class LayerTotals(nn.Module):
         condition_channels: Columns K of the condition: standardised y and one-hot class.
         field: ``(code [B, 2 L + 1], time [B], condition [B, K]) -> [B, 2 L + 1]``.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        law: ``"flow"``, what was learnt, or ``"nearest"``: the layers of a training event of the same
+            class, one of the :data:`NEIGHBOURS` nearest in condition, scaled to the total that is
+            expected. It is as good as there are events, and repeats them.
         capacity: Most training events whose sums are kept.
         seed: Of the choice of those events.
     """
@@ -76,31 +81,37 @@ class LayerTotals(nn.Module):
         field: nn.Module,
         *,
         steps: int = 20,
+        law: Law = "flow",
         capacity: int = CAPACITY,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.layers, self.field = layers, field
+        if law not in get_args(Law):
+            raise ArgumentError(f"totals: got {law!r}, expected {' or '.join(get_args(Law))}")
+        self.layers, self.field, self.law = layers, field, law
         self.capacity, self.seed = capacity, seed
         self.solver = Integrator(steps=steps)
         columns, terms = 2 * layers + 1, design(torch.zeros(1, condition_channels)).shape[1]
-        self.whitening = Whitening(columns, terms)
         self.number: Tensor
         self.weight: Tensor
         self.condition: Tensor
         self.line: Tensor
-        self.spread: Tensor
+        self.width: Tensor
+        self.least: Tensor
+        self.most: Tensor
         self.reach: Tensor
         self.register_buffer("number", torch.zeros(0, layers, dtype=torch.int32))
         self.register_buffer("weight", torch.zeros(0, layers))
         self.register_buffer("condition", torch.zeros(0, condition_channels))
         self.register_buffer("line", torch.zeros(1 + terms, columns))
-        self.register_buffer("spread", torch.ones(columns))
+        self.register_buffer("width", torch.zeros(1 + terms, columns))
+        self.register_buffer("least", torch.zeros(columns))
+        self.register_buffer("most", torch.zeros(columns))
         self.register_buffer("reach", torch.zeros(columns))
 
     @torch.no_grad()
     def prepare(self, events: Iterable[tuple[LayerSums, Tensor]]) -> None:
-        """Keep sums and conditions [B, K] of training events, and find means and covariance.
+        """Keep sums and conditions [B, K] of training events, and find means and standard deviations.
 
         Raises:
             DataError: there are no events.
@@ -109,24 +120,22 @@ class LayerTotals(nn.Module):
         generator = torch.Generator().manual_seed(self.seed)
         columns = self._columns(LayerSums(self.number.long(), self.weight), generator)
         terms = design(self.condition)
-        self._fit_line(columns.double(), terms.double())
+        self._fit_lines(columns.double(), terms.double())
         known = torch.where(columns.isnan(), -torch.inf, columns)
         top = known.max(0).values
         self.reach.copy_(torch.where(top.isfinite(), top, 0.0))
-        self.whitening.fit([(self._filled(columns, terms, generator), terms)])
 
     def loss(self, sums: LayerSums, condition: Tensor) -> dict[str, Tensor]:
         """Mean squared error of the velocity.
 
         In training on random events of those that were kept, and otherwise on these.
         """
-        if self.training and len(self.number):
+        if self.field.training and len(self.number):
             row = torch.randint(len(self.number), (ROWS,), device=self.number.device)
             sums = LayerSums(self.number[row].long(), self.weight[row])
             condition = self.condition[row]
         terms = design(condition)
-        filled = self._filled(self._columns(sums, None), terms, None)
-        code = self.whitening(filled, terms)
+        code = self._scaled(self._columns(sums, None), terms, None)
         time = torch.rand(len(code), dtype=code.dtype, device=code.device)
         at, velocity = straight_path(torch.randn_like(code), code, time[:, None])
         return {"layers": (self.field(at, time, condition) - velocity).square().mean()}
@@ -134,17 +143,34 @@ class LayerTotals(nn.Module):
     @torch.no_grad()
     def draw(self, condition: Tensor, generator: torch.Generator | None = None) -> LayerSums:
         """Points and energies of the layers of events of these conditions [B, K]."""
+        if self.law == "nearest":
+            return self._nearest(condition, generator)
         noise = normal((len(condition), 2 * self.layers + 1), condition, generator)
 
         def velocity(code: Tensor, time: float) -> Tensor:
             return self.field(code, code.new_full((code.shape[0],), time), condition)
 
-        columns = self.whitening.inverse(self.solver(velocity, noise), design(condition))
+        mean, width = self._expected(design(condition))
+        columns = mean + width * self.solver(velocity, noise)
         # Beyond what training events have there is no network that knows what follows.
         columns = columns.minimum(self.reach)
-        count, mean, total = columns.split([self.layers, self.layers, 1], 1)
+        count, log_mean, total = columns.split([self.layers, self.layers, 1], 1)
         number = (count.double().exp() - 0.5).floor().clamp(min=0).long()
-        return LayerSums(number, shared_out(number, mean, total[:, 0].exp()))
+        return LayerSums(number, shared_out(number, log_mean, total[:, 0].exp()))
+
+    def _nearest(self, condition: Tensor, generator: torch.Generator | None) -> LayerSums:
+        """Sums of stored events of conditions near to these [B, K]."""
+        chance = uniform((len(condition),), condition, generator)
+        row = torch.empty_like(chance, dtype=torch.long)
+        block = max(_PAIRS // max(len(self.condition), 1), 1)
+        for some in torch.arange(len(chance), device=chance.device).split(block):
+            apart = torch.cdist(condition[some], self.condition)
+            row[some] = pick_near(apart, chance[some], NEIGHBOURS)
+        lines = (
+            self._expected(design(each))[0][:, -1] for each in (condition, self.condition[row])
+        )
+        here, there = lines
+        return LayerSums(self.number[row].long(), self.weight[row] * (here - there).exp()[:, None])
 
     def _columns(self, sums: LayerSums, generator: torch.Generator | None) -> Tensor:
         """(a, b, c) of events [B, 2 L + 1]; NaN where there is no energy."""
@@ -154,24 +180,36 @@ class LayerTotals(nn.Module):
         mean = torch.where(some, weight / number.clamp(min=1), torch.nan).log()
         return torch.cat([count, mean, torch.where(total > 0, total, torch.nan).log()], 1)
 
-    def _filled(self, columns: Tensor, terms: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Columns with what their line lets expect, and noise, in place of NaN."""
-        line = self.line[0] + terms @ self.line[1:]
-        noise = self.spread * normal(tuple(columns.shape), columns, generator)
-        return torch.where(columns.isnan(), line + noise, columns)
+    def _scaled(self, columns: Tensor, terms: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Columns in standard deviations from what is expected, noise in place of NaN."""
+        mean, width = self._expected(terms)
+        noise = normal(tuple(columns.shape), columns, generator)
+        return torch.where(columns.isnan(), noise, (columns - mean) / width)
 
-    def _fit_line(self, columns: Tensor, terms: Tensor) -> None:
-        """Least squares of each column on the terms, where it is known."""
+    def _expected(self, terms: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and standard deviations of the columns [B, 2 L + 1] at these terms."""
         rows = torch.cat([torch.ones_like(terms[:, :1]), terms], 1)
-        known = columns.isfinite()
-        value = torch.where(known, columns, 0.0)
+        return rows @ self.line, (rows @ self.width).clamp(self.least, self.most).exp()
+
+    def _fit_lines(self, columns: Tensor, terms: Tensor) -> None:
+        """Least squares of each column, and of the logarithm of its deviation, where it is known."""
+        rows = torch.cat([torch.ones_like(terms[:, :1]), terms], 1)
         for column in range(columns.shape[1]):
-            here = rows * known[:, column, None]
-            line = torch.linalg.pinv(here.T @ here, rtol=1e-9, hermitian=True)
-            line = line @ (here.T @ value[:, column])
-            apart = (value[:, column] - rows @ line)[known[:, column]]
-            self.line[:, column] = line
-            self.spread[column] = apart.square().mean().sqrt() if len(apart) else 1.0
+            known = columns[:, column].isfinite()
+            if not bool(known.any()):
+                continue
+            value, here = columns[known, column], rows[known]
+            line = _least_squares(here, value)
+            apart = value - here @ line
+            scale = apart.square().mean().sqrt().clamp(min=1e-6)
+            width = _least_squares(here, (apart.abs() / scale).clamp(min=1e-2).log())
+            log = here @ width
+            # The constant makes the mean square of what is left 1.
+            left = (apart / log.exp()).square().mean().sqrt().clamp(min=1e-6)
+            width[0] += left.log()
+            self.line[:, column], self.width[:, column] = line, width
+            low, high = (here @ width).aminmax()
+            self.least[column], self.most[column] = low, high
 
     def _keep(self, events: Iterable[tuple[LayerSums, Tensor]]) -> None:
         """A uniform random sample of the events, at most so many as there is room for."""
@@ -250,3 +288,9 @@ def resized(sums: LayerSums, sizes: Tensor) -> LayerSums:
     total, found = sums.weight.double().sum(1, keepdim=True), raw.sum(1, keepdim=True)
     weight = torch.where(found > 0, raw * (total / torch.where(found > 0, found, 1.0)), 0.0)
     return LayerSums(points, weight.to(sums.weight))
+
+
+def _least_squares(rows: Tensor, value: Tensor) -> Tensor:
+    """Coefficients [C] of rows [N, C] for values [N]; the smallest where there are several."""
+    inverse = torch.linalg.pinv(rows.T @ rows, rtol=1e-9, hermitian=True)
+    return inverse @ (rows.T @ value)

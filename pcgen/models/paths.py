@@ -45,7 +45,8 @@ class Paths:
         clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform. Networks
             receive its reading as the time.
         coupling: ``(noise [N, C], data [N, C], ptr [G+1])`` -> rows of the noise [N] that go to the
-            points, within groups of points that may be exchanged, :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
+            points, within groups of points that may be exchanged;
+            :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
         solver: How trajectories are followed; free to be changed on a trained model.
     """
 

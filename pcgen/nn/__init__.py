@@ -60,6 +60,7 @@ from pcgen.nn.invariance import (
     symmetries,
     warp,
 )
+from pcgen.nn.layer_profile import LayerProfileField
 from pcgen.nn.mlp import LEAKY, MLP, CodeField, spectral_normed, weight_normed
 from pcgen.nn.observed import (
     NormalizedConv,
@@ -141,6 +142,7 @@ __all__ = [
     "ImagePose",
     "ImageTrunk",
     "ImageUNet",
+    "LayerProfileField",
     "LayeredEncoder",
     "LayeredField",
     "ListEncoder",

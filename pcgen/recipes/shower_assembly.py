@@ -7,9 +7,10 @@ from typing import Any
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Calorimeter
 from pcgen.models.flow import FlowMatching
+from pcgen.models.layer_totals import Law
 from pcgen.models.representations import Layered
 from pcgen.models.representations.layered import given_channels
-from pcgen.nn import CodeField, LayeredField
+from pcgen.nn import LayeredField, LayerProfileField
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
 from pcgen.schema import Schema
@@ -19,6 +20,7 @@ def layered(
     schema: dict[str, Any] | None,
     calorimeter: dict[str, Any] | None,
     *,
+    totals: Law,
     depth: str | None,
     squash: float | None,
     width: int,
@@ -28,13 +30,11 @@ def layered(
         raise ArgumentError("schema: got none, expected that of clouds with layers")
     meaning = Schema.from_dict(schema)
     at_least(1, width=width)
-    totals = CodeField(
-        2 * len(meaning.layers) + 1,
-        condition_channels=given_channels(meaning),
-        hidden=[width] * 3,
+    field = LayerProfileField(
+        len(meaning.layers), condition_channels=given_channels(meaning), hidden=width
     )
     cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
-    return Layered(meaning, totals, depth=depth, squash=squash, calorimeter=cells)
+    return Layered(meaning, field, totals=totals, depth=depth, squash=squash, calorimeter=cells)
 
 
 def field(representation: Layered, *, hidden: int, layers: int, further: int = 0) -> LayeredField:

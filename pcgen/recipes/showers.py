@@ -7,7 +7,7 @@ functions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.flows import Coupling
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def showers_flow(
     hidden: int = 64,
     layers: int = 4,
-    width: int = 256,
+    width: int = 48,
+    totals: Literal["flow", "nearest"] = "flow",
     integration_steps: int = 20,
     coupling: Coupling = "optimal",
     shift: float = 3.0,
@@ -32,7 +33,9 @@ def showers_flow(
     Args:
         hidden: Channels of a point inside the network; a layer has half as many.
         layers: Exchanges between points, their layers and the shower.
-        width: Channels of each hidden layer of the model of points and energies of layers.
+        width: Channels of a layer in the model of points and energies of layers.
+        totals: Where points and energies of layers come from when sampling: flow, which is learnt,
+            or nearest, those of a training shower of nearly the same condition.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each layer (by rank above 64 points).
@@ -51,7 +54,7 @@ def showers_flow(
     from pcgen.recipes import shower_assembly
 
     representation = shower_assembly.layered(
-        schema, calorimeter, depth=depth, squash=squash, width=width
+        schema, calorimeter, totals=totals, depth=depth, squash=squash, width=width
     )
     return shower_assembly.showers_flow(
         representation,

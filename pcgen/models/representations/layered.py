@@ -29,12 +29,12 @@ from pcgen.grids import Calorimeter
 from pcgen.images.spreading import cell_edges, spread_over_cells
 from pcgen.models.base import Phase, kept
 from pcgen.models.cardinality import CAPACITY, Drawn, LayerSums
-from pcgen.models.layer_totals import LayerTotals, resized
+from pcgen.models.layer_totals import Law, LayerTotals, resized
 from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.models.request import Request
 from pcgen.models.squash import Squash
 from pcgen.ops.moments import Moments, Scale
-from pcgen.ops.segments import mean_by, pointer_of, segment_softmax, sum_by
+from pcgen.ops.segments import pointer_of, segment_softmax, sum_by
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize, channels
 
@@ -53,6 +53,7 @@ class Layered(Representation):
         schema: Of the clouds, with layers and a weight.
         field: See :class:`~pcgen.models.layer_totals.LayerTotals`, whose condition has
             ``given_channels(schema)`` columns.
+        totals: The law of what layers have, see :class:`~pcgen.models.layer_totals.LayerTotals`.
         depth: Name of the axis along which layers lie, with one value each, that is not generated;
             None, or a name that is not there: all axes are generated.
         squash: Width s of :class:`~pcgen.models.squash.Squash` of the coordinates that are left, in
@@ -70,6 +71,7 @@ class Layered(Representation):
         schema: Schema,
         field: nn.Module,
         *,
+        totals: Law = "flow",
         depth: str | None = "z",
         squash: float | None = None,
         calorimeter: Calorimeter | None = None,
@@ -86,7 +88,7 @@ class Layered(Representation):
             raise ArgumentError(f"depth: got {depth!r}, the only axis, expected another")
         self.logarithmic = [quantity.unit in ENERGIES for quantity in schema.condition]
         self.standardize = Standardize(self._inner(schema))
-        self.totals = LayerTotals(len(schema.layers), given_channels(schema), field)
+        self.totals = LayerTotals(len(schema.layers), given_channels(schema), field, law=totals)
         self.log_layers = Scale(2)
         self.squash = None if squash is None else Squash(squash)
         self.calorimeter = calorimeter
@@ -202,7 +204,8 @@ class Layered(Representation):
         return (
             *super().phases(),
             Phase("places", (), None, prepare=self._fit_places, adapt=kept),
-            Phase("layers", (self.totals,), self.layers_loss, prepare=self._fit_totals, adapt=kept),
+            Phase("sums", (), None, prepare=self._fit_totals, adapt=kept),
+            Phase("layers", (self.totals.field,), self.layers_loss),
         )
 
     def layers_loss(self, clouds: Batch) -> dict[str, Tensor]:
