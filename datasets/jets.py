@@ -18,7 +18,6 @@ particles have a pseudorapidity well above their rapidity.
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,12 +30,13 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.datasets.loading import CloudDataset, open_clouds
-from pcgen.datasets.pythia import PROCESSES, Jets, JetSettings
-from pcgen.datasets.simulation import CHUNK, Chunk, load, plan, produce
-from pcgen.errors import ArgumentError, FileError, require
-from pcgen.io import JETS, CloudFile, CloudWriter
+from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
+from pcgen.datasets.simulation import Chunk, Workers, check, load, simulated
+from pcgen.errors import ArgumentError, require
+from pcgen.io import JETS, CloudWriter
 
 SAMPLE = Path(__file__).parent / "samples" / "jets.h5"
+CHUNK = 500  #: jets of a chunk, some seconds of work
 _ENDINGS = (".h5", ".hdf5")
 
 
@@ -48,7 +48,7 @@ def sample_jets(
 ) -> CloudDataset:
     """The jets that ship with pcgen: gluon, light-quark and top jets of about 1 TeV, R = 0.4.
 
-    ``datasets/samples/README.md`` says how they were made.
+    ``datasets/samples/README.md`` describes how they were generated.
 
     Args:
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
@@ -62,7 +62,7 @@ def sample_jets(
     return open_clouds(SAMPLE, split, classes=classes, max_points=max_points)
 
 
-def simulate(
+def simulate_jets(
     output: str | Path,
     *,
     number: int,
@@ -70,13 +70,14 @@ def simulate(
     settings: JetSettings | None = None,
     seed: int = 0,
     processes: int = 1,
+    dask: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Simulate jets with Pythia 8 and anti-kT into one cloud file.
 
-    The jets depend on all arguments but ``processes`` and ``progress``. What an interrupted call
-    has made is kept in the folder ``<output>.parts`` and used by the next one; a call for a file
-    that is complete returns at once.
+    The jets depend on all arguments but ``processes``, ``dask`` and ``progress``. What an
+    interrupted call has made is kept in the folder ``<output>.parts`` and used by the next one; a
+    call for a file that is complete returns at once.
 
     Order in the file: round after round of 500 jets per class, shuffled and evenly interleaved
     within the round, so that contiguous events hold the classes in equal shares; the two jets of
@@ -90,6 +91,7 @@ def simulate(
         seed: 0 to 2³² - 1.
         processes: Worker processes; 1 works in this one. With more, a script needs Python's usual
             ``if __name__ == "__main__":``.
+        dask: Address of a Dask scheduler, whose workers do the work instead.
         progress: Whether to draw a progress bar.
 
     Returns:
@@ -98,37 +100,53 @@ def simulate(
     Raises:
         ArgumentError: an argument is out of range, or the settings give no jets.
         FileError: the output cannot be written or holds other data.
-        MissingExtraError: pythia8mc is not installed.
+        MissingExtraError: pythia8mc is not installed, or Dask for a scheduler.
     """
     output, settings = Path(output), settings or JetSettings()
-    _check(output, number, classes, seed, processes)
+    workers = Workers(processes, dask, progress)
+    check(output, _ENDINGS, number=number, seed=seed, workers=workers, what="jets")
+    _check_classes(classes)
     require("pythia8mc", "simulation")
     record = _record(number, classes, settings, seed)
-    parts = output.with_name(f"{output.name}.parts")
-    if not _complete(output, record):
-        rounds = plan(record["classes"], number, seed)
-        chunks = [chunk for chunks in rounds for chunk in chunks]
-        produce(chunks, settings, parts, record, processes=processes, progress=progress)
+    rounds = plan(record["classes"], number, seed, settings)
+    chunks = [chunk for each in rounds for chunk in each]
+
+    def write(parts: Path) -> None:
         _merge(output, rounds, parts, record)
-    shutil.rmtree(parts, ignore_errors=True)
-    return output
+
+    return simulated(output, record, generate, chunks, write, what="jets", workers=workers)
 
 
-def _check(output: Path, number: int, classes: Sequence[str], seed: int, processes: int) -> None:
-    if output.suffix not in _ENDINGS:
-        raise ArgumentError(
-            f"output: got {str(output)!r}, expected a name that ends in {' or '.join(_ENDINGS)}"
-        )
-    if number < 1:
-        raise ArgumentError(f"number: got {number}, expected a positive number of jets")
+def plan(
+    classes: Sequence[str], number: int, seed: int, settings: JetSettings
+) -> list[list[Chunk]]:
+    """Rounds of chunks: round k holds chunk k of every class.
+
+    The seeds that Pythia gets for the chunks of one class are all different.
+
+    Args:
+        classes: Names of the classes.
+        number: Jets of each class.
+        seed: Seed of the whole simulation.
+        settings: Radius and windows.
+    """
+    first = {}
+    for name in classes:
+        state = np.random.SeedSequence((seed, list(PROCESSES).index(name)))
+        first[name] = int(state.generate_state(1, np.uint64)[0] % SEEDS)
+    rounds = []
+    for k in range(-(-number // CHUNK)):
+        n = min(CHUNK, number - k * CHUNK)
+        seeds = ((name, (first[name] + k) % SEEDS + 1) for name in classes)
+        rounds.append([Chunk(name, k, n, (name, n, each, settings)) for name, each in seeds])
+    return rounds
+
+
+def _check_classes(classes: Sequence[str]) -> None:
     if not classes or len(set(classes)) != len(classes) or not set(classes) <= set(PROCESSES):
         raise ArgumentError(
             f"classes: got {' '.join(classes)!r}, expected some of {' '.join(PROCESSES)}, each once"
         )
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
-    if processes < 1:
-        raise ArgumentError(f"processes: got {processes}, expected a positive number")
 
 
 def _record(
@@ -145,20 +163,6 @@ def _record(
     }
 
 
-def _complete(output: Path, record: dict[str, Any]) -> bool:
-    """Whether the output is there already; anything else under its name is an error."""
-    if not output.exists():
-        return False
-    try:
-        with CloudFile(output) as file:
-            same = file.attrs.get("simulation") == record
-    except FileError:
-        same = False
-    if not same:
-        raise FileError(f"{output}: holds other data, delete it or choose another output")
-    return True
-
-
 def _merge(output: Path, rounds: list[list[Chunk]], parts: Path, record: dict[str, Any]) -> None:
     radius, low, high = record["radius"], record["pt_min"], record["pt_max"]
     description = (
@@ -168,7 +172,7 @@ def _merge(output: Path, rounds: list[list[Chunk]], parts: Path, record: dict[st
     schema = replace(JETS, description=description)
     with CloudWriter(output, schema, attrs={"simulation": record}) as writer:
         for number, chunks in enumerate(rounds):
-            jets = [load(chunk, parts) for chunk in chunks]
+            jets = [load(chunk, parts, Jets) for chunk in chunks]
             together = convention.concat(
                 to_clouds(part, chunk.name) for part, chunk in zip(jets, chunks, strict=True)
             )

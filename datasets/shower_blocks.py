@@ -55,7 +55,7 @@ class ShowerSettings:
         if not least <= low <= high <= most:
             raise ArgumentError(
                 f"energy: got {low:g} to {high:g} GeV, "
-                f"expected {least:g} to {most:g} GeV for a {self.particle}, the first not larger"
+                f"expected {least:g} to {most:g} GeV for {self.particle}s, the first not larger"
             )
         if not 0 <= self.threshold < math.inf:
             raise ArgumentError(f"threshold: got {self.threshold}, expected a number ≥ 0 of MeV")

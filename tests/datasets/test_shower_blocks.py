@@ -115,7 +115,7 @@ def test_settings_travel_to_other_processes() -> None:
     [
         ({"particle": "muon"}, "particle: got 'muon', expected one of electron, photon, pion"),
         ({"energy": (5.0, 1.0)}, "energy: got 5 to 1 GeV, expected 0.1 to 10000 GeV"),
-        ({"particle": "pion", "energy": (0.5, 9.0)}, "expected 1 to 10000 GeV for a pion"),
+        ({"particle": "pion", "energy": (0.5, 9.0)}, "expected 1 to 10000 GeV for pions"),
         ({"energy": (1.0, math.nan)}, "energy: got 1 to nan GeV"),
         ({"threshold": -1.0}, "threshold: got -1.0, expected a number ≥ 0 of MeV"),
         (

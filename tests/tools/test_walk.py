@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,7 +151,8 @@ def another(option: Option) -> tuple[list[str], Any]:
         several = list(get_args(get_args(inner[0])[0]))[:2]
         return several, several
     if option.kind is list:
-        return (["3", "4"], [3, 4]) if "int" in str(option.hint) else (["a", "b"], ["a", "b"])
+        numbers = re.search("int|float", str(option.hint))
+        return (["3", "4"], [3, 4]) if numbers else (["a", "b"], ["a", "b"])
     value = {bool: not option.default, int: 3, float: 0.125, str: "word"}[inner[0]]
     return [str(value).lower() if inner[0] is bool else str(value)], value
 
