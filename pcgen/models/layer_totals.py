@@ -65,9 +65,9 @@ class LayerTotals(nn.Module):
         condition_channels: Columns K of the condition: standardised y and one-hot class.
         field: ``(code [B, 2 L + 1], time [B], condition [B, K]) -> [B, 2 L + 1]``.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        law: ``"flow"``, what was learnt, or ``"nearest"``: the layers of a training event of the same
-            class, one of the :data:`NEIGHBOURS` nearest in condition, scaled to the total that is
-            expected. It is as good as there are events, and repeats them.
+        law: ``"flow"``, what was learnt, or ``"nearest"``: the layers of a training event, one of
+            the :data:`NEIGHBOURS` nearest in condition, scaled to the total that is expected. It is
+            as good as there are events, and repeats them.
         capacity: Most training events whose sums are kept.
         seed: Of the choice of those events.
     """
@@ -111,7 +111,7 @@ class LayerTotals(nn.Module):
 
     @torch.no_grad()
     def prepare(self, events: Iterable[tuple[LayerSums, Tensor]]) -> None:
-        """Keep sums and conditions [B, K] of training events, and find means and standard deviations.
+        """Keep sums and conditions [B, K] of training events; find means and deviations.
 
         Raises:
             DataError: there are no events.
@@ -192,7 +192,7 @@ class LayerTotals(nn.Module):
         return rows @ self.line, (rows @ self.width).clamp(self.least, self.most).exp()
 
     def _fit_lines(self, columns: Tensor, terms: Tensor) -> None:
-        """Least squares of each column, and of the logarithm of its deviation, where it is known."""
+        """Least squares of each known column, and of the logarithm of its deviation."""
         rows = torch.cat([torch.ones_like(terms[:, :1]), terms], 1)
         for column in range(columns.shape[1]):
             known = columns[:, column].isfinite()

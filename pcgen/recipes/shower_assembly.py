@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pcgen.datasets.calorimeters import detector
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Calorimeter
 from pcgen.models.flow import FlowMatching
@@ -25,15 +26,17 @@ def layered(
     squash: float | None,
     width: int,
 ) -> Layered:
-    """Points in layers of a schema as it is stored."""
+    """Points in layers of a schema as it is stored; by default in those of the usual cylinder."""
     if schema is None:
-        raise ArgumentError("schema: got none, expected that of clouds with layers")
-    meaning = Schema.from_dict(schema)
+        cells = detector("cylinder").calorimeter
+        meaning = cells.schema
+    else:
+        cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
+        meaning = Schema.from_dict(schema)
     at_least(1, width=width)
     field = LayerProfileField(
         len(meaning.layers), condition_channels=given_channels(meaning), hidden=width
     )
-    cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
     return Layered(meaning, field, totals=totals, depth=depth, squash=squash, calorimeter=cells)
 
 

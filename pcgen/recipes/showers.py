@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def showers_flow(
     hidden: int = 64,
     layers: int = 4,
-    width: int = 48,
+    width: int = 32,
     totals: Literal["flow", "nearest"] = "flow",
     integration_steps: int = 20,
     coupling: Coupling = "optimal",
@@ -46,7 +46,8 @@ def showers_flow(
             for none.
         calorimeter: The cells that points are the centres of, as ``Calorimeter.to_dict()`` gives
             them: points are learnt as spread over them. Null where points are not those of cells.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; by default the showers of
+            ``pcgen simulate showers``, and their calorimeter.
 
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.

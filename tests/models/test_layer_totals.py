@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcgen.errors import DataError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.models.cardinality import LayerSums
 from pcgen.models.layer_totals import LayerTotals, resized, shared_out
-from pcgen.nn import CodeField
+from pcgen.nn import LayerProfileField
 
 
 def toy(number: int, seed: int = 0) -> tuple[LayerSums, torch.Tensor, torch.Tensor]:
@@ -24,18 +24,24 @@ def toy(number: int, seed: int = 0) -> tuple[LayerSums, torch.Tensor, torch.Tens
     return LayerSums(counts, share * total[:, None]), log[:, None], energy
 
 
+def field() -> LayerProfileField:
+    return LayerProfileField(3, condition_channels=1, hidden=16, depth=2)
+
+
 def trained(steps: int) -> LayerTotals:
     torch.manual_seed(0)
-    totals = LayerTotals(3, 1, CodeField(7, condition_channels=1, hidden=[64, 64]))
+    totals = LayerTotals(3, 1, field())
     sums, condition, _ = toy(4000)
     totals.prepare([(LayerSums(*(part[:3000] for part in sums)), condition[:3000]),
                     (LayerSums(*(part[3000:] for part in sums)), condition[3000:])])  # fmt: skip
-    optimiser = torch.optim.Adam(totals.field.parameters(), 3e-3)
+    optimiser = torch.optim.Adam(totals.field.parameters(), 5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     for _ in range(steps):
         loss = totals.loss(sums, condition)["layers"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        schedule.step()
     return totals.eval()
 
 
@@ -50,7 +56,7 @@ def test_the_response_is_unbiased_and_numbers_follow_the_energy() -> None:
         assert float(response / expected) == pytest.approx(1.0, abs=0.01)
         for layer in (0, 1):
             one, other = (s.number[here, layer].double().mean() for s in (drawn, real))
-            assert float(one / other) == pytest.approx(1.0, abs=0.05)
+            assert float(one / other) == pytest.approx(1.0, abs=0.06)
 
 
 def test_layers_without_points_have_no_energy_and_the_others_some() -> None:
@@ -74,7 +80,7 @@ def test_the_loss_of_given_events_is_that_of_these_events() -> None:
 
 def test_a_state_is_loaded_with_the_events_that_it_has() -> None:
     totals = trained(3)
-    again = LayerTotals(3, 1, CodeField(7, condition_channels=1, hidden=[64, 64])).eval()
+    again = LayerTotals(3, 1, field()).eval()
     again.load_state_dict(totals.state_dict())
     _, condition, _ = toy(20)
     one, other = (
@@ -86,11 +92,25 @@ def test_a_state_is_loaded_with_the_events_that_it_has() -> None:
 
 def test_most_events_that_are_kept() -> None:
     sums, condition, _ = toy(300)
-    totals = LayerTotals(3, 1, CodeField(7, condition_channels=1, hidden=[8]), capacity=100)
+    totals = LayerTotals(3, 1, field(), capacity=100)
     totals.prepare([(sums, condition)])
     assert len(totals.number) == 100
     with pytest.raises(DataError, match="got no events"):
         totals.prepare([])
+
+
+def test_the_nearest_events_give_their_layers_and_the_response_of_the_condition() -> None:
+    totals = trained(0)
+    totals.law = "nearest"
+    real, condition, energy = toy(6000, seed=7)
+    drawn = totals.draw(condition, torch.Generator().manual_seed(8))
+    known = {tuple(row) for row in totals.number.tolist()}
+    assert {tuple(row) for row in drawn.number.tolist()} <= known
+    assert torch.equal(drawn.weight > 0, drawn.number > 0)
+    ratio = (drawn.weight.sum(1) / energy).mean() / (real.weight.sum(1) / energy).mean()
+    assert float(ratio) == pytest.approx(1.0, abs=0.01)
+    with pytest.raises(ArgumentError, match="totals: got 'near', expected flow or nearest"):
+        LayerTotals(3, 1, field(), law="near")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -12,7 +12,7 @@ from pcgen.grids import Calorimeter
 from pcgen.models.representations import Layered
 from pcgen.models.representations.layered import given_channels
 from pcgen.models.request import Request
-from pcgen.nn import CodeField
+from pcgen.nn import LayerProfileField
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Quantity, Schema
 from tests.toy_layers import DEPTH, SCHEMA, toy_showers
@@ -21,8 +21,8 @@ from tests.toy_layers import DEPTH, SCHEMA, toy_showers
 def layered(schema: Schema = SCHEMA, clouds: Batch | None = None, **options) -> Layered:
     """Fitted to toy showers."""
     torch.manual_seed(0)
-    channels = 2 * len(schema.layers) + 1
-    field = CodeField(channels, condition_channels=given_channels(schema), hidden=[32])
+    conditions = given_channels(schema)
+    field = LayerProfileField(len(schema.layers), condition_channels=conditions, hidden=8, depth=1)
     see = Layered(schema, field, **options)
     training = toy_showers(400) if clouds is None else clouds
     for phase in see.phases():
@@ -151,7 +151,7 @@ def test_points_without_weight_are_lost_and_counted() -> None:
 )
 def test_schemas_without_layers_are_refused(schema, message) -> None:
     with pytest.raises(ArgumentError, match=message):
-        Layered(schema, CodeField(3))
+        Layered(schema, LayerProfileField(1))
 
 
 def test_clouds_that_do_not_fit_are_refused() -> None:
