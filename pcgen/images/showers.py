@@ -17,6 +17,7 @@ from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
+from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Schema
@@ -76,7 +77,12 @@ def shower_to_cloud(
 
 
 def cloud_to_shower(
-    clouds: Batch, calorimeter: Calorimeter, *, outside: Outside = "error"
+    clouds: Batch,
+    calorimeter: Calorimeter,
+    *,
+    outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Sum the energies of the points in each voxel.
 
@@ -85,14 +91,18 @@ def cloud_to_shower(
         calorimeter: The V voxels.
         outside: Points outside are refused (``"error"``), left out (``"drop"``) or put into the
             nearest voxel of the nearest layer (``"clip"``). :func:`shower_overflow` counts them.
+        multi_hit: Where points go that share a voxel, see :mod:`pcgen.images.multi_hit`.
+        generator: Source of the randomness of ``multi_hit="distinct"``.
 
     Returns:
         Energies [B, V] in the dtype of the weights; differentiable in them.
 
     Raises:
-        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        ArgumentError: the clouds have other coordinates, or an unknown layer, or the policy is none
+            of this calorimeter.
         DataError: a value is not finite or a weight negative, or points are outside.
     """
+    check_policy(multi_hit, calorimeter)
     location = _located(clouds, calorimeter)
     if outside not in ("error", "drop", "clip"):
         raise ArgumentError(f"outside: got {outside!r}, expected 'error', 'drop' or 'clip'")
@@ -104,10 +114,13 @@ def cloud_to_shower(
             f"{len(events)} of {clouds.num_graphs} events (first: event {int(events[0])}, "
             f"{clouds.pos[out[0]].tolist()}); outside='drop' or 'clip' would take them"
         )
-    weight = cloud.weights(clouds)
+    weight, voxel = cloud.weights(clouds), location.voxel
     if outside == "drop":
         weight = weight * location.inside
-    rows = clouds.batch * calorimeter.voxels + location.voxel
+    some = weight.detach() > 0
+    points = voxel[some], clouds.batch[some], weight.detach()[some], clouds.pos[some]
+    apart = settled(*points, calorimeter, multi_hit, generator)
+    rows = clouds.batch * calorimeter.voxels + voxel.masked_scatter(some, apart)
     image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
 
