@@ -1,7 +1,7 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
 ``open_clouds`` opens files of clouds, ``sample_jets`` the jets that ship with pcgen. They are
-looked up when asked for, so that processes that only run Pythia do not import torch.
+imported on first use, so that processes that only run Pythia do not import torch.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def sample_jets(
 ) -> CloudDataset:
     """The jets that ship with pcgen: gluon, light-quark and top jets of about 1 TeV, R = 0.4.
 
-    ``datasets/samples/README.md`` says how they were made.
+    ``datasets/samples/README.md`` describes how they were generated.
 
     Args:
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.

@@ -80,7 +80,7 @@ PROCESSES = {
 
 @dataclass(frozen=True)
 class JetSettings:
-    """What jets are made: radius and the two windows of transverse momentum.
+    """Which jets are generated: radius and the two windows of transverse momentum.
 
     Attributes:
         radius: Radius R of anti-kT.

@@ -109,7 +109,7 @@ def produce(
 
 
 def load(chunk: Chunk, folder: Path) -> Jets:
-    """The jets of a chunk that was made before.
+    """The jets of a chunk that was generated before.
 
     Raises:
         FileError: the file is damaged.

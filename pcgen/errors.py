@@ -51,7 +51,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class MissingExtraError(PcgenError, ImportError):
-    """An optional dependency is not installed; the message says which extra brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it."""
 
 
 def at_least(least: float, **arguments: float | None) -> None:

@@ -22,7 +22,7 @@ class Quantity:
     """One measured quantity: a coordinate, an energy, a condition.
 
     Attributes:
-        name: Identifier, ``"eta_rel"`` say. Rapidity and pseudorapidity are told apart here:
+        name: Identifier, ``"eta_rel"`` say. Rapidity and pseudorapidity are distinguished here:
             ``y`` and ``eta`` are different names.
         unit: ``"GeV"``, ``"mm"``, ``"rad"``; empty for a pure number.
         period: Length after which the coordinate repeats (2π for φ in rad), None if it does not.

@@ -4,7 +4,7 @@ Fitted once on the training split (floats in float64, one pass, batch by batch),
 so in the checkpoint. For a cloud of n points with weights :math:`w_i` and total :math:`W`:
 
 ============== ==================================================================================
-pos [N, D]     :math:`(\mathrm{pos} - \mu) / \sigma`, one :math:`\sigma` for all axes unless asked
+pos [N, D]     :math:`(\mathrm{pos} - \mu) / \sigma`, one :math:`\sigma` for all axes unless set
                otherwise, so that distances keep their shape. A periodic axis is scaled but not
                shifted, and taken to the period around 0 in both directions.
 weight [N]     fraction :math:`f_i = w_i / W`, which sums to 1 in each cloud that has a point
@@ -196,7 +196,7 @@ class Standardize(nn.Module):
         )
 
     def inverse(self, clouds: Batch, total: Tensor | None = None) -> Batch:
-        """Clouds in physical units, from what :meth:`forward` or a decoder made.
+        """Clouds in physical units, from what :meth:`forward` or a decoder generated.
 
         Weights are ``total`` shared out by the fractions: ``weight`` where the clouds have it,
         otherwise :meth:`fractions` of ``x``. The condition is dropped: the caller knows the
@@ -242,7 +242,7 @@ class Standardize(nn.Module):
         return segment_softmax(log[:, 0], ptr)
 
     def condition(self, y: Tensor | None, label: Tensor | None, sizes: Tensor) -> Tensor:
-        """What networks are told of each cloud [B, K].
+        """The condition of each cloud, an input of networks [B, K].
 
         Args:
             y: Continuous condition in physical units [B, C].

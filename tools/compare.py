@@ -113,8 +113,8 @@ def compare(
         neighbours=neighbours,
         digests=tuple(open_clouds(files, "all").digests()),
     )
-    asked = _rows(chosen, networks, objectives, resolutions, seeds)
-    rows = [replace(row, seed=seed + row.seed) for row in asked]
+    requested = _rows(chosen, networks, objectives, resolutions, seeds)
+    rows = [replace(row, seed=seed + row.seed) for row in requested]
     folder = make_folder(output).resolve()
     claim(folder, study)
     jobs = [Job(row, study, folder, _runner(row)) for row in rows]
@@ -148,8 +148,8 @@ def _rows(
 
     cells = resolutions or list(profile.resolutions)
     number = profile.seeds if seeds is None else seeds
-    asked = objectives or [*OBJECTIVES, DEAD]
-    generators = [name for name in asked if name != DEAD]
+    requested = objectives or [*OBJECTIVES, DEAD]
+    generators = [name for name in requested if name != DEAD]
     rows = floors.rows(cells, profile.floors) if generators else []
     if generators:
         rows += grid_of(
@@ -163,7 +163,7 @@ def _rows(
         )
     known = list(dead_channels.NETWORKS)
     nets = [name for name in networks or profile.dead or known if name in known]
-    if DEAD in asked and nets:
+    if DEAD in requested and nets:
         table = {name: {DEAD: None} for name in nets}
         rows += grid_of(
             DEAD,

@@ -156,7 +156,7 @@ def evaluate(
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
         )
-    # Numbers of events are those of the file, whatever classes were asked for.
+    # Numbers of events are those of the file, whatever classes were requested.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
     chosen_events = ", ".join([split, *(classes or ()), *(between or ())])
     title = f"{path.name} against {Path(real).name} ({chosen_events}), protocol {protocol}"
@@ -192,8 +192,8 @@ def _protocol(
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
-        asked = {"repeats": repeats, "subset": subset}
-        return protocols.pcgen(schema, **{k: v for k, v in asked.items() if v is not None})
+        requested = {"repeats": repeats, "subset": subset}
+        return protocols.pcgen(schema, **{k: v for k, v in requested.items() if v is not None})
     if (particlenet is None) != (statistics is None):
         raise ArgumentError(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
@@ -264,7 +264,7 @@ def _training(path: str, schema: Schema) -> CloudDataset:
 def _look_further(
     folder: Path, training: CloudDataset, test: Batch, generated: Batch, schema: Schema, seed: int
 ) -> None:
-    """What scores do not tell: print it, and write trust.json."""
+    """What scores do not show: print it, and write trust.json."""
     from pcgen import metrics
     from pcgen.io import atomic
     from pcgen.metrics.evaluation import json_values

@@ -26,7 +26,7 @@ _FIRST = 32
 _FIXED = ("sizes", "y", "label")
 """What a request may fix of each event."""
 _NUMBER = 1000
-"""Events that are drawn where nothing says how many."""
+"""Events that are drawn where no number is given."""
 
 
 def sample(
@@ -61,7 +61,7 @@ def sample(
     Args:
         run: Folder of a run, one of its checkpoints (.ckpt), weights (.safetensors), or the name of
             a model that ships with pcgen.
-        output: File to write, in place of one of that name. Its ending says the format: pcgen's
+        output: File to write, in place of one of that name. Its ending gives the format: pcgen's
             clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
             or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png),
             and where it was trained on showers of a known calorimeter also showers, with
@@ -187,14 +187,14 @@ def _request(
         raise ArgumentError(f"split: got {split} without like, expected like, a file of events")
     if like is not None and others:
         raise ArgumentError(
-            f"like: got {', '.join(others)} too, expected one of them; like says class and "
+            f"like: got {', '.join(others)} too, expected one of them; like gives class and "
             "condition of each event"
         )
     if table is not None and (len(given) > 1 or number is not None):
         others = [name for name in given if name != "conditions"] or ["number"]
         raise ArgumentError(
             f"conditions: got {', '.join(others)} too, expected one of them; a column of the table "
-            "says it for each event"
+            "gives it for each event"
         )
     if table is not None:
         request = fixed_by.of_table(table, schema)

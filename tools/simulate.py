@@ -25,7 +25,7 @@ def simulate_jets(
 
     Every jet is written as the cloud of all its visible particles: pseudorapidity and azimuth
     relative to the jet axis, transverse momentum in GeV; with the jet's transverse momentum and
-    class. There is no detector and no pile-up. About 150 jets are made per second and core.
+    class. There is no detector and no pile-up. About 150 jets are generated per second and core.
 
     The run can be interrupted at any time: the same command continues it. The jets depend on the
     seed and the options of physics, not on the number of processes.

@@ -156,7 +156,7 @@ def train(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, how, and what is made of it once it is; the options of ``pcgen train``.
+    """What is trained, how, and what is computed after it; the options of ``pcgen train``.
 
     Attributes:
         recipe: Name of the recipe, as it is recorded,
@@ -201,11 +201,11 @@ class Plan:
         """
         import torch
 
-        from pcgen.recipes.find import made
+        from pcgen.recipes.find import build_model
         from pcgen.training import ranks
 
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
-            model = made(self.recipe, self.function, self.arguments)
+            model = build_model(self.recipe, self.function, self.arguments)
         check_schema(model.schema, data.train.schema, data.files)
         return model
 
@@ -347,7 +347,7 @@ def check_schema(
         expected: Of the model.
         schema: Of the clouds.
         files: Where they are from.
-        why: What the model was made by, for the message.
+        why: What the model was built by, for the message.
 
     Raises:
         DataError: naming what differs.

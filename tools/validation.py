@@ -58,9 +58,9 @@ class Validation:
 
         All of it is a function of model and clouds: the randomness has a fixed seed.
         """
-        made, schema = self._made(model), model.schema
+        generated, schema = self._generate(model), model.schema
         scores, relative = {}, []
-        others = observables(made, schema)
+        others = observables(generated, schema)
         for quantity, values in observables(self.real, schema).items():
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
             scores[f"w1_{quantity.name}"] = distance
@@ -68,9 +68,9 @@ class Validation:
         if schema.weight is not None:
             return {"score": sum(relative) / len(relative), **scores}
         if not model.can_sample:
-            chamfer = reconstruction_score(self.real, made, schema)
+            chamfer = reconstruction_score(self.real, generated, schema)
         else:
-            chamfer = shape_score(self.real, made, schema)
+            chamfer = shape_score(self.real, generated, schema)
         return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
 
     def labels(self, schema: Schema) -> dict[str, str]:
@@ -87,7 +87,7 @@ class Validation:
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels
 
-    def _made(self, model: GenerativeModel) -> Batch:
+    def _generate(self, model: GenerativeModel) -> Batch:
         generator = torch.Generator().manual_seed(0)
         if not isinstance(model, Autoencoder) or model.can_sample:
             return pc.concat(

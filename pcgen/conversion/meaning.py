@@ -40,7 +40,7 @@ def calorimeter_of(
 
     Raises:
         ArgumentError: there is none, and one of the two needs it.
-        FileError: what the source says of its voxels makes no calorimeter.
+        FileError: what the source states of its voxels makes no calorimeter.
     """
     if "showers" not in (source.kind, wanted):
         return None

@@ -221,6 +221,11 @@ class Calorimeter:
         return tuple(accumulate((math.prod(grid.cells) for grid in self.layers), initial=0))
 
     @property
+    def depth_edges(self) -> tuple[float, ...]:
+        """Edges of the layers along z [L+1], in mm; 0, 1, ... where no depths are known."""
+        return self._z.edges[0]
+
+    @property
     def voxels(self) -> int:
         """Number of voxels V."""
         return self.boundaries[-1]
@@ -256,7 +261,7 @@ class Calorimeter:
         return Voxels(*(value.to(device) for value in values))
 
     def locate(self, pos: Tensor, layer: Tensor | None = None) -> VoxelLocation:
-        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] says their layers, otherwise z does.
+        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] gives their layers, otherwise z does.
 
         Raises:
             ArgumentError: shapes do not fit, or a layer is unknown.
@@ -327,7 +332,7 @@ def _angles(sectors: int | Sequence[float]) -> tuple[float, ...]:
 
 
 def _check_size(cells: Sequence[Sequence[Any]]) -> None:
-    """Refuse more cells than fit into memory, by what a dictionary says of them."""
+    """Refuse more cells than fit into memory, by what a dictionary holds."""
     counts = [[each if isinstance(each, int) else len(each) - 1 for each in axis] for axis in cells]
     for each in counts:
         EDGES.check(max(each, default=0), "calorimeter", DataError)

@@ -1,4 +1,4 @@
-r"""Images and clouds: the same event told as filled cells of a grid, or as weighted points.
+r"""Images and clouds: the same event stored as filled cells of a grid, or as weighted points.
 
 With cells c of a grid, an image I [B, \*grid.shape] and a cloud of points (p_i, w_i),
 

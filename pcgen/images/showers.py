@@ -1,7 +1,7 @@
 r"""Showers and clouds: rows of voxel energies [B, V], or points with energies, in a calorimeter.
 
 A voxel with energy is a point at its centre (x, y, z), with the energy as ``weight`` and the number
-of its layer as ``layer``; ``calorimeter.schema`` says so. Back, a point fills the voxel it lies in;
+of its layer as ``layer``; see ``calorimeter.schema``. Back, a point fills the voxel it lies in;
 ``layer``, where clouds have one, decides over z, so that a generator may make either.
 """
 

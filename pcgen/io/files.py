@@ -35,7 +35,7 @@ from pcgen.io.image_source import ImageSink, ImageSource, ShowerSink
 from pcgen.io.source import CloudSink, CloudSource, existing_file
 from pcgen.schema import Schema
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 _HDF5 = (".h5", ".hdf5")
 
@@ -310,7 +310,7 @@ def _loaded(place: str) -> Callable[..., Any]:
     return found
 
 
-def _call(function: Callable[..., Made], *arguments: Any, **options: Any) -> Made:
+def _call(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
     """Call a reader or a writer with those of the options that its signature takes."""
     takes = inspect.signature(function).parameters
     return function(*arguments, **{n: value for n, value in options.items() if n in takes})

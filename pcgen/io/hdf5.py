@@ -1,4 +1,4 @@
-"""What pcgen's own HDF5 files share: opening, the header, and damage told in one line.
+"""What pcgen's own HDF5 files share: opening, the header, and damage reported in one line.
 
 Header (attributes of the root): ``format`` and ``version`` say what follows, ``schema`` is the JSON
 of :class:`pcgen.schema.Schema`, ``attrs`` is JSON of the writer's choice.
@@ -162,7 +162,7 @@ class Hdf5Output:
         self._file.attrs.update(attributes)
 
     def extend(self, name: str, value: np.ndarray[Any, Any], *, compression: int = 4) -> None:
-        """Write rows behind those of a data set, which is made with the first of them.
+        """Write rows behind those of a data set, which is created with the first of them.
 
         Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
 

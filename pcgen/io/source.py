@@ -110,8 +110,8 @@ class CloudSource(Source[Batch]):
     Attributes:
         kind: What its events are.
         schema: What its numbers mean.
-        attrs: Further facts that were stored with it (how it was made, the grid of its cells, its
-            calorimeter).
+        attrs: Further facts that were stored with it (how it was generated, the grid of its cells,
+            its calorimeter).
     """
 
     kind: ClassVar[Kind] = "clouds"
@@ -127,7 +127,7 @@ class CloudSource(Source[Batch]):
         """The voxels that the points come from or go to, where the file knows them.
 
         Raises:
-            FileError: what the file says of them makes no calorimeter.
+            FileError: what the file states of them makes no calorimeter.
         """
         if "calorimeter" not in self.attrs:
             return None
@@ -240,7 +240,7 @@ def check_clouds(
 
     Args:
         clouds: A block of a file.
-        schema: What the file says they mean.
+        schema: What they mean according to the file.
         first: Number of the block's first cloud in the file, for the message.
         where: File, for the message.
         hint: What can be done about points without coordinates, for the message.

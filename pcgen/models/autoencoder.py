@@ -201,8 +201,10 @@ class Autoencoder(GenerativeModel):
             terms = self.decoder.losses(code.value, condition, real)
         else:
             sizes = self.representation.sizes(real)
-            made = self.representation.complete(self.decoder(code.value, sizes, condition, None))
-            terms = {name: d(made, real) for name, d in self.reconstruction.items()}
+            generated = self.representation.complete(
+                self.decoder(code.value, sizes, condition, None)
+            )
+            terms = {name: d(generated, real) for name, d in self.reconstruction.items()}
         return {name: term.mean() for name, term in terms.items()} | code.terms
 
     def encode(self, clouds: Batch) -> tuple[Tensor, Tensor]:

@@ -211,11 +211,11 @@ class GenerativeModel(nn.Module, ABC):
             label: Class [B], by number or name; None: drawn as in the training split.
             classes: Names of classes that are taken in turn, instead of ``label``.
             condition: Value of each condition by its name, instead of ``y``.
-            number: How many clouds, where none of the above says it.
+            number: How many clouds, where none of the above gives it.
             generator: Source of all randomness.
 
         Raises:
-            ArgumentError: nothing says how many clouds, arguments do not fit together, a class was
+            ArgumentError: no number of clouds is given, arguments do not fit together, a class was
                 not in the training split, a condition is not positive although all of the training
                 split are, or the model was not trained.
         """

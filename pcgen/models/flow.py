@@ -56,7 +56,7 @@ class FlowMatching(GenerativeModel):
     Args:
         representation: Physical clouds to events and back.
         field: ``(event, time [B], condition [B, K])`` -> velocity, of the shape of the values.
-        support: Module that says which cells are active, where their number does not say it; its
+        support: Module that draws which cells are active, where their number does not give it; its
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
         clock: See :class:`~pcgen.models.paths.Paths`.
@@ -137,7 +137,7 @@ class FlowMatching(GenerativeModel):
         return self.representation.clouds(event, drawn)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
-        """Events whose values are still to be drawn, and what the field is told of them."""
+        """Events whose values are still to be drawn, and the condition of the field."""
         condition = self.representation.condition(drawn)
         if self.support is None:
             return self.representation.blank(drawn.sizes), condition

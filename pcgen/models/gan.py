@@ -57,7 +57,7 @@ class Adversary:
         self,
         critic: Callable[[Any], Tensor],
         real: Any,
-        made: Any,
+        generated: Any,
         representation: Representation | None = None,
     ) -> dict[str, Tensor]:
         """Terms of the critic.
@@ -65,20 +65,20 @@ class Adversary:
         Args:
             critic: Event or code -> logits [B, 1].
             real: Events, or codes [B, Z].
-            made: As many generated ones, without gradient.
+            generated: As many generated ones, without gradient.
             representation: Of the events, whose values the penalty varies; None for codes.
         """
-        terms = {"critic": self.game.critic_loss(critic(real), critic(made)).mean()}
+        terms = {"critic": self.game.critic_loss(critic(real), critic(generated)).mean()}
         if self.penalty is not None:
-            slope = self.slope(critic, real, made, representation)
+            slope = self.slope(critic, real, generated, representation)
             terms["penalty"] = self.strength * slope.mean()
         return terms
 
     def generator_loss(
-        self, critic: Callable[[Any], Tensor], real: Any, made: Any
+        self, critic: Callable[[Any], Tensor], real: Any, generated: Any
     ) -> dict[str, Tensor]:
         """Terms of the generator; ``real`` events or codes are used in a paired game only."""
-        logit = critic(made)
+        logit = critic(generated)
         of_real = critic(real) if self.game.paired else None
         return {"generator": self.game.generator_loss(logit, of_real).mean()}
 
@@ -95,7 +95,7 @@ class Adversary:
         self,
         critic: Callable[[Any], Tensor],
         real: Any,
-        made: Any,
+        generated: Any,
         representation: Representation | None = None,
     ) -> Tensor:
         """The penalty [B] at the values of real and generated events, or at codes.
@@ -106,14 +106,14 @@ class Adversary:
         if self.penalty is None:
             raise ArgumentError("penalty: got none, expected one")
         if representation is None:
-            return self.penalty(critic, real, made)
+            return self.penalty(critic, real, generated)
         ptr = None if isinstance(real, Tensor) else real.ptr
 
         def of_values(values: Tensor) -> Tensor:
             # Points and images: both sides have the same frame, which serves the values of either.
             return critic(representation.with_values(real, values))
 
-        values = representation.values(real), representation.values(made)
+        values = representation.values(real), representation.values(generated)
         return self.penalty(of_values, *values, ptr=ptr)
 
 
@@ -154,15 +154,15 @@ class GAN(GenerativeModel):
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
-            made = self._make(real, condition)
+            generated = self._make(real, condition)
         critic = self._critic(condition)
-        return self.adversary.critic_loss(critic, real, made, self.representation)
+        return self.adversary.critic_loss(critic, real, generated, self.representation)
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the generator."""
         real, condition = self.representation.see(clouds)
-        made = self._make(real, condition)
-        return self.adversary.generator_loss(self._critic(condition), real, made)
+        generated = self._make(real, condition)
+        return self.adversary.generator_loss(self._critic(condition), real, generated)
 
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:

@@ -86,13 +86,13 @@ class AdversarialPrior(Prior):
     def critic_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the critic for codes [B, Z] and conditions [B, K] of real clouds."""
         with torch.no_grad():
-            made = self._make(condition, None)
-        return self.adversary.critic_loss(self._critic(condition), code, made)
+            generated = self._make(condition, None)
+        return self.adversary.critic_loss(self._critic(condition), code, generated)
 
     def generator_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the generator for codes [B, Z] and conditions [B, K] of real clouds."""
-        made = self._make(condition, None)
-        return self.adversary.generator_loss(self._critic(condition), code, made)
+        generated = self._make(condition, None)
+        return self.adversary.generator_loss(self._critic(condition), code, generated)
 
     def sample(
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None

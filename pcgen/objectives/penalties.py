@@ -17,7 +17,7 @@ confident, so γ must be large at first. On clouds use ``r1`` and its kin, as "i
 meaning for two unordered sets. No factor is transferable between data sets: standardise the input.
 
 The named penalties share one signature, ``(critic, real, generated, *, generator, ptr) -> [B]``;
-``ptr`` [B+1] says where samples are ragged: rows [N, C] of clouds, real and generated of equal
+``ptr`` [B+1] is given for ragged samples: rows [N, C] of clouds, real and generated of equal
 sizes, and a critic of such rows.
 """
 

@@ -290,7 +290,7 @@ class Loop:
 
 @contextmanager
 def _at(step: int, place: str) -> Iterator[None]:
-    """What a trained model makes that cannot be used (coordinates that are NaN) says where it was.
+    """Name the place where a trained model generates what cannot be used (coordinates of NaN).
 
     In the first step nothing is learnt yet: an error is one of data or options.
 

@@ -1,4 +1,4 @@
-"""Jets of Pythia: exact kinematics, the asked windows, a pure function of the seed."""
+"""Jets of Pythia: exact kinematics, the requested windows, a pure function of the seed."""
 
 from __future__ import annotations
 

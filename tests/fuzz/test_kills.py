@@ -261,7 +261,7 @@ def changed(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
 
 
 def without_times(value: Any) -> Any:
-    """A tree of plain values without the entries that tell a time."""
+    """A tree of plain values without the entries that are times."""
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if not TIMES.search(str(k))}
     if isinstance(value, list):

@@ -40,7 +40,7 @@ def test_the_quick_profile_has_every_row_once():
     assert [row.seed for row in trained[:14]] == [0] * 14
 
 
-def test_the_table_is_complete_and_says_what_it_leaves_out():
+def test_the_table_is_complete_and_states_what_it_leaves_out():
     assert set(SPINE) == set(NETWORKS)
     absent = {
         f"{objective} with {network}"
@@ -75,7 +75,7 @@ def test_a_further_objective_is_a_further_column():
     ]
 
 
-def test_dead_channels_are_asked_for_like_an_objective():
+def test_dead_channels_are_requested_like_an_objective():
     quick = PROFILES["quick"]
     rows = compare._rows(quick, ["epic", "list"], ["dead-channels"], [16], 1)
     assert [row.name for row in rows] == ["dead-channels_epic_dead-channels_r16_s0"]
@@ -96,9 +96,9 @@ def test_dead_channels_are_asked_for_like_an_objective():
     ],
 )
 def test_rows_that_cannot_be_are_refused(options, message):
-    asked = {"networks": ["image"], "objectives": ["gan"], "resolutions": [32], "seeds": 1}
+    given = {"networks": ["image"], "objectives": ["gan"], "resolutions": [32], "seeds": 1}
     with pytest.raises(ArgumentError, match=message):
-        grid_of("representations", SPINE, axis=AXIS, **{**asked, **options})
+        grid_of("representations", SPINE, axis=AXIS, **{**given, **options})
     with pytest.raises(ArgumentError, match=r"network: got '\.\./x'"):
         Row("representations", "../x", "gan", 32, 0)
 
@@ -127,7 +127,7 @@ def test_a_comparison_killed_while_its_folder_is_made_is_begun_again(tmp_path, m
 def test_the_same_settings_or_another_folder(tmp_path):
     claim(tmp_path, STUDY)
     claim(tmp_path, STUDY)
-    # The folder may be given to others: it says nothing of where the files are.
+    # The folder may be given to others: it does not name where the files are.
     assert read(tmp_path) == replace(STUDY, data=(SAMPLE.name,))
     assert str(SAMPLE.parent) not in (tmp_path / "study.json").read_text()
     claim(tmp_path, replace(STUDY, data=(f"/moved/{SAMPLE.name}",)))
@@ -151,7 +151,7 @@ def job(folder, network, seed=0):
     return worker.Job(Row("toy", network, "gan", 8, seed), STUDY, folder, toy_rows.quick)
 
 
-def test_a_row_that_fails_says_why(tmp_path):
+def test_a_row_that_fails_reports_why(tmp_path):
     claim(tmp_path, STUDY)
     bad = job(tmp_path, "bad")
     worker.work(bad)
@@ -162,7 +162,7 @@ def test_a_row_that_fails_says_why(tmp_path):
 
 
 @pytest.mark.slow
-def test_rows_run_in_processes_of_their_own_and_crashes_are_told(tmp_path):
+def test_rows_run_in_processes_of_their_own_and_crashes_are_reported(tmp_path):
     claim(tmp_path, STUDY)
     jobs = [job(tmp_path, name) for name in ("good", "dead")]
     fleet.run(jobs[:1], processes=2, progress=False)

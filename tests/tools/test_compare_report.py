@@ -148,7 +148,7 @@ def test_a_page_elsewhere_keeps_its_pictures_and_numbers_beside_it(folder, tmp_p
     assert "expected a file" in capsys.readouterr().err
 
 
-def test_a_score_that_rises_is_told_apart_from_one_that_has_settled():
+def test_a_score_that_rises_is_distinguished_from_one_that_has_settled():
     rising = result("image", curve=((25, 0.5), (50, 0.6), (100, 0.9)))
     settled = result("epic", curve=((25, 0.9), (50, 0.6), (100, 0.62)))
     assert rising.rose
@@ -172,7 +172,7 @@ def test_equal_steps_are_those_of_an_objective():
     assert line(text, "epic", "vae")[5:7] == ["1.25", "50"]
 
 
-def test_events_that_were_not_finite_are_told(tmp_path):
+def test_events_that_were_not_finite_are_reported(tmp_path):
     rows = [result("image", score=1.0, broken=0.25), result("epic", score=1.0, nonfinite=1)]
     page.write(stored(tmp_path, rows), STUDY)
     text = (tmp_path / "report.md").read_text()

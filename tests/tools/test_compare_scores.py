@@ -59,9 +59,9 @@ def test_events_without_a_point_are_scored_and_counted(events):
     real = events.on_grid(pc.select(events.test, slice(0, 60)))
     sizes = torch.zeros(60, dtype=torch.long)
     cell = torch.zeros(0, 2, dtype=torch.long)
-    made = pc.make(torch.zeros(0, 2), sizes, weight=torch.zeros(0), y=real.y, label=real.label,
+    generated = pc.make(torch.zeros(0, 2), sizes, weight=torch.zeros(0), y=real.y, label=real.label,
                    cell=cell)  # fmt: skip
-    found = scores.judge(real, made, events.grid, events.schema, neighbours=20, seed=0)
+    found = scores.judge(real, generated, events.grid, events.schema, neighbours=20, seed=0)
     assert found["empty"] == 1
     assert found["occupancy"] == 0
     assert found["nn_accuracy"] != found["nn_accuracy"]  # there is none

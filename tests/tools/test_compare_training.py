@@ -27,7 +27,7 @@ def test_a_row_learns_and_is_judged(tmp_path):
     assert 0 < seconds[0] < seconds[1] <= found["cpu_seconds"]
     assert found["parameters"] == 5
     assert found["generator_parameters"] == 1
-    # 20 points of equal p_T in narrow jets: fewer cells than real, and told apart.
+    # 20 points of equal p_T in narrow jets: fewer cells than real, and distinguished.
     assert found["auc"] > 0.9
     assert found["outside"] == 0
 

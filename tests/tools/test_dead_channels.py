@@ -28,7 +28,7 @@ def test_images_hold_the_jets_and_targets_are_standardised(jets):
     assert 900 < train.image.expm1().flatten(1).sum(1).mean() < 1000
 
 
-def test_the_cells_tell_the_girth():
+def test_the_cells_determine_the_girth():
     """A ratio of sums over cells, whose centres stand for the particles in them."""
     fine = load([SAMPLE], 64)[2]
     image, target = fine.image.double().expm1(), fine.target[:, 0].double()
@@ -75,7 +75,7 @@ def test_a_row_is_a_function_of_its_seed():
 
 
 def test_errors_are_mean_absolute_errors(jets):
-    """A network that always tells the mean has the error of the guess."""
+    """A network that always gives the mean has the error of the guess."""
     row = run("image", 8, 0, **TINY)
     test = jets[2].first(TINY["events"])
     assert row["guess_mae"] == pytest.approx(test.target.abs().mean().item())

@@ -16,7 +16,9 @@ from pcgen.tools.simulate import simulate_jets
 pytest.importorskip("pythia8mc")
 
 
-def test_jets_are_made_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jets_are_generated_as_requested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "jets.h5"
     simulate_jets(
         str(path),
@@ -41,7 +43,7 @@ def test_jets_are_made_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "R = 0.8" in printed
 
 
-def test_every_core_is_used_unless_a_number_is_asked_for(
+def test_every_core_is_used_unless_a_number_is_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: list[int] = []

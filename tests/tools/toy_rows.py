@@ -63,7 +63,7 @@ SPINE = {
 
 
 def quick(row: Row, study: Study, folder: Path) -> dict[str, Any]:
-    """Does what the network's name says."""
+    """Does what the network's name stands for."""
     if row.network == "bad":
         raise ValueError("no\nluck")
     if row.network == "dead":
@@ -83,7 +83,7 @@ def result(
     curve: tuple[tuple[int, float], ...] = ((25, 1.0), (50, 0.5)),
     **numbers: float,
 ) -> Result:
-    """A row as its file would tell it."""
+    """A row as its file would give it."""
     points = [
         {"step": step, "score": score, "cpu_seconds": step / 10, "w1_mass": score}
         for step, score in curve

@@ -1,4 +1,4 @@
-"""Learning curves: at which steps they have points, how they are made, read and judged."""
+"""Learning curves: at which steps they have points, how they are computed, read and judged."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Curve:
 
     def __call__(self, model: GenerativeModel) -> dict[str, float]:
         with self._clock.stopped():
-            made = draw(model, self._events.validation, torch.Generator().manual_seed(0))
-            kept = self._events.on_grid(metrics.whole_events(made))
+            generated = draw(model, self._events.validation, torch.Generator().manual_seed(0))
+            kept = self._events.on_grid(metrics.whole_events(generated))
             found = scores.distances(self._real, kept)
         return {**found, "cpu_seconds": self._clock.seconds}
 

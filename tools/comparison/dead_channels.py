@@ -2,8 +2,8 @@
 
 After Uhrig et al., "Sparsity invariant CNNs", arXiv:1708.06500, table 1, on jets. Each cell of an
 image is dead in an event with some probability, independently of what it would have shown. From the
-cells that are left, networks tell girth and log(mass / p_T) of the *whole* jet, in units of their
-standard deviations. Both are ratios of sums over particles, so a random part of a jet tells them
+cells that are left, networks infer girth and log(mass / p_T) of the *whole* jet, in units of their
+standard deviations. Both are ratios of sums over particles, so a random part of a jet gives them
 without bias, however small it is: what grows as cells die is the noise, and whatever a network does
 wrong with cells that it was not shown. A sum, the jet's energy say, would have to be guessed from
 the number of dead cells first, which is another question.
@@ -48,7 +48,7 @@ _TIMED = 5  # steps that are thrown away to learn what one takes
 
 @dataclass(frozen=True)
 class Jets:
-    """Images of jets in which no cell is dead, and what is to be told of them.
+    """Images of jets in which no cell is dead, and what is to be inferred from them.
 
     Attributes:
         image: log(1 + p_T / 1 GeV) of each cell, or of whatever unit the file has [B, R, R].
@@ -122,7 +122,7 @@ NETWORKS = {
         lambda _: EPiCEncoder(3, TARGETS, hidden=64), lambda image, _: {"clouds": _active(image)}
     ),
 }
-"""Dead cells are zeros; zeros, and a channel says which; not there; the same, and each layer sees
+"""Dead cells are zeros; zeros, and a channel marks which; not there; the same, and each layer sees
 how many are not; inactive; without a point."""
 
 
@@ -144,7 +144,7 @@ def run(
         network: One of :data:`NETWORKS`.
         resolution: Cells R along each axis.
         seed: Of weights, batches and dead cells of the training.
-        budget: CPU-seconds of training, unless ``steps`` says how long it is.
+        budget: CPU-seconds of training, unless ``steps`` gives its length.
         steps: Length of the training.
         dead: Percentage of dead cells in training.
         data: Files of jets.
@@ -271,7 +271,7 @@ class Trial:
             return self.network.build((side, side))
 
     def _steps(self, model: nn.Module, steps: int) -> Iterator[float]:
-        """Take the steps, and tell the CPU-seconds of each."""
+        """Take the steps, and yield the CPU-seconds of each."""
         generator = torch.Generator().manual_seed(self.seed)
         optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -280,8 +280,8 @@ class Trial:
             chosen = torch.randint(len(self.training), (self.batch_size,), generator=generator)
             image = self.training.image[chosen]
             alive = _alive(image, self.dead, generator)
-            made = self.network.predict(model, image, alive)
-            loss = F.l1_loss(made, self.training.target[chosen])
+            predicted = self.network.predict(model, image, alive)
+            loss = F.l1_loss(predicted, self.training.target[chosen])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -21,7 +21,7 @@ from pcgen.tools.comparison.study import Study
 
 @dataclass(frozen=True)
 class Events:
-    """Jets in memory, only particles inside the grid: what networks of all kinds are told.
+    """Jets in memory, only particles inside the grid: the input of networks of all kinds.
 
     Attributes:
         train: The training split.
@@ -86,6 +86,11 @@ class _InMemory:
 
     def sizes(self) -> Tensor:
         return pc.sizes(self._clouds)
+
+    @property
+    def in_memory(self) -> bool:
+        """True."""
+        return True
 
     def gather(self, items: Tensor) -> Batch:
         return pc.select(self._clouds, items)

@@ -59,8 +59,8 @@ def masks_do_not_help(results: Sequence[Result]) -> Answer:
             continue
         plain = found.pop("image")
         verdicts.append(all(error >= 0.95 * plain for error in found.values()))
-        told = ", ".join(f"{name} {error:.3g}" for name, error in found.items())
-        words.append(f"error at {resolution}², dead as in training: image {plain:.3g}, {told}")
+        listed = ", ".join(f"{name} {error:.3g}" for name, error in found.items())
+        words.append(f"error at {resolution}², dead as in training: image {plain:.3g}, {listed}")
     return _all(verdicts, words, "; ".join(left) or "no rows with dead channels")
 
 
@@ -75,8 +75,8 @@ def only_observed_survives_a_shift(results: Sequence[Result]) -> Answer:
         ratio = {name: after[name] / before[name] for name in before}
         plain = min(ratio["image"], ratio["image-mask"])
         verdicts.append(ratio["image-observed"] < 1.4 and plain > 2.0)
-        told = ", ".join(f"{name} {value:.3g}" for name, value in ratio.items())
-        words.append(f"error at {resolution}², 70 % dead over that of the training: {told}")
+        listed = ", ".join(f"{name} {value:.3g}" for name, value in ratio.items())
+        words.append(f"error at {resolution}², 70 % dead over that of the training: {listed}")
     return _all(verdicts, words, "; ".join(left) or "no rows with dead channels")
 
 
@@ -136,11 +136,11 @@ def flow_has_the_better_mass(results: Sequence[Result]) -> Answer:
         best[cell.objective] = min(best.get(cell.objective, found), found)
     if len(best) < 2:
         return Answer("no conclusion", _few(left))
-    told = f"best W1 of the mass: {_masses(best)}"
+    listed = f"best W1 of the mass: {_masses(best)}"
     if left:
-        told += f"; left out: {'; '.join(left)}. Of all seeds, converged or not: "
-        told += _masses(_best_of_all(_first_resolution(results)))
-    return _answer(best["flow"][0] < best["gan"][0], told)
+        listed += f"; left out: {'; '.join(left)}. Of all seeds, converged or not: "
+        listed += _masses(_best_of_all(_first_resolution(results)))
+    return _answer(best["flow"][0] < best["gan"][0], listed)
 
 
 def _best_of_all(there: Sequence[Cell]) -> dict[str, tuple[float, str]]:
@@ -224,8 +224,10 @@ def _answer(held: bool, because: str) -> Answer:
 def _all(verdicts: Sequence[bool], words: Sequence[str], none: str) -> Answer:
     if not verdicts:
         return Answer("no conclusion", none)
-    told = [word if good else f"**not** {word}" for good, word in zip(verdicts, words, strict=True)]
-    return _answer(all(verdicts), "; ".join(told))
+    listed = [
+        word if good else f"**not** {word}" for good, word in zip(verdicts, words, strict=True)
+    ]
+    return _answer(all(verdicts), "; ".join(listed))
 
 
 def _few(left: Sequence[str]) -> str:

@@ -38,12 +38,12 @@ def run(row: Row, study: Study, folder: Path) -> dict[str, Any]:
     order = torch.randperm(
         events.test.num_graphs, generator=torch.Generator().manual_seed(row.seed)
     )
-    real, made = (pc.select(events.test, part) for part in order[: 2 * number].split(number))
+    real, generated = (pc.select(events.test, part) for part in order[: 2 * number].split(number))
     if row.network == "truth":
         real = events.on_grid(real)
     found = scores.judge(
         real,
-        events.on_grid(made),
+        events.on_grid(generated),
         events.grid,
         events.schema,
         neighbours=study.neighbours,

@@ -111,7 +111,7 @@ def _opening(study: Study, trained: Sequence[Result], beside: str) -> list[str]:
         f"thread, on the jets of {files}, particles within ±{study.halfwidth:g} of the axis{cut}; "
         "the same events for all. Class and p_T are those of the test split; sizes and Σ p_T are "
         "drawn from p(n, Σ p_T given class and p_T), the law of the training split that every "
-        "model keeps, and all networks are told the size.",
+        "model keeps, and all networks take the size as an input.",
         "\n".join(f"- `{k}`: {v}" for k, v in NETWORKS.items() if k in networks),
         f"{len(trained)} rows; {_spent(study, trained)}Times are CPU-seconds of the process of a "
         "row; others that run beside it take their share of memory and caches. This page was "
@@ -128,23 +128,23 @@ def _definitions(study: Study) -> list[str]:
         "- *mass*, *girth*, *leading* (p_T fraction), *multiplicity* (active cells) and *log p_T* "
         "of the cells: W1 over the real σ. Their mean is the *score*.\n"
         "- *occupancy*: mean fraction of active cells, and the W1 of it; *Σ p_T*: W1 of Σ p_T / "
-        "p_T(jet), which is drawn and shared out, so that it tells what is lost outside the grid; "
-        "both absolute. *JSD*: Jensen-Shannon divergence of the mean images.\n"
+        "p_T(jet), which is drawn and shared out, so that it measures what is lost outside the "
+        "grid; both absolute. *JSD*: Jensen-Shannon divergence of the mean images.\n"
         f"- *1-NNA*: 1-NN accuracy of {study.neighbours} events a side under the earth mover's "
         "distance; *AUC*: of a classifier on observables and substructure; 0.5 is ideal. Both "
         f"see the {HARDEST} hardest cells of each event.",
         "Floors are what real events score: *truth*, cells of one half of the test split against "
         "those of the other; *pixelised*, particles of one half against cells of the other, which "
-        "is what cells alone do to these numbers, and no bound for rows, whose both sides are "
-        "cells. Generated events have the class and p_T of the real ones that they are compared "
-        "with, halves have not, so a row can be below the floor.",
+        "is what cells alone do to these numbers, and not a lower bound for rows, which are "
+        "compared cell by cell. Generated events have the class and p_T of the real ones "
+        "that they are compared with, halves have not, so a row can be below the floor.",
         "Numbers are medians [quartiles] over all seeds that have them.",
         f"- {tables.UNDERTRAINED} and hollow markers: a seed is *not converged* (its validation "
         "score fell by more than a tenth in the second half of its training, or it has not seen "
         "every event once), diverged or failed; such rows support no conclusion. Validation is of "
         f"{study.validate_events} events: near the floor, a tenth is within the noise.\n"
         f"- {tables.ROSE}: the validation score of a seed *rose* by more than a tenth in the "
-        "second half. *Converged* says that a score falls no more, and not that it is good: "
+        "second half. *Converged* means that a score falls no more, and not that it is good: "
         "networks that are stuck or get worse are converged too, and take part in the answers. "
         "Their lowest score on the way is in the table of equal steps.",
     ]
@@ -158,8 +158,9 @@ def _spent(study: Study, trained: Sequence[Result]) -> str:
         return ""
     known = [value for value in seconds if value == value]
     return (
-        f"how many steps the budget pays for is told by the first few, and in the end trainings "
-        f"took {min(known):.3g} to {max(known):.3g} CPU-seconds (median {found.median:.3g}). "
+        f"how many steps the budget pays for is estimated from the first few, and in the end "
+        f"trainings took {min(known):.3g} to {max(known):.3g} CPU-seconds "
+        f"(median {found.median:.3g}). "
     )
 
 
@@ -262,13 +263,14 @@ def _dead(picture: _Pictures, results: Sequence[Result]) -> list[str]:
     return [
         "## Dead channels",
         "These rows generate nothing. Each cell is dead in an event with some probability, and a "
-        "network tells girth and log(mass / p_T) of the whole jet from the cells that are left, in "
-        "units of their σ. It is trained with 30 % of dead cells, drawn anew at each step, and "
+        "network infers girth and log(mass / p_T) of the whole jet from the cells that are left, "
+        "in units of their σ. It is trained with 30 % of dead cells, drawn anew at each step, and "
         "tested with 0 to 70 %, the same for all. Numbers are mean absolute errors; the learning "
-        f"rate falls to zero, so that a score that settles says less than above.{beside}",
-        "A dead cell is a zero (`image`), a zero, and a channel says which (`image-mask`), not "
-        "there for normalised convolutions (`image-observed`), the same, and each layer is told "
-        "how many are not (`image-density`), inactive (`sites`), or without a point (`epic`).",
+        f"rate falls to zero, so that a score that settles means less than above.{beside}",
+        "A dead cell is a zero (`image`), a zero, and a channel marks which (`image-mask`), not "
+        "there for normalised convolutions (`image-observed`), the same, and each layer takes as "
+        "an input how many are not (`image-density`), inactive (`sites`), or without "
+        "a point (`epic`).",
         picture(
             "dead-channels.png",
             "Left: error against dead cells in the test. Right: learning curves; dashed: not "
@@ -283,10 +285,10 @@ def _troubles(results: Sequence[Result]) -> str:
     """Rows that did not end, or whose events were not all finite."""
     stopped = sum(each.number("nonfinite") > 0 for each in results)
     broken = [each for each in results if each.number("broken") > 0]
-    told = ", ".join(f"`{r.row.name}` ({r.number('broken'):.1%})" for r in broken) or "none"
+    listed = ", ".join(f"`{r.row.name}` ({r.number('broken'):.1%})" for r in broken) or "none"
     lines = (
         f"A training stops at the first loss or gradient that is not finite: {stopped} did. Rows "
-        f"with generated events that were not finite, which are left out of its scores: {told}."
+        f"with generated events that were not finite, which are left out of its scores: {listed}."
     )
     found = tables.troubles(results)
     return f"{lines}\n\n{found}" if found else lines

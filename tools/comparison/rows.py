@@ -83,12 +83,12 @@ def grid_of(
         ArgumentError: a network or objective is unknown, a list is empty or repeats itself.
     """
     known = list(dict.fromkeys(name for row in table.values() for name in row))
-    for key, asked, there in (
+    for key, given, there in (
         ("networks", networks, list(table)),
         ("objectives", objectives, known),
     ):
-        unknown = [name for name in asked if name not in there]
-        if unknown or not asked:
+        unknown = [name for name in given if name not in there]
+        if unknown or not given:
             got = ", ".join(unknown) or "none"
             raise ArgumentError(f"{key}: got {got}, expected some of {', '.join(there)}")
     if not resolutions or len(set(resolutions)) < len(resolutions) or seeds < 1:

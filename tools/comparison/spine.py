@@ -73,7 +73,7 @@ SPINE: Table = {
 
 NETWORKS = {
     "image": "A0: dense image, convolutions",
-    "image-mask": "A1: dense image with a channel that says which cells are active",
+    "image-mask": "A1: dense image with a channel that marks the active cells",
     "image-observed": "A2: sparsity-invariant convolutions that treat inactive cells as unobserved",
     "image-gated": "A0: dense image, output gated by a probability of being active",
     "sites": "A3: convolutions at active sites",
@@ -93,15 +93,15 @@ ABSENT = {
 }
 
 UNEQUAL = (
-    "Networks of points (`list`, `pointnet`, `epic`, `attention`) make as many points as the drawn "
-    "size says, so that their multiplicity is right but for points that share a cell; those of "
-    "grids are told the number of active cells, and need not keep to it.",
+    "Networks of points (`list`, `pointnet`, `epic`, `attention`) generate as many points as the "
+    "drawn size, so that their multiplicity is right but for points that share a cell; those of "
+    "grids take the number of active cells as an input, and need not keep to it.",
     "Only critic or encoder differ among `image`, `image-mask` and `image-observed`, and in GANs "
     "and VAEs of `pointnet`, `epic` and `attention`: what they generate with is the same. The GAN "
     "of `sites` has the dense, gated generator of `image-gated`, whose time is part of its own.",
     "VAEs have the likelihood that their representation allows: squared error (`image`, "
     "`image-mask`, `image-observed`, `list`), hurdle (`image-gated`), occupancy level by level "
-    "(`sites`), distances between sets (`pointnet`, `epic`, `attention`). So a row says what the "
+    "(`sites`), distances between sets (`pointnet`, `epic`, `attention`). So a row shows what the "
     "whole of them is worth, not the convolution or layer alone.",
     "A flow of `image` moves all cells; that of `sites` only the active ones, which a model of its "
     "own has drawn before.",

@@ -20,7 +20,7 @@ class Study:
         data: Files of jets; the folder of a comparison, which may be given to others, keeps their
             names alone.
         max_points: Points that are kept of each jet, the hardest; None keeps all.
-        budget: CPU-seconds of training of each row, unless ``steps`` says how long it is.
+        budget: CPU-seconds of training of each row, unless ``steps`` gives its length.
         steps: Length of each row's training.
         batch_size: Events in a batch.
         events: Generated events that a row is judged by, and as many real ones.
@@ -110,7 +110,7 @@ def claim(folder: Path, study: Study) -> None:
 
     Raises:
         FileError: the folder holds something else, or cannot be written.
-        ArgumentError: its rows were made with other settings, naming one.
+        ArgumentError: its rows were trained with other settings, naming one.
     """
     file = folder / "study.json"
     if not file.exists():
@@ -126,8 +126,8 @@ def claim(folder: Path, study: Study) -> None:
     for name in now if known else now.keys() - {"digests"}:
         if kept[name] != now[name]:
             raise ArgumentError(
-                f"{name}: got {now[name]}, expected {kept[name]} as the rows of {folder} were made "
-                "with, or another folder"
+                f"{name}: got {now[name]}, expected {kept[name]} as the rows of {folder} were "
+                "trained with, or another folder"
             )
 
 

@@ -81,11 +81,14 @@ def scores(there: Sequence[Cell], floors: Sequence[Cell], names: Mapping[str, st
     head = _head(there)
     known = {cell.resolution for cell in there}
     rows = [
-        [*_floor(cell, head), *(told(cell.summary(name)) for name in names)]
+        [*_floor(cell, head), *(summary_text(cell.summary(name)) for name in names)]
         for cell in floors
         if cell.resolution in known
     ]
-    rows += [[*_names(cell, head), *(told(cell.summary(name)) for name in names)] for cell in there]
+    rows += [
+        [*_names(cell, head), *(summary_text(cell.summary(name)) for name in names)]
+        for cell in there
+    ]
     return table([*head, *names.values()], rows, len(head))
 
 
@@ -110,12 +113,12 @@ def at_equal(there: Sequence[Cell]) -> str:
         rows.append(
             [
                 *_names(cell, names),
-                told(summary(p.score for p in ends)),
+                summary_text(summary(p.score for p in ends)),
                 _median(p.step for p in ends),
-                told(summary(p.score for p in shared)),
+                summary_text(summary(p.score for p in shared)),
                 "–" if step is None else f"{step}",
                 _median(p.seconds for p in shared),
-                told(summary(min(p.score for p in curve) for curve in curves)),
+                summary_text(summary(min(p.score for p in curve) for curve in curves)),
             ]
         )
     return table(head, rows, len(names))
@@ -124,7 +127,10 @@ def at_equal(there: Sequence[Cell]) -> str:
 def dead(there: Sequence[Cell], names: Mapping[str, str]) -> str:
     """Errors by percentage of dead channels: median and quartiles over seeds."""
     head = [name for name in _head(there) if name != "objective"]
-    rows = [[*_names(cell, head), *(told(cell.summary(name)) for name in names)] for cell in there]
+    rows = [
+        [*_names(cell, head), *(summary_text(cell.summary(name)) for name in names)]
+        for cell in there
+    ]
     return table([*head, *names.values()], rows, len(head))
 
 
@@ -138,11 +144,13 @@ def troubles(results: Sequence[Result]) -> str:
     return table(["row", "", "reason"], rows, 3) if rows else ""
 
 
-def told(value: Summary | None) -> str:
-    """Median and quartiles, short; quartiles of a single number say nothing.
+def summary_text(value: Summary | None) -> str:
+    """Median and quartiles, short; quartiles of a single number mean nothing.
 
-    >>> told(Summary(0.1, 0.2, 0.25)), told(Summary(0.2, 0.2, 0.2)), told(None)
-    ('0.200 [0.100, 0.250]', '0.200', '–')
+    >>> summary_text(Summary(0.1, 0.2, 0.25)), summary_text(Summary(0.2, 0.2, 0.2))
+    ('0.200 [0.100, 0.250]', '0.200')
+    >>> summary_text(None)
+    '–'
     """
     if value is None:
         return "–"

@@ -54,7 +54,7 @@ _CHECKPOINTS = 10  # in a training
 
 @dataclass(frozen=True)
 class Trial:
-    """A row with all that it is made of.
+    """A row with all that it is built from.
 
     Attributes:
         row: What is trained.
@@ -128,7 +128,7 @@ def run(
     if "model" not in trained:
         return {**trained, "planned_steps": planned["steps"]}
     model = trained.pop("model")
-    made, seconds = _sample(model, trial)
+    generated, seconds = _sample(model, trial)
     peak = machine.process_memory("VmHWM")
     memory = None if before is None or peak is None else max(peak - before, 0) / 2**20
     return {
@@ -137,7 +137,7 @@ def run(
         **_sizes(model),
         "us_per_event": 1e6 * seconds,
         "memory_mib": memory,
-        **_judged(made, trial),
+        **_judged(generated, trial),
     }
 
 
@@ -169,7 +169,7 @@ def _calibrated(trial: Trial, budget: float) -> dict[str, Any]:
     model = trial.build()
     batches = trial.events.batches(trial.study.batch_size, trial.row.seed)
     clock = Clock(batches, _draws(model), limit=min(_SHARE * budget, _LONGEST))
-    # What is not finite after a few steps will be found again, and told, in the training itself.
+    # What is not finite after a few steps is found again, and reported, in the training itself.
     with scratch_folder(trial.folder) as folder, suppress(EnoughError, TrainingError):
         trial.train(model, clock, folder / "run", _STEPS)
     each = clock.seconds / max(clock.steps - 1, 1)
@@ -192,9 +192,9 @@ def _train(trial: Trial, steps: int) -> dict[str, Any]:
         model = trial.build()
         training.install(done.last, model, checkpoint.read(done.last))
     step, points = checkpoint.read(done.last).step, points_of(done)
-    # Who has not seen every event once is undertrained, whatever the curve says.
+    # Who has not seen every event once is undertrained, whatever the curve shows.
     once = step >= batches.per_epoch()
-    # What a run without a step left takes is what its log says.
+    # The time of a run without a step left is the one in its log.
     seconds = clock.seconds if clock.steps else seconds_of(done)
     return {
         "status": "diverged" if reason else "done",
@@ -216,24 +216,24 @@ def _sample(model: GenerativeModel, trial: Trial) -> tuple[Batch, float]:
     generator = torch.Generator().manual_seed(trial.row.seed)
     draw(model, pc.select(like, slice(0, 5)), generator)
     start = time.process_time()
-    made = draw(model, like, generator)
-    return made, (time.process_time() - start) / like.num_graphs
+    generated = draw(model, like, generator)
+    return generated, (time.process_time() - start) / like.num_graphs
 
 
-def _judged(made: Batch, trial: Trial) -> dict[str, float]:
+def _judged(generated: Batch, trial: Trial) -> dict[str, float]:
     """Scores of the generated events beside as many real ones, both in the cells of the grid."""
     events, study = trial.events, trial.study
-    whole = metrics.whole_events(made)
+    whole = metrics.whole_events(generated)
     if whole.num_graphs < 20:
         raise DataError(
-            f"{trial.row.name}: got {whole.num_graphs} of {made.num_graphs} generated events whose "
-            "values are finite, expected at least 20 to judge"
+            f"{trial.row.name}: got {whole.num_graphs} of {generated.num_graphs} generated events "
+            "whose values are finite, expected at least 20 to judge"
         )
     real = spread(events.test, study.events)
     lost = overflow(whole, events.grid).weight.sum() / pc.total(whole).sum().clamp(min=1e-12)
     return {
         "events": float(whole.num_graphs),
-        "broken": 1.0 - whole.num_graphs / made.num_graphs,
+        "broken": 1.0 - whole.num_graphs / generated.num_graphs,
         "outside": lost.item(),
         **scores.judge(
             events.on_grid(real),

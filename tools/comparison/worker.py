@@ -82,7 +82,7 @@ def start(job: Job) -> subprocess.Popen[bytes]:
     try:
         pickle.dump(job, process.stdin)
         process.stdin.flush()
-    except BrokenPipeError:  # it has died already, which its exit status tells
+    except BrokenPipeError:  # it has died already, which its exit status shows
         pass
     return process
 
@@ -95,8 +95,8 @@ def finish(job: Job, process: subprocess.Popen[bytes]) -> None:
     if not job.result.exists():
         log = job.folder / "runs" / f"{job.row.name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        told = f": {lines[-1]}" if lines and status > 0 else ""
-        store(job, {"status": "failed", "reason": f"its process ended with {status}{told}"})
+        last = f": {lines[-1]}" if lines and status > 0 else ""
+        store(job, {"status": "failed", "reason": f"its process ended with {status}{last}"})
 
 
 def _plain(value: Any) -> Any:
@@ -113,7 +113,7 @@ def _follow_parent() -> None:
 
 
 def main() -> None:
-    """Do the row that the standard input tells."""
+    """Do the row that the standard input gives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -40,7 +40,7 @@ class Representation(nn.Module, ABC):
         schema: Of the clouds.
         standardize: Physical to standardised units.
         cardinality: p(n, total | y, label).
-        counted: Whether the number of points or cells says where the values are.
+        counted: Whether the number of points or cells gives where the values are.
     """
 
     counted = True
