@@ -143,6 +143,14 @@ FORMATS: dict[str, Layout] = {
         writer="calochallenge:ShowerWriter",
         content=("showers incident_energies",),
     ),
+    "showerdata": Layout(
+        "clouds",
+        ".h5",
+        "hits of showers in ShowerData's layout",
+        reader="showerdata:ShowerDataFile",
+        writer="showerdata_writer:ShowerDataWriter",
+        content=("showers shape energies",),
+    ),
 }
 """Every format; the first one of an ending is what is written by that ending alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from pcgen import clouds, io
 from pcgen.grids import Grid
-from pcgen.io import pcd
+from pcgen.io import pcd, showerdata
 from pcgen.io.points import to_table
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
@@ -23,6 +24,7 @@ FILES = {
     "jetnet": "input.hdf5",
     "images": "input.h5",
     "calochallenge": "input.hdf5",
+    "showerdata": "input.h5",
     "npy": "input.npy",
     "npz": "input.npz",
     "arrays": "input.npz",
@@ -46,7 +48,7 @@ FILES = {
 }
 """Each reader, and the name of its file."""
 
-HDF5 = ("clouds", "jetnet", "images", "calochallenge")
+HDF5 = ("clouds", "jetnet", "images", "calochallenge", "showerdata")
 SCHEMA = Schema(
     (Quantity("x", "mm"), Quantity("phi", "rad", 6.5)),
     Quantity("E", "GeV"),
@@ -55,6 +57,7 @@ SCHEMA = Schema(
     ("e", "pi"),
 )
 GRID = Grid.regular({"x": (0, 1, 4), "y": (0, 1, 5)})
+NAMES = tuple(showerdata.PARTICLES.values())
 RECIPE, ARGUMENTS = "points-flow", {"encoder": "pointnet", "hidden": 4}
 _TEXTS = {
     "xml": """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="3"/>
@@ -86,6 +89,8 @@ def sample(reader: str, folder: Path) -> bytes:
         return _points(reader, path)
     if reader in ("npz", "images", "png"):
         _pictures(reader, path)
+    elif reader == "showerdata":
+        _hits(path)
     elif reader in HDF5:
         _others(reader, path)
     elif reader == "npy":
@@ -174,6 +179,19 @@ def _others(reader: str, path: Path) -> None:
             file["label"] = [0, 1, 4]
         else:
             file["showers"], file["incident_energies"] = np.ones((3, 9)), np.ones((3, 1))
+
+
+def _hits(path: Path) -> None:
+    batch = clouds.make(
+        torch.tensor([[1.0, 2.0, 0.5], [3.0, -4.0, 2.5], [0.0, 1.0, 1.5]]),
+        [2, 0, 1],
+        weight=torch.ones(3),
+        y=torch.ones(3, 4),
+        label=torch.tensor([2, 0, 2]),
+    )
+    io.write_clouds(
+        path, batch, dataclasses.replace(showerdata.HITS, labels=NAMES), format="showerdata"
+    )
 
 
 def _ply_text(table: Any) -> bytes:
