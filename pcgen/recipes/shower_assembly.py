@@ -27,9 +27,10 @@ def layered(
     width: int,
 ) -> Layered:
     """Points in layers of a schema as it is stored; by default in those of the usual cylinder."""
+    cells: Calorimeter | None
     if schema is None:
-        cells = detector("cylinder").calorimeter
-        meaning = cells.schema
+        usual = detector("cylinder").calorimeter
+        cells, meaning = usual, usual.schema
     else:
         cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
         meaning = Schema.from_dict(schema)
