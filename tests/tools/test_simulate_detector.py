@@ -128,7 +128,7 @@ def test_detectors_that_are_not_there(
 def test_clusters_and_processes_give_the_same_jets(tmp_path: Path, folder: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         words = ["--dask", cluster.scheduler_address]
         assert cli.main(["simulate", "jets", str(tmp_path / "j.h5"), *COMMON, *words]) == 0
