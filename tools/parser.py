@@ -170,7 +170,7 @@ class Parser:
         for option, word in zip(free, bare, strict=False):
             given[option.word] = [[word]]
         if several and len(bare) > len(free):
-            given[free[-1].word] = [bare[len(free) - 1 :]]
+            given[free[-1].word] = [list(bare[len(free) - 1 :])]
 
     def _configured(self, path: str) -> dict[str, Any]:
         """The values in a YAML or JSON file."""

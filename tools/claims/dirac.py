@@ -57,7 +57,7 @@ def farthest(adversary: Adversary, seeds: Sequence[int], quick: bool) -> list[fl
     for phase_step in range(steps):
         generated = theta.repeat_interleave(copies)[:, None]
         terms = adversary.critic_loss(critic, real, generated)
-        _descend(number * sum(terms.values()), critic.value)
+        _descend(number * torch.stack(list(terms.values())).sum(), critic.value)
         if adversary.bound is not None:
             for phase in adversary.phases(critic, dict, critic, dict)[:1]:
                 assert phase.after is not None

@@ -65,10 +65,10 @@ def found(name: str, seeds: Sequence[int], quick: bool) -> list[float]:
         with torch.no_grad():
             generated = generator(torch.randn(rows, NOISE, generator=draw))
         terms = adversary.critic_loss(critic, real, generated, done=done)
-        _learn(sides[0], len(seeds) * sum(terms.values()))
+        _learn(sides[0], len(seeds) * torch.stack(list(terms.values())).sum())
         generated = generator(torch.randn(rows, NOISE, generator=draw))
         loss = adversary.generator_loss(critic, real, generated, done=done)
-        _learn(sides[1], len(seeds) * sum(loss.values()))
+        _learn(sides[1], len(seeds) * loss["generator"])
         _follow(average, generator)
     samples = average(torch.randn(len(seeds) * 5000, NOISE, generator=draw))
     return [float(modes(part)) for part in samples.reshape(len(seeds), 5000, 3)]

@@ -55,7 +55,7 @@ def trained(adversary: Adversary, seeds: Sequence[int], real: Tensor, generated:
     for _ in range(steps):
         optimiser.zero_grad()
         terms = adversary.critic_loss(critic, real, generated)
-        (len(seeds) * sum(terms.values())).backward()
+        (len(seeds) * torch.stack(list(terms.values())).sum()).backward()
         optimiser.step()
         if after is not None:
             after()
