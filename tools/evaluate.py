@@ -95,7 +95,8 @@ def evaluate(
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
         particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
         statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
-        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol.
+        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol; by default the
+            calorimeter that the file of real showers knows.
         data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
     """
@@ -127,7 +128,7 @@ def evaluate(
             raise ArgumentError(
                 "classes, between: got values, protocol calochallenge takes all showers"
             )
-        calorimeter, facts = _calorimeter(geometry, data_set)
+        calorimeter, facts = _calorimeter(real, geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
         kept = torch.arange(fake.num_graphs)
         schema = calorimeter.schema
@@ -205,17 +206,24 @@ def _protocol(
 
 
 def _calorimeter(
-    geometry: str | None, data_set: str | None
+    real: str, geometry: str | None, data_set: str | None
 ) -> tuple[Calorimeter, metrics.showers.ChallengeData]:
     from pcgen.grids import Calorimeter
+    from pcgen.io.calochallenge import ShowerFile
     from pcgen.metrics import showers
 
-    if geometry is None or data_set is None:
-        raise ArgumentError(
-            f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
-            f"binning and one of {', '.join(showers.CALOCHALLENGE)} for protocol calochallenge"
-        )
+    if data_set is None:
+        known = ", ".join(showers.CALOCHALLENGE)
+        raise ArgumentError(f"data_set: got none, expected one of {known} for calochallenge")
     facts = showers.CALOCHALLENGE[data_set]
+    if geometry is None:
+        with ShowerFile(real) as file:
+            if file.calorimeter is None:
+                raise ArgumentError(
+                    f"geometry: got none, and {real} does not know its calorimeter, expected the "
+                    "XML file of the binning"
+                )
+            return file.calorimeter, facts
     return Calorimeter.from_xml(geometry, facts.particle), facts
 
 

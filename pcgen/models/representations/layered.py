@@ -92,9 +92,7 @@ class Layered(Representation):
         self.log_layers = Scale(2)
         self.squash = None if squash is None else Squash(squash)
         self.calorimeter = calorimeter
-        edges = None if calorimeter is None else cell_edges(calorimeter)
-        self.edges: Tensor | None
-        self.register_buffer("edges", edges, persistent=False)
+        self._edges: Tensor | None = None  # of the cells, where they were needed last
         self.place: Tensor
         self.register_buffer("place", torch.zeros(len(schema.layers)))
 
@@ -293,9 +291,15 @@ class Layered(Representation):
         ratio = (clouds.weight / mean).clamp(min=torch.finfo(mean.dtype).tiny).log()[:, None]
         x = ratio if clouds.get("x") is None else torch.cat([clouds.x, ratio], 1)
         if self.calorimeter is not None:
-            clouds = spread_over_cells(clouds, self.calorimeter, edges=self.edges)
+            clouds = self._spread(clouds, self.calorimeter)
         pos, y = clouds.pos[:, self.free], self._logs(clouds.get("y"))
         return cl.replace(clouds, pos=pos, weight=None, x=x, y=y)
+
+    def _spread(self, clouds: Batch, calorimeter: Calorimeter) -> Batch:
+        device = clouds.pos.device
+        if self._edges is None or self._edges.device != device:
+            self._edges = cell_edges(calorimeter, device)
+        return spread_over_cells(clouds, calorimeter, edges=self._edges)
 
     def _logs(self, y: Tensor | None) -> Tensor | None:
         """Conditions [B, C] with the logarithms of energies."""
