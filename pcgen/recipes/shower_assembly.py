@@ -31,11 +31,11 @@ def layered(
     width: int,
 ) -> Layered:
     """Points in layers of a schema as it is stored; by default in those of the usual cylinder."""
+    cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
     if schema is None:
-        cells = detector("cylinder").calorimeter
-        meaning = cells.schema
+        usual = detector("cylinder").calorimeter
+        cells, meaning = cells or usual, usual.schema
     else:
-        cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
         meaning = Schema.from_dict(schema)
     at_least(1, layer_width=width)
     field = LayerProfileField(

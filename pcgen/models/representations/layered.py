@@ -91,6 +91,9 @@ class Layered(Representation):
         self.totals = LayerTotals(len(schema.layers), given_channels(schema), field, law=totals)
         self.log_layers = Scale(2)
         self.squash = None if squash is None else Squash(squash)
+        if calorimeter is not None and calorimeter.columns(schema.axes) != (0, 1, 2):
+            got = ", ".join(names)
+            raise ArgumentError(f"calorimeter: got points with the axes {got}, expected x, y, z")
         self.calorimeter = calorimeter
         self._edges: Tensor | None = None  # of the cells, where they were needed last
         self.place: Tensor
