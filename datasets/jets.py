@@ -34,9 +34,10 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.datasets.cards import Card
+from pcgen.datasets.helix import wrapped
 from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
-from pcgen.datasets.response import LAYERS, Particles, respond, wrapped
+from pcgen.datasets.response import LAYERS, Particles, respond
 from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
 from pcgen.errors import ArgumentError, require
 from pcgen.io import JETS, CloudWriter
