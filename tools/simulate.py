@@ -53,7 +53,8 @@ def simulate_jets(
         detector: Detectors that measure the jets: cms, atlas, or YAML files of their fields.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
-        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
     from pcgen.datasets.cards import read_card
@@ -119,7 +120,8 @@ def simulate_showers(
         threshold: Energy in MeV which the voxels must exceed.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
-        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
     from pcgen.datasets.calorimeters import detector
