@@ -39,7 +39,6 @@ from pcgen.ops.padding import Padding
 from pcgen.ops.segments import Pointer, lengths, owners, segment_mean
 from pcgen.standardize import channels
 
-
 TOGETHER = 128
 """Points of the largest cloud up to which clouds are attended to at once, as padded rows."""
 
@@ -62,18 +61,19 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
     fused = F.scaled_dot_product_attention
     if query.is_cpu and len(sizes) and int(sizes.max()) > TOGETHER:
         counts = sizes.tolist()
-        parts = (each.transpose(0, 1)[None].split(counts, 2) for each in (query, key, value))
-        read = [fused(*cloud)[0] for cloud in zip(*parts, strict=True) if cloud[0].shape[2]]
-        return torch.cat(read, 1).transpose(0, 1)
+        split = [each.transpose(0, 1)[None].split(counts, 2) for each in (query, key, value)]
+        clouds = zip(*split, strict=True)
+        found = [fused(q, k, v)[0] for q, k, v in clouds if q.shape[2]]
+        return torch.cat(found, 1).transpose(0, 1)
     rows = torch.stack([query, key, value], 1).flatten(1)
     dense, present = pc.to_dense(rows, ptr)
     if not dense.shape[1]:
         return query
-    parts = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
+    q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
     # A cloud without points reads zeros, and not nothing, which would be NaN.
     first = torch.zeros_like(present)
     first[:, 0] = sizes == 0
-    read = fused(*parts, attn_mask=(present | first)[:, None, None])
+    read = fused(q, k, v, attn_mask=(present | first)[:, None, None])
     return pc.to_rows(read.transpose(1, 2).flatten(2), present, ptr).view_as(query)
 
 
@@ -116,8 +116,8 @@ class SelfAttention(Network):
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
         if self.fused and not isinstance(ptr, Padding):
-            parts = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
-            return self.out(attend_fused(*parts, ptr).flatten(1))
+            query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
+            return self.out(attend_fused(query, key, value, ptr).flatten(1))
         dense, present = pc.to_dense(self.read(x), ptr)
         query, key, value = (_split(part, self.heads) for part in dense.chunk(3, -1))
         read = _join(attend(query, key, value, present))
