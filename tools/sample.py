@@ -74,8 +74,8 @@ def sample(
             have.
         batch_size: Events generated at a time.
         seed: Of all randomness.
-        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto what
-            this machine has.
+        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
+            what this machine has.
         classes: Only these classes in turn, g t say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
@@ -169,7 +169,11 @@ def sample(
         workers = f", {processes} processes" if processes > 1 else ""
         where, rest = f"{_where(device)}{workers}", f"; start-up {start_up:.2f} s is not counted"
     else:
-        processes, where, rest = 1, f"{device} of the workers of {dask}", ", of all workers together"
+        processes, where, rest = (
+            1,
+            f"{device} of the workers of {dask}",
+            ", of all workers together",
+        )
     rate = _rate(model.schema, request.number, seconds / processes)
     console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
+from torch_geometric.data import Batch
+
 from pcgen import io
 from pcgen.conversion.blocks import Reading
 from pcgen.conversion.file_to_file import Converted
@@ -32,26 +37,46 @@ def write_showers(
     attrs = {n: value for n, value in target.attrs.items() if n not in ("grid", "calorimeter")}
     points, out, lost = 0, 0, 0.0
     with io.shower_writer(path, calorimeter, format=format, attrs=attrs) as sink:
-        for first, part in reading.blocks("convert"):
-            if not isinstance(part, io.Images):
-                clouds = in_calorimeter(part, target.schema, calorimeter)
-                over = shower_overflow(clouds, calorimeter)
-                number = int(over.points.sum())
-                if number and outside == "error":
-                    event = int(over.points.nonzero()[0])
-                    raise DataError(
-                        f"{reading.source.path}: {int(over.points[event])} points of event "
-                        f"{first + event} are outside the calorimeter; --outside drop or --outside "
-                        "clip would take them"
-                    )
-                out, lost = out + number, lost + float(over.weight.double().sum())
-                image = cloud_to_shower(clouds, calorimeter, outside=outside)
-                part = io.Images(image, clouds.get("y"))
-            sink.append(part._replace(label=None))
+        make = partial(
+            _as_showers,
+            schema=target.schema,
+            calorimeter=calorimeter,
+            outside=outside,
+            path=reading.source.path,
+        )
+        for _, (part, number, weight) in reading.each("convert", make):
+            out, lost = out + number, lost + weight
+            sink.append(part)
             points += int((part.image > 0).sum())
         check_filled(points, reading)
     number = len(reading.events)
     return Converted(number, points, out, lost, format, missing=reading.missing)
+
+
+def _as_showers(
+    part: Batch | io.Images,
+    first: int,
+    *,
+    schema: Schema,
+    calorimeter: Calorimeter,
+    outside: Outside,
+    path: Path,
+) -> tuple[io.Images, int, float]:
+    """A block as showers, and number and weight of the points that are outside."""
+    if isinstance(part, io.Images):
+        return part._replace(label=None), 0, 0.0
+    clouds = in_calorimeter(part, schema, calorimeter)
+    over = shower_overflow(clouds, calorimeter)
+    number = int(over.points.sum())
+    if number and outside == "error":
+        event = int(over.points.nonzero()[0])
+        raise DataError(
+            f"{path}: {int(over.points[event])} points of event {first + event} are outside the "
+            "calorimeter; --outside drop or --outside clip would take them"
+        )
+    weight = float(over.weight.double().sum())
+    image = cloud_to_shower(clouds, calorimeter, outside=outside)
+    return io.Images(image, clouds.get("y")), number, weight
 
 
 def check_incident(schema: Schema, path: object) -> None:
