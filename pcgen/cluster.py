@@ -11,6 +11,7 @@ The one module that imports Dask, and only where there is a cluster. It imports 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 import warnings
 from collections import deque
@@ -19,7 +20,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
-import pcgen
 from pcgen.errors import ArgumentError, ClusterError, PcgenError, require
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Cluster:
         with warnings.catch_warnings():
             # Large arguments: clouds go to a cluster once, in `shared`.
             warnings.simplefilter("ignore")
-            return self.client.submit(call, pcgen.__version__, *given, pure=False)
+            return self.client.submit(call, _version(), *given, pure=False)
 
     def _ahead(self) -> int:
         """Calls that are handed out at a time; workers come and go."""
@@ -210,8 +210,14 @@ def _one_line() -> Iterator[None]:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ClusterError(
             "dask: a worker could not do its part of the work, expected workers with enough memory "
-            f"and pcgen {pcgen.__version__}, and a scheduler that stays ({reason})"
+            f"and pcgen {_version()}, and a scheduler that stays ({reason})"
         ) from error
+
+
+def _version() -> str:
+    """Of pcgen; this module stands below everything that the package itself names."""
+    version: str = importlib.import_module("pcgen").__version__
+    return version
 
 
 def _tuple(version: str, *values: Any) -> tuple[Any, ...]:
@@ -220,10 +226,8 @@ def _tuple(version: str, *values: Any) -> tuple[Any, ...]:
 
 def _call(version: str, function: Callable[..., T], *given: Any) -> T:
     """In a worker: a call, refused by another version of pcgen, which may have other results."""
-    if version != pcgen.__version__:
-        raise ClusterError(
-            f"dask: a worker has pcgen {pcgen.__version__}, expected {version}, as here"
-        )
+    if version != _version():
+        raise ClusterError(f"dask: a worker has pcgen {_version()}, expected {version}, as here")
     return function(*given)
 
 

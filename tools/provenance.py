@@ -58,8 +58,8 @@ def calorimeter_of(file: Path) -> Calorimeter | None:
 def without_cluster(words: Sequence[str]) -> list[str]:
     """A command line without ``--dask ADDRESS``, on which the events do not depend.
 
-    >>> without_cluster(["pcgen", "sample", "--dask", "tcp://a:8786", "--seed", "1", "--dask=local"])
-    ['pcgen', 'sample', '--seed', '1']
+    >>> without_cluster(["sample", "--dask", "tcp://a:8786", "--seed", "1", "--dask=local"])
+    ['sample', '--seed', '1']
     """
     before = ["", *words]
     return [

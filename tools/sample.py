@@ -74,8 +74,8 @@ def sample(
             have.
         batch_size: Events generated at a time.
         seed: Of all randomness.
-        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto what
-            this machine has.
+        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
+            what this machine has.
         classes: Only these classes in turn, g t say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -79,6 +80,7 @@ def convert(
     block: int = 1024,
     from_format: Readable | None = None,
     to_format: Writable | None = None,
+    dask: str | None = None,
 ) -> Converted:
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
@@ -149,6 +151,10 @@ def convert(
         block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers read and convert
+            the blocks, and this process writes them in their order: the target is the same. Workers
+            see the source under the same path. local for a cluster of this machine, local:4 for one
+            of four processes.
 
     Returns:
         How much was converted, and what was left out on the way.
@@ -160,8 +166,8 @@ def convert(
         MissingExtraError: the format of the target needs a package that is not installed.
     """
     given = dict(locals())  # the arguments
-    from pcgen import io
-    from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
+    from pcgen.cluster import connected
+    from pcgen.conversion.blocks import Opening, Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
     from pcgen.conversion.meaning import (
         calorimeter_of,
@@ -185,8 +191,11 @@ def convert(
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    options = {"format": from_format, "label": label, "calorimeter": voxels}
+    opening = Opening(Path(source), options, raw=wanted == "clouds", drop=missing == "drop")
     with (
-        io.open_file(source, format=from_format, label=label, calorimeter=voxels) as opened,
+        opening.source as opened,
+        nullcontext() if dask is None else connected(dask) as cluster,
         progress_bar() as bar,
     ):
         check_options(
@@ -214,15 +223,14 @@ def convert(
         events = chosen_events(opened, event, block)
         cells = grid_of(opened, wanted, grid)
         reading = Reading(
-            opened,
+            opening,
             events,
             block,
             bar,
             y=own.y,
             label=own.label,
-            raw=opened.kind != "clouds" and wanted == "clouds",
-            drop=missing == "drop",
             cells=number_of_cells(opened, cells),
+            cluster=cluster,
         )
         into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
         if cells is not None and wanted == "images":
