@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,19 +64,16 @@ class Filling:
         if not isinstance(part, io.Images) or self.cells is None:
             return part
         image = self._checked(part, first, path)
+        options: dict[str, Any] = {
+            "threshold": self.threshold,
+            "jitter": self.jitter,
+            "y": part.y,
+            "label": part.label,
+            "generator": self.generator,
+        }
         if isinstance(self.cells, Calorimeter):
-            return shower_to_cloud(
-                image, self.cells, threshold=self.threshold, y=part.y, label=part.label
-            )
-        return image_to_cloud(
-            image,
-            self.cells,
-            threshold=self.threshold,
-            jitter=self.jitter,
-            y=part.y,
-            label=part.label,
-            generator=self.generator,
-        )
+            return shower_to_cloud(image, self.cells, **options)
+        return image_to_cloud(image, self.cells, **options)
 
     def _checked(self, part: io.Images, first: int, path: Path) -> Tensor:
         """The image without its unobserved cells, if all others can be cut at the threshold."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+from torch_geometric.data import Batch
+
 from pcgen import io
 from pcgen.conversion.blocks import Reading
 from pcgen.conversion.file_to_file import Converted
@@ -11,6 +14,7 @@ from pcgen.grids import Calorimeter
 from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overflow
 from pcgen.images.showers import INCIDENT
 from pcgen.schema import Schema
+from pcgen.units import factor
 
 
 def write_showers(
@@ -33,25 +37,46 @@ def write_showers(
     points, out, lost = 0, 0, 0.0
     with io.shower_writer(path, calorimeter, format=format, attrs=attrs) as sink:
         for first, part in reading.blocks("convert"):
-            if not isinstance(part, io.Images):
+            if isinstance(part, io.Images):
+                part = part._replace(label=None, y=_incident(part.y, target.schema))
+            else:
                 clouds = in_calorimeter(part, target.schema, calorimeter)
-                over = shower_overflow(clouds, calorimeter)
-                number = int(over.points.sum())
-                if number and outside == "error":
-                    event = int(over.points.nonzero()[0])
-                    raise DataError(
-                        f"{reading.source.path}: {int(over.points[event])} points of event "
-                        f"{first + event} are outside the calorimeter; --outside drop or --outside "
-                        "clip would take them"
-                    )
-                out, lost = out + number, lost + float(over.weight.double().sum())
+                number, weight = _outside(clouds, calorimeter, first, reading, outside)
+                out, lost = out + number, lost + weight
                 image = cloud_to_shower(clouds, calorimeter, outside=outside)
                 part = io.Images(image, clouds.get("y"))
-            sink.append(part._replace(label=None))
+            sink.append(part)
             points += int((part.image > 0).sum())
         check_filled(points, reading)
     number = len(reading.events)
     return Converted(number, points, out, lost, format, missing=reading.missing)
+
+
+def _outside(
+    clouds: Batch, calorimeter: Calorimeter, first: int, reading: Reading, outside: Outside
+) -> tuple[int, float]:
+    """Number and energy of the points of a block that are outside of the calorimeter.
+
+    Raises:
+        DataError: there are some and must be none.
+    """
+    over = shower_overflow(clouds, calorimeter)
+    number = int(over.points.sum())
+    if number and outside == "error":
+        event = int(over.points.nonzero()[0])
+        raise DataError(
+            f"{reading.source.path}: {int(over.points[event])} points of event {first + event} are "
+            "outside the calorimeter; --outside drop or --outside clip would take them"
+        )
+    return number, float(over.weight.double().sum())
+
+
+def _incident(y: Tensor | None, schema: Schema) -> Tensor | None:
+    """Of all conditions the one that files of showers store, [B, 1] in MeV."""
+    if y is None:
+        return None
+    column = [each.name for each in schema.condition].index(INCIDENT)
+    return y[:, column : column + 1] * factor(schema.condition[column].unit, "MeV", INCIDENT)
 
 
 def check_incident(schema: Schema, path: object) -> None:

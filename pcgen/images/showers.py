@@ -15,7 +15,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Calorimeter, VoxelLocation
+from pcgen.grids import Calorimeter, VoxelLocation, place_in_voxels
 from pcgen.images.cells import Array, as_tensor, finite_energies
 from pcgen.images.placing import Outside, Overflow
 from pcgen.ops.segments import sum_by
@@ -31,8 +31,10 @@ def shower_to_cloud(
     calorimeter: Calorimeter,
     *,
     threshold: float = 0.0,
+    jitter: bool = False,
     y: Tensor | Array | None = None,
     label: Tensor | Array | None = None,
+    generator: torch.Generator | None = None,
 ) -> Batch:
     """Points at the voxels that are above ``threshold``, as :func:`image_to_cloud` has it.
 
@@ -41,8 +43,11 @@ def shower_to_cloud(
             point. Integers become the default float type.
         calorimeter: The V voxels.
         threshold: A voxel with more than this is a point, ≥ 0.
+        jitter: Put each point uniformly within its voxel, not at the centre: a ring that is not cut
+            into angles is one voxel all around, whose centre lies on one side.
         y: Conditions [B, C], the incident energy say, passed on.
         label: Classes [B], passed on.
+        generator: Source of the jitter.
 
     Returns:
         Clouds with ``pos`` (x, y, z), ``weight`` and ``layer`` in the order of the voxels.
@@ -65,14 +70,32 @@ def shower_to_cloud(
     filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
+    pos = geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel]
+    if jitter:
+        pos = _spread(pos, voxel, geometry.layer[voxel], calorimeter, generator)
     return cloud.make(
-        geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
+        pos,
         torch.bincount(event, minlength=len(voxels)),
         weight=voxels[filled],
         layer=geometry.layer[voxel],
         y=y,
         label=label,
     )
+
+
+def _spread(
+    centre: Tensor,
+    voxel: Tensor,
+    layer: Tensor,
+    calorimeter: Calorimeter,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Places within the voxels [N, 3]; the centre where rounding would move one out of its own."""
+    fraction = torch.rand(len(voxel), 3, generator=generator, dtype=torch.double)
+    pos = place_in_voxels(calorimeter, voxel, fraction.to(voxel.device)).to(centre.dtype)
+    stays = calorimeter.locate(pos, layer).voxel == voxel
+    stays &= calorimeter.locate(pos).voxel == voxel
+    return torch.where(stays[:, None], pos, centre)
 
 
 def cloud_to_shower(
