@@ -1,7 +1,8 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
-``open_clouds`` opens files of clouds, ``sample_jets`` the jets that ship with pcgen. They are
-imported on first use, so that processes that only run Pythia do not import torch.
+``open_clouds`` opens files of clouds, ``sample_jets`` the jets that ship with pcgen;
+``simulate_jets`` and ``simulate_showers`` generate more. They are imported on first use, so that
+processes that only run Pythia do not import torch.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pcgen.datasets.jets import sample_jets, simulate
+    from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
+    from pcgen.datasets.showers import simulate_showers
 
-__all__ = ["CloudDataset", "open_clouds", "sample_jets", "simulate"]
+__all__ = ["CloudDataset", "open_clouds", "sample_jets", "simulate_jets", "simulate_showers"]
+
+_HOMES = {
+    "CloudDataset": "loading",
+    "open_clouds": "loading",
+    "sample_jets": "jets",
+    "simulate_jets": "jets",
+    "simulate_showers": "showers",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "loading" if name in ("CloudDataset", "open_clouds") else "jets"
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

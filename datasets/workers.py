@@ -1,6 +1,6 @@
 """Worker processes that start from nothing, stay silent and never outlive their parent.
 
-This module imports neither torch nor the rest of pcgen, so that a worker starts at once.
+This module imports neither torch nor what stands on it, so that a worker starts at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from pcgen.errors import ArgumentError, require
 
 T = TypeVar("T")
 
@@ -48,6 +50,39 @@ def run(
             yield futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def on_cluster(
+    function: Callable[..., T], arguments: Sequence[tuple[Any, ...]], scheduler: str
+) -> Generator[tuple[int, T], None, None]:
+    """As :func:`run`, on the workers of a Dask cluster, on which pcgen must be installed.
+
+    Args:
+        function: Importable by name.
+        arguments: One tuple per call.
+        scheduler: Address, ``tcp://10.0.0.1:8786`` say.
+
+    Yields:
+        Number of the call and its result, as they get ready.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        ArgumentError: the scheduler does not answer.
+    """
+    distributed = require("distributed", "dask")
+    try:
+        client = distributed.Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ArgumentError(
+            f"dask: got {scheduler!r}, expected the address of a scheduler that answers ({reason})"
+        ) from error
+    with client:
+        futures = {
+            client.submit(function, *given, pure=False): n for n, given in enumerate(arguments)
+        }
+        for future in distributed.as_completed(list(futures)):
+            yield futures[future], future.result()
 
 
 def in_order(

@@ -33,6 +33,10 @@ from pcgen.tools.parser import Groups, Parser, near
 
 COMMANDS = {
     "simulate jets": ("pcgen.tools.simulate:simulate_jets", "make jets with Pythia 8 and anti-kT"),
+    "simulate showers": (
+        "pcgen.tools.simulate:simulate_showers",
+        "make showers in calorimeters by parametrisations",
+    ),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 else:
     File = str  # as the command line has it
 
-# The same as pcgen.images.Outside, without torch: help needs no more.
+# The same as those of pcgen.images, without torch: help needs no more.
 Outside = Literal["error", "drop", "clip"]
+MultiHit = Literal["sum", "shift", "distinct"]
 Nan = Literal["error", "unobserved"]
 
 
@@ -62,6 +63,7 @@ def convert(
     max_points: int | None = None,
     seed: int = 0,
     outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
     event: int | None = None,
     nan: Nan = "error",
     weight: str | None = None,
@@ -90,8 +92,7 @@ def convert(
     flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
 
     Voxels of showers have their places in a calorimeter, which --geometry describes where the file
-    does not. Clouds become showers again with --to calochallenge: points in one voxel of the
-    calorimeter add up, and energies are converted to MeV.
+    does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
 
     Large files pass through in blocks; the target appears when it is complete, or not at all.
 
@@ -118,9 +119,12 @@ def convert(
             showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
         max_points: Keep that many points of each cloud, the most energetic.
-        seed: Seed of that randomness.
+        seed: Seed of all randomness.
         outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
             into the nearest cell (clip).
+        multi_hit: Points that share a voxel add up (sum), or the hottest keeps it and each other
+            one goes to the nearest free cell of its layer (shift) or to a random free cell of its
+            ring (distinct): generated points do not know of cells. Energies of layers stay.
         event: Convert only the event of this number, counted from 0.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
@@ -178,7 +182,7 @@ def convert(
     )
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
-    from pcgen.conversion.showers import check_incident, write_showers
+    from pcgen.conversion.showers import Placing, check_incident, write_showers
     from pcgen.conversion.writing import Target, write_clouds, write_images
 
     check_kinds(convert, given)
@@ -202,6 +206,7 @@ def convert(
             nan=nan,
             jitter=jitter,
             outside=outside,
+            multi_hit=multi_hit,
             grid=grid,
             particles=particles,
             missing=missing,
@@ -234,7 +239,8 @@ def convert(
             done = write_images(reading, into, cells, outside)
         elif wanted == "showers" and voxels is not None:
             check_incident(into.schema, opened.path)
-            done = write_showers(reading, into, voxels, outside)
+            placing = Placing(outside, multi_hit, seed)
+            done = write_showers(reading, into, voxels, placing)
         else:
             at_least(1, max_points=max_points)
             filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points)

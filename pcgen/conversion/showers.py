@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
@@ -12,21 +15,36 @@ from pcgen.conversion.writing import Target, check_filled
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
 from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overflow
+from pcgen.images.multi_hit import MultiHit
 from pcgen.images.showers import INCIDENT
 from pcgen.schema import Schema
 from pcgen.units import factor
 
 
+class Placing(NamedTuple):
+    """How points become voxels.
+
+    Attributes:
+        outside: What becomes of points outside of them.
+        multi_hit: Where points go that share a voxel.
+        seed: Of its randomness.
+    """
+
+    outside: Outside
+    multi_hit: MultiHit
+    seed: int
+
+
 def write_showers(
-    reading: Reading, target: Target, calorimeter: Calorimeter, outside: Outside
+    reading: Reading, target: Target, calorimeter: Calorimeter, placing: Placing
 ) -> Converted:
-    """Write all events that are read as showers; points in one voxel add up.
+    """Write all events that are read as showers.
 
     Args:
         reading: The events: showers of this calorimeter, or clouds.
         target: Where to; its schema is that of the events.
         calorimeter: The voxels.
-        outside: What becomes of points outside of them.
+        placing: How points become voxels.
 
     Raises:
         ArgumentError: the clouds have no energies, or no incident energy, or other coordinates.
@@ -35,6 +53,7 @@ def write_showers(
     path, format = target.path, target.format
     attrs = {n: value for n, value in target.attrs.items() if n not in ("grid", "calorimeter")}
     points, out, lost = 0, 0, 0.0
+    outside, generator = placing.outside, torch.Generator().manual_seed(placing.seed)
     with io.shower_writer(path, calorimeter, format=format, attrs=attrs) as sink:
         for first, part in reading.blocks("convert"):
             if isinstance(part, io.Images):
@@ -43,7 +62,13 @@ def write_showers(
                 clouds = in_calorimeter(part, target.schema, calorimeter)
                 number, weight = _outside(clouds, calorimeter, first, reading, outside)
                 out, lost = out + number, lost + weight
-                image = cloud_to_shower(clouds, calorimeter, outside=outside)
+                image = cloud_to_shower(
+                    clouds,
+                    calorimeter,
+                    outside=outside,
+                    multi_hit=placing.multi_hit,
+                    generator=generator,
+                )
                 part = io.Images(image, clouds.get("y"))
             sink.append(part)
             points += int((part.image > 0).sum())

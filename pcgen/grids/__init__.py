@@ -19,7 +19,6 @@ from __future__ import annotations
 from pcgen.grids.calorimeter import Calorimeter, VoxelLocation, Voxels
 from pcgen.grids.cell_list import CellList
 from pcgen.grids.grid import Grid, Location
-from pcgen.grids.spreading import place_in_voxels
 
 __all__ = [
     "Calorimeter",
@@ -28,5 +27,4 @@ __all__ = [
     "Location",
     "VoxelLocation",
     "Voxels",
-    "place_in_voxels",
 ]

@@ -219,9 +219,14 @@ class Calorimeter:
         return calorimeter
 
     @property
+    def kind(self) -> str:
+        """``"cylindrical"``, ``"planar"`` or ``"cells"``, as the constructors are called."""
+        return _kind(self.layers[0])
+
+    @property
     def cylinder(self) -> bool:
         """Whether the cells are those of rings, neither rectangles nor lists."""
-        return _kind(self.layers[0]) == "cylindrical"
+        return self.kind == "cylindrical"
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
@@ -232,6 +237,11 @@ class Calorimeter:
     def depth_edges(self) -> tuple[float, ...]:
         """Edges of the layers along z [L+1], in mm; 0, 1, ... where no depths are known."""
         return self._z.edges[0]
+
+    def layer_of(self, voxel: Tensor) -> Tensor:
+        """Layer of each voxel [N], 0 to L-1."""
+        first = torch.tensor(self.boundaries, device=voxel.device)
+        return torch.searchsorted(first, voxel, right=True) - 1
 
     @property
     def voxels(self) -> int:

@@ -15,9 +15,11 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Calorimeter, VoxelLocation, place_in_voxels
+from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
+from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
+from pcgen.images.spreading import spread_over_cells
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Schema
 from pcgen.units import factor
@@ -70,36 +72,33 @@ def shower_to_cloud(
     filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
-    pos = geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel]
-    if jitter:
-        pos = _spread(pos, voxel, geometry.layer[voxel], calorimeter, generator)
-    return cloud.make(
-        pos,
+    clouds = cloud.make(
+        geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
         torch.bincount(event, minlength=len(voxels)),
         weight=voxels[filled],
         layer=geometry.layer[voxel],
         y=y,
         label=label,
     )
+    return _spread(clouds, voxel, calorimeter, generator) if jitter else clouds
 
 
 def _spread(
-    centre: Tensor,
-    voxel: Tensor,
-    layer: Tensor,
-    calorimeter: Calorimeter,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """Places within the voxels [N, 3]; the centre where rounding would move one out of its own."""
-    fraction = torch.rand(len(voxel), 3, generator=generator, dtype=torch.double)
-    pos = place_in_voxels(calorimeter, voxel, fraction.to(voxel.device)).to(centre.dtype)
-    stays = calorimeter.locate(pos, layer).voxel == voxel
-    stays &= calorimeter.locate(pos).voxel == voxel
-    return torch.where(stays[:, None], pos, centre)
+    clouds: Batch, voxel: Tensor, calorimeter: Calorimeter, generator: torch.Generator | None
+) -> Batch:
+    """Points within the voxels; at the centre where rounding would move one out of its own."""
+    spread = spread_over_cells(clouds, calorimeter, depth=True, generator=generator)
+    stays = calorimeter.locate(spread.pos).voxel == voxel
+    return cloud.replace(clouds, pos=torch.where(stays[:, None], spread.pos, clouds.pos))
 
 
 def cloud_to_shower(
-    clouds: Batch, calorimeter: Calorimeter, *, outside: Outside = "error"
+    clouds: Batch,
+    calorimeter: Calorimeter,
+    *,
+    outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Sum the energies of the points in each voxel.
 
@@ -108,14 +107,18 @@ def cloud_to_shower(
         calorimeter: The V voxels.
         outside: Points outside are refused (``"error"``), left out (``"drop"``) or put into the
             nearest voxel of the nearest layer (``"clip"``). :func:`shower_overflow` counts them.
+        multi_hit: Where points go that share a voxel, see :mod:`pcgen.images.multi_hit`.
+        generator: Source of the randomness of ``multi_hit="distinct"``.
 
     Returns:
         Energies [B, V] in the dtype of the weights; differentiable in them.
 
     Raises:
-        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        ArgumentError: the clouds have other coordinates, or an unknown layer, or the policy is none
+            of this calorimeter.
         DataError: a value is not finite or a weight negative, or points are outside.
     """
+    check_policy(multi_hit, calorimeter)
     location = _located(clouds, calorimeter)
     if outside not in ("error", "drop", "clip"):
         raise ArgumentError(f"outside: got {outside!r}, expected 'error', 'drop' or 'clip'")
@@ -127,10 +130,13 @@ def cloud_to_shower(
             f"{len(events)} of {clouds.num_graphs} events (first: event {int(events[0])}, "
             f"{clouds.pos[out[0]].tolist()}); outside='drop' or 'clip' would take them"
         )
-    weight = cloud.weights(clouds)
+    weight, voxel = cloud.weights(clouds), location.voxel
     if outside == "drop":
         weight = weight * location.inside
-    rows = clouds.batch * calorimeter.voxels + location.voxel
+    some = weight.detach() > 0
+    points = voxel[some], clouds.batch[some], weight.detach()[some], clouds.pos[some]
+    apart = settled(*points, calorimeter, multi_hit, generator)
+    rows = clouds.batch * calorimeter.voxels + voxel.masked_scatter(some, apart)
     image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
 

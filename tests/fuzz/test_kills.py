@@ -71,6 +71,10 @@ class Case:
 
 CASES = {
     "simulate": Case("simulate jets a.h5 --classes g,q --number 10 --processes 1 --progress false"),
+    "simulate showers": Case(
+        "simulate showers a.h5 --number 1200 --geometry stack --energy 1:5 --processes 1 "
+        "--progress false"
+    ),
     "convert to a file": Case(
         "convert ../../inputs/jets.h5 a.npz --grid eta_rel:-0.4:0.4:64,phi_rel:-0.4:0.4:64 "
         "--outside drop --block 16"

@@ -48,12 +48,12 @@ def test_every_core_is_used_unless_a_number_is_requested(
 ) -> None:
     requested: list[int] = []
 
-    def simulate(output: str, *, processes: int, **rest: Any) -> Path:
+    def simulate(what: str, output: str, *, processes: int, **rest: Any) -> list[Path]:
         requested.append(processes)
-        return Path(output)
+        return [Path(output)]
 
-    monkeypatch.setattr(tool, "simulate", simulate)
-    monkeypatch.setattr(tool, "_summary", str)
+    monkeypatch.setattr(tool, "_simulated", simulate)
+    monkeypatch.setattr(tool, "_summary", lambda *given: "")
     simulate_jets("a.h5")
     simulate_jets("a.h5", processes=3)
     assert requested == [len(os.sched_getaffinity(0)), 3]

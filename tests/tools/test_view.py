@@ -152,7 +152,7 @@ def test_with_a_display_a_window_opens_and_a_picture_where_it_cannot(
     assert opened == [2]
     assert not drawn
 
-    def fail(*_: Any, event: int) -> None:
+    def fail(**_: Any) -> None:
         raise PcgenError("no OpenGL")
 
     monkeypatch.setattr(viewing, "window", fail)
