@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
@@ -19,6 +20,7 @@ from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overfl
 from pcgen.images.multi_hit import MultiHit
 from pcgen.images.showers import INCIDENT
 from pcgen.schema import Schema
+from pcgen.units import factor
 
 
 class Placing(NamedTuple):
@@ -87,7 +89,7 @@ def _as_showers(
     Where random numbers place the points it stays clouds.
     """
     if isinstance(part, io.Images):
-        return part._replace(label=None), 0, 0.0
+        return part._replace(label=None, y=_incident(part.y, schema)), 0, 0.0
     clouds = in_calorimeter(part, schema, calorimeter)
     over = shower_overflow(clouds, calorimeter)
     number = int(over.points.sum())
@@ -114,6 +116,14 @@ def _placed(
         generator=generator,
     )
     return io.Images(image, clouds.get("y"))
+
+
+def _incident(y: Tensor | None, schema: Schema) -> Tensor | None:
+    """Of all conditions the one that files of showers store, [B, 1] in MeV."""
+    if y is None:
+        return None
+    column = [each.name for each in schema.condition].index(INCIDENT)
+    return y[:, column : column + 1] * factor(schema.condition[column].unit, "MeV", INCIDENT)
 
 
 def check_incident(schema: Schema, path: object) -> None:
