@@ -1,9 +1,9 @@
 """Simulation in chunks: many processes, any time interrupted, always the same events.
 
 The work is cut into chunks of events of one kind. A chunk is a pure function of its arguments, a
-seed among them, so it does not matter which process makes it and when. A finished chunk is written
-at once to the folder ``<output>.parts``; what lies there already is not made again. The output is
-written from all chunks, and states in its attributes what it depends on.
+seed among them, so it does not matter which process generates it and when. A finished chunk is
+written at once to the folder ``<output>.parts``; what lies there already is not generated again.
+The output is written from all chunks, and states in its attributes what it depends on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pcgen.datasets.workers import on_cluster, run
+from pcgen.cluster import connected
+from pcgen.datasets.workers import run
 from pcgen.errors import ArgumentError, FileError, PcgenError
 from pcgen.io import atomic, open_file
 
@@ -37,7 +38,7 @@ class Chunk:
         name: Of its kind of events: a class of jets, a particle.
         index: Number of the chunk within its kind.
         number: Number of events.
-        arguments: Of the function that makes them.
+        arguments: Of the function that generates them.
     """
 
     name: str
@@ -55,7 +56,8 @@ class Workers(NamedTuple):
 
     Attributes:
         processes: Number of worker processes; 1 works in this process.
-        dask: Address of a Dask scheduler, whose workers do it instead.
+        dask: Address of a Dask scheduler, whose workers do it instead
+            (:func:`pcgen.cluster.connected`).
         progress: Whether to draw a progress bar on the standard error stream.
     """
 
@@ -64,40 +66,49 @@ class Workers(NamedTuple):
     progress: bool = True
 
 
+class Output(NamedTuple):
+    """A file that is written from chunks.
+
+    Attributes:
+        path: Of the file.
+        record: What its events depend on; the file has it as its attribute ``simulation``.
+        write: Called with the folder of the chunks; writes the file.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    write: Callable[[Path], None]
+
+
 def simulated(
-    output: Path,
-    record: Mapping[str, Any],
+    outputs: Sequence[Output],
     function: Callable[..., Any],
     chunks: Sequence[Chunk],
-    write: Callable[[Path], None],
     *,
     what: str,
     workers: Workers,
-) -> Path:
-    """Make a file from chunks, or find it there.
+) -> None:
+    """Generate files from chunks, those that are not there.
 
     Args:
-        output: File to write.
-        record: What its events depend on; the file has it as its attribute ``simulation``.
-        function: Makes a chunk, a named tuple of arrays; importable by name.
+        outputs: The files; the chunks depend on the record of the first one and lie beside it.
+        function: Generates a chunk, a named tuple of arrays; importable by name.
         chunks: All of them.
-        write: Called with the folder of the chunks; writes the output.
         what: The events in the plural, for the progress bar.
         workers: Who does it.
-
-    Returns:
-        ``output``.
 
     Raises:
         FileError: the output cannot be written or holds other data.
         MissingExtraError: a scheduler is given and Dask is not installed.
     """
-    parts = output.with_name(f"{output.name}.parts")
-    if not _complete(output, record):
-        produce(chunks, function, parts, record, what=what, workers=workers)
-        write(parts)
+    first = outputs[0]
+    parts = first.path.with_name(f"{first.path.name}.parts")
+    missing = [output for output in outputs if not _complete(output)]
+    if missing:
+        produce(chunks, function, parts, first.record, what=what, workers=workers)
+    for output in missing:
+        output.write(parts)
     shutil.rmtree(parts, ignore_errors=True)
-    return output
 
 
 def check(
@@ -129,12 +140,12 @@ def produce(
     what: str,
     workers: Workers,
 ) -> None:
-    """Make the chunks that the folder does not hold yet; arguments as in :func:`simulated`.
+    """Generate the chunks that the folder does not hold yet; arguments as in :func:`simulated`.
 
     Args:
         chunks: All of them.
-        function: Makes a chunk.
-        folder: Where they are kept; made where it is missing.
+        function: Generates a chunk.
+        folder: Where they are kept; created where it is missing.
         record: What makes this simulation what it is; kept beside the chunks.
         what: The events in the plural.
         workers: Who does it.
@@ -142,25 +153,30 @@ def produce(
     Raises:
         FileError: the folder cannot be written or holds chunks of another simulation.
     """
-    _claim(folder, record)
-    missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
-    total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+    with ExitStack() as stack:
+        # A cluster that does not answer leaves nothing behind.
+        cluster = None if workers.dask is None else stack.enter_context(connected(workers.dask))
+        _claim(folder, record)
+        missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
+        calls = [chunk.arguments for chunk in missing]
+        if cluster is None:
+            results = run(function, calls, workers.processes)
+        else:
+            results = cluster.as_ready(function, calls)
+        stack.enter_context(closing(results))
+        total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+        bar = stack.enter_context(_progress(workers.progress))
+        task = bar.add_task(f"simulating {what}", total=total, completed=total - left)
+        for number, events in results:
+            with atomic(missing[number].path(folder)) as temporary:
+                np.savez(temporary, **events._asdict())
+            bar.advance(task, missing[number].number)
+
+
+def _progress(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not workers.progress)
-    calls = [chunk.arguments for chunk in missing]
-    with bar:
-        task = bar.add_task(f"simulating {what}", total=total, completed=total - left)
-        running = (
-            run(function, calls, workers.processes)
-            if workers.dask is None
-            else on_cluster(function, calls, workers.dask)
-        )
-        with closing(running) as results:
-            for number, events in results:
-                with atomic(missing[number].path(folder)) as temporary:
-                    np.savez(temporary, **events._asdict())
-                bar.advance(task, missing[number].number)
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not shown)
 
 
 def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:
@@ -203,15 +219,16 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
         )
 
 
-def _complete(output: Path, record: Mapping[str, Any]) -> bool:
+def _complete(output: Output) -> bool:
     """Whether the output is there already; anything else under its name is an error."""
-    if not output.exists():
+    path, record, _ = output
+    if not path.exists():
         return False
     try:
-        with open_file(output) as file:
+        with open_file(path) as file:
             same = file.attrs.get("simulation") == record
     except PcgenError:
         same = False
     if not same:
-        raise FileError(f"{output}: holds other data, delete it or choose another output")
+        raise FileError(f"{path}: holds other data, delete it or choose another output")
     return True

@@ -61,14 +61,15 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
     fused = F.scaled_dot_product_attention
     if query.is_cpu and len(sizes) and int(sizes.max()) > TOGETHER:
         counts = sizes.tolist()
-        each = [part.transpose(0, 1)[None].split(counts, 2) for part in (query, key, value)]
-        alone = [fused(q, k, v)[0] for q, k, v in zip(*each, strict=True) if q.shape[2]]
-        return torch.cat(alone, 1).transpose(0, 1)
+        split = [each.transpose(0, 1)[None].split(counts, 2) for each in (query, key, value)]
+        clouds = zip(*split, strict=True)
+        found = [fused(q, k, v)[0] for q, k, v in clouds if q.shape[2]]
+        return torch.cat(found, 1).transpose(0, 1)
     rows = torch.stack([query, key, value], 1).flatten(1)
     dense, present = pc.to_dense(rows, ptr)
     if not dense.shape[1]:
         return query
-    q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4).unbind(0)
+    q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
     # A cloud without points reads zeros, and not nothing, which would be NaN.
     first = torch.zeros_like(present)
     first[:, 0] = sizes == 0
