@@ -186,7 +186,7 @@ def _local(distributed: Any, address: str) -> Any:
     return distributed.LocalCluster(
         n_workers=int(number) if number else None,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         # Libraries in C++ print banners; what workers have to report is on the error stream.
         preload="import os\nos.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n",
     )
