@@ -80,7 +80,10 @@ def free_port() -> str:
 def check(run: Path, whole: Path) -> None:
     """The two processes held one model and saw different events; the run ends as the other."""
     first, second = (
-        [line.split() for line in (run.with_name(f"{run.name}-ranks") / f"{k}.txt").open()]
+        [
+            line.split()
+            for line in (run.with_name(f"{run.name}-ranks") / f"{k}.txt").read_text().splitlines()
+        ]
         for k in (0, 1)
     )
     assert len(first) == len(second) == STEPS
