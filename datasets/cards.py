@@ -1,7 +1,7 @@
 """Cards: YAML files with the response of a detector to particles, in the manner of Delphes.
 
-``datasets/detectors/cms.yaml`` explains the fields. Every field must be there and no other; lists of
-bands are read up to the first ``|eta|`` that is not smaller.
+``datasets/detectors/cms.yaml`` explains the fields. Every field must be there and no other; lists
+of bands are read up to the first ``|eta|`` that is not smaller.
 """
 
 from __future__ import annotations
