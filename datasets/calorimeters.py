@@ -53,7 +53,7 @@ def detector(
     """A calorimeter by its name, or from an XML file of the CaloChallenge.
 
     Args:
-        geometry: ``"cylinder"``, ``"stack"`` or a file (:func:`pcgen.grids.read_binning`).
+        geometry: ``"cylinder"``, ``"stack"`` or a file (:meth:`pcgen.grids.Calorimeter.from_xml`).
         medium: One of :data:`~pcgen.datasets.media.MEDIA`; None: that of the name. A file has none.
         thickness: Of each layer in mm, one number for all layers that are equal; None: that of the
             name. A file has none.

@@ -101,7 +101,7 @@ class Medium:
     """What fills a calorimeter: one active material, or passive and active plates in turn.
 
     Attributes:
-        active: Where the signal is made. The thickness counts beside a passive plate only.
+        active: Where the signal arises. The thickness counts beside a passive plate only.
         passive: The absorber; None: the calorimeter is homogeneous.
         resolution: Standard deviation c of the signal over its mean for an electron of 1 GeV; with
             the energy it falls as c/√E.

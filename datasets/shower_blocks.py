@@ -1,7 +1,7 @@
 """Showers in the voxels of a calorimeter, each a pure function of a seed and its number.
 
 The random numbers of a shower are its own: shower k of a seed is the same, whatever the number of
-showers, the block that it is in and the process that makes it.
+showers, the block that it is in and the process that works on it.
 
 This module imports torch, for the geometry, but no PyTorch Geometric: worker processes start soon.
 """
@@ -30,7 +30,7 @@ ENERGIES = {"electron": (0.1, 1e4), "photon": (0.1, 1e4), "pion": (1.0, 1e4)}
 
 @dataclass(frozen=True)
 class ShowerSettings:
-    """What showers are made.
+    """Which showers are generated.
 
     Attributes:
         particle: One of :data:`PARTICLES`.

@@ -26,16 +26,16 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
-import pcgen
 from pcgen import clouds as convention
 from pcgen.datasets.calorimeters import detector
 from pcgen.datasets.shower_blocks import PARTICLES, Showers, ShowerSettings, generate_showers
-from pcgen.datasets.simulation import Chunk, Workers, check, load, simulated
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
 from pcgen.grids import Calorimeter
 from pcgen.io import CloudWriter, Images, ShowerWriter
 from pcgen.schema import Schema
 
 CHUNK = 500  #: showers of a chunk, some seconds of work
+REVISION = 1  #: of the physics; another one gives other showers of a seed
 LABELS = tuple(PARTICLES)
 ENDINGS = (".h5", ".hdf5")
 """Clouds, and the CaloChallenge's layout."""
@@ -54,7 +54,7 @@ def simulate_showers(
     """Simulate showers into one file of clouds, or of the CaloChallenge's layout.
 
     The showers depend on all arguments but ``processes``, ``dask`` and ``progress``, and the first
-    ones not on ``number``. What an interrupted call has made is kept in the folder
+    ones not on ``number``. What an interrupted call has finished is in the folder
     ``<output>.parts`` and used by the next one; a call for a file that is complete returns at once.
 
     Args:
@@ -88,9 +88,9 @@ def simulate_showers(
     def write(parts: Path) -> None:
         _write(output, chunks, parts, settings, record)
 
-    return simulated(
-        output, record, generate_showers, chunks, write, what="showers", workers=workers
-    )
+    outputs = [Output(output, record, write)]
+    simulated(outputs, generate_showers, chunks, what="showers", workers=workers)
+    return output
 
 
 def _record(number: int, settings: ShowerSettings, seed: int) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def _record(number: int, settings: ShowerSettings, seed: int) -> dict[str, Any]:
     detector = settings.detector
     model = "toy hadrons" if settings.particle == "pion" else "Grindhammer-Peters"
     return {
-        "generator": f"pcgen {pcgen.__version__}, {model}",
+        "generator": model,
+        "revision": REVISION,
         "numpy": np.__version__,
         "particle": settings.particle,
         "showers": number,
@@ -129,8 +130,8 @@ def _write(
     attrs["calorimeter"] = calorimeter.to_dict()
     with CloudWriter(output, schema_of(settings), attrs=attrs) as writer:
         for chunk in chunks:
-            made = load(chunk, parts, Showers)
-            writer.append(to_clouds(made, calorimeter, settings.particle))
+            showers = load(chunk, parts, Showers)
+            writer.append(to_clouds(showers, calorimeter, settings.particle))
 
 
 def schema_of(settings: ShowerSettings) -> Schema:

@@ -1,9 +1,9 @@
 """Simulation in chunks: many processes, any time interrupted, always the same events.
 
 The work is cut into chunks of events of one kind. A chunk is a pure function of its arguments, a
-seed among them, so it does not matter which process makes it and when. A finished chunk is written
-at once to the folder ``<output>.parts``; what lies there already is not made again. The output is
-written from all chunks, and states in its attributes what it depends on.
+seed among them, so it does not matter which process generates it and when. A finished chunk is
+written at once to the folder ``<output>.parts``; what lies there already is not generated again.
+The output is written from all chunks, and states in its attributes what it depends on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Chunk:
         name: Of its kind of events: a class of jets, a particle.
         index: Number of the chunk within its kind.
         number: Number of events.
-        arguments: Of the function that makes them.
+        arguments: Of the function that generates them.
     """
 
     name: str
@@ -66,40 +66,49 @@ class Workers(NamedTuple):
     progress: bool = True
 
 
+class Output(NamedTuple):
+    """A file that is written from chunks.
+
+    Attributes:
+        path: Of the file.
+        record: What its events depend on; the file has it as its attribute ``simulation``.
+        write: Called with the folder of the chunks; writes the file.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    write: Callable[[Path], None]
+
+
 def simulated(
-    output: Path,
-    record: Mapping[str, Any],
+    outputs: Sequence[Output],
     function: Callable[..., Any],
     chunks: Sequence[Chunk],
-    write: Callable[[Path], None],
     *,
     what: str,
     workers: Workers,
-) -> Path:
-    """Make a file from chunks, or find it there.
+) -> None:
+    """Generate files from chunks, those that are not there.
 
     Args:
-        output: File to write.
-        record: What its events depend on; the file has it as its attribute ``simulation``.
-        function: Makes a chunk, a named tuple of arrays; importable by name.
+        outputs: The files; the chunks depend on the record of the first one and lie beside it.
+        function: Generates a chunk, a named tuple of arrays; importable by name.
         chunks: All of them.
-        write: Called with the folder of the chunks; writes the output.
         what: The events in the plural, for the progress bar.
         workers: Who does it.
-
-    Returns:
-        ``output``.
 
     Raises:
         FileError: the output cannot be written or holds other data.
         MissingExtraError: a scheduler is given and Dask is not installed.
     """
-    parts = output.with_name(f"{output.name}.parts")
-    if not _complete(output, record):
-        produce(chunks, function, parts, record, what=what, workers=workers)
-        write(parts)
+    first = outputs[0]
+    parts = first.path.with_name(f"{first.path.name}.parts")
+    missing = [output for output in outputs if not _complete(output)]
+    if missing:
+        produce(chunks, function, parts, first.record, what=what, workers=workers)
+    for output in missing:
+        output.write(parts)
     shutil.rmtree(parts, ignore_errors=True)
-    return output
 
 
 def check(
@@ -131,12 +140,12 @@ def produce(
     what: str,
     workers: Workers,
 ) -> None:
-    """Make the chunks that the folder does not hold yet; arguments as in :func:`simulated`.
+    """Generate the chunks that the folder does not hold yet; arguments as in :func:`simulated`.
 
     Args:
         chunks: All of them.
-        function: Makes a chunk.
-        folder: Where they are kept; made where it is missing.
+        function: Generates a chunk.
+        folder: Where they are kept; created where it is missing.
         record: What makes this simulation what it is; kept beside the chunks.
         what: The events in the plural.
         workers: Who does it.
@@ -210,15 +219,16 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
         )
 
 
-def _complete(output: Path, record: Mapping[str, Any]) -> bool:
+def _complete(output: Output) -> bool:
     """Whether the output is there already; anything else under its name is an error."""
-    if not output.exists():
+    path, record, _ = output
+    if not path.exists():
         return False
     try:
-        with open_file(output) as file:
+        with open_file(path) as file:
             same = file.attrs.get("simulation") == record
     except PcgenError:
         same = False
     if not same:
-        raise FileError(f"{output}: holds other data, delete it or choose another output")
+        raise FileError(f"{path}: holds other data, delete it or choose another output")
     return True

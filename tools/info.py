@@ -197,6 +197,9 @@ def _described(quantities: tuple[Quantity, ...]) -> str:
     parts = []
     for quantity in quantities:
         period = f", period {quantity.period:.4g}" if quantity.period else ""
+        if quantity.categories:
+            parts.append(f"{quantity.name} ({', '.join(quantity.categories)})")
+            continue
         parts.append(f"{quantity.name} [{quantity.unit or '1'}{period}]")
     return ", ".join(parts)
 

@@ -53,6 +53,7 @@ def sample(
     pace: float | None = None,
     to_format: Writable | None = None,
     particles: int | None = None,
+    multi_hit: Literal["sum", "shift", "distinct"] | None = None,
     recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
@@ -68,8 +69,7 @@ def sample(
             clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
             or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png),
             and where it was trained on showers of a known calorimeter also showers, with
-            --to-format calochallenge: points in one voxel add up, points outside of the calorimeter
-            go into the nearest voxel.
+            --to-format calochallenge: points outside of the calorimeter go into the nearest voxel.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
@@ -101,6 +101,9 @@ def sample(
             clouds as flat arrays in .npz, images is HDF5 of images.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet can have.
+        multi_hit: In showers, points that share a voxel add up (sum, the default), or the hottest
+            keeps it and each other one goes to the nearest free cell of its layer (shift) or to a
+            random free cell of its ring (distinct).
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
     import torch
@@ -113,6 +116,7 @@ def sample(
     from pcgen.tools.progress import Counter
     from pcgen.tools.provenance import calorimeter_of, provenance
     from pcgen.tools.sample_file import SampleFile, largest, output_format
+    from pcgen.tools.validation import generates_layers
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -145,8 +149,9 @@ def sample(
     console = _console()
     if warning := beyond(model.schema, request.y, model.condition_range):
         console.print(terminal(warning))
-    # Without a grid a model generates no layers, and a file must not claim them.
-    schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
+    # A file must not claim layers that a model does not generate.
+    keeps = generates_layers(model)
+    schema = model.schema if keeps else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
     processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
     counter = Counter("events", request.number)
@@ -155,9 +160,15 @@ def sample(
         raise ArgumentError(
             f"particles: got {particles} for the format {chosen}, expected it with jetnet alone"
         )
+    if multi_hit is not None and chosen != "calochallenge":
+        raise ArgumentError(
+            f"multi_hit: got {multi_hit} for the format {chosen}, expected it with calochallenge"
+        )
     most = largest(model, request) if particles is None else particles
     cells = calorimeter_of(Path(source.checkpoint)) if grid is None else grid
-    file = SampleFile(output, chosen, schema, cells, request.number, most, facts)
+    facts |= {} if multi_hit is None else {"multi_hit": multi_hit}
+    shared = (multi_hit or "sum", torch.Generator().manual_seed(seed))
+    file = SampleFile(output, chosen, schema, cells, request.number, most, facts, shared)
     with nullcontext() if dask is None else connected(dask) as cluster:
         blocks = _blocks(source, request, batch_size, seed, cluster or processes)
         with file, counter, closing(blocks):

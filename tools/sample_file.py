@@ -9,9 +9,11 @@ from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, endings, writable, written_format
 
 if TYPE_CHECKING:
+    import torch
     from torch_geometric.data import Batch
 
     from pcgen.grids import Calorimeter, Grid
+    from pcgen.images.multi_hit import MultiHit
     from pcgen.io import CloudSink, Images, ImageSink
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
@@ -39,6 +41,16 @@ def largest(model: GenerativeModel, request: Request) -> int:
 class SampleFile:
     """The file of a sample: clouds, images of a model with a grid, showers of one of a calorimeter.
 
+    Args:
+        path: File.
+        format: Of it.
+        schema: Of the clouds.
+        cells: Of the model, if it has some.
+        number: Events that will be written.
+        particles: Of a jet in JetNet's layout.
+        facts: To store.
+        shared: In showers, where points go that share a voxel, and the source of its randomness.
+
     Raises:
         ArgumentError: the format is that of images or showers, and the model has no such cells, or
             showers would lack the incident energy.
@@ -53,12 +65,14 @@ class SampleFile:
         number: int,
         particles: int,
         facts: dict[str, Any],
+        shared: tuple[MultiHit, torch.Generator],
     ) -> None:
         from pcgen import io
         from pcgen.conversion.showers import check_incident
         from pcgen.grids import Calorimeter, Grid
+        from pcgen.images.multi_hit import check_policy
 
-        self._schema, self._cells = schema, cells
+        self._schema, self._cells, self._shared = schema, cells, shared
         self._clouds: CloudSink | None = None
         self._images: ImageSink | None = None
         kind = FORMATS[format].kind
@@ -66,6 +80,7 @@ class SampleFile:
             self._images = io.image_writer(path, number, cells, schema, format=format, attrs=facts)
         elif kind == "showers" and isinstance(cells, Calorimeter):
             check_incident(schema, "the model's condition")
+            check_policy(shared[0], cells)
             self._images = io.shower_writer(path, cells, format=format, attrs=facts)
         elif kind != "clouds":
             *others, last = endings(writable("clouds"))
@@ -108,4 +123,8 @@ class SampleFile:
             image = cloud_to_image(clouds, self._cells)
             return Images(image, clouds.get("y"), clouds.get("label"))
         placed = in_calorimeter(clouds, self._schema, self._cells)
-        return Images(cloud_to_shower(placed, self._cells, outside="clip"), placed.get("y"))
+        policy, generator = self._shared
+        voxels = cloud_to_shower(
+            placed, self._cells, outside="clip", multi_hit=policy, generator=generator
+        )
+        return Images(voxels, placed.get("y"))

@@ -134,13 +134,21 @@ def reconstruction_score(real: Batch, reconstructed: Batch, schema: Schema) -> d
     return {"score": value, "reconstruction_cd": value}
 
 
+def generates_layers(model: GenerativeModel) -> bool:
+    """Whether the clouds of a model have the layers that its schema names."""
+    from pcgen.models.representations import Layered
+
+    see = getattr(model, "representation", None)
+    return isinstance(see, Layered) or getattr(see, "grid", None) is not None
+
+
 def lost_layers(model: GenerativeModel, schema: Schema) -> str:
     """One line where the clouds have layers and the model generates none."""
-    if not schema.layers or getattr(model.representation, "grid", None) is not None:
+    if not schema.layers or generates_layers(model):
         return ""
     return (
         f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
-        "generates none; recipes image-* and sites-* keep those of a grid"
+        "generates none; recipes showers-* keep them, and image-* and sites-* those of a grid"
     )
 
 

@@ -17,6 +17,7 @@ from pcgen.errors import DataError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import image_to_cloud, shower_to_cloud
 from pcgen.images.sampling import scatter_within
+from pcgen.images.showers import scatter_within_voxels
 from pcgen.io.image_source import check_images
 
 
@@ -58,8 +59,11 @@ class Filling:
 
     def finished(self, clouds: Batch, generator: torch.Generator) -> Batch:
         """Clouds of a block with the jitter, whose random numbers go on from block to block."""
-        if not (self.jitter and isinstance(self.cells, Grid)):
+        if not self.jitter or self.cells is None:
             return clouds
+        if isinstance(self.cells, Calorimeter):
+            voxel = self.cells.locate(clouds.pos, clouds.layer).voxel
+            return self._heaviest(scatter_within_voxels(clouds, voxel, self.cells, generator))
         return self._heaviest(scatter_within(clouds, self.cells, clouds.cell, generator))
 
     def _heaviest(self, clouds: Batch) -> Batch:

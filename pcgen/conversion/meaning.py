@@ -12,6 +12,8 @@ from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images.showers import INCIDENT
+from pcgen.io.showerdata import DIRECTION, TIME
+from pcgen.io.showerdata import INCIDENT as INCIDENT_ENERGY
 from pcgen.schema import Quantity, Schema
 
 
@@ -158,10 +160,18 @@ def _words(quantity: Quantity) -> str:
 
 
 def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...]:
-    """What the source has and images (.npy: the numbers alone) and showers cannot keep, by name."""
+    """What the source has and the target cannot keep, by name.
+
+    Images have no features (.npy is the numbers alone), showers the incident energy alone, and
+    ShowerData has columns for what it knows.
+    """
     kind = FORMATS[format].kind
-    if source.schema is None or kind == "clouds":
+    if source.schema is None or (kind == "clouds" and format != "showerdata"):
         return ()
+    if format == "showerdata":
+        both = (*source.schema.features, *source.schema.condition)
+        known = {each.name for each in (TIME, INCIDENT_ENERGY, *DIRECTION)}
+        return tuple(each.name for each in both if each.name not in known)
     names = [feature.name for feature in source.schema.features]
     if format == "npy" or kind == "showers":
         kept = INCIDENT if kind == "showers" else None

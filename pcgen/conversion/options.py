@@ -16,6 +16,7 @@ _WITHOUT = {
     "nan": "error",
     "jitter": False,
     "outside": "error",
+    "multi_hit": "sum",
     "missing": "error",
     "condition": [],
 }
@@ -26,6 +27,7 @@ _PARTS = {
     "nan": "unless images become clouds",
     "jitter": "unless images become clouds",
     "outside": "unless clouds become images or showers",
+    "multi_hit": "unless clouds become showers",
     "grid": "where clouds stay clouds, or where --geometry has the cells",
     "particles": "unless jets are written in JetNet's layout",
     "missing": "unless clouds are read",
@@ -100,8 +102,9 @@ def check_options(source: Kind, target: str, **given: Any) -> None:
     plays = {
         "threshold": filling,
         "nan": filling,
-        "jitter": filling and not showers,
+        "jitter": filling,
         "outside": wanted != "clouds" and source == "clouds",
+        "multi_hit": wanted == "showers" and source == "clouds",
         "grid": (drawn or filling) and not showers,
         "particles": target == "jetnet",
         "missing": source == "clouds",

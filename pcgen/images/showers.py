@@ -17,7 +17,9 @@ from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
+from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
+from pcgen.images.spreading import spread_over_cells
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Schema
 from pcgen.units import factor
@@ -31,8 +33,10 @@ def shower_to_cloud(
     calorimeter: Calorimeter,
     *,
     threshold: float = 0.0,
+    jitter: bool = False,
     y: Tensor | Array | None = None,
     label: Tensor | Array | None = None,
+    generator: torch.Generator | None = None,
 ) -> Batch:
     """Points at the voxels that are above ``threshold``, as :func:`image_to_cloud` has it.
 
@@ -41,8 +45,11 @@ def shower_to_cloud(
             point. Integers become the default float type.
         calorimeter: The V voxels.
         threshold: A voxel with more than this is a point, ≥ 0.
+        jitter: Put each point uniformly within its voxel, not at the centre: a ring that is not cut
+            into angles is one voxel all around, whose centre lies on one side.
         y: Conditions [B, C], the incident energy say, passed on.
         label: Classes [B], passed on.
+        generator: Source of the jitter.
 
     Returns:
         Clouds with ``pos`` (x, y, z), ``weight`` and ``layer`` in the order of the voxels.
@@ -65,7 +72,7 @@ def shower_to_cloud(
     filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
-    return cloud.make(
+    clouds = cloud.make(
         geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
         torch.bincount(event, minlength=len(voxels)),
         weight=voxels[filled],
@@ -73,10 +80,28 @@ def shower_to_cloud(
         y=y,
         label=label,
     )
+    return scatter_within_voxels(clouds, voxel, calorimeter, generator) if jitter else clouds
+
+
+def scatter_within_voxels(
+    clouds: Batch, voxel: Tensor, calorimeter: Calorimeter, generator: torch.Generator | None
+) -> Batch:
+    """Points at random within the voxels ``voxel`` [N], at whose centres they are.
+
+    They stay at the centre where rounding would move one out of its own.
+    """
+    spread = spread_over_cells(clouds, calorimeter, depth=True, generator=generator)
+    stays = calorimeter.locate(spread.pos).voxel == voxel
+    return cloud.replace(clouds, pos=torch.where(stays[:, None], spread.pos, clouds.pos))
 
 
 def cloud_to_shower(
-    clouds: Batch, calorimeter: Calorimeter, *, outside: Outside = "error"
+    clouds: Batch,
+    calorimeter: Calorimeter,
+    *,
+    outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Sum the energies of the points in each voxel.
 
@@ -85,14 +110,18 @@ def cloud_to_shower(
         calorimeter: The V voxels.
         outside: Points outside are refused (``"error"``), left out (``"drop"``) or put into the
             nearest voxel of the nearest layer (``"clip"``). :func:`shower_overflow` counts them.
+        multi_hit: Where points go that share a voxel, see :mod:`pcgen.images.multi_hit`.
+        generator: Source of the randomness of ``multi_hit="distinct"``.
 
     Returns:
         Energies [B, V] in the dtype of the weights; differentiable in them.
 
     Raises:
-        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        ArgumentError: the clouds have other coordinates, or an unknown layer, or the policy is none
+            of this calorimeter.
         DataError: a value is not finite or a weight negative, or points are outside.
     """
+    check_policy(multi_hit, calorimeter)
     location = _located(clouds, calorimeter)
     if outside not in ("error", "drop", "clip"):
         raise ArgumentError(f"outside: got {outside!r}, expected 'error', 'drop' or 'clip'")
@@ -104,10 +133,13 @@ def cloud_to_shower(
             f"{len(events)} of {clouds.num_graphs} events (first: event {int(events[0])}, "
             f"{clouds.pos[out[0]].tolist()}); outside='drop' or 'clip' would take them"
         )
-    weight = cloud.weights(clouds)
+    weight, voxel = cloud.weights(clouds), location.voxel
     if outside == "drop":
         weight = weight * location.inside
-    rows = clouds.batch * calorimeter.voxels + location.voxel
+    some = weight.detach() > 0
+    points = voxel[some], clouds.batch[some], weight.detach()[some], clouds.pos[some]
+    apart = settled(*points, calorimeter, multi_hit, generator)
+    rows = clouds.batch * calorimeter.voxels + voxel.masked_scatter(some, apart)
     image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,6 +187,32 @@ class Hdf5Output:
         data = self._file[name]
         data.resize(len(data) + len(value), axis=0)
         data[len(data) - len(value) :] = value
+        self._bytes.check()
+
+    def extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Write rows of lengths of their own, float32, behind those of a data set [N].
+
+        Args:
+            name: Of the data set.
+            values: Rows, each [n].
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
+        kind = h5py.vlen_dtype(np.dtype(np.float32))
+        if name not in self._file:
+            self._file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1024,))
+        rows = np.empty(len(values), dtype=kind)
+        for number, value in enumerate(values):
+            rows[number] = np.asarray(value, dtype=np.float32)
+        data = self._file[name]
+        data.resize(len(data) + len(rows), axis=0)
+        if len(rows):
+            # h5py's assignment takes rows of equal lengths for a table (h5py/h5py#2429).
+            place = data.id.get_space()
+            place.select_hyperslab((len(data) - len(rows),), (len(rows),))
+            memory = h5py.h5s.create_simple((len(rows),))
+            data.id.write(memory, place, rows, h5py.h5t.py_create(kind))
         self._bytes.check()
 
 

@@ -26,7 +26,13 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
 from pcgen.images import project
 from pcgen.metrics.comparison import Comparison, FeatureDistance, Measure, Together
-from pcgen.metrics.features import event_features, layer_weights, observables, point_features
+from pcgen.metrics.features import (
+    event_features,
+    layer_weights,
+    members,
+    observables,
+    point_features,
+)
 from pcgen.metrics.jets.energyflow import energy_flow_polynomials
 from pcgen.metrics.jets.jetnet import (
     compare_activations,
@@ -347,7 +353,23 @@ def marginals(clouds: Batch, schema: Schema) -> Marginals:
         planes = [Column(Measure(f"W1 {name}"), value, owner) for name, value in axes.items()]
     events |= layer_weights(clouds, schema)
     points = point_columns(point_features(clouds, schema), clouds.batch)
+    points += _spectra(clouds, schema)
     return Marginals([*event_columns(events), *planes, *points], clouds.num_graphs)
+
+
+def _spectra(clouds: Batch, schema: Schema) -> list[Column]:
+    """What the points of each category carry."""
+    if schema.weight is None:
+        return []
+    unit = schema.weight.unit
+    return [
+        Column(
+            Measure(f"W1 point {schema.weight.name} of {name}", unit),
+            clouds.weight[member].double(),
+            clouds.batch[member],
+        )
+        for name, member in members(clouds, schema).items()
+    ]
 
 
 def _classifier(clouds: Batch, schema: Schema) -> TwoSample:

@@ -43,6 +43,7 @@ class Drawn(NamedTuple):
         label: Class [B], None where the schema has none.
         spread: Root of the weighted mean squared distance from the centroid [B]; None where it is
             not kept.
+        layers: Points and weight of each layer; None where they are not prescribed.
     """
 
     sizes: Tensor
@@ -51,6 +52,19 @@ class Drawn(NamedTuple):
     y: Tensor | None
     label: Tensor | None
     spread: Tensor | None = None
+    layers: LayerSums | None = None
+
+
+class LayerSums(NamedTuple):
+    """Points and weight of each detector layer of clouds.
+
+    Attributes:
+        number: [B, L], integer.
+        weight: Sum of the weights [B, L]; 0 where there is no point.
+    """
+
+    number: Tensor
+    weight: Tensor
 
 
 def describe(clouds: Batch, schema: Schema) -> Drawn:
@@ -277,7 +291,7 @@ class Cardinality(nn.Module):
         )
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
-        sizes, total, centroid, y, label, spread = describe(clouds, self.schema)
+        sizes, total, centroid, y, label, spread, _ = describe(clouds, self.schema)
         y = centroid.new_zeros(len(sizes), 0) if y is None else y
         label = sizes.new_zeros(len(sizes)) if label is None else label
         rows = [sizes, total, centroid, y, label]

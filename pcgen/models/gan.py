@@ -167,7 +167,7 @@ class GAN(GenerativeModel):
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(request, generator)
+        drawn = self.representation.draw(request, generator)
         condition = self.representation.condition(drawn)
         code = normal((len(condition), self.code_channels), condition, generator)
         event = self.generator(code, drawn.sizes, condition, generator)

@@ -15,9 +15,10 @@ from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.gan import GAN, Adversary, Penalty
-from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.whitening import Whitening
 from pcgen.nn import (
     MLP,
     GatedImageDecoder,

@@ -13,9 +13,10 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.base import Phase
-from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.priors import Mixture
 from pcgen.models.representations import Points
+from pcgen.models.whitening import Whitening
 from pcgen.nn import EPiCEncoder, SetDecoder
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema

@@ -335,7 +335,7 @@ def test_crossover_is_where_the_times_are_equal():
     assert lattice.crossover(table(0), "case") == 0.005
 
 
-def test_scores_are_timed_and_a_missing_peer_is_said(tmp_path):
+def test_scores_are_timed_and_a_missing_peer_is_reported(tmp_path):
     path = tmp_path / "scores.md"
     bench.bench(str(path), which="evaluation", quick=True, repeats=1, budget=60)
     text = path.read_text()

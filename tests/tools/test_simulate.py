@@ -48,9 +48,9 @@ def test_every_core_is_used_unless_a_number_is_requested(
 ) -> None:
     requested: list[int] = []
 
-    def simulate(what: str, output: str, *, processes: int, **rest: Any) -> Path:
+    def simulate(what: str, output: str, *, processes: int, **rest: Any) -> list[Path]:
         requested.append(processes)
-        return Path(output)
+        return [Path(output)]
 
     monkeypatch.setattr(tool, "_simulated", simulate)
     monkeypatch.setattr(tool, "_summary", lambda *given: "")

@@ -44,7 +44,7 @@ def test_both_formats_hold_the_same_showers(
     assert bool(((clouds.y > 1e3) & (clouds.y < 1e4)).all())
     assert record == attrs["simulation"]
     assert (record["particle"], record["showers"], record["seed"]) == ("photon", 9, 3)
-    assert record["generator"].endswith("Grindhammer-Peters")
+    assert record["generator"] == "Grindhammer-Peters"
     filled = int((images.image > 0).sum())
     assert printed[0].startswith(f"{tmp_path}/a.h5: 9 showers, {filled} voxels with energy, ")
     assert printed[1].startswith(f"{tmp_path}/a.hdf5: 9 showers, {filled} voxels with energy, ")
@@ -86,7 +86,7 @@ def test_pions_are_named_for_what_they_are(tmp_path: Path) -> None:
     words = {**QUICK, "particle": "pion", "geometry": "stack", "medium": "iron-scintillator"}
     simulate_showers(str(tmp_path / "a.h5"), **words)
     with CloudFile(tmp_path / "a.h5") as file:
-        assert file.attrs["simulation"]["generator"].endswith("toy hadrons")
+        assert file.attrs["simulation"]["generator"] == "toy hadrons"
         assert file.read().label.tolist() == [2] * 7
 
 

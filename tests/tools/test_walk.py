@@ -28,6 +28,7 @@ from pcgen.recipes import RECIPES
 from pcgen.tools import cli
 from pcgen.tools.options import Option, options_of
 from pcgen.tools.run_options import GROUPS, recipe_options, run_options
+from tests import toy_layers
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
 SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--validate-every", "2",
@@ -91,6 +92,14 @@ def data(tmp_path_factory) -> Path:
         label=torch.arange(200) % 3,
     )
     write_clouds(file, clouds, JETS)
+    return file
+
+
+@pytest.fixture(scope="module")
+def showers(tmp_path_factory) -> Path:
+    """200 toy showers of up to some 60 points in four layers."""
+    file = tmp_path_factory.mktemp("walk") / "showers.h5"
+    write_clouds(file, toy_layers.toy_showers(200), toy_layers.SCHEMA)
     return file
 
 
@@ -197,6 +206,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
         (0, "sample", f"{run} {made}-3.h5 --like {data} --split test --processes 2"),
         (1, "sample", f"{run} {made}-4.h5 --conditions none.csv"),
+        (1, "sample", f"{run} {made}-8.h5 --multi-hit shift"),
         (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1 --pace 2"),
         (0, "sample", f"{run} {made}-6.h5 --number 3 --to jetnet --particles 3"),
         (1, "sample", f"{run} {made}-7.h5 --dask nowhere"),
@@ -212,7 +222,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "convert", f"{data} {made}-m.h5 --missing drop --max-points 4"),
         (1, "convert", f"{made}.npz {made}-o.h5 --condition E=none.npy --labels none.npy "
                        "--classes a,b"),
-        (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon"),
+        (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
+                      "--multi-hit shift"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
@@ -293,7 +304,10 @@ def test_the_configuration_of_a_run_starts_another_like_it(data, run, tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "chosen"), variants(), ids=lambda value: "".join(value) or "-")
-def test_every_recipe_and_choice_from_training_to_scores(recipe, chosen, data, tmp_path, capsys):
+def test_every_recipe_and_choice_from_training_to_scores(
+    recipe, chosen, data, showers, tmp_path, capsys
+):
+    data = showers if recipe.startswith("showers-") else data
     folder, made = str(tmp_path / "run"), str(tmp_path / "made.h5")
     words = ["train", recipe, *small(recipe), *chosen]
     assert call(*words, "--print_config") == 0
