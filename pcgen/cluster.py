@@ -172,7 +172,11 @@ def connected(address: str) -> Iterator[Cluster]:
 async def _answer(distributed: Any, address: str) -> None:
     """Wait until a scheduler answers: a client that gets no answer prints more than its error."""
     secret = distributed.Security().get_connection_args("client")
-    comm = await distributed.comm.connect(address, timeout=TIMEOUT, **secret)
+    connecting = distributed.comm.connect(address, timeout=TIMEOUT, **secret)
+    try:
+        comm = await asyncio.wait_for(connecting, TIMEOUT + 1)
+    except asyncio.TimeoutError as error:  # something listens there and says nothing
+        raise OSError(f"no answer within {TIMEOUT:g} s") from error
     await comm.close()
 
 
@@ -186,7 +190,7 @@ def _local(distributed: Any, address: str) -> Any:
     return distributed.LocalCluster(
         n_workers=int(number) if number else None,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         # Libraries in C++ print banners; what workers have to report is on the error stream.
         preload="import os\nos.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n",
     )
