@@ -1,8 +1,8 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
-``open_clouds`` opens files of clouds, ``sample_jets`` the jets that ship with pcgen;
-``simulate_jets`` and ``simulate_showers`` generate more. They are imported on first use, so that
-processes that only run Pythia do not import torch.
+``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
+pcgen; ``simulate_jets``, ``simulate_showers`` and ``simulate_tracks`` generate more. They are
+imported on first use, so that processes that only run Pythia do not import torch.
 """
 
 from __future__ import annotations
@@ -13,16 +13,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
-    from pcgen.datasets.showers import simulate_showers
+    from pcgen.datasets.showers import sample_showers, simulate_showers
+    from pcgen.datasets.tracks import observed_modules, simulate_tracks
 
-__all__ = ["CloudDataset", "open_clouds", "sample_jets", "simulate_jets", "simulate_showers"]
+__all__ = [
+    "CloudDataset",
+    "observed_modules",
+    "open_clouds",
+    "sample_jets",
+    "sample_showers",
+    "simulate_jets",
+    "simulate_showers",
+    "simulate_tracks",
+]
 
 _HOMES = {
     "CloudDataset": "loading",
+    "observed_modules": "tracks",
     "open_clouds": "loading",
     "sample_jets": "jets",
     "simulate_jets": "jets",
+    "sample_showers": "showers",
     "simulate_showers": "showers",
+    "simulate_tracks": "tracks",
 }
 
 

@@ -34,9 +34,10 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.datasets.cards import Card
+from pcgen.datasets.helix import wrapped
 from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
-from pcgen.datasets.response import LAYERS, Particles, respond, wrapped
+from pcgen.datasets.response import LAYERS, Particles, respond
 from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
 from pcgen.errors import ArgumentError, require
 from pcgen.io import JETS, CloudWriter
@@ -103,7 +104,8 @@ def simulate_jets(
         seed: 0 to 2³² - 1.
         processes: Worker processes; 1 works in this one. With more, a script needs Python's usual
             ``if __name__ == "__main__":``.
-        dask: Address of a Dask scheduler, whose workers do the work instead.
+        dask: Address of a Dask scheduler, whose workers do the work instead, or ``local``
+            (:func:`pcgen.cluster.connected`).
         progress: Whether to draw a progress bar.
 
     Returns:

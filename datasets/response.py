@@ -1,10 +1,8 @@
 r"""The response of a detector to the particles of jets, in the manner of Delphes (arXiv:1307.6346).
 
-**Field.** A particle of charge q and transverse momentum p_T from the centre of the detector runs
-on a circle of radius r = p_T / (0.2998 q B) (m, GeV, T) across the beam, and meets the calorimeters
-at the radius R, or at the half length L if that comes first. With the length s of its arc,
-
-    s = min(2 r asin(R / 2r), L / |sinh η|),    φ' = φ - s / 2r,    ρ' = 2 r |sin(s / 2r)|.
+**Field.** Particles from the centre of the detector meet the calorimeters at the radius R, or at
+the half length L if that comes first, after an arc of the length
+min(2 r asin(R / 2r), L / \|sinh η\|) (:mod:`pcgen.datasets.helix`).
 
 **Tracks.** A charged particle is found with an efficiency, at its η and φ; its p_T fluctuates by a
 log-normal law.
@@ -29,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcgen.datasets.cards import Card, Efficiency, TowerResolution, Towers, TrackResolution, Tracks
+from pcgen.datasets.helix import after, arc_to, curvature, wrapped
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Band = TypeVar("Band", Efficiency, TrackResolution, TowerResolution)
 
 LAYERS = ("track", "ECAL", "HCAL")
-_CURVATURE = 0.299792458  # GeV for each T and m
 _ELECTRON, _MUON, _PHOTON = 11, 13, 22
 _INVISIBLE = (12, 13, 14, 16)
 _ELECTROMAGNETIC = (11, 22, 111)
@@ -98,19 +96,13 @@ def at_surface(particles: Particles, card: Card) -> tuple[Array, Array]:
 
     NaN for those that never do.
     """
-    slope = np.sinh(particles.eta)
-    curvature = _CURVATURE * particles.charge * card.field / particles.pt  # 1/r
-    half = 0.5 * card.radius * np.abs(curvature)
+    slope, bent = np.sinh(particles.eta), curvature(particles.pt, particles.charge, card.field)
     with np.errstate(divide="ignore", invalid="ignore"):
-        inside = np.minimum(half, 1)
-        barrel = card.radius / np.sinc(np.arcsin(inside) / np.pi)
-        barrel = np.where(half <= 1, barrel, np.inf)
-        arc = np.minimum(barrel, card.half_length / np.abs(slope))
-        turn = 0.5 * curvature * arc
-        chord = arc * np.sinc(turn / np.pi)
-        eta = np.arcsinh(arc * slope / np.abs(chord))
-        # Behind half a turn the particle is on the other side of the beam.
-        phi = wrapped(particles.phi - turn + np.where(chord < 0, np.pi, 0))
+        arc = np.minimum(arc_to(card.radius, bent), card.half_length / np.abs(slope))
+        distance, turn = after(arc, bent)
+        eta = np.arcsinh(arc * slope / np.abs(distance))
+        # Behind half a circle the particle is on the other side of the beam.
+        phi = wrapped(particles.phi - turn + np.where(distance < 0, np.pi, 0))
     return eta, phi
 
 
@@ -188,11 +180,6 @@ def log_normal(mean: Array, sigma: Array, normal: Array) -> Array:
     """Log-normal numbers with mean and standard deviation, from standard normal ones [N]."""
     variance = np.log1p(np.square(sigma / mean))
     return np.asarray(mean * np.exp(np.sqrt(variance) * normal - 0.5 * variance))
-
-
-def wrapped(angle: Array) -> Array:
-    """The angle within [-π, π]."""
-    return np.asarray(angle - 2 * np.pi * np.round(angle / (2 * np.pi)))
 
 
 def _bands(bands: Sequence[Band], eta: Array) -> list[tuple[Band, NDArray[np.bool_]]]:

@@ -12,7 +12,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pcgen.datasets.workers import on_cluster, run
+from pcgen.cluster import connected
+from pcgen.datasets.workers import run
 from pcgen.errors import ArgumentError, FileError, PcgenError
 from pcgen.io import atomic, open_file
 
@@ -55,7 +56,8 @@ class Workers(NamedTuple):
 
     Attributes:
         processes: Number of worker processes; 1 works in this process.
-        dask: Address of a Dask scheduler, whose workers do it instead.
+        dask: Address of a Dask scheduler, whose workers do it instead
+            (:func:`pcgen.cluster.connected`).
         progress: Whether to draw a progress bar on the standard error stream.
     """
 
@@ -151,25 +153,30 @@ def produce(
     Raises:
         FileError: the folder cannot be written or holds chunks of another simulation.
     """
-    _claim(folder, record)
-    missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
-    total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+    with ExitStack() as stack:
+        # A cluster that does not answer leaves nothing behind.
+        cluster = None if workers.dask is None else stack.enter_context(connected(workers.dask))
+        _claim(folder, record)
+        missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
+        calls = [chunk.arguments for chunk in missing]
+        if cluster is None:
+            results = run(function, calls, workers.processes)
+        else:
+            results = cluster.as_ready(function, calls)
+        stack.enter_context(closing(results))
+        total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+        bar = stack.enter_context(_progress(workers.progress))
+        task = bar.add_task(f"simulating {what}", total=total, completed=total - left)
+        for number, events in results:
+            with atomic(missing[number].path(folder)) as temporary:
+                np.savez(temporary, **events._asdict())
+            bar.advance(task, missing[number].number)
+
+
+def _progress(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not workers.progress)
-    calls = [chunk.arguments for chunk in missing]
-    with bar:
-        task = bar.add_task(f"simulating {what}", total=total, completed=total - left)
-        running = (
-            run(function, calls, workers.processes)
-            if workers.dask is None
-            else on_cluster(function, calls, workers.dask)
-        )
-        with closing(running) as results:
-            for number, events in results:
-                with atomic(missing[number].path(folder)) as temporary:
-                    np.savez(temporary, **events._asdict())
-                bar.advance(task, missing[number].number)
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not shown)
 
 
 def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:

@@ -16,8 +16,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from pcgen.errors import ArgumentError, require
-
 T = TypeVar("T")
 
 
@@ -52,62 +50,34 @@ def run(
         pool.shutdown(cancel_futures=True)
 
 
-def on_cluster(
-    function: Callable[..., T], arguments: Sequence[tuple[Any, ...]], scheduler: str
-) -> Generator[tuple[int, T], None, None]:
-    """As :func:`run`, on the workers of a Dask cluster, on which pcgen must be installed.
-
-    Args:
-        function: Importable by name.
-        arguments: One tuple per call.
-        scheduler: Address, ``tcp://10.0.0.1:8786`` say.
-
-    Yields:
-        Number of the call and its result, as they get ready.
-
-    Raises:
-        MissingExtraError: Dask is not installed.
-        ArgumentError: the scheduler does not answer.
-    """
-    distributed = require("distributed", "dask")
-    try:
-        client = distributed.Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ArgumentError(
-            f"dask: got {scheduler!r}, expected the address of a scheduler that answers ({reason})"
-        ) from error
-    with client:
-        futures = {
-            client.submit(function, *given, pure=False): n for n, given in enumerate(arguments)
-        }
-        for future in distributed.as_completed(list(futures)):
-            yield futures[future], future.result()
-
-
 def in_order(
-    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], processes: int
+    function: Callable[..., T],
+    arguments: Iterable[tuple[Any, ...]],
+    processes: int,
+    *,
+    shared: tuple[Any, ...] = (),
 ) -> Generator[T, None, None]:
-    """Results of a function for each tuple of arguments, in their order.
+    """Results of ``function(*shared, *arguments)`` for each tuple of arguments, in their order.
 
     Workers are a few calls ahead of the reader and not more, so that memory does not grow with the
-    number of calls.
+    number of calls. :meth:`pcgen.cluster.Cluster.in_order` does the same on many machines.
 
     Args:
         function: Importable by name.
         arguments: One tuple per call, taken as they are needed.
         processes: Number of workers; 1 works in this process.
+        shared: Sent to each worker once, and the same objects in all of its calls.
     """
     if processes <= 1:
         for given in arguments:
-            yield function(*given)
+            yield function(*shared, *given)
         return
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start)
+    pool = ProcessPoolExecutor(processes, spawn, initializer=_start, initargs=shared)
     waiting: deque[Future[T]] = deque()
     try:
         for given in arguments:
-            waiting.append(pool.submit(function, *given))
+            waiting.append(pool.submit(_call, function, *given))
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -135,7 +105,16 @@ def _mute() -> None:
     os.close(nowhere)
 
 
-def _start() -> None:
+_shared: tuple[Any, ...] = ()
+
+
+def _call(function: Callable[..., T], *given: Any) -> T:
+    return function(*_shared, *given)
+
+
+def _start(*shared: Any) -> None:
+    global _shared
+    _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     _mute()
     threading.Thread(target=_follow_parent, daemon=True).start()

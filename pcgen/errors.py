@@ -46,6 +46,10 @@ class TrainingError(PcgenError, RuntimeError):
     """Training cannot go on, for instance because a loss is not finite."""
 
 
+class ClusterError(PcgenError, RuntimeError):
+    """Workers of a cluster cannot do the work: they die over it, or are of another version."""
+
+
 class Terminated(KeyboardInterrupt):
     """The system ends the program (SIGTERM), as batch systems do; handled like Ctrl-C."""
 

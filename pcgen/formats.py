@@ -7,7 +7,7 @@ line can list the formats. Each is called with what its signature takes of the f
 ================= ================ =================================================
 what              always           where the signature has them
 ================= ================ =================================================
-reader            ``path``         ``label``, ``calorimeter``
+reader            ``path``         ``label``, ``calorimeter``, ``columns``
 writer of clouds  ``path, schema`` ``attrs``, ``particles``
 writer of images  ``path``         ``number``, ``shape``, ``grid``, ``schema``, ``attrs``
 writer of showers ``path``         ``calorimeter``, ``attrs``
@@ -142,6 +142,27 @@ FORMATS: dict[str, Layout] = {
         reader="calochallenge:ShowerFile",
         writer="calochallenge:ShowerWriter",
         content=("showers incident_energies",),
+    ),
+    "hgcal": Layout(
+        "showers",
+        ".h5",
+        "showers of the CMS HGCal challenge",
+        reader="hgcal:HgcalFile",
+        content=("showers gen_info",),
+    ),
+    "calogan": Layout(
+        "showers",
+        ".hdf5",
+        "CaloGAN's showers in three layers",
+        reader="calogan:CaloganFile",
+        content=("energy layer_0 layer_1 layer_2",),
+    ),
+    "caloclouds": Layout(
+        "clouds",
+        ".hdf5",
+        "hits of CaloClouds or CaloHadronic",
+        reader="caloclouds:CaloCloudsFile",
+        content=("events energy",),
     ),
     "showerdata": Layout(
         "clouds",

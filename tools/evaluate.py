@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.notes import in_common, left_out, trained_on
 from pcgen.tools.selection import Range, ranges, select
+from pcgen.tools.shower_files import shower_pair
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from pcgen import metrics
     from pcgen.datasets.loading import CloudDataset
-    from pcgen.grids import Calorimeter
 
 ProtocolName = Literal[
     "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
@@ -71,6 +71,7 @@ def evaluate(
     geometry: str | None = None,
     data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
     seed: int = 0,
+    dask: str | None = None,
 ) -> None:
     """Compare generated events with real ones, beside the real-against-real floor.
 
@@ -95,9 +96,14 @@ def evaluate(
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
         particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
         statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
-        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol.
-        data_set: Which of the CaloChallenge's data sets, for its protocol.
+        geometry: For the CaloChallenge's protocol, a file of the calorimeter (.xml, .npz, .json);
+            by default that which both files store.
+        data_set: Which of the CaloChallenge's data sets, for its protocol; by default threshold and
+            limits of the histograms are those of the real showers.
         seed: Seed of everything random.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
+            distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
+            local:4 for one of four processes. The scores do not depend on it.
     """
     import torch
     from rich.console import Console
@@ -105,6 +111,7 @@ def evaluate(
 
     from pcgen import clouds as pc
     from pcgen import metrics, plotting, report
+    from pcgen.cluster import connected
     from pcgen.datasets import open_clouds
     from pcgen.metrics import protocols
     from pcgen.tools.doubts import doubts
@@ -127,8 +134,7 @@ def evaluate(
             raise ArgumentError(
                 "classes, between: got values, protocol calochallenge takes all showers"
             )
-        calorimeter, facts = _calorimeter(geometry, data_set)
-        events, fake = (_showers(path, calorimeter) for path in (real, generated))
+        events, fake, calorimeter, facts = shower_pair(real, generated, geometry, data_set)
         kept = torch.arange(fake.num_graphs)
         schema = calorimeter.schema
         chosen = protocols.calochallenge(calorimeter, facts)
@@ -145,7 +151,8 @@ def evaluate(
     known = None if training is None else _training(training, schema)
     path = Path(generated)
     place = Path(output or path.with_name(f"{path.stem}-evaluation"))
-    with _results(place) as folder, Progress(transient=True) as bar:
+    machines = nullcontext() if dask is None else connected(dask)
+    with _results(place) as folder, machines as cluster, Progress(transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         result = metrics.evaluate(
             events,
@@ -155,6 +162,7 @@ def evaluate(
             permutations=permutations,
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
+            workers=None if cluster is None else cluster.in_order,
         )
     # Numbers of events are those of the file, whatever classes were requested.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
@@ -204,29 +212,6 @@ def _protocol(
     return FIXED[name]()
 
 
-def _calorimeter(
-    geometry: str | None, data_set: str | None
-) -> tuple[Calorimeter, metrics.showers.ChallengeData]:
-    from pcgen.grids import Calorimeter
-    from pcgen.metrics import showers
-
-    if geometry is None or data_set is None:
-        raise ArgumentError(
-            f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
-            f"binning and one of {', '.join(showers.CALOCHALLENGE)} for protocol calochallenge"
-        )
-    facts = showers.CALOCHALLENGE[data_set]
-    return Calorimeter.from_xml(geometry, facts.particle), facts
-
-
-def _showers(path: str, calorimeter: Calorimeter) -> Batch:
-    from pcgen.images import shower_to_cloud
-    from pcgen.io import read_showers
-
-    showers = read_showers(path, calorimeter)
-    return shower_to_cloud(showers.image, calorimeter, y=showers.y)
-
-
 def _generated(
     path: str, real: Schema, classes: list[str] | None, within: list[Range]
 ) -> tuple[Batch, Schema, Tensor, dict[str, Any]]:
@@ -237,9 +222,9 @@ def _generated(
     import torch
 
     from pcgen import clouds as pc
-    from pcgen.io import open_cloud_file
+    from pcgen.datasets.voxel_clouds import open_events
 
-    with open_cloud_file(path) as source:
+    with open_events(path) as source:
         clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_meaning(real, schema, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def provenance(file: Path) -> dict[str, Any]:
             "split": config.get("split", {"name": "train", "seed": SEED}),
         },
         **made_by(),
-        "command": [without_place(word) for word in sys.argv],
+        "command": [without_place(word) for word in without_cluster(sys.argv)],
     }
 
 
@@ -52,6 +53,20 @@ def calorimeter_of(file: Path) -> Calorimeter | None:
         return Calorimeter.from_dict(stored)
     except DataError as error:
         raise CheckpointError(f"{file}: {error}") from error
+
+
+def without_cluster(words: Sequence[str]) -> list[str]:
+    """A command line without ``--dask ADDRESS``, on which the events do not depend.
+
+    >>> without_cluster(["sample", "--dask", "tcp://a:8786", "--seed", "1", "--dask=local"])
+    ['sample', '--seed', '1']
+    """
+    before = ["", *words]
+    return [
+        word
+        for word, last in zip(words, before, strict=False)
+        if last != "--dask" and word.partition("=")[0] != "--dask"
+    ]
 
 
 def without_place(word: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError
 from pcgen.formats import Writable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch
 
+    from pcgen.cluster import Cluster
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
@@ -44,6 +46,7 @@ def sample(
     split: Literal["train", "validation", "test", "all"] | None = None,
     conditions: str | None = None,
     processes: int = 1,
+    dask: str | None = None,
     solver: Literal["euler", "midpoint", "heun", "adaptive"] | None = None,
     steps: int | None = None,
     tolerance: float | None = None,
@@ -56,8 +59,8 @@ def sample(
     """Generate events with a trained model.
 
     What is not fixed (class, condition, number of points) is drawn as in the training data. The
-    events depend on seed, number and batch size, and not on the number of processes, nor, but for
-    rounding, on the device and its number of threads.
+    events depend on seed, number and batch size, and not on the number of processes or of a
+    cluster's workers, nor, but for rounding, on the device and its number of threads.
 
     Args:
         run: Folder of a run, one of its checkpoints (.ckpt), weights (.safetensors), or the name of
@@ -71,7 +74,8 @@ def sample(
             have.
         batch_size: Events generated at a time.
         seed: Of all randomness.
-        device: Where to compute: auto, cpu, cuda.
+        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
+            what this machine has.
         classes: Only these classes in turn, g t say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
@@ -83,6 +87,9 @@ def sample(
             conditions of the model by name, class and points, or some of these.
         processes: Processes that draw; each takes as many threads as this one has
             (OMP_NUM_THREADS).
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers draw instead, each
+            with as many threads as this process has; they see the model under the same path. local
+            for a cluster of this machine, local:4 for one of four processes.
         solver: Of a flow, how its trajectories are followed: euler (one evaluation of the network a
             step), midpoint or heun (two), adaptive (as many as the tolerance needs). By default
             midpoint.
@@ -101,6 +108,7 @@ def sample(
     """
     import torch
 
+    from pcgen.cluster import connected
     from pcgen.escaping import terminal
     from pcgen.loading import find
     from pcgen.models.blocks import part
@@ -125,7 +133,8 @@ def sample(
     rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
     own = tuple((name, value) for name, value in rule.items() if value is not None)
     source = _Source(str(find(run)), recipe, device, torch.get_num_threads(), own)
-    model = _model(source)
+    # A device that the workers of a cluster have, this machine need not have.
+    model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
     request = _request(model.schema, number, source_of_each, fixed, split)
@@ -160,18 +169,24 @@ def sample(
     facts |= {} if multi_hit is None else {"multi_hit": multi_hit}
     shared = (multi_hit or "sum", torch.Generator().manual_seed(seed))
     file = SampleFile(output, chosen, schema, cells, request.number, most, facts, shared)
-    with file, counter:
-        for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
-            seconds += spent
-            file.append(clouds)
-            counter.advance(clouds.num_graphs)
+    with nullcontext() if dask is None else connected(dask) as cluster:
+        blocks = _blocks(source, request, batch_size, seed, cluster or processes)
+        with file, counter, closing(blocks):
+            for clouds, spent in blocks:
+                seconds += spent
+                file.append(clouds)
+                counter.advance(clouds.num_graphs)
+    if dask is None:
+        workers = f", {processes} processes" if processes > 1 else ""
+        where, rest = f"{_where(device)}{workers}", f"; start-up {start_up:.2f} s is not counted"
+    else:
+        processes, where, rest = (
+            1,
+            f"{device} of the workers of {dask}",
+            ", of all workers together",
+        )
     rate = _rate(model.schema, request.number, seconds / processes)
-    workers = f", {processes} processes" if processes > 1 else ""
-    line = (
-        f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
-        f"start-up {start_up:.2f} s is not counted)"
-    )
-    console.print(terminal(line))
+    console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
 
 
 def _request(
@@ -221,7 +236,8 @@ def _request(
     return resolve(schema, sizes, request.y, request.label, request.number, torch.device("cpu"))
 
 
-class _Source(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Source:
     """Where events are drawn from: what a process needs to make the model for itself."""
 
     checkpoint: str
@@ -230,16 +246,21 @@ class _Source(NamedTuple):
     threads: int
     solver: tuple[tuple[str, Any], ...]
 
+    @functools.cached_property
+    def model(self) -> GenerativeModel:
+        """Made once, and never sent to another process."""
+        from pcgen.loading import load
+        from pcgen.recipes.find import find_recipe
 
-def _model(source: _Source) -> GenerativeModel:
-    from pcgen.loading import load
-    from pcgen.recipes.find import find_recipe
+        function = None if self.recipe is None else find_recipe(self.recipe)
+        model = load(self.checkpoint, recipe=function, device=self.device)
+        if self.solver:
+            set_solver(model, dict(self.solver))
+        return model
 
-    function = None if source.recipe is None else find_recipe(source.recipe)
-    model = load(source.checkpoint, recipe=function, device=source.device)
-    if source.solver:
-        set_solver(model, dict(source.solver))
-    return model
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = str(Path(self.checkpoint).absolute())  # workers may be in another folder
+        return _Source, (path, self.recipe, self.device, self.threads, self.solver)
 
 
 def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
@@ -275,35 +296,33 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     paths[0].solver = dataclasses.replace(solver, **changes)
 
 
-@functools.lru_cache(maxsize=1)
-def _model_of_worker(source: _Source) -> GenerativeModel:
-    """Made once in a worker process, which ends with the sample."""
-    import torch
-
-    # As many threads as in the main process: sums of floats may depend on their number.
-    torch.set_num_threads(source.threads)
-    return _model(source)
-
-
 def _blocks(
-    model: GenerativeModel, source: _Source, request: Request, size: int, seed: int, processes: int
-) -> Iterator[tuple[Batch, float]]:
-    """The clouds of each block, in order, and the seconds that drawing them took."""
+    source: _Source, request: Request, size: int, seed: int, workers: Cluster | int
+) -> Generator[tuple[Batch, float], None, None]:
+    """The clouds of each block, in order, and the seconds that drawing them took.
+
+    They are drawn by this process (``workers`` is 1), by so many, or on a cluster.
+    """
     import torch
 
     from pcgen import clouds as convention
-    from pcgen.datasets import workers
+    from pcgen.datasets.workers import in_order
     from pcgen.models.blocks import block_generator, part, ranges
 
     parts = (part(request, rows) for rows in ranges(request.number, size))
-    if processes == 1:
+    if workers == 1:
         for block, each in enumerate(parts):
-            yield _timed(model, each, block_generator(seed, block))
+            yield _timed(source.model, each, block_generator(seed, block))
         return
-    calls = ((source, _arrays(each), seed, block) for block, each in enumerate(parts))
-    for values, sizes, spent in workers.in_order(_block, calls, processes):
-        given = {name: torch.from_numpy(value) for name, value in values.items()}
-        yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
+    calls = ((_arrays(each), seed, block) for block, each in enumerate(parts))
+    if isinstance(workers, int):
+        results = in_order(_block, calls, workers, shared=(source,))
+    else:
+        results = workers.in_order(_block, calls, shared=(source,), threads=source.threads)
+    with closing(results):
+        for values, sizes, spent in results:
+            given = {name: torch.from_numpy(value) for name, value in values.items()}
+            yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
 
 
 def _arrays(request: Request) -> dict[str, Any]:
@@ -323,9 +342,11 @@ def _block(
     from pcgen.models.blocks import block_generator
     from pcgen.models.request import Request
 
+    # As many threads as in the main process: sums of floats may depend on their number.
+    torch.set_num_threads(source.threads)
     fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
     wanted = Request(request["number"], **fixed)
-    clouds, spent = _timed(_model_of_worker(source), wanted, block_generator(seed, block))
+    clouds, spent = _timed(source.model, wanted, block_generator(seed, block))
     arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
     return arrays, convention.sizes(clouds).numpy(), spent
 

@@ -53,7 +53,8 @@ def simulate_jets(
         detector: Detectors that measure the jets: cms, atlas, or YAML files of their fields.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
-        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
     from pcgen.datasets.cards import read_card
@@ -119,7 +120,8 @@ def simulate_showers(
         threshold: Energy in MeV which the voxels must exceed.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
-        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
     from pcgen.datasets.calorimeters import detector
@@ -138,6 +140,89 @@ def simulate_showers(
         progress=progress,
     )
     print(_summary(path, "showers", "voxels with energy"))
+
+
+def simulate_tracks(
+    output: str,
+    *,
+    number: int = 1000,
+    tracks: float = 10.0,
+    pt: str = "0.5:10",
+    eta: float = 1.0,
+    field: float = 2.0,
+    radii: list[float] | None = None,
+    half_length: float = 1200.0,
+    sectors: int = 64,
+    rings: int = 16,
+    resolution: tuple[float, float] = (0.02, 0.1),
+    efficiency: float = 0.98,
+    noise: float = 2.0,
+    dead: float = 0.02,
+    seed: int = 0,
+    processes: int | None = None,
+    dask: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Simulate the hits of charged particles in a tracker: helices through layers around the beam.
+
+    Every event is written as the cloud of its hits (x, y, z in mm), with the layer and, as a
+    feature, the number of the particle, which is 0 for noise. The particles themselves are a second
+    file: tracks-truth.h5 beside tracks.h5. Dead modules have no hits, and the file states which
+    modules are dead. There is no scattering, and of particles that curl the first crossing of a
+    layer counts.
+
+    The run can be interrupted at any time: the same command continues it. Event k depends on the
+    seed and the options of physics alone.
+
+    Args:
+        output: File of hits to write, ending in .h5.
+        number: Of events.
+        tracks: Mean number of particles of an event.
+        pt: Least and largest transverse momentum in GeV, log-uniform between them, as 0.5:10; or
+            one.
+        eta: Largest pseudorapidity.
+        field: Magnetic field along the beam in T.
+        radii: Of the layers in mm; by default ten, from 32 to 1020, those of TrackML's barrel.
+        half_length: Of the layers in mm.
+        sectors: Modules of a layer around the beam.
+        rings: Modules of a layer along the beam.
+        resolution: Standard deviation of a hit in mm, across the beam and along it.
+        efficiency: Probability that a particle leaves a hit in a layer.
+        noise: Mean number of noise hits of a layer.
+        dead: Share of the modules that are dead.
+        seed: Seed of all random numbers.
+        processes: Worker processes; by default one for each core that may be used.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        progress: Draw a progress bar.
+    """
+    from pcgen.datasets.tracker import RADII, TrackerSettings
+
+    settings = TrackerSettings(
+        tracks=tracks,
+        pt=_span("pt", pt),
+        eta=eta,
+        field=field,
+        radii=RADII if radii is None else tuple(radii),
+        half_length=half_length,
+        sectors=sectors,
+        rings=rings,
+        resolution=resolution,
+        efficiency=efficiency,
+        noise=noise,
+        dead=dead,
+    )
+    hits, truth = _simulated(
+        "tracks",
+        output,
+        number=number,
+        settings=settings,
+        seed=seed,
+        processes=_cores() if processes is None else processes,
+        dask=dask,
+        progress=progress,
+    )
+    print(_summary(hits, "events", "hits"))
+    print(_summary(truth, "events", "particles"))
 
 
 def _span(name: str, text: str) -> tuple[float, float]:

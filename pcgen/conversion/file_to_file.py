@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -24,10 +26,10 @@ class Converted(NamedTuple):
 
     Attributes:
         events: Number of events written.
-        points: Number of points, or filled cells, written.
+        points: Number of points, or filled cells, written; of voxels of a calorimeter.
         outside: Number of points that were outside the grid, and were dropped or clipped.
         outside_weight: Their weight, in the unit of the source.
-        format: Of the target.
+        format: Of the target; ``"geometry"`` where it describes a calorimeter.
         unobserved: Number of cells that were NaN and gave no point.
         negative: Number of cells that were negative, below the threshold, and gave no point.
         missing: Number of points without coordinates that were left out.
@@ -72,6 +74,7 @@ def convert(
     classes: list[str] | None = None,
     geometry: File | None = None,
     particle: str | None = None,
+    columns: str | None = None,
     label: str | None = None,
     particles: int | None = None,
     dtype: Literal["float32", "float64"] | None = None,
@@ -79,6 +82,7 @@ def convert(
     block: int = 1024,
     from_format: Readable | None = None,
     to_format: Writable | None = None,
+    dask: str | None = None,
 ) -> Converted:
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
@@ -86,10 +90,14 @@ def convert(
     .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
-    clouds, or the CaloChallenge's showers, which need --geometry unless pcgen wrote them; .npz with
-    pos and ptr are clouds as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3
-    events, for writing. Clouds become showers again with --to calochallenge, whose energies are in
-    MeV.
+    clouds, or showers in the layouts of the CaloChallenge, the CMS HGCal challenge, CaloGAN,
+    ShowerData (written with --to showerdata) and CaloClouds; .npz with pos and ptr are clouds as
+    flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+
+    Voxels of showers have their places in a calorimeter, which --geometry describes where the file
+    does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
+    A target that ends in .xml or .json is a description of the calorimeter that the source stores.
+
     Large files pass through in blocks; the target appears when it is complete, or not at all.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
@@ -111,7 +119,8 @@ def convert(
             eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
             image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files of pcgen know their grid;
             one that is given here replaces it.
-        threshold: Only cells with more than this become points, in the unit of the image.
+        threshold: Only cells with more than this become points, in the unit of the image, of
+            showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
         max_points: Keep that many points of each cloud, the most energetic.
         seed: Seed of all randomness.
@@ -135,9 +144,13 @@ def convert(
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
             the labels consist of, sorted, or none where they are numbers.
-        geometry: For showers, the CaloChallenge's XML file of the calorimeter. Files of pcgen know
-            theirs, also those of clouds; one that is given here replaces it.
-        particle: Which particle of that file (photon, pion, electron), where it has several.
+        geometry: For showers, a file of their calorimeter: the CaloChallenge's XML (.xml), a list
+            of cells as arrays (.npz), or JSON of pcgen (.json). Files of pcgen store theirs, also
+            those of clouds; one that is given here replaces it.
+        particle: Which particle of an XML file (photon, pion, electron), where it has several.
+        columns: What the four columns of hits in CaloClouds's layout are, with units, as the file
+            does not state it; by default 'x [mm],y [mm],z [mm],energy [GeV]'. A column called layer
+            is the number of the layer, beside x and y.
         label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not state it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet has.
@@ -149,6 +162,10 @@ def convert(
         block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers read and convert
+            the blocks, and this process writes them in their order: the target is the same. Workers
+            see the source under the same path. local for a cluster of this machine, local:4 for one
+            of four processes.
 
     Returns:
         How much was converted, and what was left out on the way.
@@ -160,8 +177,8 @@ def convert(
         MissingExtraError: the format of the target needs a package that is not installed.
     """
     given = dict(locals())  # the arguments
-    from pcgen import io
-    from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
+    from pcgen.cluster import connected
+    from pcgen.conversion.blocks import Opening, Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
     from pcgen.conversion.meaning import (
         calorimeter_of,
@@ -175,18 +192,26 @@ def convert(
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.showers import Placing, check_incident, write_showers
     from pcgen.conversion.writing import Target, write_clouds, write_images
-    from pcgen.grids import Calorimeter
+    from pcgen.io import read_calorimeter
 
     check_kinds(convert, given)
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
+    if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
+        from pcgen.conversion.geometry import write_geometry
+
+        plain = {name: each.default for name, each in inspect.signature(convert).parameters.items()}
+        return write_geometry(given, plain)
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
-    voxels = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    voxels = None if geometry is None else read_calorimeter(geometry, particle)
+    options = {"format": from_format, "label": label, "calorimeter": voxels, "columns": columns}
+    opening = Opening(Path(source), options, raw=wanted == "clouds", drop=missing == "drop")
     with (
-        io.open_file(source, format=from_format, label=label, calorimeter=voxels) as opened,
+        opening.source as opened,
+        nullcontext() if dask is None else connected(dask) as cluster,
         progress_bar() as bar,
     ):
         check_options(
@@ -214,15 +239,14 @@ def convert(
         events = chosen_events(opened, event, block)
         cells = grid_of(opened, wanted, grid)
         reading = Reading(
-            opened,
+            opening,
             events,
             block,
             bar,
             y=own.y,
             label=own.label,
-            raw=opened.kind != "clouds" and wanted == "clouds",
-            drop=missing == "drop",
             cells=number_of_cells(opened, cells),
+            cluster=cluster,
         )
         into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
         if cells is not None and wanted == "images":

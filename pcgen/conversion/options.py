@@ -102,7 +102,7 @@ def check_options(source: Kind, target: str, **given: Any) -> None:
     plays = {
         "threshold": filling,
         "nan": filling,
-        "jitter": filling and not showers,
+        "jitter": filling,
         "outside": wanted != "clouds" and source == "clouds",
         "multi_hit": wanted == "showers" and source == "clouds",
         "grid": (drawn or filling) and not showers,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+from torch_geometric.data import Batch
 
 from pcgen import io
 from pcgen.conversion.blocks import Reading
@@ -16,6 +20,7 @@ from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overfl
 from pcgen.images.multi_hit import MultiHit
 from pcgen.images.showers import INCIDENT
 from pcgen.schema import Schema
+from pcgen.units import factor
 
 
 class Placing(NamedTuple):
@@ -50,34 +55,75 @@ def write_showers(
     path, format = target.path, target.format
     attrs = {n: value for n, value in target.attrs.items() if n not in ("grid", "calorimeter")}
     points, out, lost = 0, 0, 0.0
-    outside, generator = placing.outside, torch.Generator().manual_seed(placing.seed)
+    generator = torch.Generator().manual_seed(placing.seed)
+    make = partial(
+        _as_showers,
+        schema=target.schema,
+        calorimeter=calorimeter,
+        placing=placing,
+        path=reading.source.path,
+    )
     with io.shower_writer(path, calorimeter, format=format, attrs=attrs) as sink:
-        for first, part in reading.blocks("convert"):
-            if not isinstance(part, io.Images):
-                clouds = in_calorimeter(part, target.schema, calorimeter)
-                over = shower_overflow(clouds, calorimeter)
-                number = int(over.points.sum())
-                if number and outside == "error":
-                    event = int(over.points.nonzero()[0])
-                    raise DataError(
-                        f"{reading.source.path}: {int(over.points[event])} points of event "
-                        f"{first + event} are outside the calorimeter; --outside drop or --outside "
-                        "clip would take them"
-                    )
-                out, lost = out + number, lost + float(over.weight.double().sum())
-                image = cloud_to_shower(
-                    clouds,
-                    calorimeter,
-                    outside=outside,
-                    multi_hit=placing.multi_hit,
-                    generator=generator,
-                )
-                part = io.Images(image, clouds.get("y"))
-            sink.append(part._replace(label=None))
+        for _, (part, number, weight) in reading.each("convert", make):
+            out, lost = out + number, lost + weight
+            if not isinstance(part, io.Images):  # random numbers go on from block to block
+                part = _placed(part, calorimeter, placing, generator)
+            sink.append(part)
             points += int((part.image > 0).sum())
         check_filled(points, reading)
     number = len(reading.events)
     return Converted(number, points, out, lost, format, missing=reading.missing)
+
+
+def _as_showers(
+    part: Batch | io.Images,
+    first: int,
+    *,
+    schema: Schema,
+    calorimeter: Calorimeter,
+    placing: Placing,
+    path: Path,
+) -> tuple[Batch | io.Images, int, float]:
+    """A block as showers, and number and weight of the points that are outside.
+
+    Where random numbers place the points it stays clouds.
+    """
+    if isinstance(part, io.Images):
+        return part._replace(label=None, y=_incident(part.y, schema)), 0, 0.0
+    clouds = in_calorimeter(part, schema, calorimeter)
+    over = shower_overflow(clouds, calorimeter)
+    number = int(over.points.sum())
+    if number and placing.outside == "error":
+        event = int(over.points.nonzero()[0])
+        raise DataError(
+            f"{path}: {int(over.points[event])} points of event {first + event} are outside the "
+            "calorimeter; --outside drop or --outside clip would take them"
+        )
+    weight = float(over.weight.double().sum())
+    if placing.multi_hit != "sum":
+        return clouds, number, weight
+    return _placed(clouds, calorimeter, placing, None), number, weight
+
+
+def _placed(
+    clouds: Batch, calorimeter: Calorimeter, placing: Placing, generator: torch.Generator | None
+) -> io.Images:
+    image = cloud_to_shower(
+        clouds,
+        calorimeter,
+        outside=placing.outside,
+        multi_hit=placing.multi_hit,
+        generator=generator,
+    )
+    return io.Images(image, clouds.get("y"))
+
+
+def _incident(y: Tensor | None, schema: Schema) -> Tensor | None:
+    """Of all conditions the one that files of showers store, [B, 1] in MeV."""
+    if y is None:
+        return None
+    column = [each.name for each in schema.condition].index(INCIDENT)
+    return y[:, column : column + 1] * factor(schema.condition[column].unit, "MeV", INCIDENT)
 
 
 def check_incident(schema: Schema, path: object) -> None:

@@ -1,10 +1,10 @@
 r"""A calorimeter: layers one behind the other, each with cells of its own.
 
 The cells of a layer are those of a :class:`~pcgen.grids.Grid`, either with the axes (alpha, r),
-rings cut into equal angles, or (x, y). A shower is a row of V voxel energies: layer after layer,
-each in the row-major order of its grid (r runs fastest, then alpha; or y, then x). This is the
-order of the CaloChallenge, where x = r cos(alpha) lies in the direction of η and y = r sin(alpha)
-in that of φ.
+rings cut into equal angles, or (x, y); or a :class:`~pcgen.grids.CellList`. A shower is a row of V
+voxel energies: layer after layer, each in the row-major order of its grid (r runs fastest, then
+alpha; or y, then x) or that of the list. This is the order of the CaloChallenge, where x =
+r cos(alpha) lies in the direction of η and y = r sin(alpha) in that of φ.
 
 In space a voxel is at (x, y, z), z being depth. Where no depths are given, z counts layers.
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,9 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.bounds import EDGES, VOXELS
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError
 from pcgen.grids.binning import read_binning
+from pcgen.grids.cell_list import CellList
+from pcgen.grids.describing import CELLS, entries_of, unusable
 from pcgen.grids.grid import Grid, columns_of
 from pcgen.schema import Quantity, Schema
 
@@ -73,7 +73,8 @@ class Calorimeter:
     """L layers of cells.
 
     Attributes:
-        layers: The cells of each layer, all with the axes (alpha, r) or all with (x, y).
+        layers: The cells of each layer: grids, all with the axes (alpha, r) or all with (x, y), or
+            lists of cells.
         numbers: What the layers are called, rising; 0, 1, ... where empty.
         depth: Edges of the layers along z in mm [L+1]; where empty, z counts layers.
 
@@ -85,20 +86,19 @@ class Calorimeter:
     (9, (0, 8, 9))
     """
 
-    layers: tuple[Grid, ...]
+    layers: tuple[Grid | CellList, ...]
     numbers: tuple[int, ...] = ()
     depth: tuple[float, ...] = ()
     _z: Grid = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         layers, count = tuple(self.layers), len(self.layers)
-        if not layers or any(grid.axes != layers[0].axes or grid.layers for grid in layers):
+        kinds = {_kind(layer) for layer in layers}
+        if len(kinds) != 1 or not kinds <= {*CELLS}:
             raise ArgumentError(
-                f"layers: got {count} grids, expected at least one, all with the same axes"
+                f"layers: got {count} with {' and '.join(sorted(kinds)) or 'no axes'}, expected at "
+                "least one, all with alpha and r, with x and y, or lists of cells"
             )
-        if layers[0].axes not in ((ALPHA, R), (X, Y)):
-            names = [axis.label for axis in layers[0].axes]
-            raise ArgumentError(f"layers: got the axes {names}, expected alpha and r, or x and y")
         numbers = tuple(self.numbers) or tuple(range(count))
         if len(numbers) != count or list(numbers) != sorted(set(numbers)):
             raise ArgumentError(f"numbers: got {numbers}, expected {count} rising integers")
@@ -147,6 +147,20 @@ class Calorimeter:
         return cls(grids, tuple(numbers), tuple(depth))
 
     @classmethod
+    def cells(
+        cls,
+        x: Sequence[Sequence[float]],
+        y: Sequence[Sequence[float]],
+        size: Sequence[Sequence[float]],
+        *,
+        numbers: Sequence[int] = (),
+        depth: Sequence[float] = (),
+    ) -> Calorimeter:
+        """Lists of cells, for each layer: centres in mm and distances between opposite sides."""
+        layers = tuple(CellList(*map(tuple, each)) for each in zip(x, y, size, strict=True))
+        return cls(layers, tuple(numbers), tuple(depth))
+
+    @classmethod
     def from_xml(
         cls, path: str | Path, particle: str | None = None, *, depth: Sequence[float] = ()
     ) -> Calorimeter:
@@ -173,8 +187,13 @@ class Calorimeter:
 
         ``kind`` is the name of the constructor, the other entries are its arguments.
         """
-        first, second = ([list(grid.edges[axis]) for grid in self.layers] for axis in (0, 1))
         common = {"numbers": list(map(int, self.numbers)), "depth": list(self.depth)}
+        lists = [each for each in self.layers if isinstance(each, CellList)]
+        if lists:
+            own = {name: [list(getattr(each, name)) for each in lists] for name in CELLS["cells"]}
+            return {"kind": "cells", **own, **common}
+        grids = [each for each in self.layers if isinstance(each, Grid)]
+        first, second = ([list(grid.edges[axis]) for grid in grids] for axis in (0, 1))
         if not self.cylinder:
             return {"kind": "planar", "x_edges": first, "y_edges": second, **common}
         sectors = [len(e) - 1 if _angles(len(e) - 1) == tuple(e) else e for e in first]
@@ -192,28 +211,22 @@ class Calorimeter:
         >>> Calorimeter.from_dict(calorimeter.to_dict()) == calorimeter
         True
         """
+        kind, fields = entries_of(data)
         try:
-            fields = dict(data)
-            kind = fields.pop("kind")
-            if kind not in _CELLS or not set(fields) <= {*_CELLS[kind], "numbers", "depth"}:
-                raise ValueError(f"kind {kind!r:.40} with {', '.join(map(str, fields))}"[:200])
-            _check_size([fields[name] for name in _CELLS[kind]])
-            if any(type(number) is not int for number in fields.get("numbers", ())):
-                raise ValueError("numbers that are no whole numbers")
             calorimeter: Calorimeter = getattr(cls, kind)(**fields)
-            return calorimeter
-        except DataError:
-            raise
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
-            raise DataError(
-                f"calorimeter: got {reprlib.repr(data)}, expected the fields of Calorimeter "
-                f"({error})"
-            ) from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise unusable(data, error) from error
+        return calorimeter
+
+    @property
+    def kind(self) -> str:
+        """``"cylindrical"``, ``"planar"`` or ``"cells"``, as the constructors are called."""
+        return _kind(self.layers[0])
 
     @property
     def cylinder(self) -> bool:
-        """Whether the cells are those of rings, not rectangles."""
-        return self.layers[0].axes == (ALPHA, R)
+        """Whether the cells are those of rings, neither rectangles nor lists."""
+        return self.kind == "cylindrical"
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
@@ -224,6 +237,11 @@ class Calorimeter:
     def depth_edges(self) -> tuple[float, ...]:
         """Edges of the layers along z [L+1], in mm; 0, 1, ... where no depths are known."""
         return self._z.edges[0]
+
+    def layer_of(self, voxel: Tensor) -> Tensor:
+        """Layer of each voxel [N], 0 to L-1."""
+        first = torch.tensor(self.boundaries, device=voxel.device)
+        return torch.searchsorted(first, voxel, right=True) - 1
 
     @property
     def voxels(self) -> int:
@@ -277,15 +295,17 @@ class Calorimeter:
         for grid, members in self._alike.items():
             here = torch.isin(layer, torch.tensor(members, device=layer.device))
             cell, within = grid.locate(plane[here])
-            voxel[here] = cell[:, 0] * grid.cells[1] + cell[:, 1]
+            # The cells of a grid have two numbers, row-major; those of a list have one.
+            wide = grid.cells[1] if isinstance(grid, Grid) else 1
+            voxel[here] = cell[:, 0] * wide + (cell[:, 1] if cell.shape[1] > 1 else 0)
             inside[here] &= within
         first = torch.tensor(self.boundaries, device=layer.device)
         return VoxelLocation(first[layer] + voxel, inside)
 
     @cached_property
-    def _alike(self) -> dict[Grid, list[int]]:
+    def _alike(self) -> dict[Grid | CellList, list[int]]:
         """Layers of equal cells, located at once."""
-        alike: dict[Grid, list[int]] = {}
+        alike: dict[Grid | CellList, list[int]] = {}
         for number, grid in enumerate(self.layers):
             alike.setdefault(grid, []).append(number)
         return alike
@@ -307,8 +327,11 @@ class Calorimeter:
             )
         return layer, torch.ones_like(layer, dtype=torch.bool)
 
-    def _plane(self, grid: Grid) -> tuple[Tensor, ...]:
+    def _plane(self, grid: Grid | CellList) -> tuple[Tensor, ...]:
         """x, y, r, alpha and area of the cells of a layer, in the order of its voxels."""
+        if isinstance(grid, CellList):
+            x, y = grid.centres.unbind(1)
+            return x, y, torch.hypot(x, y), torch.atan2(y, x), grid.areas
         edges = [torch.tensor(each, dtype=torch.double) for each in grid.edges]
         middles = [0.5 * (each[:-1] + each[1:]) for each in edges]
         first, second = (each.flatten() for each in torch.meshgrid(*middles, indexing="ij"))
@@ -320,8 +343,15 @@ class Calorimeter:
         return first, second, torch.hypot(first, second), torch.atan2(second, first), area
 
 
-_CELLS = {"cylindrical": ("r_edges", "sectors"), "planar": ("x_edges", "y_edges")}
-"""What describes the cells of the layers, for each kind of calorimeter."""
+def _kind(layer: Grid | CellList) -> str:
+    """Kind of the cells of a layer; their axes where it is none."""
+    if isinstance(layer, CellList):
+        return "cells"
+    names = " and ".join(axis.label for axis in layer.axes)
+    if layer.layers:
+        return f"{names} in layers"
+    known: dict[tuple[Quantity, ...], str] = {(ALPHA, R): "cylindrical", (X, Y): "planar"}
+    return known.get(layer.axes, names)
 
 
 def _angles(sectors: int | Sequence[float]) -> tuple[float, ...]:
@@ -329,11 +359,3 @@ def _angles(sectors: int | Sequence[float]) -> tuple[float, ...]:
     if isinstance(sectors, Sequence | np.ndarray):
         return tuple(map(float, sectors))
     return Grid.regular({ALPHA: (-math.pi, math.pi, sectors)}).edges[0]
-
-
-def _check_size(cells: Sequence[Sequence[Any]]) -> None:
-    """Refuse more cells than fit into memory, by what a dictionary holds."""
-    counts = [[each if isinstance(each, int) else len(each) - 1 for each in axis] for axis in cells]
-    for each in counts:
-        EDGES.check(max(each, default=0), "calorimeter", DataError)
-    VOXELS.check(sum(map(math.prod, zip(*counts, strict=True))), "calorimeter", DataError)

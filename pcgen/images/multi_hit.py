@@ -42,7 +42,7 @@ def check_policy(policy: str, calorimeter: Calorimeter) -> None:
         raise ArgumentError(f"multi_hit: got {policy!r}, expected one of {', '.join(known)}")
     if policy == "distinct" and not calorimeter.cylinder:
         raise ArgumentError(
-            "multi_hit: got 'distinct' for rectangular cells, expected rings, or sum or shift"
+            "multi_hit: got 'distinct' for cells that are in no rings, expected sum or shift"
         )
 
 
@@ -100,7 +100,7 @@ class _Cells:
         self.layer, self.boundaries, self.policy = geometry.layer, boundaries, policy
         self.centre = geometry.centre[:, :2]
         self.most = int(boundaries.diff().max())
-        width = torch.tensor([grid.cells[1] for grid in calorimeter.layers], device=device)
+        width = torch.tensor([grid.cells[-1] for grid in calorimeter.layers], device=device)
         # r runs fastest: the ring of a cell is its place modulo the number of rings.
         place = torch.arange(calorimeter.voxels, device=device) - boundaries[self.layer]
         self.ring = place % width[self.layer]

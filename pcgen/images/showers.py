@@ -19,6 +19,7 @@ from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
 from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
+from pcgen.images.spreading import spread_over_cells
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Schema
 from pcgen.units import factor
@@ -32,8 +33,10 @@ def shower_to_cloud(
     calorimeter: Calorimeter,
     *,
     threshold: float = 0.0,
+    jitter: bool = False,
     y: Tensor | Array | None = None,
     label: Tensor | Array | None = None,
+    generator: torch.Generator | None = None,
 ) -> Batch:
     """Points at the voxels that are above ``threshold``, as :func:`image_to_cloud` has it.
 
@@ -42,8 +45,11 @@ def shower_to_cloud(
             point. Integers become the default float type.
         calorimeter: The V voxels.
         threshold: A voxel with more than this is a point, ≥ 0.
+        jitter: Put each point uniformly within its voxel, not at the centre: a ring that is not cut
+            into angles is one voxel all around, whose centre lies on one side.
         y: Conditions [B, C], the incident energy say, passed on.
         label: Classes [B], passed on.
+        generator: Source of the jitter.
 
     Returns:
         Clouds with ``pos`` (x, y, z), ``weight`` and ``layer`` in the order of the voxels.
@@ -66,7 +72,7 @@ def shower_to_cloud(
     filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
-    return cloud.make(
+    clouds = cloud.make(
         geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
         torch.bincount(event, minlength=len(voxels)),
         weight=voxels[filled],
@@ -74,6 +80,19 @@ def shower_to_cloud(
         y=y,
         label=label,
     )
+    return scatter_within_voxels(clouds, voxel, calorimeter, generator) if jitter else clouds
+
+
+def scatter_within_voxels(
+    clouds: Batch, voxel: Tensor, calorimeter: Calorimeter, generator: torch.Generator | None
+) -> Batch:
+    """Points at random within the voxels ``voxel`` [N], at whose centres they are.
+
+    They stay at the centre where rounding would move one out of its own.
+    """
+    spread = spread_over_cells(clouds, calorimeter, depth=True, generator=generator)
+    stays = calorimeter.locate(spread.pos).voxel == voxel
+    return cloud.replace(clouds, pos=torch.where(stays[:, None], spread.pos, clouds.pos))
 
 
 def cloud_to_shower(
@@ -224,6 +243,9 @@ def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Ten
         return layer
     own = calorimeter.schema.layers
     unknown = [name for name in schema.layers if name not in own]
+    counted = schema.layers == tuple(map(str, range(len(schema.layers))))
+    if unknown and counted and len(schema.layers) <= len(own):
+        return layer  # they are counted, and not called by their numbers
     if unknown:
         raise ArgumentError(
             f"layers: got {', '.join(unknown[:5])}, expected those of the calorimeter: "

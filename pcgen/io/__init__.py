@@ -20,6 +20,7 @@ from pcgen.io.files import (
     shower_writer,
     write_clouds,
 )
+from pcgen.io.geometry import read_calorimeter, write_calorimeter
 from pcgen.io.image_source import Images, ImageSink, ImageSource, ShowerSink, ShowerSource
 from pcgen.io.jetnet import JETS, JetNetFile
 from pcgen.io.source import CloudSink, CloudSource
@@ -45,10 +46,12 @@ __all__ = [
     "image_writer",
     "open_cloud_file",
     "open_file",
+    "read_calorimeter",
     "read_clouds",
     "read_format",
     "read_showers",
     "shower_writer",
+    "write_calorimeter",
     "write_clouds",
     "written_format",
 ]

@@ -128,6 +128,7 @@ def open_file(
     format: str | None = None,
     label: str | None = None,
     calorimeter: Calorimeter | None = None,
+    columns: str | None = None,
 ) -> CloudSource | ImageSource:
     """Open a file of clouds, images or showers, whichever it is.
 
@@ -138,13 +139,23 @@ def open_file(
         calorimeter: The voxels of a file of showers; None: those that the file knows, and in a file
             of others only their number is known.
 
+        columns: What the columns of a table of hits are, with units, where a file cannot state it:
+            ``"x [mm],layer,y [mm],energy [GeV]"``.
+
     Raises:
-        ArgumentError: the ending or the format is unknown.
+        ArgumentError: the ending or the format is unknown, or has no use for ``columns``.
         FileError: the file is missing, truncated or of another layout.
         DataError: the class of an event cannot be used.
     """
-    reader = _loaded(FORMATS[read_format(path, format)].reader)
-    source: CloudSource | ImageSource = _call(reader, path, label=label, calorimeter=calorimeter)
+    chosen = read_format(path, format)
+    reader = _loaded(FORMATS[chosen].reader)
+    if columns is not None and "columns" not in inspect.signature(reader).parameters:
+        raise ArgumentError(
+            f"columns: got {columns!r}, but {path} is of the format {chosen}, expected none: its "
+            "columns are known"
+        )
+    options = {"label": label, "calorimeter": calorimeter, "columns": columns}
+    source: CloudSource | ImageSource = _call(reader, path, **options)
     return source
 
 

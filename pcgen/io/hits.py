@@ -7,17 +7,55 @@ that lost theirs. A row without energy is no point. N rows, B events.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pcgen import clouds as convention
 from pcgen.errors import DataError
+from pcgen.io.source import CloudSource
 
 Array = np.ndarray[Any, Any]
+_EVENTS = 4096
 _OFF = 0.1
 """How far from a whole number a layer may be stored."""
+
+
+class Scan(NamedTuple):
+    """What is known of hits once all of them were read.
+
+    Attributes:
+        sizes: Points of each event [B].
+        layers: Number of layers: the last one that is hit, and those before it; 0 without layers.
+    """
+
+    sizes: Tensor
+    layers: int
+
+
+class HitSource(CloudSource):
+    """A file of hits, some of whose rows are no points: only reading them shows how many are."""
+
+    _known: Scan | None = None
+
+    def sizes(self) -> Tensor:
+        """Points of each event [B]; the hits are read once to count those with energy."""
+        return self._scan().sizes
+
+    def _scan(self) -> Scan:
+        if self._known is None:
+            sizes, layers = [torch.zeros(0, dtype=torch.long)], 0
+            for start in range(0, len(self), _EVENTS):
+                block = self._read(start, min(start + _EVENTS, len(self)))
+                sizes.append(convention.sizes(block))
+                layer = block.get("layer")
+                layers = max(
+                    layers, int(layer.max()) + 1 if layer is not None and len(layer) else 0
+                )
+            self._known = Scan(torch.cat(sizes), layers)
+        return self._known
 
 
 def filled(energy: Array, sizes: Array, first: int, where: str | Path) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,9 +35,8 @@ from pcgen.errors import FileError
 from pcgen.io.hdf5 import native, opened, values_of
 from pcgen.io.hdf5_door import contents, data_set, listed
 from pcgen.io.hdf5_ragged import ragged_set
-from pcgen.io.hits import filled, layer_numbers
+from pcgen.io.hits import HitSource, filled, layer_numbers
 from pcgen.io.image_source import floats
-from pcgen.io.source import CloudSource
 from pcgen.schema import Quantity, Schema
 
 Array = np.ndarray[Any, Any]
@@ -59,22 +58,9 @@ HITS = Schema(
 TIME = Quantity("time")
 _NAMES = ("showers", "shape", "energies", "directions", "pdg")
 _BESIDE = ("shower_ids", "num_points")
-_ROWS = 4096
 
 
-class _Scan(NamedTuple):
-    """What only the hits themselves say.
-
-    Attributes:
-        sizes: Points of each shower [N].
-        layers: Number of layers: the last one that is hit, and those before it.
-    """
-
-    sizes: Tensor
-    layers: int
-
-
-class ShowerDataFile(CloudSource):
+class ShowerDataFile(HitSource):
     """Showers in ShowerData's layout, read in blocks.
 
     Rows without energy are left out wherever they are. Files do not say how many layers there are,
@@ -92,7 +78,6 @@ class ShowerDataFile(CloudSource):
         self.path = Path(path)
         self.attrs: dict[str, Any] = {"layout": "ShowerData"}
         self._warned = False
-        self._scanned: _Scan | None = None
         with opened(path) as self._file:
             self._open()
 
@@ -145,26 +130,12 @@ class ShowerDataFile(CloudSource):
     def __len__(self) -> int:
         return len(self._showers.lengths)
 
-    def sizes(self) -> Tensor:
-        """Points of each shower [N]; the hits are read once to count those with energy."""
-        return self._scan().sizes
-
     def labels(self) -> Tensor | None:
         """Class of each shower [N], None where the particles are not known."""
         return self._label
 
     def close(self) -> None:
         self._file.close()
-
-    def _scan(self) -> _Scan:
-        if self._scanned is None:
-            sizes, layers = [torch.zeros(0, dtype=torch.long)], 0
-            for start in range(0, len(self), _ROWS):
-                block = self._read(start, min(start + _ROWS, len(self)))
-                sizes.append(convention.sizes(block))
-                layers = max(layers, int(block.layer.max()) + 1 if len(block.layer) else 0)
-            self._scanned = _Scan(torch.cat(sizes), layers)
-        return self._scanned
 
     def _read(self, start: int, stop: int) -> Batch:
         rows = self._showers.lengths[start:stop] // self._columns

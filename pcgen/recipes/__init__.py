@@ -30,7 +30,7 @@ from pcgen.recipes.points import (
     points_latent_mixture,
     points_vae,
 )
-from pcgen.recipes.showers import showers_flow
+from pcgen.recipes.showers import showers_flow, showers_latent_gan
 
 if TYPE_CHECKING:
     from pcgen.models.base import GenerativeModel
@@ -53,6 +53,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-vae": sites_vae,
     "sites-flow": sites_flow,
     "showers-flow": showers_flow,
+    "showers-latent-gan": showers_latent_gan,
 }
 
 ALIASES = {
@@ -108,6 +109,7 @@ __all__ = [
     "points_latent_mixture",
     "points_vae",
     "showers_flow",
+    "showers_latent_gan",
     "sites_flow",
     "sites_gan",
     "sites_vae",

@@ -7,13 +7,17 @@ from typing import Any
 from pcgen.datasets.calorimeters import detector
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Calorimeter
+from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.flow import FlowMatching
+from pcgen.models.flow_decoder import FlowDecoder
+from pcgen.models.latent import LatentModel
 from pcgen.models.layer_totals import Law
 from pcgen.models.representations import Layered
 from pcgen.models.representations.layered import given_channels
-from pcgen.nn import LayeredField, LayerProfileField
+from pcgen.nn import LayeredEncoder, LayeredField, LayerProfileField
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
+from pcgen.recipes import assembly
 from pcgen.schema import Schema
 
 
@@ -27,14 +31,13 @@ def layered(
     width: int,
 ) -> Layered:
     """Points in layers of a schema as it is stored; by default in those of the usual cylinder."""
-    cells: Calorimeter | None
+    cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
     if schema is None:
         usual = detector("cylinder").calorimeter
-        cells, meaning = usual, usual.schema
+        cells, meaning = cells or usual, usual.schema
     else:
-        cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
         meaning = Schema.from_dict(schema)
-    at_least(1, width=width)
+    at_least(1, layer_width=width)
     field = LayerProfileField(
         len(meaning.layers), condition_channels=given_channels(meaning), hidden=width
     )
@@ -74,3 +77,47 @@ def showers_flow(
         clock=Clock(shift),
         coupling=optimal_pairs if coupling == "optimal" else None,
     )
+
+
+def showers_latent_gan(
+    representation: Layered,
+    *,
+    latent_dim: int,
+    hidden: int,
+    layers: int,
+    noise: float,
+    share: float,
+    prior: dict[str, Any],
+) -> LatentModel:
+    """A code of each shower, a flow that draws its points given the code, and a GAN of codes.
+
+    Args:
+        representation: Of the showers.
+        latent_dim: Columns of the code.
+        hidden: Channels of a point inside.
+        layers: Exchanges of the decoder; the encoder has half as many.
+        noise: See :func:`~pcgen.recipes.assembly.smooth`.
+        share: Fraction of the run's steps that the autoencoder gets.
+        prior: Arguments of :func:`~pcgen.recipes.assembly.adversarial_prior`.
+    """
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
+    encoder = LayeredEncoder(
+        representation.value_channels,
+        hidden,
+        representation.layers,
+        condition_channels=representation.condition_channels,
+        event_channels=representation.condition_channels - 2 * representation.layers,
+        hidden=hidden,
+        layer_channels=max(hidden // 2, 1),
+        depth=max(layers // 2, 1),
+    )
+    decoder = FlowDecoder(
+        representation,
+        field(representation, hidden=hidden, layers=layers, further=latent_dim),
+        clock=Clock(3.0),
+        coupling=optimal_pairs,
+    )
+    latent = assembly.smooth(noise)(hidden, latent_dim)
+    codec = Autoencoder(representation, encoder, latent, decoder)
+    judged = assembly.adversarial_prior(codec, latent_dim=latent_dim, **prior)
+    return assembly.latent_model(codec, judged, latent_dim, share)

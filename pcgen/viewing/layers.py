@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pcgen.grids import Calorimeter
+from pcgen.grids import Calorimeter, CellList
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,16 @@ def outlines(low: Floats, high: Floats, calorimeter: Calorimeter) -> tuple[Float
 
 def _rim(calorimeter: Calorimeter, layer: int) -> Floats:
     """A closed line about the cells of a layer, (x, y) of its corners [n, 2]."""
-    first, second = (np.asarray(edges) for edges in calorimeter.layers[layer].edges)
+    cells = calorimeter.layers[layer]
+    if isinstance(cells, CellList):
+        half = np.asarray(cells.size) / 2
+        ends = [
+            np.array([(c - half).min(), (c + half).max()])
+            for c in map(np.asarray, (cells.x, cells.y))
+        ]
+    else:
+        ends = [np.asarray(edges) for edges in cells.edges]
+    first, second = ends
     if calorimeter.cylinder:
         angle = np.linspace(-np.pi, np.pi, _CORNERS + 1)
         angle[-1] = angle[0]

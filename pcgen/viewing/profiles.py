@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from torch_geometric.data import Batch
 
-from pcgen.grids import Calorimeter
+from pcgen.grids import Calorimeter, Grid
 from pcgen.schema import Quantity, Schema
 from pcgen.viewing.scene import Floats, Frame, coordinates, weights
 
@@ -56,7 +56,8 @@ def profiles(
     radius = np.linspace(0.0, reach, _BINS + 1)
     if calorimeter is not None:
         depth = np.asarray(calorimeter.depth_edges)
-        rings = {grid.edges[1] for grid in calorimeter.layers} if calorimeter.cylinder else ()
+        grids = [each for each in calorimeter.layers if isinstance(each, Grid)]
+        rings = {grid.edges[1] for grid in grids} if calorimeter.cylinder else ()
         radius = np.asarray(next(iter(rings))) if len(rings) == 1 else radius
     across = Quantity("r", schema.axes[0].unit)
     return [

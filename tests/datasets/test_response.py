@@ -10,6 +10,7 @@ import pytest
 from scipy import integrate, stats
 
 from pcgen.datasets.cards import Card, read_card
+from pcgen.datasets.helix import wrapped
 from pcgen.datasets.response import (
     LAYERS,
     Particles,
@@ -17,7 +18,6 @@ from pcgen.datasets.response import (
     at_surface,
     respond,
     tower_sigma,
-    wrapped,
 )
 
 Array = np.ndarray[Any, Any]

@@ -18,7 +18,13 @@ from pcgen.images.spreading import cell_edges, spread_over_cells
 
 RINGS = Calorimeter.cylindrical([(0, 2, 5, 9), (0, 4, 9), (0, 9)], [6, 4, 1])
 PLATES = Calorimeter.planar([(0, 1, 2, 3, 4), (0, 2, 4)], [(0, 1, 2, 3), (0, 3)])
-POLICIES = [(RINGS, "shift"), (RINGS, "distinct"), (PLATES, "shift")]
+_TILES = [[(x + 0.5 * (y % 2), 0.9 * y) for x in range(4) for y in range(4)] for _ in range(2)]
+TILES = Calorimeter.cells(
+    [[x for x, _ in layer] for layer in _TILES],
+    [[y for _, y in layer] for layer in _TILES],
+    [[1.0] * len(layer) for layer in _TILES],
+)
+POLICIES = [(RINGS, "shift"), (RINGS, "distinct"), (PLATES, "shift"), (TILES, "shift")]
 
 
 def points(calorimeter: Calorimeter, sizes: Sequence[int], seed: int = 0) -> Batch:
@@ -113,13 +119,13 @@ def test_a_seed_is_one_shower() -> None:
 
 
 def test_policies_are_refused_where_they_make_no_sense() -> None:
-    with pytest.raises(ArgumentError, match="'distinct' for rectangular cells"):
+    with pytest.raises(ArgumentError, match="'distinct' for cells that are in no"):
         cloud_to_shower(points(PLATES, [3]), PLATES, multi_hit="distinct")
     with pytest.raises(ArgumentError, match="'nearest', expected one of sum, shift, distinct"):
         cloud_to_shower(points(PLATES, [3]), PLATES, multi_hit="nearest")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("calorimeter", [RINGS, PLATES])
+@pytest.mark.parametrize("calorimeter", [RINGS, PLATES, TILES])
 def test_spreading_keeps_the_voxel_and_fills_its_area(calorimeter) -> None:
     clouds = points(calorimeter, [50, 0, 70])
     generator = torch.Generator().manual_seed(3)
@@ -139,4 +145,4 @@ def test_spread_points_of_a_ring_are_uniform_in_its_area() -> None:
     r = spread.pos[:, :2].norm(dim=1)
     assert float((r < math.sqrt(2.0)).double().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(spread.pos[:, 0].mean()) == pytest.approx(0.0, abs=0.06)
-    assert cell_edges(disc).shape == (1, 2, 2)
+    assert cell_edges(disc).shape == (1, 3, 2)

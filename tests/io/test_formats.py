@@ -20,7 +20,16 @@ from pcgen.grids import Grid
 from pcgen.io.files import _loaded
 from pcgen.schema import Quantity, Schema
 
-SHOWERS: dict[str, dict[str, tuple[int, ...]]] = {}
+SHOWERS: dict[str, dict[str, tuple[int, ...]]] = {
+    "hgcal": {"showers": (4, 2, 9), "gen_info": (4, 3)},
+    "calogan": {
+        "energy": (4, 1),
+        "layer_0": (4, 3, 96),
+        "layer_1": (4, 12, 12),
+        "layer_2": (4, 12, 6),
+    },
+    "caloclouds": {"events": (4, 9, 4), "energy": (4, 1)},
+}
 """Shapes of the arrays of files of showers, of which all values are 1."""
 SOURCES = {"clouds": io.CloudSource, "images": io.ImageSource, "showers": io.ShowerSource}
 SINKS = {"clouds": io.CloudSink, "images": io.ImageSink, "showers": io.ShowerSink}

@@ -267,7 +267,8 @@ def test_recipes_on_grids_are_tried() -> None:
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
-             "integration_steps", "neighbours", "list_length", "global_channels")  # fmt: skip
+             "integration_steps", "neighbours", "list_length", "global_channels",
+             "layer_width")  # fmt: skip
 LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise")
 
 

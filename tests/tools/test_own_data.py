@@ -258,7 +258,6 @@ def test_one_threshold_means_the_same_for_images_and_showers():
             {"geometry": "binning.xml", "particle": "photon", "grid": GRID},
             "grid: was given, .*geom",
         ),
-        ({"geometry": "binning.xml", "particle": "photon", "jitter": True}, "jitter: was given"),
         (
             {"geometry": "binning.xml", "particle": "photon", "target": "b.npz"},
             "as images, expected",

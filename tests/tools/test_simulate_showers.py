@@ -156,7 +156,7 @@ def test_the_work_can_be_done_by_a_cluster(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "CHUNK", 3)
     here = module.simulate_showers(tmp_path / "a.h5", number=7, progress=False)
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
     ) as cluster:
         there = module.simulate_showers(
             tmp_path / "b.h5", number=7, dask=cluster.scheduler_address, progress=False

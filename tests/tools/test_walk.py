@@ -213,6 +213,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "sample", f"{run} {made}-8.h5 --multi-hit shift"),
         (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1 --pace 2"),
         (0, "sample", f"{run} {made}-6.h5 --number 3 --to jetnet --particles 3"),
+        (1, "sample", f"{run} {made}-7.h5 --dask nowhere"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
         (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
         (0, "info", f"{made}.h5"),
@@ -227,15 +228,19 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
                        "--classes a,b"),
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
                       "--multi-hit shift"),
+        (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
+        (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
                         "2 --subset 4 --permutations 2 --seed 1 --between jet_pt=:1e9"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "
                         f"--training {data}"),
+        (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),
+        (1, "view", f"{data} --geometry none.xml --particle photon"),
     ]  # fmt: skip
 
 
