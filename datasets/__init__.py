@@ -1,8 +1,8 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
-``open_clouds`` opens files of clouds, ``sample_jets`` the jets that ship with pcgen;
-``simulate_jets``, ``simulate_showers`` and ``simulate_tracks`` generate more. They are imported on
-first use, so that processes that only run Pythia do not import torch.
+``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
+pcgen; ``simulate_jets``, ``simulate_showers`` and ``simulate_tracks`` generate more. They are
+imported on first use, so that processes that only run Pythia do not import torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
-    from pcgen.datasets.showers import simulate_showers
+    from pcgen.datasets.showers import sample_showers, simulate_showers
     from pcgen.datasets.tracks import observed_modules, simulate_tracks
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "observed_modules",
     "open_clouds",
     "sample_jets",
+    "sample_showers",
     "simulate_jets",
     "simulate_showers",
     "simulate_tracks",
@@ -32,6 +33,7 @@ _HOMES = {
     "open_clouds": "loading",
     "sample_jets": "jets",
     "simulate_jets": "jets",
+    "sample_showers": "showers",
     "simulate_showers": "showers",
     "simulate_tracks": "tracks",
 }

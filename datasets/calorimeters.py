@@ -53,7 +53,7 @@ def detector(
     """A calorimeter by its name, or from an XML file of the CaloChallenge.
 
     Args:
-        geometry: ``"cylinder"``, ``"stack"`` or a file (:meth:`pcgen.grids.Calorimeter.from_xml`).
+        geometry: ``"cylinder"``, ``"stack"`` or an XML file of the CaloChallenge.
         medium: One of :data:`~pcgen.datasets.media.MEDIA`; None: that of the name. A file has none.
         thickness: Of each layer in mm, one number for all layers that are equal; None: that of the
             name. A file has none.

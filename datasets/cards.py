@@ -1,7 +1,7 @@
 """Cards: YAML files with the response of a detector to particles, in the manner of Delphes.
 
-``datasets/cards/cms.yaml`` explains the fields. Every field must be there and no other; lists of
-bands are read up to the first ``|eta|`` that is not smaller.
+``datasets/detectors/cms.yaml`` explains the fields. Every field must be there and no other; lists
+of bands are read up to the first ``|eta|`` that is not smaller.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pcgen.bounds import EDGES, TEXT, regular_file
 from pcgen.errors import ArgumentError, FileError
 from pcgen.plain_yaml import parse_yaml
 
-FOLDER = Path(__file__).parent / "cards"
+FOLDER = Path(__file__).parent / "detectors"
 SHIPPED = ("cms", "atlas")
 
 

@@ -1,4 +1,4 @@
-"""Showers in calorimeters: the simulation of any number of them.
+"""Showers in calorimeters: the simulation of any number, and the sample that ships with pcgen.
 
 A shower is a cloud of the voxels with energy:
 
@@ -28,6 +28,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.datasets.calorimeters import detector
+from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.shower_blocks import PARTICLES, Showers, ShowerSettings, generate_showers
 from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
 from pcgen.grids import Calorimeter
@@ -35,10 +36,27 @@ from pcgen.io import CloudWriter, Images, ShowerWriter
 from pcgen.schema import Schema
 
 CHUNK = 500  #: showers of a chunk, some seconds of work
+SAMPLE = Path(__file__).parent / "samples" / "showers.h5"
 REVISION = 1  #: of the physics; another one gives other showers of a seed
 LABELS = tuple(PARTICLES)
 ENDINGS = (".h5", ".hdf5")
 """Clouds, and the CaloChallenge's layout."""
+
+
+def sample_showers(split: str = "train", *, max_points: int | None = None) -> CloudDataset:
+    """The showers that ship with pcgen: electrons of 1 to 100 GeV in the ``"stack"``.
+
+    ``datasets/samples/README.md`` describes how they were generated.
+
+    Args:
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
+        max_points: Keep that many voxels of each shower, those of most energy; None keeps all.
+
+    >>> showers = sample_showers("test").load()
+    >>> bool((showers.label == 0).all()), showers.pos.shape[1]
+    (True, 3)
+    """
+    return open_clouds(SAMPLE, split, max_points=max_points)
 
 
 def simulate_showers(

@@ -30,15 +30,21 @@ MEANING = (
 )
 """Arguments of recipes that say what the numbers of a network mean: the same wherever it goes."""
 METHOD = (
+    "annealing",
     "beta",
     "coupling",
     "critic_steps",
     "game",
+    "instance_noise",
     "integration_steps",
+    "label_flipping",
+    "label_smoothing",
     "nearness",
     "noise",
     "penalty",
+    "penalty_in_spreads",
     "reconstruction",
+    "regulariser",
     "share",
 )
 """Arguments that leave every network as it is: a run may learn by another method than its start."""

@@ -16,6 +16,7 @@ The total weight is conserved by each of them. Both directions are vectorised ov
 from __future__ import annotations
 
 from pcgen.images.cells import cloud_to_image, image_to_cloud
+from pcgen.images.multi_hit import MultiHit
 from pcgen.images.placing import Outside, Overflow, overflow, project
 from pcgen.images.sampling import jitter, snap
 from pcgen.images.showers import (
@@ -26,8 +27,10 @@ from pcgen.images.showers import (
     shower_to_cloud,
 )
 from pcgen.images.splatting import splat
+from pcgen.images.spreading import spread_over_cells
 
 __all__ = [
+    "MultiHit",
     "Outside",
     "Overflow",
     "check_showers",
@@ -42,4 +45,5 @@ __all__ = [
     "shower_to_cloud",
     "snap",
     "splat",
+    "spread_over_cells",
 ]

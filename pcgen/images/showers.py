@@ -243,6 +243,9 @@ def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Ten
         return layer
     own = calorimeter.schema.layers
     unknown = [name for name in schema.layers if name not in own]
+    counted = schema.layers == tuple(map(str, range(len(schema.layers))))
+    if unknown and counted and len(schema.layers) <= len(own):
+        return layer  # they are counted, and not called by their numbers
     if unknown:
         raise ArgumentError(
             f"layers: got {', '.join(unknown[:5])}, expected those of the calorimeter: "

@@ -63,12 +63,19 @@ class FlowGAN(FlowMap):
         super().__init__(representation, field, clock=clock)
         at_least(0, nearness=nearness)
         self.critic, self.adversary, self.nearness = critic, adversary, nearness
+        self.done = 0.0
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the critic and the map take turns."""
-        play = self.adversary.phases(self.critic, self.critic_loss, self.field, self.generator_loss)
+        play = self.adversary.phases(
+            self.critic, self.critic_loss, self.field, self.generator_loss, self.set_done
+        )
         calm = [replace(each, optimiser={**(each.optimiser or {}), "lr": RATE}) for each in play]
         return (*self.representation.phases(), *calm)
+
+    def set_done(self, done: float) -> None:
+        """Take the fraction of the run that is done, which annealing is a function of."""
+        self.done = done
 
     def critic_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
@@ -76,7 +83,7 @@ class FlowGAN(FlowMap):
         with torch.no_grad():
             generated = self.follow(self._start(real), condition)
         return self.adversary.critic_loss(
-            self._critic(condition), real, generated, self.representation
+            self._critic(condition), real, generated, self.representation, done=self.done
         )
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
@@ -84,7 +91,9 @@ class FlowGAN(FlowMap):
         real, condition = self.representation.see(clouds)
         start = self._start(real)
         generated = self.follow(start, condition)
-        terms = self.adversary.generator_loss(self._critic(condition), real, generated)
+        terms = self.adversary.generator_loss(
+            self._critic(condition), real, generated, self.representation, done=self.done
+        )
         moved = self.representation.values(generated) - self.representation.values(start)
         far = segment_mean(moved.square().mean(1), generated.ptr).mean()
         return {**terms, "near": self.nearness * far}

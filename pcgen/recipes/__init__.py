@@ -23,11 +23,10 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
-    points_gan,
     points_latent_flow,
-    points_latent_gan,
     points_latent_mixture,
     points_vae,
 )

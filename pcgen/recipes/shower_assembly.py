@@ -31,12 +31,11 @@ def layered(
     width: int,
 ) -> Layered:
     """Points in layers of a schema as it is stored; by default in those of the usual cylinder."""
-    cells: Calorimeter | None
+    cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
     if schema is None:
         usual = detector("cylinder").calorimeter
-        cells, meaning = usual, usual.schema
+        cells, meaning = cells or usual, usual.schema
     else:
-        cells = None if calorimeter is None else Calorimeter.from_dict(calorimeter)
         meaning = Schema.from_dict(schema)
     at_least(1, layer_width=width)
     field = LayerProfileField(

@@ -189,7 +189,7 @@ def test_protocols_refuse_what_they_fix_and_what_is_too_small(files, capsys):
     assert cli.main([*words, "--protocol", "jetnet-0.2.5"]) == 1
     assert "expected at least 100000 and 50000 for protocol jetnet-0.2.5" in capsys.readouterr().err
     assert cli.main([*words, "--protocol", "calochallenge"]) == 1
-    assert "expected the XML file of the binning" in capsys.readouterr().err
+    assert "does not store its calorimeter, expected a file of it" in capsys.readouterr().err
     assert cli.main([*words, "--particlenet", "weights.pt"]) == 1
     assert "particlenet: got weights.pt, protocol pcgen takes none" in capsys.readouterr().err
     one = ["--protocol", "mpgan2021", "--particlenet", "weights.pt"]

@@ -35,6 +35,10 @@ SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--valid
          "--checkpoint-every", "2", "--log-every", "1", "--samples", "0", "--accelerator", "cpu",
          "--progress", "false"]  # fmt: skip
 RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
+REFUSED = {
+    ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
+    for name in ("wgan-gp", "wgan-lp")
+}
 WITHOUT_A_PRIOR = ("points-autoencoder", "autoencoder")
 
 
@@ -224,6 +228,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
                        "--classes a,b"),
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
                       "--multi-hit shift"),
+        (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
@@ -235,6 +240,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),
+        (1, "view", f"{data} --geometry none.xml --particle photon"),
     ]  # fmt: skip
 
 
@@ -312,6 +318,12 @@ def test_every_recipe_and_choice_from_training_to_scores(
     words = ["train", recipe, *small(recipe), *chosen]
     assert call(*words, "--print_config") == 0
     assert call(*words, "--help") == 0
+    if (recipe, chosen) in REFUSED:
+        capsys.readouterr()
+        assert call(*words, *SMALL, "--data", str(data), "--output", folder) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert REFUSED[recipe, chosen] in line
+        return
     assert call(*words, *SMALL, "--data", str(data), "--output", folder) == 0
     model = pcgen.load(folder)
     if recipe in WITHOUT_A_PRIOR:

@@ -26,6 +26,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
+from pcgen.grids.grid import columns_of
 from pcgen.images.spreading import cell_edges, spread_over_cells
 from pcgen.models.base import Phase, kept
 from pcgen.models.cardinality import CAPACITY, Drawn, LayerSums
@@ -91,10 +92,14 @@ class Layered(Representation):
         self.totals = LayerTotals(len(schema.layers), given_channels(schema), field, law=totals)
         self.log_layers = Scale(2)
         self.squash = None if squash is None else Squash(squash)
+        if calorimeter is not None:
+            # z may count layers in one of the two: the layer of a point decides over it.
+            x_and_y = columns_of(calorimeter.schema.axes[:2], schema.axes)
+            if x_and_y != (0, 1) or len(names) != len(calorimeter.schema.axes):
+                got = ", ".join(names)
+                raise ArgumentError(f"calorimeter: got points with {got}, expected x, y and z")
         self.calorimeter = calorimeter
-        edges = None if calorimeter is None else cell_edges(calorimeter)
-        self.edges: Tensor | None
-        self.register_buffer("edges", edges, persistent=False)
+        self._edges: Tensor | None = None  # of the cells, where they were needed last
         self.place: Tensor
         self.register_buffer("place", torch.zeros(len(schema.layers)))
 
@@ -293,9 +298,15 @@ class Layered(Representation):
         ratio = (clouds.weight / mean).clamp(min=torch.finfo(mean.dtype).tiny).log()[:, None]
         x = ratio if clouds.get("x") is None else torch.cat([clouds.x, ratio], 1)
         if self.calorimeter is not None:
-            clouds = spread_over_cells(clouds, self.calorimeter, edges=self.edges)
+            clouds = self._spread(clouds, self.calorimeter)
         pos, y = clouds.pos[:, self.free], self._logs(clouds.get("y"))
         return cl.replace(clouds, pos=pos, weight=None, x=x, y=y)
+
+    def _spread(self, clouds: Batch, calorimeter: Calorimeter) -> Batch:
+        device = clouds.pos.device
+        if self._edges is None or self._edges.device != device:
+            self._edges = cell_edges(calorimeter, device)
+        return spread_over_cells(clouds, calorimeter, edges=self._edges)
 
     def _logs(self, y: Tensor | None) -> Tensor | None:
         """Conditions [B, C] with the logarithms of energies."""
