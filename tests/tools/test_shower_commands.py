@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fabricated_showers import CELLS, RINGS, fabricated_showers
 
 from pcgen import io
 from pcgen.datasets.voxel_clouds import open_events
@@ -20,7 +21,6 @@ from pcgen.metrics import protocols
 from pcgen.metrics.showers import CALOCHALLENGE, own_facts
 from pcgen.tools import cli
 from pcgen.tools.shower_files import shower_pair
-from tests.fabricated_showers import CELLS, RINGS, fabricated_showers
 
 
 def write_showers(path, calorimeter=RINGS, events=60, seed=0, **options):
@@ -239,6 +239,7 @@ def test_files_and_geometry_must_be_of_one_calorimeter(files):
     pair = shower_pair("own.hdf5", "showerdata.h5", "rings.json", None)
     torch.testing.assert_close(pair.generated.weight, pair.real.weight)
     torch.testing.assert_close(pair.generated.y, pair.real.y)
+    torch.testing.assert_close(pair.generated.pos, pair.real.pos)
 
 
 def test_the_facts_of_a_data_set_are_the_challenge_s(here):
