@@ -20,8 +20,8 @@ MODULES = [
     for page in sorted((ROOT / "docs" / "api").glob("*.md"))
     for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 ]
-APART = {"pcgen.bounds", "pcgen.escaping", "pcgen.periods", "pcgen.shipped", "pcgen.tools"}
-"""Modules and packages that are the command line, or serve others."""
+APART = {"pcgen.bounds", "pcgen.escaping", "pcgen.periods", "pcgen.shipped"}
+"""Modules that serve others."""
 
 
 @pytest.fixture(scope="module")

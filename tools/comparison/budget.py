@@ -1,14 +1,17 @@
-"""CPU-seconds of training, apart from those of validation."""
+"""A budget of CPU-seconds: a clock of training alone, and how many steps it pays for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from torch_geometric.data import Batch
 
+from pcgen.errors import TrainingError
 from pcgen.training import Batches
+
+_SHARE, _LONGEST = 0.05, 3.0  # of the budget, and seconds, that are thrown away to plan
 
 
 class EnoughError(Exception):
@@ -76,3 +79,22 @@ class Clock:
             yield
         finally:
             self._out += time.process_time() - start
+
+
+def affordable(
+    seconds: float, batches: Batches, draws: int, train: Callable[[Batches], object]
+) -> dict[str, float]:
+    """How many ``steps`` so many CPU-seconds pay for, by steps of a model that is thrown away.
+
+    Args:
+        seconds: The budget.
+        batches: Of the training split.
+        draws: Batches in a step.
+        train: Trains such a model on batches, and is interrupted by an :class:`EnoughError`.
+    """
+    clock = Clock(batches, draws, limit=min(_SHARE * seconds, _LONGEST))
+    # What is not finite after a few steps will be found again in the training itself.
+    with suppress(EnoughError, TrainingError):
+        train(clock)
+    each = clock.seconds / max(clock.steps - 1, 1)
+    return {"steps": max(round(seconds / max(each, 1e-6)), 1), "seconds_per_step": each}
