@@ -5,7 +5,8 @@ One epoch e of n events in W processes (ranks):
 1. the events, in the order of the file, are cut into stretches of consecutive ones; the stretches
    are drawn in a random order of (seed, e), and the sequence is dealt out in W equal shares;
 2. a rank goes through its share in windows of some million points, each many stretches from all
-   over the file, read contiguously stretch by stretch and shuffled in memory;
+   over the file, read contiguously stretch by stretch and shuffled in memory (their order alone
+   is shuffled where the events are in memory already);
 3. batches are consecutive pieces of the shuffled window; what does not fill a batch is left out
    (and is other events in the next epoch).
 """
@@ -29,7 +30,11 @@ _STRETCHES = 64  # stretches in a window
 
 
 class Clouds(Protocol):
-    """What batches are made of: a data set that can be read by ranges and by numbers."""
+    """What batches are drawn from: a data set that can be read by ranges and by numbers."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether ``gather`` is quick for events in any order."""
 
     def __len__(self) -> int: ...
 
@@ -76,7 +81,7 @@ class Batches:
         return share // min(self.batch_size, share)
 
     def __call__(self, step: int, rank: int = 0, world: int = 1) -> Batch:
-        """The batch of one step, the same however often and in whatever order it is asked for.
+        """The batch of one step: the same at every call, whatever the order of the calls.
 
         Args:
             step: 0, 1, 2, ... without end.
@@ -94,6 +99,9 @@ class Batches:
         epoch, number = divmod(step, self.per_epoch(world))
         size = min(self.batch_size, len(self.dataset) // world)
         start = number * size
+        if self.dataset.in_memory:
+            order = self._keep("order", self._draw, epoch, rank, world)
+            return self.dataset.gather(order[start : start + size])
         number, offset = divmod(start, self._window_size)
         window = self._keep("window", self._read, epoch, rank, world, number)
         return convention.select(window, slice(offset, offset + size))
@@ -112,7 +120,7 @@ class Batches:
                 yield convention.select(window, slice(first, first + size))
 
     def _keep(self, name: str, make: Callable[..., Any], *key: int) -> Any:
-        """The value for this key, made again only where the last one asked for was another."""
+        """The value for this key, computed again only where the last key was another."""
         if name not in self._kept or self._kept[name][0] != key:
             self._kept.pop(name, None)  # two windows need not fit in memory
             self._kept[name] = (key, make(*key))

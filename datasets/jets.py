@@ -9,6 +9,9 @@ y         [B, 1]   transverse momentum of the jet's four-momentum in GeV
 label     [B]      0 gluon, 1 light quark (u, d, s), 2 top, 3 W, 4 Z
 ========= ======== ===============================================================
 
+What a detector measures of the same jets is a second file (:mod:`pcgen.datasets.response`): clouds
+of tracks and towers with the same axes, weights in p_T, and in ``layer`` what a point is.
+
 All particles of the jet are there; none is cut, smeared or rounded beyond float32. The invariant
 mass of such a cloud takes the particles for massless and is some GeV below that of the jet. About
 one particle in two hundred lies at ``|η_rel| > R``: anti-kT clusters in rapidity, and soft heavy
@@ -18,9 +21,9 @@ particles have a pseudorapidity well above their rapidity.
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +33,17 @@ from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.datasets.cards import Card
+from pcgen.datasets.helix import wrapped
 from pcgen.datasets.loading import CloudDataset, open_clouds
-from pcgen.datasets.pythia import PROCESSES, Jets, JetSettings
-from pcgen.datasets.simulation import CHUNK, Chunk, load, plan, produce
-from pcgen.errors import ArgumentError, FileError, require
-from pcgen.io import JETS, CloudFile, CloudWriter
+from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
+from pcgen.datasets.response import LAYERS, Particles, respond
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
+from pcgen.errors import ArgumentError, require
+from pcgen.io import JETS, CloudWriter
 
 SAMPLE = Path(__file__).parent / "samples" / "jets.h5"
+CHUNK = 500  #: jets of a chunk, some seconds of work
 _ENDINGS = (".h5", ".hdf5")
 
 
@@ -48,7 +55,7 @@ def sample_jets(
 ) -> CloudDataset:
     """The jets that ship with pcgen: gluon, light-quark and top jets of about 1 TeV, R = 0.4.
 
-    ``datasets/samples/README.md`` says how they were made.
+    ``datasets/samples/README.md`` describes how they were generated.
 
     Args:
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
@@ -62,21 +69,27 @@ def sample_jets(
     return open_clouds(SAMPLE, split, classes=classes, max_points=max_points)
 
 
-def simulate(
+def simulate_jets(
     output: str | Path,
     *,
     number: int,
     classes: Sequence[str] = "gqt",
     settings: JetSettings | None = None,
+    detectors: Sequence[Card] = (),
     seed: int = 0,
     processes: int = 1,
+    dask: str | None = None,
     progress: bool = True,
-) -> Path:
-    """Simulate jets with Pythia 8 and anti-kT into one cloud file.
+) -> list[Path]:
+    """Simulate jets with Pythia 8 and anti-kT into one cloud file, and what detectors measure.
 
-    The jets depend on all arguments but ``processes`` and ``progress``. What an interrupted call
-    has made is kept in the folder ``<output>.parts`` and used by the next one; a call for a file
-    that is complete returns at once.
+    A detector has a file of its own beside the output: ``jets-cms.h5`` beside ``jets.h5`` for the
+    card ``cms``. Its events are the same jets in the same order, as clouds of tracks and towers
+    (:mod:`pcgen.datasets.response`), relative to the same axes.
+
+    The jets depend on all arguments but ``processes``, ``dask`` and ``progress``. What an
+    interrupted call has finished is kept in the folder ``<output>.parts`` and used by the next
+    one; a call for a file that is complete returns at once.
 
     Order in the file: round after round of 500 jets per class, shuffled and evenly interleaved
     within the round, so that contiguous events hold the classes in equal shares; the two jets of
@@ -87,48 +100,73 @@ def simulate(
         number: Jets of each class.
         classes: Some of g, q, t, w, z; ``"gqt"`` or ``("g", "q", "t")``.
         settings: Radius and windows; None: R = 0.4, 800 to 1600 GeV.
+        detectors: Cards (:func:`~pcgen.datasets.cards.read_card`), each of another name.
         seed: 0 to 2³² - 1.
         processes: Worker processes; 1 works in this one. With more, a script needs Python's usual
             ``if __name__ == "__main__":``.
+        dask: Address of a Dask scheduler, whose workers do the work instead, or ``local``
+            (:func:`pcgen.cluster.connected`).
         progress: Whether to draw a progress bar.
 
     Returns:
-        ``output``.
+        ``output``, and the file of each detector.
 
     Raises:
         ArgumentError: an argument is out of range, or the settings give no jets.
         FileError: the output cannot be written or holds other data.
-        MissingExtraError: pythia8mc is not installed.
+        MissingExtraError: pythia8mc is not installed, or Dask for a scheduler.
     """
     output, settings = Path(output), settings or JetSettings()
-    _check(output, number, classes, seed, processes)
+    workers = Workers(processes, dask, progress)
+    check(output, _ENDINGS, number=number, seed=seed, workers=workers, what="jets")
+    _check_names(classes, detectors)
     require("pythia8mc", "simulation")
     record = _record(number, classes, settings, seed)
-    parts = output.with_name(f"{output.name}.parts")
-    if not _complete(output, record):
-        rounds = plan(record["classes"], number, seed)
-        chunks = [chunk for chunks in rounds for chunk in chunks]
-        produce(chunks, settings, parts, record, processes=processes, progress=progress)
-        _merge(output, rounds, parts, record)
-    shutil.rmtree(parts, ignore_errors=True)
-    return output
+    rounds = plan(record["classes"], number, seed, settings)
+    chunks = [chunk for each in rounds for chunk in each]
+
+    outputs = [Output(output, record, partial(_merge, output, rounds, record, None))]
+    for card in detectors:
+        path = output.with_name(f"{output.stem}-{card.name}{output.suffix}")
+        own = {**record, "detector": card.name, "card": card.data}
+        outputs.append(Output(path, own, partial(_merge, path, rounds, own, card)))
+    simulated(outputs, generate, chunks, what="jets", workers=workers)
+    return [each.path for each in outputs]
 
 
-def _check(output: Path, number: int, classes: Sequence[str], seed: int, processes: int) -> None:
-    if output.suffix not in _ENDINGS:
-        raise ArgumentError(
-            f"output: got {str(output)!r}, expected a name that ends in {' or '.join(_ENDINGS)}"
-        )
-    if number < 1:
-        raise ArgumentError(f"number: got {number}, expected a positive number of jets")
+def plan(
+    classes: Sequence[str], number: int, seed: int, settings: JetSettings
+) -> list[list[Chunk]]:
+    """Rounds of chunks: round k holds chunk k of every class.
+
+    The seeds that Pythia gets for the chunks of one class are all different.
+
+    Args:
+        classes: Names of the classes.
+        number: Jets of each class.
+        seed: Seed of the whole simulation.
+        settings: Radius and windows.
+    """
+    first = {}
+    for name in classes:
+        state = np.random.SeedSequence((seed, list(PROCESSES).index(name)))
+        first[name] = int(state.generate_state(1, np.uint64)[0] % SEEDS)
+    rounds = []
+    for k in range(-(-number // CHUNK)):
+        n = min(CHUNK, number - k * CHUNK)
+        seeds = ((name, (first[name] + k) % SEEDS + 1) for name in classes)
+        rounds.append([Chunk(name, k, n, (name, n, each, settings)) for name, each in seeds])
+    return rounds
+
+
+def _check_names(classes: Sequence[str], detectors: Sequence[Card]) -> None:
+    names = [card.name for card in detectors]
+    if len(set(names)) != len(names):
+        raise ArgumentError(f"detector: got {' '.join(names)}, expected each name once")
     if not classes or len(set(classes)) != len(classes) or not set(classes) <= set(PROCESSES):
         raise ArgumentError(
             f"classes: got {' '.join(classes)!r}, expected some of {' '.join(PROCESSES)}, each once"
         )
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
-    if processes < 1:
-        raise ArgumentError(f"processes: got {processes}, expected a positive number")
 
 
 def _record(
@@ -145,35 +183,40 @@ def _record(
     }
 
 
-def _complete(output: Path, record: dict[str, Any]) -> bool:
-    """Whether the output is there already; anything else under its name is an error."""
-    if not output.exists():
-        return False
-    try:
-        with CloudFile(output) as file:
-            same = file.attrs.get("simulation") == record
-    except FileError:
-        same = False
-    if not same:
-        raise FileError(f"{output}: holds other data, delete it or choose another output")
-    return True
-
-
-def _merge(output: Path, rounds: list[list[Chunk]], parts: Path, record: dict[str, Any]) -> None:
+def _merge(
+    output: Path,
+    rounds: list[list[Chunk]],
+    record: dict[str, Any],
+    card: Card | None,
+    parts: Path,
+) -> None:
+    """Write the jets, or what a detector measures of them, in the same order."""
     radius, low, high = record["radius"], record["pt_min"], record["pt_max"]
     description = (
         f"{', '.join(record['classes'])} jets, anti-kT R = {radius:g}, "
         f"{low:g} < pT < {high:g} GeV, Pythia 8 at 13 TeV"
     )
-    schema = replace(JETS, description=description)
+    if card is not None:
+        description += f", tracks and towers of {card.name}"
+    schema = replace(JETS, description=description, layers=() if card is None else LAYERS)
     with CloudWriter(output, schema, attrs={"simulation": record}) as writer:
         for number, chunks in enumerate(rounds):
-            jets = [load(chunk, parts) for chunk in chunks]
-            together = convention.concat(
-                to_clouds(part, chunk.name) for part, chunk in zip(jets, chunks, strict=True)
-            )
+            jets = [load(chunk, parts, Jets) for chunk in chunks]
+            pairs = zip(jets, chunks, strict=True)
+            if card is None:
+                clouds = [to_clouds(part, chunk.name) for part, chunk in pairs]
+            else:
+                clouds = [
+                    measured(part, chunk.name, card, _random(record["seed"], chunk))
+                    for part, chunk in pairs
+                ]
             order = _mixed(jets, np.random.RandomState([record["seed"], number]))
-            writer.append(convention.select(together, torch.from_numpy(order)))
+            writer.append(convention.select(convention.concat(clouds), torch.from_numpy(order)))
+
+
+def _random(seed: int, chunk: Chunk) -> np.random.Generator:
+    """Of the response to the jets of a chunk."""
+    return np.random.default_rng((seed, list(PROCESSES).index(chunk.name), chunk.index))
 
 
 def _mixed(parts: Sequence[Jets], random: np.random.RandomState) -> NDArray[np.int64]:
@@ -200,4 +243,29 @@ def to_clouds(jets: Jets, name: str) -> Batch:
         weight=torch.from_numpy(jets.weight),
         y=torch.from_numpy(jets.pt)[:, None],
         label=label,
+    )
+
+
+def measured(jets: Jets, name: str, card: Card, random: np.random.Generator) -> Batch:
+    """Tracks and towers of jets of one class as clouds, with the schema of :data:`pcgen.io.JETS`.
+
+    Args:
+        jets: The jets.
+        name: Their class.
+        card: The detector.
+        random: Of all random numbers.
+    """
+    jet, number = np.repeat(np.arange(len(jets.sizes)), jets.sizes), len(jets.sizes)
+    eta, phi = (jets.pos.astype(float) + np.stack([jets.eta, jets.phi], 1).astype(float)[jet]).T
+    pt, rest, charge = (each.astype(float) for each in (jets.weight, jets.rest, jets.charge))
+    kind = np.abs(jets.kind).astype(np.int64)
+    signals = respond(Particles(jet, pt, eta, phi, rest, charge, kind), card, random)
+    relative = signals.eta - jets.eta[signals.jet], signals.phi - jets.phi[signals.jet]
+    return convention.make(
+        torch.from_numpy(np.stack([relative[0], wrapped(relative[1])], 1)).float(),
+        torch.from_numpy(np.bincount(signals.jet, minlength=number)),
+        weight=torch.from_numpy(signals.pt).float(),
+        layer=torch.from_numpy(signals.layer),
+        y=torch.from_numpy(jets.pt)[:, None],
+        label=torch.full((number,), JETS.labels.index(name)),
     )

@@ -1,7 +1,7 @@
 """Clouds from files, PyTorch Geometric style: by number, by range, by random batch.
 
 A :class:`CloudDataset` is a list of event numbers over one or several files (pcgen's ragged HDF5,
-JetNet's own files). Whatever is asked of it is read in contiguous ranges of the file, a few for
+JetNet's own files). Requested events are read in contiguous ranges of the file, a few for
 thousands of events, and put in order in memory. Its floats are of torch's default type, that of the
 networks, whatever type the file has.
 """
@@ -24,13 +24,13 @@ from pcgen.datasets.batches import Batches
 from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Grid
+from pcgen.grids import Calorimeter, Grid
 from pcgen.io import CloudSource, open_cloud_file
 from pcgen.schema import Schema
 
 _GAP = 16_384  # points between two wanted events that are read rather than jumped over
 _RANGE = 1 << 20  # points that one read may span, about
-_MEMORY = 4_000_000  # points of a data set that is kept in memory once it is asked for anything
+_MEMORY = 4_000_000  # a data set of up to so many points stays in memory after its first read
 
 
 def open_clouds(
@@ -84,7 +84,7 @@ def open_clouds(
 
 
 class CloudDataset(Dataset[Data]):
-    """Chosen events of one or several files of clouds; made by :func:`open_clouds`.
+    """Chosen events of one or several files of clouds; built by :func:`open_clouds`.
 
     It has a length, gives one cloud as PyG's ``Data`` by its number, works in PyG's ``DataLoader``
     (worker processes open the files for themselves) and can be pickled.
@@ -152,6 +152,21 @@ class CloudDataset(Dataset[Data]):
             Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
         )
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data set is so small that it stays in memory once it was read."""
+        return self._points <= _MEMORY
+
+    @property
+    def calorimeter(self) -> Calorimeter | None:
+        """The calorimeter that the files know their points to be of; None where they disagree.
+
+        Raises:
+            FileError: what a file states of it makes none.
+        """
+        first, *others = [file.calorimeter for file in self._files]
+        return first if all(other == first for other in others) else None
+
     def digests(self) -> list[str]:
         """The digest of each file, see :func:`pcgen.datasets.provenance.digest`."""
         return [digest(file) for file in self._open()]
@@ -168,7 +183,7 @@ class CloudDataset(Dataset[Data]):
         between them would be slower than reading it, come in one read.
         """
         items = torch.as_tensor(items, dtype=torch.long)
-        if self._points > _MEMORY:
+        if not self.in_memory:
             return self._gather(self._index[items])
         if self._everything is None:
             self._everything = self._gather(self._index)

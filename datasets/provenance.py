@@ -1,7 +1,7 @@
 """Which data these are: a digest of a file of events.
 
-A digest depends on what a file says and not on its format, its compression or its place, so that a
-run knows its data again after they were moved or packed anew.
+A digest depends on the content of a file, not on its format, compression or place, so that a run
+recognises its data after they were moved or packed anew.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ PROCESSES = {
 
 @dataclass(frozen=True)
 class JetSettings:
-    """What jets are made: radius and the two windows of transverse momentum.
+    """Which jets are generated: radius and the two windows of transverse momentum.
 
     Attributes:
         radius: Radius R of anti-kT.
@@ -133,15 +133,19 @@ class Jets(NamedTuple):
 
     pos: NDArray[np.float32]  #: η - η_jet and φ - φ_jet of each particle [N, 2]
     weight: NDArray[np.float32]  #: transverse momentum of each particle [N]
+    kind: NDArray[np.int32]  #: its number (PDG), negative of antiparticles [N]
+    charge: NDArray[np.int8]  #: its charge in units of e [N]
+    rest: NDArray[np.float32]  #: its mass [N]
     sizes: NDArray[np.int64]  #: particles of each jet [B]
     pt: NDArray[np.float32]  #: transverse momentum of the jet's four-momentum [B]
     eta: NDArray[np.float32]  #: its pseudorapidity [B]
+    phi: NDArray[np.float32]  #: its azimuth [B]
     mass: NDArray[np.float32]  #: its mass, particle masses included [B]
     event: NDArray[np.int64]  #: collision the jet comes from, counted from 0, ascending [B]
 
 
 class _Jet(NamedTuple):
-    particles: NDArray[np.float64]  # pT, η, φ [n, 3]
+    particles: NDArray[np.float64]  # pT, η, φ, number, charge, mass [n, 6]
     pt: float
     eta: float
     phi: float
@@ -217,23 +221,28 @@ def _jets(
         )
         if matched and abs(y) < JET_RAPIDITY and settings.pt_min < pt < settings.pt_max:
             inside = [event[i] for i in finder.constituents(j)]
-            particles = np.array([(p.pT(), p.eta(), p.phi()) for p in inside])
+            rows = [(p.pT(), p.eta(), p.phi(), p.id(), p.charge(), p.m()) for p in inside]
+            particles = np.array(rows)
             yield _Jet(particles, pt, finder.p(j).eta(), phi, finder.m(j), number)
 
 
 def _pack(jets: list[_Jet]) -> Jets:
     ordered = [jet.particles[np.argsort(-jet.particles[:, 0], kind="stable")] for jet in jets]
     sizes = np.array([len(particles) for particles in ordered])
-    pt, eta, phi = np.concatenate(ordered).T
+    pt, eta, phi, kind, charge, rest = np.concatenate(ordered).T
     eta_rel = eta - np.repeat([jet.eta for jet in jets], sizes)
     phi_rel = phi - np.repeat([jet.phi for jet in jets], sizes)
     phi_rel -= 2 * np.pi * np.round(phi_rel / (2 * np.pi))
     return Jets(
         pos=np.stack([eta_rel, phi_rel], axis=1).astype(np.float32),
         weight=pt.astype(np.float32),
+        kind=kind.astype(np.int32),
+        charge=np.rint(charge).astype(np.int8),
+        rest=rest.astype(np.float32),
         sizes=sizes,
         pt=np.array([jet.pt for jet in jets], dtype=np.float32),
         eta=np.array([jet.eta for jet in jets], dtype=np.float32),
+        phi=np.array([jet.phi for jet in jets], dtype=np.float32),
         mass=np.array([jet.mass for jet in jets], dtype=np.float32),
         event=np.array([jet.event for jet in jets]),
     )

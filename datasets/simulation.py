@@ -1,32 +1,33 @@
-"""Simulation in chunks: many processes, any time interrupted, always the same jets.
+"""Simulation in chunks: many processes, any time interrupted, always the same events.
 
-The work is cut into chunks of :data:`CHUNK` jets of one class. A chunk is a pure function of the
-settings, the seed, the class and its number, so it does not matter which process makes it and when.
-A finished chunk is written at once to the folder ``<output>.parts``; what lies there already is not
-made again.
+The work is cut into chunks of events of one kind. A chunk is a pure function of its arguments, a
+seed among them, so it does not matter which process generates it and when. A finished chunk is
+written at once to the folder ``<output>.parts``; what lies there already is not generated again.
+The output is written from all chunks, and states in its attributes what it depends on.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
+from pcgen.cluster import connected
 from pcgen.datasets.workers import run
-from pcgen.errors import FileError
-from pcgen.io import atomic
+from pcgen.errors import ArgumentError, FileError, PcgenError
+from pcgen.io import atomic, open_file
 
-CHUNK = 500  #: jets of a chunk, some seconds of work
 _RECORD = "settings.json"
+Events = TypeVar("Events", bound=NamedTuple)
 
 
 @dataclass(frozen=True)
@@ -34,82 +35,157 @@ class Chunk:
     """One piece of work.
 
     Attributes:
-        name: Class of the jets.
-        index: Number of the chunk within its class.
-        number: Number of jets, :data:`CHUNK` but for the last one.
-        seed: Seed of Pythia; those of the chunks of one class are all different.
+        name: Of its kind of events: a class of jets, a particle.
+        index: Number of the chunk within its kind.
+        number: Number of events.
+        arguments: Of the function that generates them.
     """
 
     name: str
     index: int
     number: int
-    seed: int
+    arguments: tuple[Any, ...]
 
     def path(self, folder: Path) -> Path:
-        """Where its jets are kept."""
+        """Where its events are kept."""
         return folder / f"{self.name}-{self.index:06d}.npz"
 
 
-def plan(classes: Sequence[str], number: int, seed: int) -> list[list[Chunk]]:
-    """Rounds of chunks: round k holds chunk k of every class.
+class Workers(NamedTuple):
+    """Who does the work; the events do not depend on it.
+
+    Attributes:
+        processes: Number of worker processes; 1 works in this process.
+        dask: Address of a Dask scheduler, whose workers do it instead
+            (:func:`pcgen.cluster.connected`).
+        progress: Whether to draw a progress bar on the standard error stream.
+    """
+
+    processes: int = 1
+    dask: str | None = None
+    progress: bool = True
+
+
+class Output(NamedTuple):
+    """A file that is written from chunks.
+
+    Attributes:
+        path: Of the file.
+        record: What its events depend on; the file has it as its attribute ``simulation``.
+        write: Called with the folder of the chunks; writes the file.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    write: Callable[[Path], None]
+
+
+def simulated(
+    outputs: Sequence[Output],
+    function: Callable[..., Any],
+    chunks: Sequence[Chunk],
+    *,
+    what: str,
+    workers: Workers,
+) -> None:
+    """Generate files from chunks, those that are not there.
 
     Args:
-        classes: Names of the classes.
-        number: Jets of each class.
-        seed: Seed of the whole simulation.
+        outputs: The files; the chunks depend on the record of the first one and lie beside it.
+        function: Generates a chunk, a named tuple of arrays; importable by name.
+        chunks: All of them.
+        what: The events in the plural, for the progress bar.
+        workers: Who does it.
+
+    Raises:
+        FileError: the output cannot be written or holds other data.
+        MissingExtraError: a scheduler is given and Dask is not installed.
     """
-    first = {}
-    for name in classes:
-        state = np.random.SeedSequence((seed, list(PROCESSES).index(name)))
-        first[name] = int(state.generate_state(1, np.uint64)[0] % SEEDS)
-    return [
-        [
-            Chunk(name, k, min(CHUNK, number - k * CHUNK), (first[name] + k) % SEEDS + 1)
-            for name in classes
-        ]
-        for k in range(-(-number // CHUNK))
-    ]
+    first = outputs[0]
+    parts = first.path.with_name(f"{first.path.name}.parts")
+    missing = [output for output in outputs if not _complete(output)]
+    if missing:
+        produce(chunks, function, parts, first.record, what=what, workers=workers)
+    for output in missing:
+        output.write(parts)
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def check(
+    output: Path, endings: Sequence[str], *, number: int, seed: int, workers: Workers, what: str
+) -> None:
+    """Refuse what no simulation can do.
+
+    Raises:
+        ArgumentError: naming the argument.
+    """
+    if output.suffix not in endings:
+        raise ArgumentError(
+            f"output: got {str(output)!r}, expected a name that ends in {' or '.join(endings)}"
+        )
+    if number < 1:
+        raise ArgumentError(f"number: got {number}, expected a positive number of {what}")
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
+    if workers.processes < 1:
+        raise ArgumentError(f"processes: got {workers.processes}, expected a positive number")
 
 
 def produce(
     chunks: Sequence[Chunk],
-    settings: JetSettings,
+    function: Callable[..., Any],
     folder: Path,
     record: Mapping[str, Any],
     *,
-    processes: int,
-    progress: bool,
+    what: str,
+    workers: Workers,
 ) -> None:
-    """Make the chunks that the folder does not hold yet.
+    """Generate the chunks that the folder does not hold yet; arguments as in :func:`simulated`.
 
     Args:
         chunks: All of them.
-        settings: Radius and windows.
-        folder: Where they are kept; made where it is missing.
+        function: Generates a chunk.
+        folder: Where they are kept; created where it is missing.
         record: What makes this simulation what it is; kept beside the chunks.
-        processes: Number of worker processes; 1 works in this process.
-        progress: Whether to draw a progress bar on the standard error stream.
+        what: The events in the plural.
+        workers: Who does it.
 
     Raises:
         FileError: the folder cannot be written or holds chunks of another simulation.
     """
-    _claim(folder, record)
-    missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
-    total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+    with ExitStack() as stack:
+        # A cluster that does not answer leaves nothing behind.
+        cluster = None if workers.dask is None else stack.enter_context(connected(workers.dask))
+        _claim(folder, record)
+        missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
+        calls = [chunk.arguments for chunk in missing]
+        if cluster is None:
+            results = run(function, calls, workers.processes)
+        else:
+            results = cluster.as_ready(function, calls)
+        stack.enter_context(closing(results))
+        total, left = sum(chunk.number for chunk in chunks), sum(chunk.number for chunk in missing)
+        bar = stack.enter_context(_progress(workers.progress))
+        task = bar.add_task(f"simulating {what}", total=total, completed=total - left)
+        for number, events in results:
+            with atomic(missing[number].path(folder)) as temporary:
+                np.savez(temporary, **events._asdict())
+            bar.advance(task, missing[number].number)
+
+
+def _progress(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not progress) as bar:
-        task = bar.add_task("simulating jets", total=total, completed=total - left)
-        calls = [(chunk.name, chunk.number, chunk.seed, settings) for chunk in missing]
-        with closing(run(generate, calls, processes)) as results:
-            for number, jets in results:
-                with atomic(missing[number].path(folder)) as temporary:
-                    np.savez(temporary, **jets._asdict())
-                bar.advance(task, missing[number].number)
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not shown)
 
 
-def load(chunk: Chunk, folder: Path) -> Jets:
-    """The jets of a chunk that was made before.
+def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:
+    """The events of a chunk that was generated before.
+
+    Args:
+        chunk: Which.
+        folder: Where it is kept.
+        kind: The named tuple that it is.
 
     Raises:
         FileError: the file is damaged.
@@ -117,7 +193,7 @@ def load(chunk: Chunk, folder: Path) -> Jets:
     path = chunk.path(folder)
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return Jets(**arrays)
+            return kind(**arrays)
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FileError(
             f"{path}: damaged ({error}), delete it and run the simulation again"
@@ -141,3 +217,18 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
             f"{folder}: holds the unfinished simulation of other settings (see {_RECORD} there), "
             "give those to finish it, delete the folder or choose another output"
         )
+
+
+def _complete(output: Output) -> bool:
+    """Whether the output is there already; anything else under its name is an error."""
+    path, record, _ = output
+    if not path.exists():
+        return False
+    try:
+        with open_file(path) as file:
+            same = file.attrs.get("simulation") == record
+    except PcgenError:
+        same = False
+    if not same:
+        raise FileError(f"{path}: holds other data, delete it or choose another output")
+    return True

@@ -19,7 +19,7 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 
 SPLITS = ("train", "validation", "test", "all")
-SEED = 42  #: seed of the splits unless another is asked for
+SEED = 42  #: seed of the splits unless another is given
 BLOCK = 32  #: largest number of consecutive events that stay together
 _HELD_OUT = 0.15  # fraction of the blocks in validation, and the same in test
 _BLOCKS = 256  # number of blocks below which they get smaller

@@ -1,6 +1,6 @@
 """Worker processes that start from nothing, stay silent and never outlive their parent.
 
-This module imports neither torch nor the rest of pcgen, so that a worker starts at once.
+This module imports neither torch nor what stands on it, so that a worker starts at once.
 """
 
 from __future__ import annotations
@@ -51,28 +51,33 @@ def run(
 
 
 def in_order(
-    function: Callable[..., T], arguments: Iterable[tuple[Any, ...]], processes: int
+    function: Callable[..., T],
+    arguments: Iterable[tuple[Any, ...]],
+    processes: int,
+    *,
+    shared: tuple[Any, ...] = (),
 ) -> Generator[T, None, None]:
-    """Results of a function for each tuple of arguments, in their order.
+    """Results of ``function(*shared, *arguments)`` for each tuple of arguments, in their order.
 
     Workers are a few calls ahead of the reader and not more, so that memory does not grow with the
-    number of calls.
+    number of calls. :meth:`pcgen.cluster.Cluster.in_order` does the same on many machines.
 
     Args:
         function: Importable by name.
         arguments: One tuple per call, taken as they are needed.
         processes: Number of workers; 1 works in this process.
+        shared: Sent to each worker once, and the same objects in all of its calls.
     """
     if processes <= 1:
         for given in arguments:
-            yield function(*given)
+            yield function(*shared, *given)
         return
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start)
+    pool = ProcessPoolExecutor(processes, spawn, initializer=_start, initargs=shared)
     waiting: deque[Future[T]] = deque()
     try:
         for given in arguments:
-            waiting.append(pool.submit(function, *given))
+            waiting.append(pool.submit(_call, function, *given))
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -100,7 +105,16 @@ def _mute() -> None:
     os.close(nowhere)
 
 
-def _start() -> None:
+_shared: tuple[Any, ...] = ()
+
+
+def _call(function: Callable[..., T], *given: Any) -> T:
+    return function(*_shared, *given)
+
+
+def _start(*shared: Any) -> None:
+    global _shared
+    _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     _mute()
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -20,7 +20,7 @@ _PLACES = {"convert": "pcgen.conversion", "load": "pcgen.loading"}
 
 
 def __getattr__(name: str) -> Any:
-    # Looked up when asked for: ``import pcgen`` stays instant, and loads no torch.
+    # Imported on first use: ``import pcgen`` stays instant, and loads no torch.
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

@@ -3,7 +3,7 @@
 A file of a few bytes can announce more than any machine holds: sectors of a ring, nested brackets,
 zeros that are packed a thousandfold. Each kind of announcement has one limit, here, and is compared
 with it before anything is unpacked, allocated or built. Who needs more sets the environment
-variable of the limit, as the error says.
+variable of the limit, which the error names.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ CELLS = Limit("PCGEN_MAX_CELLS", 2**28, "cells of one image")
 COLUMNS = Limit("PCGEN_MAX_COLUMNS", 10**5, "numbers of a point")
 # What a text, a table of conditions or an array of labels may take at once.
 BYTES = Limit("PCGEN_MAX_BYTES", 2**30, "bytes to be held at once")
-# What a configuration says is read by Python, word by word.
+# The text of a configuration is read by Python, word by word.
 TEXT = Limit("PCGEN_MAX_TEXT", 2**24, "bytes of a configuration")
 # Values of a configuration or a checkpoint, where each reference counts as what it stands for.
 VALUES = Limit("PCGEN_MAX_VALUES", 10**6, "values, with all repetitions")
@@ -129,7 +129,7 @@ def check_unpacked(size: int, stored: int, where: str) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON says, if it is not nested too deep.
+    """The value of a JSON text, if it is not nested too deep.
 
     Raises:
         ValueError: it is no JSON, has an integer of too many digits or brackets within brackets

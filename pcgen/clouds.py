@@ -1,4 +1,4 @@
-r"""Clouds: ragged batches of weighted point sets, told as PyTorch Geometric's own ``Batch``.
+r"""Clouds: ragged batches of weighted point sets, stored as PyTorch Geometric's own ``Batch``.
 
 One cloud is a ``torch_geometric.data.Data``; B clouds of n_1, ..., n_B points are N = Σ n_b rows
 and a pointer. pcgen adds a convention, not a class:
@@ -22,6 +22,7 @@ Empty clouds and clouds of one point are legal everywhere. The number of clouds 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,11 +32,12 @@ from torch_geometric.data import Batch, Data
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.padding import Padding
-from pcgen.ops.segments import Pointer, lengths, owners, segment_sum
+from pcgen.ops.segments import Pointer, lengths, owners, segment_sum, take
 
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
 _INTEGER = ("label", "layer", "cell")
+_EMPTY = Batch(_base_cls=Data)  # PyG makes the class of a batch anew each time, which takes 0.1 ms
 
 
 def make(
@@ -149,23 +151,25 @@ def _assemble(values: dict[str, Tensor], sizes: Tensor) -> Batch:
 
 
 def _of_pointer(values: dict[str, Tensor], ptr: Pointer, batch: Tensor, number: int) -> Batch:
-    clouds = Batch(_base_cls=Data)
+    clouds = copy.copy(_EMPTY)
+    store = clouds.stores[0]  # PyG looks for properties of the class where the batch itself is set
     for name, value in values.items():
-        clouds[name] = value.long() if name in _INTEGER else value
-    clouds.batch, clouds.ptr, clouds._num_graphs = batch, ptr, number
+        store[name] = value.long() if name in _INTEGER else value
+    store["batch"], store["ptr"], clouds._num_graphs = batch, ptr, number
     if isinstance(ptr, Padding):
         return clouds
     # What Batch.from_data_list would have recorded; separate() reads it.
     host_ptr, each = ptr.cpu(), torch.arange(number + 1)
     clouds._slice_dict = {n: host_ptr if n in POINT_ATTRIBUTES else each for n in values}
-    clouds._inc_dict = {n: torch.zeros(number, dtype=torch.long) for n in values}
+    clouds._inc_dict = dict.fromkeys(values, torch.zeros(number, dtype=torch.long))
     return clouds
 
 
 def attributes(clouds: Batch) -> dict[str, Tensor]:
     """The attributes of the convention that are present, without PyG's ``batch`` and ``ptr``."""
+    store = clouds.stores[0]
     names = (*POINT_ATTRIBUTES, *CLOUD_ATTRIBUTES)
-    return {name: clouds[name] for name in names if clouds.get(name) is not None}
+    return {name: store[name] for name in names if store.get(name) is not None}
 
 
 def sizes(clouds: Batch) -> Tensor:
@@ -199,7 +203,7 @@ def total(clouds: Batch) -> Tensor:
 def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
     """The clouds at ``index`` (integers, in any order, repeats allowed; a boolean mask; a slice).
 
-    Vectorised: no loop over clouds.
+    Vectorised: no loop over clouds. A slice of consecutive clouds copies nothing (:func:`part`).
 
     >>> clouds = make(torch.arange(6.0).view(3, 2), [1, 0, 2])
     >>> select(clouds, [2, 0]).pos.tolist()
@@ -207,20 +211,25 @@ def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
     """
     device, number = clouds.ptr.device, clouds.num_graphs
     if isinstance(index, slice):
-        index = torch.arange(number, device=device)[index]
+        first, last, step = index.indices(number)
+        if step == 1:
+            return part(clouds, slice(first, max(first, last)))
+        index = torch.arange(first, last, step, device=device)
     index = torch.as_tensor(index, device=device)
     index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
-    if index.numel() and (int(index.min()) < -number or int(index.max()) >= number):
-        raise ArgumentError(
-            f"index: got values from {int(index.min())} to {int(index.max())}, "
-            f"expected -{number} to {number - 1}"
-        )
-    index = index % max(number, 1)
-    picked = sizes(clouds)[index]
-    rows = arange_ragged(clouds.ptr[:-1][index], picked)
+    if index.numel():
+        low, high = (int(bound) for bound in index.aminmax())
+        if low < -number or high >= number:
+            raise ArgumentError(
+                f"index: got values from {low} to {high}, expected -{number} to {number - 1}"
+            )
+        index = index if low >= 0 else index % number
     values = attributes(clouds)
-    chosen = {n: v[rows] if n in POINT_ATTRIBUTES else v[index] for n, v in values.items()}
-    return _assemble(chosen, picked)
+    of_points = [name for name in values if name in POINT_ATTRIBUTES]
+    rows, ptr, owner = take([values[name] for name in of_points], clouds.ptr, index)
+    taken = dict(zip(of_points, rows, strict=True))
+    chosen = {n: taken[n] if n in taken else v.index_select(0, index) for n, v in values.items()}
+    return _of_pointer(chosen, ptr, owner, len(index))
 
 
 def part(clouds: Batch, rows: slice) -> Batch:
@@ -233,7 +242,8 @@ def part(clouds: Batch, rows: slice) -> Batch:
     first, last = int(clouds.ptr[rows.start]), int(clouds.ptr[rows.stop])
     values = attributes(clouds)
     chosen = {n: v[first:last] if n in POINT_ATTRIBUTES else v[rows] for n, v in values.items()}
-    return _assemble(chosen, sizes(clouds)[rows])
+    ptr = clouds.ptr[rows.start : rows.stop + 1] - first
+    return _of_pointer(chosen, ptr, clouds.batch[first:last] - rows.start, len(ptr) - 1)
 
 
 def select_points(clouds: Batch, keep: Tensor) -> Batch:
@@ -361,7 +371,7 @@ def to_dense(value: Tensor, ptr: Pointer, *, fill: float = 0.0) -> tuple[Tensor,
 
 
 def to_rows(dense: Tensor, present: Tensor, ptr: Pointer) -> Tensor:
-    """Rows [N, ...] of what :func:`to_dense` has made of rows of this pointer, [B, n_max, ...]."""
+    """Rows [N, ...] of the result [B, n_max, ...] of :func:`to_dense` for this pointer."""
     return dense.flatten(0, 1) if isinstance(ptr, Padding) else dense[present]
 
 

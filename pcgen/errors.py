@@ -46,12 +46,16 @@ class TrainingError(PcgenError, RuntimeError):
     """Training cannot go on, for instance because a loss is not finite."""
 
 
+class ClusterError(PcgenError, RuntimeError):
+    """Workers of a cluster cannot do the work: they die over it, or are of another version."""
+
+
 class Terminated(KeyboardInterrupt):
     """The system ends the program (SIGTERM), as batch systems do; handled like Ctrl-C."""
 
 
 class MissingExtraError(PcgenError, ImportError):
-    """An optional dependency is not installed; the message says which extra brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it."""
 
 
 def at_least(least: float, **arguments: float | None) -> None:

@@ -7,14 +7,15 @@ line can list the formats. Each is called with what its signature takes of the f
 ================= ================ =================================================
 what              always           where the signature has them
 ================= ================ =================================================
-reader            ``path``         ``label``, ``calorimeter``
+reader            ``path``         ``label``, ``calorimeter``, ``columns``
 writer of clouds  ``path, schema`` ``attrs``, ``particles``
 writer of images  ``path``         ``number``, ``shape``, ``grid``, ``schema``, ``attrs``
+writer of showers ``path``         ``calorimeter``, ``attrs``
 ================= ================ =================================================
 
 A reader is a :class:`~pcgen.io.CloudSource`, an :class:`~pcgen.io.ImageSource` or a
-:class:`~pcgen.io.ShowerSource`, by its kind; a writer is a :class:`~pcgen.io.CloudSink` or an
-:class:`~pcgen.io.ImageSink`.
+:class:`~pcgen.io.ShowerSource`, by its kind; a writer is a :class:`~pcgen.io.CloudSink`, an
+:class:`~pcgen.io.ImageSink` or a :class:`~pcgen.io.ShowerSink`.
 """
 
 from __future__ import annotations
@@ -139,7 +140,37 @@ FORMATS: dict[str, Layout] = {
         ".hdf5",
         "the CaloChallenge's showers",
         reader="calochallenge:ShowerFile",
+        writer="calochallenge:ShowerWriter",
         content=("showers incident_energies",),
+    ),
+    "hgcal": Layout(
+        "showers",
+        ".h5",
+        "showers of the CMS HGCal challenge",
+        reader="hgcal:HgcalFile",
+        content=("showers gen_info",),
+    ),
+    "calogan": Layout(
+        "showers",
+        ".hdf5",
+        "CaloGAN's showers in three layers",
+        reader="calogan:CaloganFile",
+        content=("energy layer_0 layer_1 layer_2",),
+    ),
+    "caloclouds": Layout(
+        "clouds",
+        ".hdf5",
+        "hits of CaloClouds or CaloHadronic",
+        reader="caloclouds:CaloCloudsFile",
+        content=("events energy",),
+    ),
+    "showerdata": Layout(
+        "clouds",
+        ".h5",
+        "hits of showers in ShowerData's layout",
+        reader="showerdata:ShowerDataFile",
+        writer="showerdata_writer:ShowerDataWriter",
+        content=("showers shape energies",),
     ),
 }
 """Every format; the first one of an ending is what is written by that ending alone."""

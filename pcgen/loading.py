@@ -21,7 +21,7 @@ from pcgen.bounds import ARGUMENT, leaves
 from pcgen.errors import ArgumentError, CheckpointError, DataError
 from pcgen.models.base import GenerativeModel
 from pcgen.recipes import RECIPES, current
-from pcgen.recipes.find import find_recipe, made
+from pcgen.recipes.find import build_model, find_recipe
 from pcgen.schema import Schema
 from pcgen.training import RunFolder, install, weights
 from pcgen.training.checkpoint import Checkpoint, check_fit
@@ -220,7 +220,7 @@ def _built(
     own = recipe in RECIPES.values()
     expected: tuple[type[Exception], ...] = (Exception,) if own else (ArgumentError,)
     try:
-        return made(name, recipe, arguments)
+        return build_model(name, recipe, arguments)
     except CheckpointError:
         raise
     except expected as error:

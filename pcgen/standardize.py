@@ -4,16 +4,17 @@ Fitted once on the training split (floats in float64, one pass, batch by batch),
 so in the checkpoint. For a cloud of n points with weights :math:`w_i` and total :math:`W`:
 
 ============== ==================================================================================
-pos [N, D]     :math:`(\mathrm{pos} - \mu) / \sigma`, one :math:`\sigma` for all axes unless asked
+pos [N, D]     :math:`(\mathrm{pos} - \mu) / \sigma`, one :math:`\sigma` for all axes unless set
                otherwise, so that distances keep their shape. A periodic axis is scaled but not
                shifted, and taken to the period around 0 in both directions.
 weight [N]     fraction :math:`f_i = w_i / W`, which sums to 1 in each cloud that has a point
                (1/n each where the total is 0)
-x [N, F(+1)]   each feature standardised; then, where points carry a weight, :math:`\log f_i`
-               standardised. Fractions below a floor, zero included, have the logarithm of the
-               floor: the smallest positive one of the training split, or 5 standard deviations
-               below the mean logarithm where that is higher (a particle of almost no energy
-               must not rule a squared distance).
+x [N, F'(+1)]  each feature standardised, one with categories as one-hot columns with one scale
+               for all (:mod:`pcgen.categories`); then, where points carry a weight,
+               :math:`\log f_i` standardised. Fractions below a floor, zero included, have the
+               logarithm of the floor: the smallest positive one of the training split, or 5
+               standard deviations below the mean logarithm where that is higher (a particle of
+               almost no energy must not rule a squared distance).
 y [B, K]       condition: ``y`` standardised, ``label`` one-hot, :math:`\log(1 + n)` standardised
 ============== ==================================================================================
 
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
+from pcgen import categories
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.moments import Moments, Scale
@@ -91,7 +93,7 @@ class Standardize(nn.Module):
         self.schema = schema
         self.isotropic = isotropic
         self.pos = Scale(len(schema.axes))
-        self.x = Scale(len(schema.features))
+        self.x = Scale(sum(categories.widths(schema.features)))
         self.log_fraction = Scale(1)
         self.y = Scale(len(schema.condition))
         self.log_size = Scale(1)
@@ -102,9 +104,9 @@ class Standardize(nn.Module):
 
     @property
     def point_features(self) -> int:
-        """Number of channels of a point as networks see it, D + F, plus 1 for the weight."""
+        """Number of channels of a point as networks see it, D + F', plus 1 for the weight."""
         schema = self.schema
-        return len(schema.axes) + len(schema.features) + (schema.weight is not None)
+        return len(schema.axes) + len(self.x.mean) + (schema.weight is not None)
 
     @property
     def condition_features(self) -> int:
@@ -138,7 +140,7 @@ class Standardize(nn.Module):
             moments["pos"].update(self._wrap(batch.pos))
             moments["log_size"].update(torch.log1p(pc.sizes(batch).double())[:, None])
             if self.schema.features:
-                moments["x"].update(batch.x)
+                moments["x"].update(categories.relaxed(batch.x, self.schema.features))
             if self.schema.condition:
                 moments["y"].update(batch.y)
             if self.schema.weight is not None:
@@ -158,6 +160,8 @@ class Standardize(nn.Module):
     def _store(self, moments: dict[str, Moments], floor: Tensor) -> None:
         for name, scale in self._scales():
             mean, variance = moments[name].mean, moments[name].variance()
+            if name == "x":
+                variance = categories.evened(variance, self.schema.features)
             if name == "pos":
                 periodic = self._period > 0
                 variance = torch.where(periodic, variance + mean.square(), variance)
@@ -180,7 +184,7 @@ class Standardize(nn.Module):
         self._check(clouds)
         columns, weight = [], None
         if self.schema.features:
-            columns.append(self.x(clouds.x))
+            columns.append(self.x(categories.relaxed(clouds.x, self.schema.features)))
         if self.schema.weight is not None:
             weight = _fractions(clouds)
             above = weight > self.log_floor.exp()
@@ -196,7 +200,7 @@ class Standardize(nn.Module):
         )
 
     def inverse(self, clouds: Batch, total: Tensor | None = None) -> Batch:
-        """Clouds in physical units, from what :meth:`forward` or a decoder made.
+        """Clouds in physical units, from what :meth:`forward` or a decoder generated.
 
         Weights are ``total`` shared out by the fractions: ``weight`` where the clouds have it,
         otherwise :meth:`fractions` of ``x``. The condition is dropped: the caller knows the
@@ -211,14 +215,16 @@ class Standardize(nn.Module):
         """
         self._require_fitted()
         pos = self._wrap(self.pos.inverse(clouds.pos))
-        features, weight = len(self.schema.features), None
+        features, weight = len(self.x.mean), None
         if self.schema.weight is not None:
             total = _expect("total", total, (clouds.num_graphs,), "total weight of each cloud")
             fraction = clouds.get("weight")
             if fraction is None:
                 fraction = self.fractions(clouds.x, clouds.ptr)
             weight = fraction * total.to(fraction)[clouds.batch]
-        x = self.x.inverse(clouds.x[:, :features]) if features else None
+        x = None
+        if features:
+            x = categories.decided(self.x.inverse(clouds.x[:, :features]), self.schema.features)
         return pc.replace(clouds, pos=pos, weight=weight, x=x, y=None)
 
     def fractions(self, x: Tensor | None, ptr: Pointer) -> Tensor:
@@ -227,22 +233,22 @@ class Standardize(nn.Module):
         The exponential of the de-standardised column, divided by its sum over the cloud.
 
         Args:
-            x: Standardised features [N, F + 1].
+            x: Standardised features [N, F' + 1].
             ptr: [B+1].
 
         Returns:
             [N], positive, sums to 1 in each cloud that has a point.
 
         Raises:
-            ArgumentError: ``x`` does not have F + 1 columns.
+            ArgumentError: ``x`` does not have F' + 1 columns.
         """
         rows = 0 if x is None else x.shape[0]
-        x = _expect("x", x, (rows, len(self.schema.features) + 1), "log fraction last")
+        x = _expect("x", x, (rows, len(self.x.mean) + 1), "log fraction last")
         log = self.log_fraction.inverse(x[:, -1:])
         return segment_softmax(log[:, 0], ptr)
 
     def condition(self, y: Tensor | None, label: Tensor | None, sizes: Tensor) -> Tensor:
-        """What networks are told of each cloud [B, K].
+        """The condition of each cloud, an input of networks [B, K].
 
         Args:
             y: Continuous condition in physical units [B, C].

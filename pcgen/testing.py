@@ -142,6 +142,11 @@ class InMemory:
         """Number of points of each cloud [B]."""
         return pc.sizes(self.clouds)
 
+    @property
+    def in_memory(self) -> bool:
+        """True."""
+        return True
+
     def gather(self, items: Tensor) -> Batch:
         """The clouds with these numbers, in this order."""
         return pc.select(self.clouds, items)

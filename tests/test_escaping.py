@@ -1,4 +1,4 @@
-"""Names survive every target: what a reader sees is what the file says."""
+"""Names survive every target: what a reader sees is what the file holds."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_only_cells_above_the_threshold_survive(given_image: tuple[Grid, Tensor]
     assert torch.equal(back, torch.where(image > threshold, image, 0))
 
 
-def test_a_cloud_says_where_its_cells_are() -> None:
+def test_a_cloud_knows_where_its_cells_are() -> None:
     grid = Grid.parse("layers=ECAL/HCAL,x:0:4:2:mm,y:0/1/10:mm")
     image = torch.zeros(3, *grid.shape)
     image[0, 1, 0, 1], image[2, 0, 1, 0], image[2, 1, 1, 1] = 5.0, 6.0, 7.0
@@ -324,7 +324,7 @@ def test_pictures_of_integers_become_floats(dtype: torch.dtype) -> None:
     assert torch.equal(cloud_to_image(points, GRIDS[0]), image.float())
 
 
-def test_a_bad_call_says_what_was_expected() -> None:
+def test_a_bad_call_names_what_was_expected() -> None:
     grid, layered = GRIDS[1], GRIDS[2]
     image, points = torch.ones(2, *grid.shape), scattered(grid)
     unknown: Any = "median"

@@ -13,6 +13,7 @@ HEAVY = {
     "h5py",
     "pythia8mc",
     "lightning_fabric",
+    "distributed",
 }
 
 
@@ -32,9 +33,12 @@ def test_the_check_can_fail():
     assert "h5py" in loaded_by("import pcgen.io") & HEAVY
 
 
-def test_open3d_and_pythia_wait_until_they_are_needed():
-    modules = loaded_by("import pcgen.viewing, pcgen.plotting, pcgen.metrics, pcgen.datasets.jets")
-    assert not modules & {"open3d", "pythia8mc"}
+def test_open3d_pythia_and_dask_wait_until_they_are_needed():
+    modules = loaded_by(
+        "import pcgen.viewing, pcgen.plotting, pcgen.metrics, pcgen.datasets.jets, "
+        "pcgen.conversion.blocks"
+    )
+    assert not modules & {"open3d", "pythia8mc", "distributed"}
 
 
 def test_completion_shows_what_is_imported_when_used() -> None:

@@ -97,6 +97,8 @@ def test_the_wheel_holds_code_data_weights_and_their_licences(wheel: set[str]) -
         "pcgen/datasets/jets.py",
         "pcgen/datasets/samples/jets.h5",
         "pcgen/datasets/samples/README.md",
+        "pcgen/datasets/samples/showers.h5",
+        "pcgen/datasets/detectors/cms.yaml",
         *(f"pcgen/shipped/{path.name}" for path in WEIGHTS),
         *(f"pcgen/shipped/{path.stem}.md" for path in WEIGHTS),
     ):

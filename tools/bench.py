@@ -20,7 +20,7 @@ NOTES = "<!-- Notes: what is below this line is kept when the tables are made ag
 
 HEAD = """# Benchmarks
 
-Every part says when, where and with which command it was measured. A load well below the number of
+Every part states when, where and by which command it was measured. A load well below the number of
 cores is a quiet machine. Times are the best of the repeats, of the whole batch, contenders in turn
 within a repeat. Memory is the peak of the process above what it held before, forward and backward.
 A *peer* is a differentiable form that people use; a *limit* is a raw search or solver without
@@ -41,6 +41,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "loading",
         "kernels",
     ] = "all",
     quick: bool = False,
@@ -93,7 +94,7 @@ def bench(
 
 
 def _measured(section: Section, limits: Limits, quick: bool, command: str) -> str:
-    """A section with a line under its title that says when and how it was made."""
+    """A section with a line under its title that states when and how it was measured."""
     from pcgen.tools.benchmarks import machine
 
     before, start = machine.load(), time.monotonic()

@@ -3,7 +3,7 @@
 A command is one function with typed arguments and a docstring; a recipe of ``pcgen train`` adds its
 own arguments. Errors of pcgen, refusals of the system and lack of memory are one line on stderr and
 exit status 1, never a traceback; words that no command understands are a line, a second one that
-says where help is, and exit status 2. Ctrl-C ends with status 130, SIGTERM with 143, both once
+points to the help, and exit status 2. Ctrl-C ends with status 130, SIGTERM with 143, both once
 files are whole.
 
 The modules of the commands import what is heavy (torch and all that stands on it) in the functions
@@ -33,6 +33,11 @@ from pcgen.tools.parser import Groups, Parser, near
 
 COMMANDS = {
     "simulate jets": ("pcgen.tools.simulate:simulate_jets", "make jets with Pythia 8 and anti-kT"),
+    "simulate showers": (
+        "pcgen.tools.simulate:simulate_showers",
+        "make showers in calorimeters by parametrisations",
+    ),
+    "simulate tracks": ("pcgen.tools.simulate:simulate_tracks", "make hits in a tracker"),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),

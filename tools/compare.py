@@ -50,8 +50,8 @@ def compare(
         settings: Settings of the study to change, events=100 budget.steps=50 say; files in
             data.files are those of the current folder.
         processes: Rows at a time on this machine.
-        dask: Address of a Dask scheduler whose workers do the rows; they need the same folder
-            under the same path.
+        dask: Do the rows on the workers of a Dask cluster, which see the folder under the same
+            path: the address of its scheduler, or local:N for N workers of this machine.
         keep_runs: Keep checkpoints and logs of rows that are done; each is a run of pcgen train.
         page: Write the page of the rows that are done, and do no others.
         report: Page to write instead of report.md in the folder of the comparison, docs/NAME.md
@@ -59,15 +59,15 @@ def compare(
         progress: Draw a progress bar.
 
     Raises:
-        ArgumentError: the study or an option cannot be used, or rows were made with other settings.
+        ArgumentError: the study or an option cannot be used, or rows have other settings.
         DataError: no row is done.
         FileError: a file cannot be read, or the folder is not a comparison or cannot be written.
-        MissingExtraError: a scheduler is given and Dask is not installed.
+        MissingExtraError: a cluster is given and Dask is not installed.
     """
     from pcgen.tools.comparison import folder as folders
     from pcgen.tools.comparison import page as pages
-    from pcgen.tools.comparison import results, trial, workers
-    from pcgen.tools.comparison import study as studies
+    from pcgen.tools.comparison import results, study_file, trial, workers
+    from pcgen.tools.comparison.study import use_modules
 
     where = None if report is None else Path(report)
     if where is not None and not where.suffix:
@@ -76,8 +76,8 @@ def compare(
         raise ArgumentError(
             f"processes, seeds, seed: got {processes}, {seeds}, {seed}, expected at least 1, 1, 0"
         )
-    found = studies.read(study, settings, seeds)
-    studies.use_modules(found.file.parent)
+    found = study_file.read(study, settings, seeds)
+    use_modules(found.file.parent)
     name = found.file.parent.name if found.file.stem == "study" else found.file.stem
     folder = Path(f"results/{name}" if output is None else output)
     if page:
@@ -87,7 +87,7 @@ def compare(
         require("distributed", "dask")
     rows = found.chosen(only, seed)
     for row in rows:
-        studies.check(row)
+        study_file.check(row)
     jobs = _jobs(found, rows, folder)
     start = time.monotonic()
     print(f"{len(jobs)} rows, in {folder}")

@@ -112,7 +112,7 @@ def _columns(path: Path, schema: Schema) -> Mapping[str, Sequence[Any]]:
         return words
     if ending == ".npz":
         with npz(path) as archive:
-            # What is not asked for is not unpacked.
+            # Arrays that are not needed are not unpacked.
             names = array_names(archive)
             _check_names(path, names, schema)
             arrays = {name: archived(archive, name, path) for name in names}

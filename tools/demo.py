@@ -91,7 +91,7 @@ def demo(
     as particles, and as the pixelised clouds that the models were trained on.
 
     Args:
-        output: Folder for everything that is made; index.html shows it all. A second call goes on
+        output: Folder for all that is written; index.html shows it all. A second call goes on
             where the first was interrupted.
         number: Jets to generate with each model; with the shipped ones half of them.
         steps: Training steps of the VAE; the latent GAN takes twice, the flow four times as many.
@@ -233,7 +233,7 @@ def _page(
     lost: Mapping[str, float],
     steps: int,
 ) -> None:
-    """index.html: what was made and how close it is, then pictures, and at the end all scores."""
+    """index.html: what was generated, how close it is, pictures, and at the end all scores."""
     from pcgen import report
 
     views = [
@@ -302,17 +302,17 @@ def _short(
     from pcgen import report
 
     real = next(iter(evaluations.values())).events[0]
-    made = " and ".join(
+    numbers = " and ".join(
         f"{each.events[1]} by a {name} after {steps * OWN[name].share} steps of training"
         for name, each in evaluations.items()
     )
     *closeness, missing = report.summary(evaluations, GIVEN)
     dropped = ", ".join(f"{name} {fraction:.2%}" for name, fraction in lost.items())
     return [
-        f"Jets were generated as clouds of calorimeter cells, {made}, the last two with EdgeConv "
-        f"encoders, and are compared with {real} real jets that no model was trained on. The "
-        "number of cells, the energy, the centre and the width of a jet, and with it its mass, are "
-        "those of a training jet; all else is generated.",
+        f"Jets were generated as clouds of calorimeter cells, {numbers}, the last two with "
+        f"EdgeConv encoders, and are compared with {real} real jets that no model was trained "
+        "on. The number of cells, the energy, the centre and the width of a jet, and with it its "
+        "mass, are those of a training jet; all else is generated.",
         *closeness,
         f"Energy generated outside the 25 x 25 cells and dropped: {dropped}.",
         missing,

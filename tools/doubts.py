@@ -65,6 +65,8 @@ def _columns(clouds: Batch, schema: Schema) -> dict[str, Tensor]:
     for kind, quantities, values in groups:
         if values is not None:
             for quantity, column in zip(quantities, values.unbind(1), strict=False):
+                if quantity.categories:
+                    continue
                 found[f"{kind} {_name(quantity)}"] = column
     if schema.weight is not None and clouds.get("weight") is not None:
         found[f"weight {_name(schema.weight)}"] = pc.weights(clouds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,7 @@ def evaluate(
     geometry: str | None = None,
     data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
     seed: int = 0,
+    dask: str | None = None,
 ) -> None:
     """Compare generated events with real ones, beside the real-against-real floor.
 
@@ -95,9 +96,13 @@ def evaluate(
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
         particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
         statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
-        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol.
+        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol; by default the
+            calorimeter that the file of real showers knows.
         data_set: Which of the CaloChallenge's data sets, for its protocol.
         seed: Seed of everything random.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
+            distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
+            local:4 for one of four processes. The scores do not depend on it.
     """
     import torch
     from rich.console import Console
@@ -105,6 +110,7 @@ def evaluate(
 
     from pcgen import clouds as pc
     from pcgen import metrics, plotting, report
+    from pcgen.cluster import connected
     from pcgen.datasets import open_clouds
     from pcgen.metrics import protocols
     from pcgen.tools.doubts import doubts
@@ -127,7 +133,7 @@ def evaluate(
             raise ArgumentError(
                 "classes, between: got values, protocol calochallenge takes all showers"
             )
-        calorimeter, facts = _calorimeter(geometry, data_set)
+        calorimeter, facts = _calorimeter(real, geometry, data_set)
         events, fake = (_showers(path, calorimeter) for path in (real, generated))
         kept = torch.arange(fake.num_graphs)
         schema = calorimeter.schema
@@ -145,7 +151,8 @@ def evaluate(
     known = None if training is None else _training(training, schema)
     path = Path(generated)
     place = Path(output or path.with_name(f"{path.stem}-evaluation"))
-    with _results(place) as folder, Progress(transient=True) as bar:
+    machines = nullcontext() if dask is None else connected(dask)
+    with _results(place) as folder, machines as cluster, Progress(transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
         result = metrics.evaluate(
             events,
@@ -155,8 +162,9 @@ def evaluate(
             permutations=permutations,
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
+            workers=None if cluster is None else cluster.in_order,
         )
-    # Numbers of events are those of the file, whatever classes were asked for.
+    # Numbers of events are those of the file, whatever classes were requested.
     result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
     chosen_events = ", ".join([split, *(classes or ()), *(between or ())])
     title = f"{path.name} against {Path(real).name} ({chosen_events}), protocol {protocol}"
@@ -192,8 +200,8 @@ def _protocol(
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
-        asked = {"repeats": repeats, "subset": subset}
-        return protocols.pcgen(schema, **{k: v for k, v in asked.items() if v is not None})
+        requested = {"repeats": repeats, "subset": subset}
+        return protocols.pcgen(schema, **{k: v for k, v in requested.items() if v is not None})
     if (particlenet is None) != (statistics is None):
         raise ArgumentError(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
@@ -205,17 +213,24 @@ def _protocol(
 
 
 def _calorimeter(
-    geometry: str | None, data_set: str | None
+    real: str, geometry: str | None, data_set: str | None
 ) -> tuple[Calorimeter, metrics.showers.ChallengeData]:
     from pcgen.grids import Calorimeter
+    from pcgen.io.calochallenge import ShowerFile
     from pcgen.metrics import showers
 
-    if geometry is None or data_set is None:
-        raise ArgumentError(
-            f"geometry, data_set: got {geometry} and {data_set}, expected the XML file of the "
-            f"binning and one of {', '.join(showers.CALOCHALLENGE)} for protocol calochallenge"
-        )
+    if data_set is None:
+        known = ", ".join(showers.CALOCHALLENGE)
+        raise ArgumentError(f"data_set: got none, expected one of {known} for calochallenge")
     facts = showers.CALOCHALLENGE[data_set]
+    if geometry is None:
+        with ShowerFile(real) as file:
+            if file.calorimeter is None:
+                raise ArgumentError(
+                    f"geometry: got none, and {real} does not know its calorimeter, expected the "
+                    "XML file of the binning"
+                )
+            return file.calorimeter, facts
     return Calorimeter.from_xml(geometry, facts.particle), facts
 
 
@@ -264,7 +279,7 @@ def _training(path: str, schema: Schema) -> CloudDataset:
 def _look_further(
     folder: Path, training: CloudDataset, test: Batch, generated: Batch, schema: Schema, seed: int
 ) -> None:
-    """What scores do not tell: print it, and write trust.json."""
+    """What scores do not show: print it, and write trust.json."""
     from pcgen import metrics
     from pcgen.io import atomic
     from pcgen.metrics.evaluation import json_values

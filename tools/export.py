@@ -167,11 +167,11 @@ def _described(path: Path, written: Written) -> list[str]:
     return lines
 
 
-def _facts(model: GenerativeModel, made: dict[str, Any]) -> dict[str, Any]:
+def _facts(model: GenerativeModel, origin: dict[str, Any]) -> dict[str, Any]:
     """What is stored with both graphs."""
     from pcgen.models.paths import followed
 
-    facts = {**made, "schema": model.schema.to_dict(), "classes_trained": list(model.classes)}
+    facts = {**origin, "schema": model.schema.to_dict(), "classes_trained": list(model.classes)}
     if (seen := model.condition_range) is not None:
         facts["condition_range"] = [end.tolist() for end in seen]
     for paths in followed(model):

@@ -184,19 +184,22 @@ def _showers(file: io.ShowerSource) -> dict[str, str]:
 
 def _schema(schema: Schema) -> dict[str, str]:
     return {
-        "axes": _told(schema.axes),
-        "weight": _told((schema.weight,) if schema.weight else ()),
-        "features": _told(schema.features),
-        "condition": _told(schema.condition),
+        "axes": _described(schema.axes),
+        "weight": _described((schema.weight,) if schema.weight else ()),
+        "features": _described(schema.features),
+        "condition": _described(schema.condition),
         "layers": ", ".join(schema.layers),
         "description": schema.description,
     }
 
 
-def _told(quantities: tuple[Quantity, ...]) -> str:
+def _described(quantities: tuple[Quantity, ...]) -> str:
     parts = []
     for quantity in quantities:
         period = f", period {quantity.period:.4g}" if quantity.period else ""
+        if quantity.categories:
+            parts.append(f"{quantity.name} ({', '.join(quantity.categories)})")
+            continue
         parts.append(f"{quantity.name} [{quantity.unit or '1'}{period}]")
     return ", ".join(parts)
 

@@ -31,7 +31,7 @@ _OF_CLOCKS = re.compile(r"\s*[+-]?\d+(:\d+)+(\.\d*)?\s*")
 
 
 class MisuseError(Exception):
-    """Words that cannot be understood: one line that says which, and what was expected."""
+    """Words that cannot be understood: one line that names them, and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Option:
         hint: Its type.
         default: Its default; ``inspect.Parameter.empty`` where it must be given.
         positional: It may stand without its name.
-        help: What the docstring says of it.
+        help: Its description in the docstring.
     """
 
     name: str

@@ -24,7 +24,7 @@ class Parser:
 
     Args:
         command: Its name, ``"pcgen train points-vae"`` say.
-        description: What help says first.
+        description: What help shows first.
         groups: Options under the title that help gives them.
         translate: From what a configuration file holds to the values of options, where a command
             reads files of another layout too.
@@ -276,7 +276,7 @@ def loaded(path: str) -> Any:
     """
     from pcgen.bounds import TEXT, regular_file
     from pcgen.errors import PcgenError
-    from pcgen.tools.configuration import parse_yaml
+    from pcgen.plain_yaml import parse_yaml
 
     try:
         file = regular_file(path)
@@ -337,6 +337,6 @@ def _explained(option: Option) -> str:
         notes.append(f"default: {text.lower() if default is True else text}")
     elif option.required and not option.positional:
         notes.append("required")
-    said = option.help.replace("``", "")
-    text = f"{said} ({'; '.join(notes)})" if notes else said
+    words = option.help.replace("``", "")
+    text = f"{words} ({'; '.join(notes)})" if notes else words
     return text.strip().replace("%", "%%")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError
 from pcgen.formats import Writable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch
 
+    from pcgen.cluster import Cluster
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
@@ -26,7 +28,7 @@ _FIRST = 32
 _FIXED = ("sizes", "y", "label")
 """What a request may fix of each event."""
 _NUMBER = 1000
-"""Events that are drawn where nothing says how many."""
+"""Events that are drawn where no number is given."""
 
 
 def sample(
@@ -44,31 +46,36 @@ def sample(
     split: Literal["train", "validation", "test", "all"] | None = None,
     conditions: str | None = None,
     processes: int = 1,
+    dask: str | None = None,
     solver: Literal["euler", "midpoint", "heun", "adaptive"] | None = None,
     steps: int | None = None,
     tolerance: float | None = None,
     pace: float | None = None,
     to_format: Writable | None = None,
     particles: int | None = None,
+    multi_hit: Literal["sum", "shift", "distinct"] | None = None,
     recipe: str | None = None,
 ) -> None:
     """Generate events with a trained model.
 
     What is not fixed (class, condition, number of points) is drawn as in the training data. The
-    events depend on seed, number and batch size, and not on the number of processes, nor, but for
-    rounding, on the device and its number of threads.
+    events depend on seed, number and batch size, and not on the number of processes or of a
+    cluster's workers, nor, but for rounding, on the device and its number of threads.
 
     Args:
         run: Folder of a run, one of its checkpoints (.ckpt), weights (.safetensors), or the name of
             a model that ships with pcgen.
-        output: File to write, in place of one of that name. Its ending says the format: pcgen's
+        output: File to write, in place of one of that name. Its ending gives the format: pcgen's
             clouds (.h5), JetNet's layout (.hdf5), HepMC3 (.hepmc), point files (.ply, .pcd, .xyz)
-            or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png).
+            or flat arrays (.npz); where the model is one of a grid also images (.npz, .npy, .png),
+            and where it was trained on showers of a known calorimeter also showers, with
+            --to-format calochallenge: points outside of the calorimeter go into the nearest voxel.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
             have.
         batch_size: Events generated at a time.
         seed: Of all randomness.
-        device: Where to compute: auto, cpu, cuda.
+        device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
+            what this machine has.
         classes: Only these classes in turn, g t say.
         condition: Value of each condition of the model, in its unit: {jet_pt: 1000} for jets of
             1000 GeV. Outside the range of the training data events are extrapolated.
@@ -80,6 +87,9 @@ def sample(
             conditions of the model by name, class and points, or some of these.
         processes: Processes that draw; each takes as many threads as this one has
             (OMP_NUM_THREADS).
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers draw instead, each
+            with as many threads as this process has; they see the model under the same path. local
+            for a cluster of this machine, local:4 for one of four processes.
         solver: Of a flow, how its trajectories are followed: euler (one evaluation of the network a
             step), midpoint or heun (two), adaptive (as many as the tolerance needs). By default
             midpoint.
@@ -91,17 +101,22 @@ def sample(
             clouds as flat arrays in .npz, images is HDF5 of images.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet can have.
+        multi_hit: In showers, points that share a voxel add up (sum, the default), or the hottest
+            keeps it and each other one goes to the nearest free cell of its layer (shift) or to a
+            random free cell of its ring (distinct).
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
     import torch
 
+    from pcgen.cluster import connected
     from pcgen.escaping import terminal
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
     from pcgen.tools.progress import Counter
-    from pcgen.tools.provenance import provenance
+    from pcgen.tools.provenance import calorimeter_of, provenance
     from pcgen.tools.sample_file import SampleFile, largest, output_format
+    from pcgen.tools.validation import generates_layers
 
     if (number is not None and number < 1) or batch_size < 1:
         raise ArgumentError(
@@ -118,7 +133,8 @@ def sample(
     rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
     own = tuple((name, value) for name, value in rule.items() if value is not None)
     source = _Source(str(find(run)), recipe, device, torch.get_num_threads(), own)
-    model = _model(source)
+    # A device that the workers of a cluster have, this machine need not have.
+    model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
     request = _request(model.schema, number, source_of_each, fixed, split)
@@ -133,8 +149,9 @@ def sample(
     console = _console()
     if warning := beyond(model.schema, request.y, model.condition_range):
         console.print(terminal(warning))
-    # Without a grid a model generates no layers, and a file must not claim them.
-    schema = model.schema if grid is not None else dataclasses.replace(model.schema, layers=())
+    # A file must not claim layers that a model does not generate.
+    keeps = generates_layers(model)
+    schema = model.schema if keeps else dataclasses.replace(model.schema, layers=())
     seconds = 0.0
     processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
     counter = Counter("events", request.number)
@@ -143,20 +160,33 @@ def sample(
         raise ArgumentError(
             f"particles: got {particles} for the format {chosen}, expected it with jetnet alone"
         )
+    if multi_hit is not None and chosen != "calochallenge":
+        raise ArgumentError(
+            f"multi_hit: got {multi_hit} for the format {chosen}, expected it with calochallenge"
+        )
     most = largest(model, request) if particles is None else particles
-    file = SampleFile(output, chosen, schema, grid, request.number, most, facts)
-    with file, counter:
-        for clouds, spent in _blocks(model, source, request, batch_size, seed, processes):
-            seconds += spent
-            file.append(clouds)
-            counter.advance(clouds.num_graphs)
+    cells = calorimeter_of(Path(source.checkpoint)) if grid is None else grid
+    facts |= {} if multi_hit is None else {"multi_hit": multi_hit}
+    shared = (multi_hit or "sum", torch.Generator().manual_seed(seed))
+    file = SampleFile(output, chosen, schema, cells, request.number, most, facts, shared)
+    with nullcontext() if dask is None else connected(dask) as cluster:
+        blocks = _blocks(source, request, batch_size, seed, cluster or processes)
+        with file, counter, closing(blocks):
+            for clouds, spent in blocks:
+                seconds += spent
+                file.append(clouds)
+                counter.advance(clouds.num_graphs)
+    if dask is None:
+        workers = f", {processes} processes" if processes > 1 else ""
+        where, rest = f"{_where(device)}{workers}", f"; start-up {start_up:.2f} s is not counted"
+    else:
+        processes, where, rest = (
+            1,
+            f"{device} of the workers of {dask}",
+            ", of all workers together",
+        )
     rate = _rate(model.schema, request.number, seconds / processes)
-    workers = f", {processes} processes" if processes > 1 else ""
-    line = (
-        f"{Path(output)}: {rate} (batch size {batch_size}, {_where(device)}{workers}; "
-        f"start-up {start_up:.2f} s is not counted)"
-    )
-    console.print(terminal(line))
+    console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
 
 
 def _request(
@@ -183,14 +213,14 @@ def _request(
         raise ArgumentError(f"split: got {split} without like, expected like, a file of events")
     if like is not None and others:
         raise ArgumentError(
-            f"like: got {', '.join(others)} too, expected one of them; like says class and "
+            f"like: got {', '.join(others)} too, expected one of them; like gives class and "
             "condition of each event"
         )
     if table is not None and (len(given) > 1 or number is not None):
         others = [name for name in given if name != "conditions"] or ["number"]
         raise ArgumentError(
             f"conditions: got {', '.join(others)} too, expected one of them; a column of the table "
-            "says it for each event"
+            "gives it for each event"
         )
     if table is not None:
         request = fixed_by.of_table(table, schema)
@@ -206,7 +236,8 @@ def _request(
     return resolve(schema, sizes, request.y, request.label, request.number, torch.device("cpu"))
 
 
-class _Source(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class _Source:
     """Where events are drawn from: what a process needs to make the model for itself."""
 
     checkpoint: str
@@ -215,16 +246,21 @@ class _Source(NamedTuple):
     threads: int
     solver: tuple[tuple[str, Any], ...]
 
+    @functools.cached_property
+    def model(self) -> GenerativeModel:
+        """Made once, and never sent to another process."""
+        from pcgen.loading import load
+        from pcgen.recipes.find import find_recipe
 
-def _model(source: _Source) -> GenerativeModel:
-    from pcgen.loading import load
-    from pcgen.recipes.find import find_recipe
+        function = None if self.recipe is None else find_recipe(self.recipe)
+        model = load(self.checkpoint, recipe=function, device=self.device)
+        if self.solver:
+            set_solver(model, dict(self.solver))
+        return model
 
-    function = None if source.recipe is None else find_recipe(source.recipe)
-    model = load(source.checkpoint, recipe=function, device=source.device)
-    if source.solver:
-        set_solver(model, dict(source.solver))
-    return model
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = str(Path(self.checkpoint).absolute())  # workers may be in another folder
+        return _Source, (path, self.recipe, self.device, self.threads, self.solver)
 
 
 def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
@@ -260,35 +296,33 @@ def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
     paths[0].solver = dataclasses.replace(solver, **changes)
 
 
-@functools.lru_cache(maxsize=1)
-def _model_of_worker(source: _Source) -> GenerativeModel:
-    """Made once in a worker process, which ends with the sample."""
-    import torch
-
-    # As many threads as in the main process: sums of floats may depend on their number.
-    torch.set_num_threads(source.threads)
-    return _model(source)
-
-
 def _blocks(
-    model: GenerativeModel, source: _Source, request: Request, size: int, seed: int, processes: int
-) -> Iterator[tuple[Batch, float]]:
-    """The clouds of each block, in order, and the seconds that drawing them took."""
+    source: _Source, request: Request, size: int, seed: int, workers: Cluster | int
+) -> Generator[tuple[Batch, float], None, None]:
+    """The clouds of each block, in order, and the seconds that drawing them took.
+
+    They are drawn by this process (``workers`` is 1), by so many, or on a cluster.
+    """
     import torch
 
     from pcgen import clouds as convention
-    from pcgen.datasets import workers
+    from pcgen.datasets.workers import in_order
     from pcgen.models.blocks import block_generator, part, ranges
 
     parts = (part(request, rows) for rows in ranges(request.number, size))
-    if processes == 1:
+    if workers == 1:
         for block, each in enumerate(parts):
-            yield _timed(model, each, block_generator(seed, block))
+            yield _timed(source.model, each, block_generator(seed, block))
         return
-    calls = ((source, _arrays(each), seed, block) for block, each in enumerate(parts))
-    for values, sizes, spent in workers.in_order(_block, calls, processes):
-        given = {name: torch.from_numpy(value) for name, value in values.items()}
-        yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
+    calls = ((_arrays(each), seed, block) for block, each in enumerate(parts))
+    if isinstance(workers, int):
+        results = in_order(_block, calls, workers, shared=(source,))
+    else:
+        results = workers.in_order(_block, calls, shared=(source,), threads=source.threads)
+    with closing(results):
+        for values, sizes, spent in results:
+            given = {name: torch.from_numpy(value) for name, value in values.items()}
+            yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
 
 
 def _arrays(request: Request) -> dict[str, Any]:
@@ -308,9 +342,11 @@ def _block(
     from pcgen.models.blocks import block_generator
     from pcgen.models.request import Request
 
+    # As many threads as in the main process: sums of floats may depend on their number.
+    torch.set_num_threads(source.threads)
     fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
     wanted = Request(request["number"], **fixed)
-    clouds, spent = _timed(_model_of_worker(source), wanted, block_generator(seed, block))
+    clouds, spent = _timed(source.model, wanted, block_generator(seed, block))
     arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
     return arrays, convention.sizes(clouds).numpy(), spent
 

@@ -1,4 +1,4 @@
-"""The file that ``pcgen sample`` writes: clouds, or images where the model has a grid."""
+"""The file that ``pcgen sample`` writes: clouds, images where the model has a grid, or showers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, endings, writable, written_format
 
 if TYPE_CHECKING:
+    import torch
     from torch_geometric.data import Batch
 
-    from pcgen.grids import Grid
-    from pcgen.io import CloudSink, ImageSink
+    from pcgen.grids import Calorimeter, Grid
+    from pcgen.images.multi_hit import MultiHit
+    from pcgen.io import CloudSink, Images, ImageSink
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
@@ -37,10 +39,21 @@ def largest(model: GenerativeModel, request: Request) -> int:
 
 
 class SampleFile:
-    """The file of a sample: clouds, or images where the format says so and the model has a grid.
+    """The file of a sample: clouds, images of a model with a grid, showers of one of a calorimeter.
+
+    Args:
+        path: File.
+        format: Of it.
+        schema: Of the clouds.
+        cells: Of the model, if it has some.
+        number: Events that will be written.
+        particles: Of a jet in JetNet's layout.
+        facts: To store.
+        shared: In showers, where points go that share a voxel, and the source of its randomness.
 
     Raises:
-        ArgumentError: the format is that of images, and the model has no grid.
+        ArgumentError: the format is that of images or showers, and the model has no such cells, or
+            showers would lack the incident energy.
     """
 
     def __init__(
@@ -48,31 +61,39 @@ class SampleFile:
         path: str,
         format: str,
         schema: Schema,
-        grid: Grid | None,
+        cells: Grid | Calorimeter | None,
         number: int,
         particles: int,
         facts: dict[str, Any],
+        shared: tuple[MultiHit, torch.Generator],
     ) -> None:
         from pcgen import io
+        from pcgen.conversion.showers import check_incident
+        from pcgen.grids import Calorimeter, Grid
+        from pcgen.images.multi_hit import check_policy
 
-        images = FORMATS[format].kind == "images"
-        self._grid = grid if images else None
+        self._schema, self._cells, self._shared = schema, cells, shared
         self._clouds: CloudSink | None = None
         self._images: ImageSink | None = None
-        if self._grid is not None:
-            self._images = io.image_writer(
-                path, number, self._grid, schema, format=format, attrs=facts
-            )
-        elif images:
+        kind = FORMATS[format].kind
+        if kind == "images" and isinstance(cells, Grid):
+            self._images = io.image_writer(path, number, cells, schema, format=format, attrs=facts)
+        elif kind == "showers" and isinstance(cells, Calorimeter):
+            check_incident(schema, "the model's condition")
+            check_policy(shared[0], cells)
+            self._images = io.shower_writer(path, cells, format=format, attrs=facts)
+        elif kind != "clouds":
             *others, last = endings(writable("clouds"))
+            lacks = "a grid" if kind == "images" else "a calorimeter"
             raise ArgumentError(
-                f"{path}: got the format of images, but this model generates points without a "
-                f"grid; expected {', '.join(others)} or {last}, and pcgen convert makes images"
+                f"{path}: got the format of {kind}, but this model generates points without "
+                f"{lacks}; expected {', '.join(others)} or {last}, and pcgen convert makes {kind}"
             )
         else:
-            cells = {} if grid is None else {"grid": grid.to_dict()}
+            name = "grid" if isinstance(cells, Grid) else "calorimeter"
+            known = {} if cells is None else {name: cells.to_dict()}
             self._clouds = io.cloud_writer(
-                path, schema, format=format, attrs={**facts, **cells}, particles=particles
+                path, schema, format=format, attrs={**facts, **known}, particles=particles
             )
 
     def __enter__(self) -> SampleFile:
@@ -88,9 +109,22 @@ class SampleFile:
         """Write one block."""
         if self._clouds is not None:
             self._clouds.append(clouds)
-        elif self._images is not None and self._grid is not None:
-            from pcgen.images import cloud_to_image
-            from pcgen.io import Images
+        elif self._images is not None:
+            self._images.append(self._filled(clouds))
 
-            image = cloud_to_image(clouds, self._grid)
-            self._images.append(Images(image, clouds.get("y"), clouds.get("label")))
+    def _filled(self, clouds: Batch) -> Images:
+        """Clouds in the cells of the grid or of the calorimeter."""
+        from pcgen.grids import Grid
+        from pcgen.images import cloud_to_image, cloud_to_shower, in_calorimeter
+        from pcgen.io import Images
+
+        assert self._cells is not None
+        if isinstance(self._cells, Grid):
+            image = cloud_to_image(clouds, self._cells)
+            return Images(image, clouds.get("y"), clouds.get("label"))
+        placed = in_calorimeter(clouds, self._schema, self._cells)
+        policy, generator = self._shared
+        voxels = cloud_to_shower(
+            placed, self._cells, outside="clip", multi_hit=policy, generator=generator
+        )
+        return Images(voxels, placed.get("y"))

@@ -1,10 +1,10 @@
-"""``pcgen simulate``: make data sets with an event generator."""
+"""``pcgen simulate``: data sets from event generators and parametrised detectors."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 def simulate_jets(
@@ -17,15 +17,22 @@ def simulate_jets(
     pt_max: float = 1600.0,
     parton_pt_min: float = 990.0,
     parton_pt_max: float = 1010.0,
+    detector: list[str] | None = None,
     seed: int = 0,
     processes: int | None = None,
+    dask: str | None = None,
     progress: bool = True,
 ) -> None:
     """Simulate jets of proton-proton collisions at 13 TeV with Pythia 8 and anti-kT.
 
     Every jet is written as the cloud of all its visible particles: pseudorapidity and azimuth
     relative to the jet axis, transverse momentum in GeV; with the jet's transverse momentum and
-    class. There is no detector and no pile-up. About 150 jets are made per second and core.
+    class. There is no pile-up. About 150 jets are generated per second and core.
+
+    With --detector, what a detector measures of the same jets is a second file: jets-cms.h5 beside
+    jets.h5, with the same events in the same order, as clouds of tracks and towers (layers track,
+    ECAL, HCAL). Field, granularity, resolutions and thresholds are those of a card in the manner of
+    Delphes (arXiv:1307.6346); particles outside of the jet, noise and material are absent.
 
     The run can be interrupted at any time: the same command continues it. The jets depend on the
     seed and the options of physics, not on the number of processes.
@@ -43,37 +50,215 @@ def simulate_jets(
         parton_pt_min: Smallest transverse momentum in GeV of the two partons (or bosons) of the
             hard collision; the window must overlap that of the jets.
         parton_pt_max: Largest transverse momentum in GeV of the two partons (or bosons).
+        detector: Detectors that measure the jets: cms, atlas, or YAML files of their fields.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
+    from pcgen.datasets.cards import read_card
     from pcgen.datasets.pythia import JetSettings
 
     settings = JetSettings(radius, pt_min, pt_max, parton_pt_min, parton_pt_max)
-    path = simulate(
+    paths = _simulated(
+        "jets",
         output,
         number=number,
         classes="gqt" if classes is None else "".join(classes),
         settings=settings,
+        detectors=[read_card(each) for each in detector or ()],
         seed=seed,
-        processes=len(os.sched_getaffinity(0)) if processes is None else processes,
+        processes=_cores() if processes is None else processes,
+        dask=dask,
         progress=progress,
     )
-    print(_summary(path))
+    for path in paths:
+        print(_summary(path, "jets", "particles" if path == paths[0] else "tracks and towers"))
 
 
-def simulate(output: str, **options: Any) -> Path:
-    """:func:`pcgen.datasets.jets.simulate`, imported here: help needs no torch."""
-    from pcgen.datasets import simulate
+def simulate_showers(
+    output: str,
+    *,
+    number: int = 1000,
+    particle: Literal["electron", "photon", "pion"] = "electron",
+    energy: str = "1:1000",
+    geometry: str = "cylinder",
+    medium: str | None = None,
+    thickness: list[float] | None = None,
+    threshold: float = 0.01515,
+    seed: int = 0,
+    processes: int | None = None,
+    dask: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Simulate showers in a calorimeter by parametrisations, which take milliseconds each.
 
-    return simulate(output, **options)
+    Electrons and photons follow Grindhammer and Peters (hep-ex/0001020), in homogeneous and in
+    sampling calorimeters. Pions are toy hadrons: they have the mean profile of CMS's fast
+    simulation, and no more. There is no transport of particles, no noise and no angle: the particle
+    enters in the middle of the front. Energies are calibrated to that of the incoming particle.
+
+    A file .hdf5 has the layout of the CaloChallenge; a file .h5 has clouds, with a point at each
+    voxel with energy, its layer, the energy of the incoming particle in MeV and the particle as
+    class. Both know their calorimeter. The run can be interrupted at any time: the same command
+    continues it. Shower k depends on the seed and the options of physics alone.
+
+    Args:
+        output: File to write, ending in .h5 or .hdf5.
+        number: Of showers.
+        particle: What enters.
+        energy: Least and largest energy in GeV, log-uniform between them, as 1:1000; or one energy.
+        geometry: Voxels: cylinder (45 layers of 16 angles and 9 rings, as data set 2 of the
+            CaloChallenge), stack (14 planar layers of unequal thickness and cells), or an XML file
+            of the CaloChallenge.
+        medium: What fills it: tungsten-silicon, lead-scintillator, iron-scintillator or
+            lead-tungstate; by default tungsten-silicon for the cylinder and lead-scintillator for
+            the stack. An XML file needs one.
+        thickness: Of each layer in mm, or one number for all; by default that of the geometry. An
+            XML file needs it.
+        threshold: Energy in MeV which the voxels must exceed.
+        seed: Seed of all random numbers.
+        processes: Worker processes; by default one for each core that may be used.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
+        progress: Draw a progress bar.
+    """
+    from pcgen.datasets.calorimeters import detector
+    from pcgen.datasets.shower_blocks import ShowerSettings
+
+    where = detector(geometry, medium=medium, thickness=thickness, particle=particle)
+    settings = ShowerSettings(particle, where, _span("energy", energy), threshold)
+    (path,) = _simulated(
+        "showers",
+        output,
+        number=number,
+        settings=settings,
+        seed=seed,
+        processes=_cores() if processes is None else processes,
+        dask=dask,
+        progress=progress,
+    )
+    print(_summary(path, "showers", "voxels with energy"))
 
 
-def _summary(path: Path) -> str:
-    from pcgen.io import CloudFile
+def simulate_tracks(
+    output: str,
+    *,
+    number: int = 1000,
+    tracks: float = 10.0,
+    pt: str = "0.5:10",
+    eta: float = 1.0,
+    field: float = 2.0,
+    radii: list[float] | None = None,
+    half_length: float = 1200.0,
+    sectors: int = 64,
+    rings: int = 16,
+    resolution: tuple[float, float] = (0.02, 0.1),
+    efficiency: float = 0.98,
+    noise: float = 2.0,
+    dead: float = 0.02,
+    seed: int = 0,
+    processes: int | None = None,
+    dask: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Simulate the hits of charged particles in a tracker: helices through layers around the beam.
 
-    with CloudFile(path) as file:
-        return (
-            f"{path}: {len(file)} jets, {int(file.sizes().sum())} particles, "
-            f"{path.stat().st_size / 1e6:.1f} MB ({file.schema.description})"
-        )
+    Every event is written as the cloud of its hits (x, y, z in mm), with the layer and, as a
+    feature, the number of the particle, which is 0 for noise. The particles themselves are a second
+    file: tracks-truth.h5 beside tracks.h5. Dead modules have no hits, and the file states which
+    modules are dead. There is no scattering, and of particles that curl the first crossing of a
+    layer counts.
+
+    The run can be interrupted at any time: the same command continues it. Event k depends on the
+    seed and the options of physics alone.
+
+    Args:
+        output: File of hits to write, ending in .h5.
+        number: Of events.
+        tracks: Mean number of particles of an event.
+        pt: Least and largest transverse momentum in GeV, log-uniform between them, as 0.5:10; or
+            one.
+        eta: Largest pseudorapidity.
+        field: Magnetic field along the beam in T.
+        radii: Of the layers in mm; by default ten, from 32 to 1020, those of TrackML's barrel.
+        half_length: Of the layers in mm.
+        sectors: Modules of a layer around the beam.
+        rings: Modules of a layer along the beam.
+        resolution: Standard deviation of a hit in mm, across the beam and along it.
+        efficiency: Probability that a particle leaves a hit in a layer.
+        noise: Mean number of noise hits of a layer.
+        dead: Share of the modules that are dead.
+        seed: Seed of all random numbers.
+        processes: Worker processes; by default one for each core that may be used.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        progress: Draw a progress bar.
+    """
+    from pcgen.datasets.tracker import RADII, TrackerSettings
+
+    settings = TrackerSettings(
+        tracks=tracks,
+        pt=_span("pt", pt),
+        eta=eta,
+        field=field,
+        radii=RADII if radii is None else tuple(radii),
+        half_length=half_length,
+        sectors=sectors,
+        rings=rings,
+        resolution=resolution,
+        efficiency=efficiency,
+        noise=noise,
+        dead=dead,
+    )
+    hits, truth = _simulated(
+        "tracks",
+        output,
+        number=number,
+        settings=settings,
+        seed=seed,
+        processes=_cores() if processes is None else processes,
+        dask=dask,
+        progress=progress,
+    )
+    print(_summary(hits, "events", "hits"))
+    print(_summary(truth, "events", "particles"))
+
+
+def _span(name: str, text: str) -> tuple[float, float]:
+    """Two numbers with a colon between them, or one for both."""
+    from pcgen.errors import ArgumentError
+
+    words = text.split(":")
+    try:
+        low, high = float(words[0]), float(words[-1])
+    except ValueError:
+        words = []
+    if not 1 <= len(words) <= 2:
+        raise ArgumentError(f"{name}: got {text!r}, expected LOW:HIGH in GeV, or one number")
+    return low, high
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _simulated(what: str, output: str, **options: Any) -> list[Path]:
+    """The files of ``pcgen.datasets.simulate_WHAT``, imported here: help needs no torch."""
+    from pcgen import datasets
+
+    written = getattr(datasets, f"simulate_{what}")(output, **options)
+    return written if isinstance(written, list) else [written]
+
+
+def _summary(path: Path, events: str, points: str) -> str:
+    """What is in a file that was simulated."""
+    from pcgen import io
+
+    with io.open_file(path) as file:
+        number, text = len(file), "" if file.schema is None else f" ({file.schema.description})"
+        if isinstance(file, io.CloudSource):
+            filled = int(file.sizes().sum())
+        else:
+            filled = sum(int((block.image > 0).sum()) for block in file.blocks(1000))
+    return f"{path}: {number} {events}, {filled} {points}, {path.stat().st_size / 1e6:.1f} MB{text}"

@@ -17,18 +17,34 @@ if TYPE_CHECKING:
     from pcgen.schema import Schema
     from pcgen.training import Checkpoint
 
-MEANING = ("schema", "grid", "recentre", "rescale", "centre", "excess", "squash", "shift")
+MEANING = (
+    "schema",
+    "grid",
+    "calorimeter",
+    "recentre",
+    "rescale",
+    "centre",
+    "excess",
+    "squash",
+    "shift",
+)
 """Arguments of recipes that say what the numbers of a network mean: the same wherever it goes."""
 METHOD = (
+    "annealing",
     "beta",
     "coupling",
     "critic_steps",
     "game",
+    "instance_noise",
     "integration_steps",
+    "label_flipping",
+    "label_smoothing",
     "nearness",
     "noise",
     "penalty",
+    "penalty_in_spreads",
     "reconstruction",
+    "regulariser",
     "share",
 )
 """Arguments that leave every network as it is: a run may learn by another method than its start."""
@@ -135,7 +151,9 @@ def arguments(
     of_source = inspect.signature(RECIPES[own]).parameters if own in RECIPES else {}
     stored = {key: each.default for key, each in of_source.items()} | stored
     stored = {key: v for key, v in stored.items() if key in takes and key not in foreign}
-    given = {k: v for k, v in given.items() if not (k in ("schema", "grid") and v is None)}
+    given = {
+        k: v for k, v in given.items() if not (k in ("schema", "grid", "calorimeter") and v is None)
+    }
     differing = [
         key
         for key, value in given.items()

@@ -157,7 +157,7 @@ def train(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, how, and what is made of it once it is; the options of ``pcgen train``.
+    """What is trained, how, and what is computed after it; the options of ``pcgen train``.
 
     Attributes:
         recipe: Name of the recipe, as it is recorded,
@@ -202,11 +202,11 @@ class Plan:
         """
         import torch
 
-        from pcgen.recipes.find import made
+        from pcgen.recipes.find import build_model
         from pcgen.training import ranks
 
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
-            model = made(self.recipe, self.function, self.arguments)
+            model = build_model(self.recipe, self.function, self.arguments)
         check_schema(model.schema, data.train.schema, data.files)
         return model
 
@@ -302,6 +302,7 @@ class Plan:
         """What a run records besides what the loop does, without places on this machine."""
         from pcgen.datasets.splits import SEED
 
+        known = data.train.calorimeter
         return {
             "data": [Path(file).name for file in data.files],
             "digests": data.train.digests(),
@@ -312,6 +313,7 @@ class Plan:
             "batch_size": self.batch_size,
             "validate_events": self.validate_events,
             "samples": self.samples,
+            **({} if known is None else {"calorimeter": known.to_dict()}),
             **({} if self.start is None else self.start.facts()),
         }
 
@@ -348,13 +350,15 @@ def unlikely(clouds: CloudDataset) -> list[str]:
 def resolved(
     function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
 ) -> dict[str, Any]:
-    """Arguments of a recipe: ``schema`` and ``grid``, where not given, are those of the data.
+    """Arguments of a recipe: ``schema``, ``grid`` and ``calorimeter`` (plain dictionaries, a text),
+    where not given, are those of the data.
 
     The model is then built once, and a run or a checkpoint records what it was made for.
     """
     takes = inspect.signature(function).parameters
     grid = None if data.grid is None else str(data.grid)
-    own = {"schema": data.schema.to_dict(), "grid": grid}
+    cells = None if data.calorimeter is None else data.calorimeter.to_dict()
+    own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
     missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
     return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
 
@@ -368,7 +372,7 @@ def check_schema(
         expected: Of the model.
         schema: Of the clouds.
         files: Where they are from.
-        why: What the model was made by, for the message.
+        why: What the model was built by, for the message.
 
     Raises:
         DataError: naming what differs.

@@ -64,10 +64,10 @@ class Validation:
 
         All of it is a function of model and clouds: the randomness has a fixed seed.
         """
-        made, schema = self._placed(self._made(model)), model.schema
+        generated, schema = self._placed(self._generate(model)), model.schema
         real = self._placed(self.real)
         scores, relative = {}, []
-        others = observables(made, schema)
+        others = observables(generated, schema)
         for quantity, values in observables(real, schema).items():
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
             scores[f"w1_{quantity.name}"] = distance
@@ -75,9 +75,9 @@ class Validation:
         if schema.weight is not None:
             return {"score": sum(relative) / len(relative), **scores}
         if not model.can_sample:
-            chamfer = reconstruction_score(real, made, schema)
+            chamfer = reconstruction_score(real, generated, schema)
         else:
-            chamfer = shape_score(real, made, schema)
+            chamfer = shape_score(real, generated, schema)
         return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
 
     def labels(self, schema: Schema) -> dict[str, str]:
@@ -100,11 +100,11 @@ class Validation:
             return clouds
         return snap(whole_events(clouds), self.grid, outside="drop")
 
-    def _made(self, model: GenerativeModel) -> Batch:
-        return made_like(model, self.real, torch.Generator().manual_seed(0), _BLOCK)
+    def _generate(self, model: GenerativeModel) -> Batch:
+        return generated_like(model, self.real, torch.Generator().manual_seed(0), _BLOCK)
 
 
-def made_like(
+def generated_like(
     model: GenerativeModel, clouds: Batch, generator: torch.Generator, block: int
 ) -> Batch:
     """A cloud for each of some: drawn for its condition and class, or its reconstruction.
@@ -113,7 +113,7 @@ def made_like(
         model: Trained. One that can be sampled draws; a plain autoencoder reconstructs.
         clouds: B clouds.
         generator: Source of all randomness.
-        block: Clouds that are made at a time.
+        block: Clouds that are generated at a time.
     """
     if not isinstance(model, Autoencoder) or model.can_sample:
         return pc.concat(sample_in_blocks(model, like(clouds), block, lambda number: generator))
@@ -158,13 +158,21 @@ def reconstruction_score(real: Batch, reconstructed: Batch, schema: Schema) -> d
     return {"score": value, "reconstruction_cd": value}
 
 
+def generates_layers(model: GenerativeModel) -> bool:
+    """Whether the clouds of a model have the layers that its schema names."""
+    from pcgen.models.representations import Layered
+
+    see = getattr(model, "representation", None)
+    return isinstance(see, Layered) or getattr(see, "grid", None) is not None
+
+
 def lost_layers(model: GenerativeModel, schema: Schema) -> str:
     """One line where the clouds have layers and the model generates none."""
-    if not schema.layers or getattr(model.representation, "grid", None) is not None:
+    if not schema.layers or generates_layers(model):
         return ""
     return (
         f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
-        "generates none; recipes image-* and sites-* keep those of a grid"
+        "generates none; recipes showers-* keep them, and image-* and sites-* those of a grid"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.schema import Schema
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
     from pcgen import viewing
+    from pcgen.grids import Calorimeter
 
 _STEPS = 1000
 
@@ -32,7 +33,8 @@ def view(
 
     Points are spheres: area and colour show what a point carries (energy, transverse momentum).
     Points with two coordinates stand on stems as high as the logarithm of that, or at the height of
-    their detector layer.
+    their detector layer. Of showers the layers of the calorimeter are drawn faintly, and below a
+    picture or page stand profiles along the depth and away from the axis.
 
     Where there is a display, an Open3D window opens: turn it with the mouse, go to the next and the
     previous event with the arrow keys, close it with Q. Otherwise, or with an output, a picture of
@@ -58,37 +60,53 @@ def view(
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
     read = [_read(file, label, max(event, 0) + max(number, _STEPS)) for file in files]
-    schema = _agreed(files, [schema for _, schema in read])
-    samples = dict(zip(titles, (clouds for clouds, _ in read), strict=True))
+    schema = _agreed(files, [each.schema for each in read])
+    samples = dict(zip(titles, (each.clouds for each in read), strict=True))
+    calorimeter = next((each.calorimeter for each in read if each.calorimeter), None)
+    look = _Look(samples, schema, calorimeter)
     if output is not None and Path(output).suffix.lower() in (".html", ".htm"):
-        viewing.page(samples, schema, first=event, number=number).save(output)
+        viewing.page(**look._asdict(), first=event, number=number).save(output)
     elif output is None and viewing.in_notebook():
-        return viewing.page(samples, schema, first=event, number=number)
+        return viewing.page(**look._asdict(), first=event, number=number)
     elif output is not None:
-        _draw(samples, schema, event, output)
-    elif reason := _no_window(samples, schema, event):
+        _draw(look, event, output)
+    elif reason := _no_window(look, event):
         output = f"./{files[0].stem}-{event}.png"
         print(f"{reason}: a picture instead")
-        _draw(samples, schema, event, output)
+        _draw(look, event, output)
     if output is not None:
         print(f"written: {output}")
     return None
 
 
-def _draw(samples: dict[str, Batch], schema: Schema, event: int, output: str) -> None:
+class _Look(NamedTuple):
+    """What picture, page and window are given."""
+
+    samples: dict[str, Batch]
+    schema: Schema
+    calorimeter: Calorimeter | None
+
+
+class _Read(NamedTuple):
+    clouds: Batch
+    schema: Schema
+    calorimeter: Calorimeter | None
+
+
+def _draw(look: _Look, event: int, output: str) -> None:
     from pcgen import plotting, viewing
 
-    plotting.save(viewing.picture(samples, schema, event=event), output)
+    plotting.save(viewing.picture(**look._asdict(), event=event), output)
 
 
-def _no_window(samples: dict[str, Batch], schema: Schema, event: int) -> str:
+def _no_window(look: _Look, event: int) -> str:
     """Why no window could be shown; empty where one was."""
     from pcgen import viewing
 
     if not viewing.has_display():
         return "no display"
     try:
-        viewing.window(samples, schema, event=event)
+        viewing.window(**look._asdict(), event=event)
     except ArgumentError:
         raise
     except PcgenError as error:
@@ -117,14 +135,14 @@ def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
     return titles
 
 
-def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
+def _read(path: Path, label: str | None, number: int) -> _Read:
     """The first ``number`` events, of one class where one is chosen, and what they mean."""
     from pcgen import clouds as convention
     from pcgen.io import open_cloud_file
 
     parts: list[Batch] = []
     with open_cloud_file(path) as source:
-        schema = source.schema
+        schema, calorimeter = source.schema, source.calorimeter
         if label is not None and label not in schema.labels:
             known = ", ".join(schema.labels) or "none"
             raise ArgumentError(f"label: got {label!r}, expected a class of {path}: {known}")
@@ -137,7 +155,7 @@ def _read(path: Path, label: str | None, number: int) -> tuple[Batch, Schema]:
     if not sum(part.num_graphs for part in parts):
         kind = "" if label is None else f" of class {label}"
         raise DataError(f"{path}: holds no events{kind}, expected at least one")
-    return convention.concat(parts), schema
+    return _Read(convention.concat(parts), schema, calorimeter)
 
 
 def _agreed(paths: Sequence[Path], schemas: Sequence[Schema]) -> Schema:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from rich.console import Console
@@ -13,12 +17,89 @@ from torch_geometric.data import Batch
 
 from pcgen import io
 from pcgen.clouds import replace, select_points
+from pcgen.cluster import Cluster
 from pcgen.errors import ArgumentError, DataError
 from pcgen.io.source import check_clouds
 from pcgen.periods import beyond_period, reach
 
+T = TypeVar("T")
+
 _CELLS = 1 << 23
 """Cells of the images of a block, at most: converting them takes some times their memory."""
+
+
+class Part(NamedTuple):
+    """A block of events, as it was read, and what was made of it.
+
+    Attributes:
+        made: What a function has returned for it.
+        missing: Points without finite coordinates that were left out.
+        reach: Largest size of each coordinate of its clouds [D]; None of images.
+    """
+
+    made: Any
+    missing: int
+    reach: Tensor | None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A file and how it is read: what a worker of a cluster needs to open it for itself.
+
+    Attributes:
+        path: Of the file.
+        options: Of :func:`pcgen.io.open_file`.
+        raw: Leave images unchecked: :class:`~pcgen.conversion.filling.Filling` knows which cells
+            become points.
+        drop: Leave out points of clouds that have no finite coordinates.
+    """
+
+    path: Path
+    options: Mapping[str, Any]
+    raw: bool
+    drop: bool
+
+    @cached_property
+    def source(self) -> io.CloudSource | io.ImageSource:
+        """The file, opened once and never sent to another process."""
+        return io.open_file(self.path, **self.options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Opening, (self.path.absolute(), self.options, self.raw, self.drop)
+
+    def part(
+        self,
+        function: Callable[[Batch | io.Images, int], Any],
+        first: int,
+        stop: int,
+        given: Mapping[str, Tensor],
+    ) -> Part:
+        """Read the events ``first`` to ``stop``, and make something of them.
+
+        Args:
+            function: Takes the block and the number of its first event.
+            first: Number of that event.
+            stop: Number of the event after the last.
+            given: Conditions or classes that replace those of the file.
+        """
+        block, missing = self._read(first, stop)
+        if isinstance(block, io.Images):
+            return Part(function(block._replace(**given), first), missing, None)
+        size = reach(block.pos)
+        return Part(function(replace(block, **given) if given else block, first), missing, size)
+
+    def _read(self, first: int, stop: int) -> tuple[Batch | io.Images, int]:
+        source = self.source
+        source.passed_over = ()  # whoever opened it first has named them
+        if not isinstance(source, io.CloudSource):
+            return source.read(first, stop, check=not self.raw), 0
+        if not self.drop:
+            return source.read(first, stop), 0
+        clouds = source.read(first, stop, check=False)
+        good = clouds.pos.isfinite().all(1)
+        clouds = select_points(clouds, good)
+        clouds = check_clouds(clouds, source.schema, first=first, where=source.path)
+        return clouds, int((~good).sum())
 
 
 @dataclass
@@ -26,67 +107,73 @@ class Reading:
     """The requested events, block by block, with a progress bar.
 
     Attributes:
-        source: The file.
+        opening: The file, and how it is read.
         events: Numbers of the events.
         block: Events of a block, at most.
         bar: Shows how far it is.
         y: Conditions of all events of the file [B, C] that replace its own.
         label: Classes of all events of the file [B] that replace its own.
-        raw: Leave images unchecked: :class:`Filling` knows which cells become points.
-        drop: Leave out points of clouds that have no finite coordinates.
         cells: Number of cells of the image of an event that is read or written, 1 without images.
-        missing: How many were left out the last time the events were read.
+        cluster: Whose workers read; None: this process.
+        missing: How many points were left out the last time the events were read.
         reach: Largest size of each coordinate of clouds that were read [D].
     """
 
-    source: io.CloudSource | io.ImageSource
+    opening: Opening
     events: range
     block: int
     bar: Progress
     y: Tensor | None = None
     label: Tensor | None = None
-    raw: bool = False
-    drop: bool = False
     cells: int = 1
+    cluster: Cluster | None = None
     missing: int = 0
     reach: Tensor | None = None
 
-    def blocks(self, what: str) -> Iterator[tuple[int, Batch | io.Images]]:
-        """Number of the first event of each block, and the block."""
+    @property
+    def source(self) -> io.CloudSource | io.ImageSource:
+        """The file."""
+        return self.opening.source
+
+    def each(
+        self, what: str, function: Callable[[Batch | io.Images, int], T]
+    ) -> Generator[tuple[int, T], None, None]:
+        """Number of the first event of each block, and what a function makes of the block.
+
+        Args:
+            what: Is being done, for the progress bar.
+            function: Takes a block and the number of its first event, and depends on nothing else;
+                it can be pickled.
+        """
         self.missing = 0
         task = self.bar.add_task(what, total=len(self.events))
         most = min(self.block, max(_CELLS // self.cells, 1))
-        for first in self.events[::most]:
-            stop = min(first + most, self.events.stop)
-            part = self._read(first, stop)
-            if not isinstance(part, io.Images):
-                size = reach(part.pos)
-                self.reach = size if self.reach is None else torch.maximum(self.reach, size)
-            beside = {"y": self.y, "label": self.label}
-            given = {name: v[first:stop] for name, v in beside.items() if v is not None}
-            yield first, self._replaced(part, given)
-            self.bar.advance(task, stop - first)
+        ranges = [(k, min(k + most, self.events.stop)) for k in self.events[::most]]
+        calls = ((first, stop, self._given(first, stop)) for first, stop in ranges)
+        if self.cluster is None:
+            parts = (self.opening.part(function, *call) for call in calls)
+        else:
+            shared = (self.opening, function)
+            parts = self.cluster.in_order(Opening.part, calls, shared=shared)
+        with closing(parts):
+            for (first, stop), part in zip(ranges, parts, strict=True):
+                self.missing += part.missing
+                if part.reach is not None:
+                    known = part.reach if self.reach is None else self.reach
+                    self.reach = torch.maximum(known, part.reach)
+                yield first, part.made
+                self.bar.advance(task, stop - first)
 
-    def _read(self, first: int, stop: int) -> Batch | io.Images:
-        if not (self.drop and isinstance(self.source, io.CloudSource)):
-            return self.source.read(first, stop, check=not self.raw)
-        clouds = self.source.read(first, stop, check=False)
-        good = clouds.pos.isfinite().all(1)
-        self.missing += int((~good).sum())
-        clouds = select_points(clouds, good)
-        return check_clouds(clouds, self.source.schema, first=first, where=self.source.path)
+    def _given(self, first: int, stop: int) -> dict[str, Tensor]:
+        beside = {"y": self.y, "label": self.label}
+        # Copies: a view of all events would be sent with all of them.
+        return {name: v[first:stop].clone() for name, v in beside.items() if v is not None}
 
     def doubts(self) -> tuple[str, ...]:
         """Axes of the clouds that were read, where coordinates exceed the period."""
         if self.reach is None or self.source.schema is None:
             return ()
         return tuple(beyond_period(self.reach, self.source.schema, str(self.source.path)))
-
-    @staticmethod
-    def _replaced(part: Batch | io.Images, given: dict[str, Tensor]) -> Batch | io.Images:
-        if isinstance(part, io.Images):
-            return part._replace(**given)
-        return replace(part, **given) if given else part
 
 
 def chosen_events(source: io.CloudSource | io.ImageSource, event: int | None, block: int) -> range:

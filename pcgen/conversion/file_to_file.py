@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 else:
     File = str  # as the command line has it
 
-# The same as pcgen.images.Outside, without torch: help needs no more.
+# The same as those of pcgen.images, without torch: help needs no more.
 Outside = Literal["error", "drop", "clip"]
+MultiHit = Literal["sum", "shift", "distinct"]
 Nan = Literal["error", "unobserved"]
 
 
@@ -62,6 +64,7 @@ def convert(
     max_points: int | None = None,
     seed: int = 0,
     outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
     event: int | None = None,
     nan: Nan = "error",
     weight: str | None = None,
@@ -70,6 +73,7 @@ def convert(
     classes: list[str] | None = None,
     geometry: File | None = None,
     particle: str | None = None,
+    columns: str | None = None,
     label: str | None = None,
     particles: int | None = None,
     dtype: Literal["float32", "float64"] | None = None,
@@ -77,6 +81,7 @@ def convert(
     block: int = 1024,
     from_format: Readable | None = None,
     to_format: Writable | None = None,
+    dask: str | None = None,
 ) -> Converted:
     """Turn detector images into clouds, clouds into images, or one file format into another.
 
@@ -84,8 +89,13 @@ def convert(
     .xyz are point files of one event each, .npy and .npz are images, .png are images as greyscale
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
-    clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
-    as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+    clouds, or showers in the layouts of the CaloChallenge, the CMS HGCal challenge, CaloGAN,
+    ShowerData (written with --to showerdata) and CaloClouds; .npz with pos and ptr are clouds as
+    flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+
+    Voxels of showers have their places in a calorimeter, which --geometry describes where the file
+    does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
+
     Large files pass through in blocks; the target appears when it is complete, or not at all.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
@@ -107,12 +117,16 @@ def convert(
             eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi. Layers come first, in the order of the
             image's first axis: layers=ECAL/HCAL,eta:-1:1:20. Files of pcgen know their grid;
             one that is given here replaces it.
-        threshold: Only cells with more than this become points, in the unit of the image.
+        threshold: Only cells with more than this become points, in the unit of the image, of
+            showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
         max_points: Keep that many points of each cloud, the most energetic.
-        seed: Seed of that randomness.
-        outside: Points outside the grid are refused (error), left out (drop) or put into the
-            nearest cell (clip).
+        seed: Seed of all randomness.
+        outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
+            into the nearest cell (clip).
+        multi_hit: Points that share a voxel add up (sum), or the hottest keeps it and each other
+            one goes to the nearest free cell of its layer (shift) or to a random free cell of its
+            ring (distinct): generated points do not know of cells. Energies of layers stay.
         event: Convert only the event of this number, counted from 0.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
@@ -128,8 +142,13 @@ def convert(
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
             the labels consist of, sorted, or none where they are numbers.
-        geometry: For the CaloChallenge's showers, its XML file of the calorimeter.
-        particle: Which particle of that file (photon, pion, electron), where it has several.
+        geometry: For showers, a file of their calorimeter: the CaloChallenge's XML (.xml), a list
+            of cells as arrays (.npz), or JSON of pcgen (.json). Files of pcgen store theirs, also
+            those of clouds; one that is given here replaces it.
+        particle: Which particle of an XML file (photon, pion, electron), where it has several.
+        columns: What the four columns of hits in CaloClouds's layout are, with units, as the file
+            does not state it; by default 'x [mm],y [mm],z [mm],energy [GeV]'. A column called layer
+            is the number of the layer, beside x and y.
         label: Class of all jets of a JetNet file (g, q, t, w, z) where its name does not state it.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by
             default as many as the largest jet has.
@@ -141,6 +160,10 @@ def convert(
         block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers read and convert
+            the blocks, and this process writes them in their order: the target is the same. Workers
+            see the source under the same path. local for a cluster of this machine, local:4 for one
+            of four processes.
 
     Returns:
         How much was converted, and what was left out on the way.
@@ -152,14 +175,22 @@ def convert(
         MissingExtraError: the format of the target needs a package that is not installed.
     """
     given = dict(locals())  # the arguments
-    from pcgen import io
-    from pcgen.conversion.blocks import Reading, chosen_events, progress_bar
+    from pcgen.cluster import connected
+    from pcgen.conversion.blocks import Opening, Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
-    from pcgen.conversion.meaning import check_cells, grid_of, lost, meaning, number_of_cells
+    from pcgen.conversion.meaning import (
+        calorimeter_of,
+        check_cells,
+        grid_of,
+        lost,
+        meaning,
+        number_of_cells,
+    )
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
+    from pcgen.conversion.showers import Placing, check_incident, write_showers
     from pcgen.conversion.writing import Target, write_clouds, write_images
-    from pcgen.grids import Calorimeter
+    from pcgen.io import read_calorimeter
 
     check_kinds(convert, given)
     if not 0 <= seed < 2**63:
@@ -168,9 +199,12 @@ def convert(
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
-    voxels = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    voxels = None if geometry is None else read_calorimeter(geometry, particle)
+    options = {"format": from_format, "label": label, "calorimeter": voxels, "columns": columns}
+    opening = Opening(Path(source), options, raw=wanted == "clouds", drop=missing == "drop")
     with (
-        io.open_file(source, format=from_format, label=label, calorimeter=voxels) as opened,
+        opening.source as opened,
+        nullcontext() if dask is None else connected(dask) as cluster,
         progress_bar() as bar,
     ):
         check_options(
@@ -180,6 +214,7 @@ def convert(
             nan=nan,
             jitter=jitter,
             outside=outside,
+            multi_hit=multi_hit,
             grid=grid,
             particles=particles,
             missing=missing,
@@ -190,25 +225,29 @@ def convert(
             condition=condition or [],
             labels=labels,
         )
-        check_cells(opened, wanted, voxels)
+        check_cells(opened, wanted)
+        voxels = calorimeter_of(opened, wanted, voxels)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
         events = chosen_events(opened, event, block)
         cells = grid_of(opened, wanted, grid)
         reading = Reading(
-            opened,
+            opening,
             events,
             block,
             bar,
             y=own.y,
             label=own.label,
-            raw=opened.kind != "clouds" and wanted == "clouds",
-            drop=missing == "drop",
             cells=number_of_cells(opened, cells),
+            cluster=cluster,
         )
         into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
+        elif wanted == "showers" and voxels is not None:
+            check_incident(into.schema, opened.path)
+            placing = Placing(outside, multi_hit, seed)
+            done = write_showers(reading, into, voxels, placing)
         else:
             at_least(1, max_points=max_points)
             filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +16,8 @@ from pcgen.conversion.file_to_file import Nan
 from pcgen.errors import DataError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import image_to_cloud, shower_to_cloud
+from pcgen.images.sampling import scatter_within
+from pcgen.images.showers import scatter_within_voxels
 from pcgen.io.image_source import check_images
 
 
@@ -30,8 +32,6 @@ class Filling:
         nan: Cells that are NaN are refused, or channels that were not observed and give no point.
         cells: Where the cells are: a grid, a calorimeter, or nothing where clouds stay clouds.
         max_points: Keep so many points of each cloud, the heaviest; None keeps all.
-        removed: How many cells were negative, or unobserved; counted as blocks pass.
-        generator: Source of the randomness.
     """
 
     threshold: float
@@ -40,57 +40,62 @@ class Filling:
     nan: Nan
     cells: Grid | Calorimeter | None
     max_points: int | None = None
-    removed: Counter[str] = field(default_factory=Counter)
-    generator: torch.Generator = field(default_factory=torch.Generator)
 
-    def restart(self) -> None:
-        """Forget all blocks that have passed: the first event comes again."""
-        self.removed.clear()
-        self.generator.manual_seed(int(self.seed))  # NumPy's whole numbers too
+    def __call__(
+        self, part: Batch | io.Images, first: int, *, path: Path
+    ) -> tuple[Batch, Counter[str]]:
+        """Clouds of a block, at the centres of their cells, and how many cells gave none.
 
-    def __call__(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
-        """Clouds pass as they are, but for the number of their points.
+        Clouds pass as they are, but for the number of their points. The cells that gave none are
+        counted by why: "negative" or "unobserved".
 
         Args:
             part: A block of events.
             first: Number of its first event, for messages.
             path: Of its file, for messages.
         """
-        clouds = self._filled(part, first, path)
+        clouds, removed = self._filled(part, first, path)
+        return clouds if self.jitter else self._heaviest(clouds), removed
+
+    def finished(self, clouds: Batch, generator: torch.Generator) -> Batch:
+        """Clouds of a block with the jitter, whose random numbers go on from block to block."""
+        if not self.jitter or self.cells is None:
+            return clouds
+        if isinstance(self.cells, Calorimeter):
+            voxel = self.cells.locate(clouds.pos, clouds.layer).voxel
+            return self._heaviest(scatter_within_voxels(clouds, voxel, self.cells, generator))
+        return self._heaviest(scatter_within(clouds, self.cells, clouds.cell, generator))
+
+    def _heaviest(self, clouds: Batch) -> Batch:
         return clouds if self.max_points is None else heaviest(clouds, self.max_points)
 
-    def _filled(self, part: Batch | io.Images, first: int, path: Path) -> Batch:
+    def _filled(
+        self, part: Batch | io.Images, first: int, path: Path
+    ) -> tuple[Batch, Counter[str]]:
         if not isinstance(part, io.Images) or self.cells is None:
-            return part
-        image = self._checked(part, first, path)
+            return part, Counter()
+        image, removed = self._checked(part, first, path)
+        y, label, threshold = part.y, part.label, self.threshold
         if isinstance(self.cells, Calorimeter):
-            return shower_to_cloud(
-                image, self.cells, threshold=self.threshold, y=part.y, label=part.label
-            )
-        return image_to_cloud(
-            image,
-            self.cells,
-            threshold=self.threshold,
-            jitter=self.jitter,
-            y=part.y,
-            label=part.label,
-            generator=self.generator,
-        )
+            clouds = shower_to_cloud(image, self.cells, threshold=threshold, y=y, label=label)
+        else:
+            clouds = image_to_cloud(image, self.cells, threshold=threshold, y=y, label=label)
+        return clouds, removed
 
-    def _checked(self, part: io.Images, first: int, path: Path) -> Tensor:
+    def _checked(self, part: io.Images, first: int, path: Path) -> tuple[Tensor, Counter[str]]:
         """The image without its unobserved cells, if all others can be cut at the threshold."""
-        image, dead = part.image, part.image.isnan()
+        image, dead, removed = part.image, part.image.isnan(), Counter[str]()
         if self.nan == "unobserved":
             image = image.masked_fill(dead, 0)
-            self.removed["unobserved"] += int(dead.sum())
+            removed["unobserved"] = int(dead.sum())
         try:
             check_images(
                 part._replace(image=image), first=first, where=path, threshold=self.threshold
             )
         except DataError as error:
             raise DataError(f"{error}{self._way(image)}") from error
-        self.removed["negative"] += int((image < 0).sum())
-        return image
+        removed["negative"] = int((image < 0).sum())
+        return image, removed
 
     def _way(self, image: Tensor) -> str:
         """The option that would take such cells, where there is one."""

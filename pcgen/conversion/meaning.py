@@ -11,28 +11,47 @@ from pcgen.conversion.own_columns import quantity
 from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind
 from pcgen.grids import Calorimeter, Grid
+from pcgen.images.showers import INCIDENT
+from pcgen.io.showerdata import DIRECTION, TIME
+from pcgen.io.showerdata import INCIDENT as INCIDENT_ENERGY
 from pcgen.schema import Quantity, Schema
 
 
-def check_cells(
-    source: io.CloudSource | io.ImageSource, wanted: Kind, calorimeter: Calorimeter | None
-) -> None:
-    """Refuse showers whose voxels have no places, or that are to become images.
+def check_cells(source: io.CloudSource | io.ImageSource, wanted: Kind) -> None:
+    """Refuse showers that are to become images, and images that are to become showers.
 
     Raises:
-        ArgumentError: there is no calorimeter, or the target holds images.
+        ArgumentError: naming the source.
     """
-    if source.kind == "showers" and calorimeter is None:
+    if {source.kind, wanted} == {"showers", "images"}:
         raise ArgumentError(
-            f"geometry: got none and {source.path} holds the CaloChallenge's showers, whose voxels "
-            "its XML file of the binning describes; expected for instance --geometry "
-            "binning_dataset_2.xml (and --particle photon where the file has several)"
+            f"{source.path}: got {source.kind} to write as {wanted}, expected clouds as target: "
+            "the layers of a calorimeter have cells of their own"
         )
-    if source.kind == "showers" and wanted == "images":
+
+
+def calorimeter_of(
+    source: io.CloudSource | io.ImageSource, wanted: Kind, given: Calorimeter | None
+) -> Calorimeter | None:
+    """The voxels of showers that are read or written: those that were given, or of the source.
+
+    Returns:
+        None where neither the source nor the target has voxels.
+
+    Raises:
+        ArgumentError: there is none, and one of the two needs it.
+        FileError: what the source states of its voxels makes no calorimeter.
+    """
+    if "showers" not in (source.kind, wanted):
+        return None
+    own = source.calorimeter if isinstance(source, io.CloudSource | io.ShowerSource) else None
+    if given is None and own is None:
         raise ArgumentError(
-            f"{source.path}: got showers to write as images, expected clouds as target: the layers "
-            "of a calorimeter have cells of their own"
+            f"geometry: got none and {source.path} does not know the voxels of its calorimeter, "
+            "which the CaloChallenge's XML files of the binning describe; expected for instance "
+            "--geometry binning_dataset_2.xml (and --particle photon where the file has several)"
         )
+    return given or own
 
 
 def number_of_cells(source: io.CloudSource | io.ImageSource, grid: Grid | None) -> int:
@@ -141,11 +160,21 @@ def _words(quantity: Quantity) -> str:
 
 
 def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...]:
-    """What the source has and images (.npy: the numbers alone) cannot keep, by name."""
-    if source.schema is None or FORMATS[format].kind != "images":
+    """What the source has and the target cannot keep, by name.
+
+    Images have no features (.npy is the numbers alone), showers the incident energy alone, and
+    ShowerData has columns for what it knows.
+    """
+    kind = FORMATS[format].kind
+    if source.schema is None or (kind == "clouds" and format != "showerdata"):
         return ()
+    if format == "showerdata":
+        both = (*source.schema.features, *source.schema.condition)
+        known = {each.name for each in (TIME, INCIDENT_ENERGY, *DIRECTION)}
+        return tuple(each.name for each in both if each.name not in known)
     names = [feature.name for feature in source.schema.features]
-    if format == "npy":
-        names += [each.name for each in source.schema.condition]
+    if format == "npy" or kind == "showers":
+        kept = INCIDENT if kind == "showers" else None
+        names += [each.name for each in source.schema.condition if each.name != kept]
         names += ["classes"] if source.schema.labels else []
     return tuple(names)

@@ -16,6 +16,7 @@ _WITHOUT = {
     "nan": "error",
     "jitter": False,
     "outside": "error",
+    "multi_hit": "sum",
     "missing": "error",
     "condition": [],
 }
@@ -25,16 +26,17 @@ _PARTS = {
     "threshold": "unless images become clouds",
     "nan": "unless images become clouds",
     "jitter": "unless images become clouds",
-    "outside": "unless clouds become images",
+    "outside": "unless clouds become images or showers",
+    "multi_hit": "unless clouds become showers",
     "grid": "where clouds stay clouds, or where --geometry has the cells",
     "particles": "unless jets are written in JetNet's layout",
     "missing": "unless clouds are read",
-    "dtype": "where images are written",
-    "max_points": "where images are written",
-    "geometry": "unless the source holds the CaloChallenge's showers",
+    "dtype": "unless clouds are written",
+    "max_points": "unless clouds are written",
+    "geometry": "unless showers are read or written",
     "particle": "without --geometry",
     "condition": "in .npy, which keeps the images alone",
-    "labels": "in .npy, which keeps the images alone",
+    "labels": "in .npy and in files of showers, which have no classes",
 }
 
 _PATHS = ("source", "target", "geometry")
@@ -94,22 +96,24 @@ def check_options(source: Kind, target: str, **given: Any) -> None:
     Raises:
         ArgumentError: naming the first such option, and when it plays a part.
     """
-    drawn = FORMATS[target].kind == "images"
-    filling, showers = source != "clouds" and not drawn, source == "showers"
+    wanted = FORMATS[target].kind
+    drawn, showers = wanted == "images", "showers" in (source, wanted)
+    filling = source != "clouds" and wanted == "clouds"
     plays = {
         "threshold": filling,
         "nan": filling,
-        "jitter": filling and not showers,
-        "outside": drawn and source == "clouds",
+        "jitter": filling,
+        "outside": wanted != "clouds" and source == "clouds",
+        "multi_hit": wanted == "showers" and source == "clouds",
         "grid": (drawn or filling) and not showers,
         "particles": target == "jetnet",
         "missing": source == "clouds",
-        "dtype": not drawn,
-        "max_points": not drawn,
+        "dtype": wanted == "clouds",
+        "max_points": wanted == "clouds",
         "geometry": showers,
         "particle": showers and given["geometry"] is not None,
         "condition": target != "npy",
-        "labels": target != "npy",
+        "labels": target != "npy" and wanted != "showers",
     }
     for name, used in plays.items():
         if not used and given[name] != _WITHOUT.get(name):

@@ -26,11 +26,15 @@ class Written(NamedTuple):
         points: Their number of points.
         rounded: Whether float32 has changed a value.
         wide: Why they are float64 where nobody chose that; empty where it is not so.
+        negative: How many cells were negative and gave no point,
+        unobserved: and how many were NaN.
     """
 
     points: int
     rounded: bool = False
     wide: str = ""
+    negative: int = 0
+    unobserved: int = 0
 
 
 def in_type(write: Callable[[torch.dtype], Written], dtype: str | None) -> Written:

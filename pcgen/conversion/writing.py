@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,17 +52,20 @@ def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside)
     Raises:
         DataError: a point is outside the grid and must not be.
     """
-    attrs = {name: value for name, value in target.attrs.items() if name != "grid"}
+    attrs = {
+        name: value for name, value in target.attrs.items() if name not in ("grid", "calorimeter")
+    }
     path, format, number = target.path, target.format, len(reading.events)
     points, out, lost = 0, 0, 0.0
+    source = reading.source
+    columns = grid.columns(source.schema.axes) if isinstance(source, io.CloudSource) else ()
+    make = partial(_as_images, grid=grid, columns=columns, outside=outside, path=source.path)
     with io.image_writer(path, number, grid, target.schema, format=format, attrs=attrs) as sink:
-        for first, part in reading.blocks("convert"):
-            if not isinstance(part, io.Images):
-                part, number, weight = _fill(part, reading.source, grid, first, outside)
-                out, lost = out + number, lost + weight
+        for _, (part, number, weight) in reading.each("convert", make):
+            out, lost = out + number, lost + weight
             sink.append(part)
             points += int((part.image > 0).sum())
-        _check_filled(points, reading)
+        check_filled(points, reading)
     return Converted(len(reading.events), points, out, lost, format, missing=reading.missing)
 
 
@@ -81,7 +85,8 @@ def write_clouds(
         PrecisionError: float32 was chosen and does not hold a value of float64.
     """
     attrs, cells = dict(target.attrs), filling.cells
-    attrs |= {"grid": cells.to_dict()} if isinstance(cells, Grid) else {}
+    if cells is not None:
+        attrs["grid" if isinstance(cells, Grid) else "calorimeter"] = cells.to_dict()
     if target.format == "jetnet" and particles is None:
         particles = _largest(reading, filling)
     most = 1 if particles is None else particles
@@ -92,13 +97,13 @@ def write_clouds(
         )
         return _append_all(reading, sink, filling, stored)
 
-    written, removed = in_type(write, dtype), filling.removed
+    written = in_type(write, dtype)
     return Converted(
         len(reading.events),
         written.points,
         format=target.format,
-        unobserved=removed["unobserved"],
-        negative=removed["negative"],
+        unobserved=written.unobserved,
+        negative=written.negative,
         missing=reading.missing,
         rounded=written.rounded,
         wide=written.wide,
@@ -108,17 +113,18 @@ def write_clouds(
 def _append_all(
     reading: Reading, sink: io.CloudSink, filling: Filling, dtype: torch.dtype
 ) -> Written:
-    points, rounded = 0, False
-    filling.restart()
+    points, rounded, removed, path = 0, False, Counter[str](), reading.source.path
+    generator = torch.Generator().manual_seed(int(filling.seed))  # NumPy's whole numbers too
     with sink:
-        for first, part in reading.blocks("convert"):
-            clouds = filling(part, first, reading.source.path)
+        for first, (clouds, without) in reading.each("convert", partial(filling, path=path)):
+            removed.update(without)
+            clouds = filling.finished(clouds, generator)
             if dtype == torch.float32:
-                rounded |= check_precision(clouds, first, reading.source.path)
+                rounded |= check_precision(clouds, first, path)
             sink.append(cast(clouds, dtype))
             points += len(clouds.pos)
-        _check_filled(points, reading)
-    return Written(points, rounded)
+        check_filled(points, reading)
+    return Written(points, rounded, negative=removed["negative"], unobserved=removed["unobserved"])
 
 
 def _largest(reading: Reading, filling: Filling) -> int:
@@ -127,15 +133,16 @@ def _largest(reading: Reading, filling: Filling) -> int:
         chosen = reading.source.sizes()[reading.events.start : reading.events.stop]
         most = max([1, *chosen.tolist()])
         return most if filling.max_points is None else min(most, filling.max_points)
-    plain = dataclasses.replace(filling, jitter=False, removed=Counter())
-    numbers = [
-        int(sizes(plain(part, first, reading.source.path)).max())
-        for first, part in reading.blocks("count")
-    ]
-    return max([1, *numbers])
+    plain = dataclasses.replace(filling, jitter=False)
+    largest = partial(_largest_of_block, filling=plain, path=reading.source.path)
+    return max([1, *(number for _, number in reading.each("count", largest))])
 
 
-def _check_filled(points: int, reading: Reading) -> None:
+def _largest_of_block(part: Batch | io.Images, first: int, *, filling: Filling, path: Path) -> int:
+    return int(sizes(filling(part, first, path=path)[0]).max())
+
+
+def check_filled(points: int, reading: Reading) -> None:
     """Refuse a target without a single point: such a file serves nobody and hides a mistake."""
     if points == 0:
         number = len(reading.events)
@@ -145,18 +152,25 @@ def _check_filled(points: int, reading: Reading) -> None:
         )
 
 
-def _fill(
-    clouds: Batch, source: io.CloudSource | io.ImageSource, grid: Grid, first: int, outside: Outside
+def _as_images(
+    part: Batch | io.Images,
+    first: int,
+    *,
+    grid: Grid,
+    columns: Sequence[int],
+    outside: Outside,
+    path: Path,
 ) -> tuple[io.Images, int, float]:
-    """Images of a block of clouds, and number and weight of the points that are outside."""
-    axes = source.schema.axes if source.schema else ()
-    clouds = project(clouds, grid.columns(axes))
+    """A block as images, and number and weight of the points that are outside."""
+    if isinstance(part, io.Images):
+        return part, 0, 0.0
+    clouds = project(part, columns)
     out = overflow(clouds, grid)
     number, weight = int(out.points.sum()), float(out.weight.double().sum())
     if number and outside == "error":
         event = int(out.points.nonzero()[0])
         raise DataError(
-            f"{source.path}: {int(out.points[event])} points of event {first + event} are outside "
+            f"{path}: {int(out.points[event])} points of event {first + event} are outside "
             f"the grid {grid}; --outside drop or --outside clip would take them"
         )
     image = cloud_to_image(clouds, grid, outside=outside)

@@ -8,7 +8,8 @@ period, nothing is outside and the upper edge is the lower one.
 Detectors with several layers or channels name them in ``layers``; these are the first axis of an
 image and the attribute ``layer`` of a cloud, in this order. Images are [B, \*grid.shape].
 
-A :class:`Calorimeter` has layers whose cells differ; its image is a row of voxels.
+A :class:`Calorimeter` has layers whose cells differ; its image is a row of voxels. Cells of a layer
+that are no grid are a :class:`CellList`.
 
 Edges are compared in the dtype of the points: a float32 point at float32(0.1) is on the edge 0.1.
 """
@@ -16,6 +17,14 @@ Edges are compared in the dtype of the points: a float32 point at float32(0.1) i
 from __future__ import annotations
 
 from pcgen.grids.calorimeter import Calorimeter, VoxelLocation, Voxels
+from pcgen.grids.cell_list import CellList
 from pcgen.grids.grid import Grid, Location
 
-__all__ = ["Calorimeter", "Grid", "Location", "VoxelLocation", "Voxels"]
+__all__ = [
+    "Calorimeter",
+    "CellList",
+    "Grid",
+    "Location",
+    "VoxelLocation",
+    "Voxels",
+]

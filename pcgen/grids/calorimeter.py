@@ -1,30 +1,36 @@
 r"""A calorimeter: layers one behind the other, each with cells of its own.
 
 The cells of a layer are those of a :class:`~pcgen.grids.Grid`, either with the axes (alpha, r),
-rings cut into equal angles, or (x, y). A shower is a row of V voxel energies: layer after layer,
-each in the row-major order of its grid (r runs fastest, then alpha; or y, then x). This is the
-order of the CaloChallenge, where x = r cos(alpha) lies in the direction of η and y = r sin(alpha)
-in that of φ.
+rings cut into equal angles, or (x, y); or a :class:`~pcgen.grids.CellList`. A shower is a row of V
+voxel energies: layer after layer, each in the row-major order of its grid (r runs fastest, then
+alpha; or y, then x) or that of the list. This is the order of the CaloChallenge, where x =
+r cos(alpha) lies in the direction of η and y = r sin(alpha) in that of φ.
 
 In space a voxel is at (x, y, z), z being depth. Where no depths are given, z counts layers.
+
+A calorimeter travels with a file of showers or of their clouds, with a run and with what is sampled
+from it, as the plain dictionary of :meth:`Calorimeter.to_dict`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
 from pcgen.grids.binning import read_binning
+from pcgen.grids.cell_list import CellList
+from pcgen.grids.describing import CELLS, entries_of, unusable
 from pcgen.grids.grid import Grid, columns_of
 from pcgen.schema import Quantity, Schema
 
@@ -67,7 +73,8 @@ class Calorimeter:
     """L layers of cells.
 
     Attributes:
-        layers: The cells of each layer, all with the axes (alpha, r) or all with (x, y).
+        layers: The cells of each layer: grids, all with the axes (alpha, r) or all with (x, y), or
+            lists of cells.
         numbers: What the layers are called, rising; 0, 1, ... where empty.
         depth: Edges of the layers along z in mm [L+1]; where empty, z counts layers.
 
@@ -79,20 +86,19 @@ class Calorimeter:
     (9, (0, 8, 9))
     """
 
-    layers: tuple[Grid, ...]
+    layers: tuple[Grid | CellList, ...]
     numbers: tuple[int, ...] = ()
     depth: tuple[float, ...] = ()
     _z: Grid = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         layers, count = tuple(self.layers), len(self.layers)
-        if not layers or any(grid.axes != layers[0].axes or grid.layers for grid in layers):
+        kinds = {_kind(layer) for layer in layers}
+        if len(kinds) != 1 or not kinds <= {*CELLS}:
             raise ArgumentError(
-                f"layers: got {count} grids, expected at least one, all with the same axes"
+                f"layers: got {count} with {' and '.join(sorted(kinds)) or 'no axes'}, expected at "
+                "least one, all with alpha and r, with x and y, or lists of cells"
             )
-        if layers[0].axes not in ((ALPHA, R), (X, Y)):
-            names = [axis.label for axis in layers[0].axes]
-            raise ArgumentError(f"layers: got the axes {names}, expected alpha and r, or x and y")
         numbers = tuple(self.numbers) or tuple(range(count))
         if len(numbers) != count or list(numbers) != sorted(set(numbers)):
             raise ArgumentError(f"numbers: got {numbers}, expected {count} rising integers")
@@ -113,17 +119,18 @@ class Calorimeter:
     def cylindrical(
         cls,
         r_edges: Sequence[Sequence[float]],
-        sectors: Sequence[int],
+        sectors: Sequence[int | Sequence[float]],
         *,
         numbers: Sequence[int] = (),
         depth: Sequence[float] = (),
     ) -> Calorimeter:
-        """Rings about the axis: radii in mm and number of equal angles, for each layer."""
-        grids = []
-        for edges, number in zip(r_edges, sectors, strict=True):
-            angles = Grid.regular({ALPHA: (-math.pi, math.pi, number)})
-            grids.append(Grid((ALPHA, R), (angles.edges[0], tuple(edges))))
-        return cls(tuple(grids), tuple(numbers), tuple(depth))
+        """Rings about the axis, for each layer: radii in mm, and number of equal angles (from -π).
+
+        In place of the number there may be the edges of the angles.
+        """
+        pairs = zip(r_edges, sectors, strict=True)
+        grids = tuple(Grid((ALPHA, R), (_angles(each), tuple(edges))) for edges, each in pairs)
+        return cls(grids, tuple(numbers), tuple(depth))
 
     @classmethod
     def planar(
@@ -138,6 +145,20 @@ class Calorimeter:
         edges = zip(x_edges, y_edges, strict=True)
         grids = tuple(Grid((X, Y), (tuple(x), tuple(y))) for x, y in edges)
         return cls(grids, tuple(numbers), tuple(depth))
+
+    @classmethod
+    def cells(
+        cls,
+        x: Sequence[Sequence[float]],
+        y: Sequence[Sequence[float]],
+        size: Sequence[Sequence[float]],
+        *,
+        numbers: Sequence[int] = (),
+        depth: Sequence[float] = (),
+    ) -> Calorimeter:
+        """Lists of cells, for each layer: centres in mm and distances between opposite sides."""
+        layers = tuple(CellList(*map(tuple, each)) for each in zip(x, y, size, strict=True))
+        return cls(layers, tuple(numbers), tuple(depth))
 
     @classmethod
     def from_xml(
@@ -161,15 +182,66 @@ class Calorimeter:
             depth=depth,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of strings, numbers and lists, ready for JSON; nothing is rounded.
+
+        ``kind`` is the name of the constructor, the other entries are its arguments.
+        """
+        common = {"numbers": list(map(int, self.numbers)), "depth": list(self.depth)}
+        lists = [each for each in self.layers if isinstance(each, CellList)]
+        if lists:
+            own = {name: [list(getattr(each, name)) for each in lists] for name in CELLS["cells"]}
+            return {"kind": "cells", **own, **common}
+        grids = [each for each in self.layers if isinstance(each, Grid)]
+        first, second = ([list(grid.edges[axis]) for grid in grids] for axis in (0, 1))
+        if not self.cylinder:
+            return {"kind": "planar", "x_edges": first, "y_edges": second, **common}
+        sectors = [len(e) - 1 if _angles(len(e) - 1) == tuple(e) else e for e in first]
+        return {"kind": "cylindrical", "r_edges": second, "sectors": sectors, **common}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calorimeter:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            DataError: an entry is missing, unknown or of the wrong kind, or there are more voxels
+                than :data:`pcgen.bounds.VOXELS`.
+
+        >>> calorimeter = Calorimeter.cylindrical([(0, 1, 2), (0, 5)], [4, 1], numbers=(0, 12))
+        >>> Calorimeter.from_dict(calorimeter.to_dict()) == calorimeter
+        True
+        """
+        kind, fields = entries_of(data)
+        try:
+            calorimeter: Calorimeter = getattr(cls, kind)(**fields)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise unusable(data, error) from error
+        return calorimeter
+
+    @property
+    def kind(self) -> str:
+        """``"cylindrical"``, ``"planar"`` or ``"cells"``, as the constructors are called."""
+        return _kind(self.layers[0])
+
     @property
     def cylinder(self) -> bool:
-        """Whether the cells are those of rings, not rectangles."""
-        return self.layers[0].axes == (ALPHA, R)
+        """Whether the cells are those of rings, neither rectangles nor lists."""
+        return self.kind == "cylindrical"
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
         """First voxel of each layer, and V [L+1]."""
         return tuple(accumulate((math.prod(grid.cells) for grid in self.layers), initial=0))
+
+    @property
+    def depth_edges(self) -> tuple[float, ...]:
+        """Edges of the layers along z [L+1], in mm; 0, 1, ... where no depths are known."""
+        return self._z.edges[0]
+
+    def layer_of(self, voxel: Tensor) -> Tensor:
+        """Layer of each voxel [N], 0 to L-1."""
+        first = torch.tensor(self.boundaries, device=voxel.device)
+        return torch.searchsorted(first, voxel, right=True) - 1
 
     @property
     def voxels(self) -> int:
@@ -207,7 +279,7 @@ class Calorimeter:
         return Voxels(*(value.to(device) for value in values))
 
     def locate(self, pos: Tensor, layer: Tensor | None = None) -> VoxelLocation:
-        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] says their layers, otherwise z does.
+        """Voxels of the points ``pos`` [N, 3]; ``layer`` [N] gives their layers, otherwise z does.
 
         Raises:
             ArgumentError: shapes do not fit, or a layer is unknown.
@@ -223,15 +295,17 @@ class Calorimeter:
         for grid, members in self._alike.items():
             here = torch.isin(layer, torch.tensor(members, device=layer.device))
             cell, within = grid.locate(plane[here])
-            voxel[here] = cell[:, 0] * grid.cells[1] + cell[:, 1]
+            # The cells of a grid have two numbers, row-major; those of a list have one.
+            wide = grid.cells[1] if isinstance(grid, Grid) else 1
+            voxel[here] = cell[:, 0] * wide + (cell[:, 1] if cell.shape[1] > 1 else 0)
             inside[here] &= within
         first = torch.tensor(self.boundaries, device=layer.device)
         return VoxelLocation(first[layer] + voxel, inside)
 
     @cached_property
-    def _alike(self) -> dict[Grid, list[int]]:
+    def _alike(self) -> dict[Grid | CellList, list[int]]:
         """Layers of equal cells, located at once."""
-        alike: dict[Grid, list[int]] = {}
+        alike: dict[Grid | CellList, list[int]] = {}
         for number, grid in enumerate(self.layers):
             alike.setdefault(grid, []).append(number)
         return alike
@@ -253,8 +327,11 @@ class Calorimeter:
             )
         return layer, torch.ones_like(layer, dtype=torch.bool)
 
-    def _plane(self, grid: Grid) -> tuple[Tensor, ...]:
+    def _plane(self, grid: Grid | CellList) -> tuple[Tensor, ...]:
         """x, y, r, alpha and area of the cells of a layer, in the order of its voxels."""
+        if isinstance(grid, CellList):
+            x, y = grid.centres.unbind(1)
+            return x, y, torch.hypot(x, y), torch.atan2(y, x), grid.areas
         edges = [torch.tensor(each, dtype=torch.double) for each in grid.edges]
         middles = [0.5 * (each[:-1] + each[1:]) for each in edges]
         first, second = (each.flatten() for each in torch.meshgrid(*middles, indexing="ij"))
@@ -264,3 +341,21 @@ class Calorimeter:
             return second * first.cos(), second * first.sin(), second, first, area
         area = torch.outer(edges[0].diff(), edges[1].diff()).flatten()
         return first, second, torch.hypot(first, second), torch.atan2(second, first), area
+
+
+def _kind(layer: Grid | CellList) -> str:
+    """Kind of the cells of a layer; their axes where it is none."""
+    if isinstance(layer, CellList):
+        return "cells"
+    names = " and ".join(axis.label for axis in layer.axes)
+    if layer.layers:
+        return f"{names} in layers"
+    known: dict[tuple[Quantity, ...], str] = {(ALPHA, R): "cylindrical", (X, Y): "planar"}
+    return known.get(layer.axes, names)
+
+
+def _angles(sectors: int | Sequence[float]) -> tuple[float, ...]:
+    """Edges of so many equal angles, or those that are given."""
+    if isinstance(sectors, Sequence | np.ndarray):
+        return tuple(map(float, sectors))
+    return Grid.regular({ALPHA: (-math.pi, math.pi, sectors)}).edges[0]

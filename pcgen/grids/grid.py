@@ -97,7 +97,7 @@ class Grid:
         Args:
             text: The grid.
             axes: Known quantities (of a schema): an axis takes unit, period and symbol from the
-                one of its name, unless the text says them.
+                one of its name, unless the text gives them.
 
         Raises:
             ArgumentError: the text is not a grid.
@@ -272,7 +272,7 @@ class Grid:
             if not bool((tensor.diff() > 0).all()):
                 raise ArgumentError(
                     f"pos: got {like.dtype}, "
-                    f"expected a dtype that tells the edges of axis {axis.name!r} apart"
+                    f"expected a dtype in which the edges of axis {axis.name!r} differ"
                 )
             tensors.append(tensor.to(like.device))
         return tensors

@@ -16,7 +16,7 @@ Edges = tuple[float, ...]
 def parse(
     text: str, axes: Sequence[Quantity]
 ) -> tuple[tuple[Quantity, ...], tuple[Edges, ...], tuple[str, ...]]:
-    """Axes, edges and layers that ``text`` says (see :meth:`pcgen.grids.Grid.parse`)."""
+    """Axes, edges and layers that ``text`` gives (see :meth:`pcgen.grids.Grid.parse`)."""
     known = {axis.name: axis for axis in axes}
     words = [word.strip() for word in text.split(",")]
     layers: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-r"""Images and clouds: the same event told as filled cells of a grid, or as weighted points.
+r"""Images and clouds: the same event stored as filled cells of a grid, or as weighted points.
 
 With cells c of a grid, an image I [B, \*grid.shape] and a cloud of points (p_i, w_i),
 
@@ -16,23 +16,28 @@ The total weight is conserved by each of them. Both directions are vectorised ov
 from __future__ import annotations
 
 from pcgen.images.cells import cloud_to_image, image_to_cloud
+from pcgen.images.multi_hit import MultiHit
 from pcgen.images.placing import Outside, Overflow, overflow, project
 from pcgen.images.sampling import jitter, snap
 from pcgen.images.showers import (
     check_showers,
     cloud_to_shower,
+    in_calorimeter,
     shower_overflow,
     shower_to_cloud,
 )
 from pcgen.images.splatting import splat
+from pcgen.images.spreading import spread_over_cells
 
 __all__ = [
+    "MultiHit",
     "Outside",
     "Overflow",
     "check_showers",
     "cloud_to_image",
     "cloud_to_shower",
     "image_to_cloud",
+    "in_calorimeter",
     "jitter",
     "overflow",
     "project",
@@ -40,4 +45,5 @@ __all__ = [
     "shower_to_cloud",
     "snap",
     "splat",
+    "spread_over_cells",
 ]

@@ -62,7 +62,7 @@ def project(clouds: Batch, axes: Sequence[int]) -> Batch:
 
 
 def locate(clouds: Batch, grid: Grid, outside: str) -> Location:
-    """Cells of all points, outside ones treated as asked.
+    """Cells of all points, outside ones treated as requested.
 
     Raises:
         ArgumentError: the grid does not fit the clouds.

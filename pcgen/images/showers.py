@@ -1,7 +1,7 @@
 r"""Showers and clouds: rows of voxel energies [B, V], or points with energies, in a calorimeter.
 
 A voxel with energy is a point at its centre (x, y, z), with the energy as ``weight`` and the number
-of its layer as ``layer``; ``calorimeter.schema`` says so. Back, a point fills the voxel it lies in;
+of its layer as ``layer``; see ``calorimeter.schema``. Back, a point fills the voxel it lies in;
 ``layer``, where clouds have one, decides over z, so that a generator may make either.
 """
 
@@ -17,8 +17,15 @@ from pcgen import clouds as cloud
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, VoxelLocation
 from pcgen.images.cells import Array, as_tensor, finite_energies
+from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
+from pcgen.images.spreading import spread_over_cells
 from pcgen.ops.segments import sum_by
+from pcgen.schema import Schema
+from pcgen.units import factor
+
+INCIDENT = "incident_energy"
+"""Name of the condition that is the energy of the incoming particle."""
 
 
 def shower_to_cloud(
@@ -26,8 +33,10 @@ def shower_to_cloud(
     calorimeter: Calorimeter,
     *,
     threshold: float = 0.0,
+    jitter: bool = False,
     y: Tensor | Array | None = None,
     label: Tensor | Array | None = None,
+    generator: torch.Generator | None = None,
 ) -> Batch:
     """Points at the voxels that are above ``threshold``, as :func:`image_to_cloud` has it.
 
@@ -36,8 +45,11 @@ def shower_to_cloud(
             point. Integers become the default float type.
         calorimeter: The V voxels.
         threshold: A voxel with more than this is a point, ≥ 0.
+        jitter: Put each point uniformly within its voxel, not at the centre: a ring that is not cut
+            into angles is one voxel all around, whose centre lies on one side.
         y: Conditions [B, C], the incident energy say, passed on.
         label: Classes [B], passed on.
+        generator: Source of the jitter.
 
     Returns:
         Clouds with ``pos`` (x, y, z), ``weight`` and ``layer`` in the order of the voxels.
@@ -60,7 +72,7 @@ def shower_to_cloud(
     filled = voxels > threshold
     event, voxel = filled.nonzero(as_tuple=True)
     geometry = calorimeter.geometry(voxels.device)
-    return cloud.make(
+    clouds = cloud.make(
         geometry.centre.to(torch.promote_types(voxels.dtype, torch.float32))[voxel],
         torch.bincount(event, minlength=len(voxels)),
         weight=voxels[filled],
@@ -68,10 +80,28 @@ def shower_to_cloud(
         y=y,
         label=label,
     )
+    return scatter_within_voxels(clouds, voxel, calorimeter, generator) if jitter else clouds
+
+
+def scatter_within_voxels(
+    clouds: Batch, voxel: Tensor, calorimeter: Calorimeter, generator: torch.Generator | None
+) -> Batch:
+    """Points at random within the voxels ``voxel`` [N], at whose centres they are.
+
+    They stay at the centre where rounding would move one out of its own.
+    """
+    spread = spread_over_cells(clouds, calorimeter, depth=True, generator=generator)
+    stays = calorimeter.locate(spread.pos).voxel == voxel
+    return cloud.replace(clouds, pos=torch.where(stays[:, None], spread.pos, clouds.pos))
 
 
 def cloud_to_shower(
-    clouds: Batch, calorimeter: Calorimeter, *, outside: Outside = "error"
+    clouds: Batch,
+    calorimeter: Calorimeter,
+    *,
+    outside: Outside = "error",
+    multi_hit: MultiHit = "sum",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Sum the energies of the points in each voxel.
 
@@ -80,14 +110,18 @@ def cloud_to_shower(
         calorimeter: The V voxels.
         outside: Points outside are refused (``"error"``), left out (``"drop"``) or put into the
             nearest voxel of the nearest layer (``"clip"``). :func:`shower_overflow` counts them.
+        multi_hit: Where points go that share a voxel, see :mod:`pcgen.images.multi_hit`.
+        generator: Source of the randomness of ``multi_hit="distinct"``.
 
     Returns:
         Energies [B, V] in the dtype of the weights; differentiable in them.
 
     Raises:
-        ArgumentError: the clouds have other coordinates, or an unknown layer.
+        ArgumentError: the clouds have other coordinates, or an unknown layer, or the policy is none
+            of this calorimeter.
         DataError: a value is not finite or a weight negative, or points are outside.
     """
+    check_policy(multi_hit, calorimeter)
     location = _located(clouds, calorimeter)
     if outside not in ("error", "drop", "clip"):
         raise ArgumentError(f"outside: got {outside!r}, expected 'error', 'drop' or 'clip'")
@@ -99,12 +133,69 @@ def cloud_to_shower(
             f"{len(events)} of {clouds.num_graphs} events (first: event {int(events[0])}, "
             f"{clouds.pos[out[0]].tolist()}); outside='drop' or 'clip' would take them"
         )
-    weight = cloud.weights(clouds)
+    weight, voxel = cloud.weights(clouds), location.voxel
     if outside == "drop":
         weight = weight * location.inside
-    rows = clouds.batch * calorimeter.voxels + location.voxel
+    some = weight.detach() > 0
+    points = voxel[some], clouds.batch[some], weight.detach()[some], clouds.pos[some]
+    apart = settled(*points, calorimeter, multi_hit, generator)
+    rows = clouds.batch * calorimeter.voxels + voxel.masked_scatter(some, apart)
     image = sum_by(weight, rows, clouds.num_graphs * calorimeter.voxels)
     return image.view(clouds.num_graphs, calorimeter.voxels)
+
+
+def in_calorimeter(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Batch:
+    """Clouds of a data set as ``calorimeter.schema`` means them; units are converted.
+
+    Args:
+        clouds: B clouds with weights; their coordinates are found by name.
+        schema: What their numbers mean: x and y are lengths, and so is z where the calorimeter has
+            depths; where points have a layer, it is found by its name and z is not needed.
+        calorimeter: Where they are to be.
+
+    Returns:
+        Clouds with ``pos`` (x, y, z) in mm, ``weight`` in MeV and, where the clouds have such a
+        condition, ``y`` [B, 1], the incident energy in MeV. Features and classes are left out.
+
+    Raises:
+        ArgumentError: an axis or a layer is missing, or has a unit that cannot be converted.
+
+    >>> from pcgen.schema import Quantity
+    >>> calorimeter = Calorimeter.planar([(0, 2), (0, 2)], [(0, 2), (0, 2)])
+    >>> clouds = cloud.make(torch.tensor([[0.1, 0.1, 1.5]]), [1], weight=torch.tensor([2.0]))
+    >>> axes = Quantity("x", "cm"), Quantity("y", "cm"), Quantity("z")
+    >>> moved = in_calorimeter(clouds, Schema(axes, Quantity("energy", "GeV")), calorimeter)
+    >>> moved.pos.tolist(), moved.weight.tolist()
+    ([[1.0, 1.0, 1.5]], [2000.0])
+    """
+    wanted = calorimeter.schema
+    if schema.weight is None or wanted.weight is None or clouds.get("weight") is None:
+        raise ArgumentError("weight: got points without one, expected their energies")
+    layer, energy = _named_layer(clouds, schema, calorimeter), wanted.weight.unit
+    axes = {axis.name: column for column, axis in enumerate(schema.axes)}
+    columns = []
+    for axis in wanted.axes:
+        if axis.name == "z" and layer is not None:
+            columns.append(layer.to(clouds.pos.dtype) + 0.5)
+            continue
+        if axis.name not in axes:
+            raise ArgumentError(f"axes: got {', '.join(axes)}, expected {axis.name} among them")
+        column = axes[axis.name]
+        scale = factor(schema.axes[column].unit, axis.unit, f"axis {axis.name}")
+        columns.append(clouds.pos[:, column] * scale)
+    known = [each.name for each in schema.condition]
+    y = None
+    if INCIDENT in known and clouds.get("y") is not None:
+        column = known.index(INCIDENT)
+        y = clouds.y[:, column : column + 1]
+        y = y * factor(schema.condition[column].unit, energy, INCIDENT)
+    return cloud.make(
+        torch.stack(columns, 1),
+        cloud.sizes(clouds),
+        weight=clouds.weight * factor(schema.weight.unit, energy, schema.weight.name),
+        layer=layer,
+        y=y,
+    )
 
 
 def shower_overflow(clouds: Batch, calorimeter: Calorimeter) -> Overflow:
@@ -143,6 +234,22 @@ def check_showers(voxels: Tensor, calorimeter: Calorimeter, *, threshold: float 
             "expected a finite number ≥ 0"
         )
     return voxels
+
+
+def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Tensor | None:
+    """Layer of each point in the calorimeter [N]; None where points have none."""
+    layer = clouds.get("layer")
+    if layer is None or not schema.layers:
+        return layer
+    own = calorimeter.schema.layers
+    unknown = [name for name in schema.layers if name not in own]
+    if unknown:
+        raise ArgumentError(
+            f"layers: got {', '.join(unknown[:5])}, expected those of the calorimeter: "
+            f"{', '.join(own[:5])}{', ...' * (len(own) > 5)}"
+        )
+    places = torch.tensor([own.index(name) for name in schema.layers], device=layer.device)
+    return places[layer]
 
 
 def _located(clouds: Batch, calorimeter: Calorimeter) -> VoxelLocation:

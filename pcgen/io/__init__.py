@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pcgen.formats import FORMATS, written_format
 from pcgen.io.atomic import atomic, atomic_folder
-from pcgen.io.calochallenge import ShowerFile, read_showers
+from pcgen.io.calochallenge import ShowerFile, ShowerWriter, read_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.files import (
     cloud_writer,
@@ -17,9 +17,11 @@ from pcgen.io.files import (
     open_file,
     read_clouds,
     read_format,
+    shower_writer,
     write_clouds,
 )
-from pcgen.io.image_source import Images, ImageSink, ImageSource, ShowerSource
+from pcgen.io.geometry import read_calorimeter, write_calorimeter
+from pcgen.io.image_source import Images, ImageSink, ImageSource, ShowerSink, ShowerSource
 from pcgen.io.jetnet import JETS, JetNetFile
 from pcgen.io.source import CloudSink, CloudSource
 
@@ -35,16 +37,21 @@ __all__ = [
     "Images",
     "JetNetFile",
     "ShowerFile",
+    "ShowerSink",
     "ShowerSource",
+    "ShowerWriter",
     "atomic",
     "atomic_folder",
     "cloud_writer",
     "image_writer",
     "open_cloud_file",
     "open_file",
+    "read_calorimeter",
     "read_clouds",
     "read_format",
     "read_showers",
+    "shower_writer",
+    "write_calorimeter",
     "write_clouds",
     "written_format",
 ]

@@ -1,6 +1,6 @@
 """One array in NumPy's .npy format, read and written block after block.
 
-Layout: a magic string and version, a header that says type, order and shape, the values. NumPy
+Layout: a magic string and version, a header with type, order and shape, the values. NumPy
 Enhancement Proposal 1. Arrays of Python objects are refused: reading them would run code.
 """
 

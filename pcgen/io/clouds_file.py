@@ -155,7 +155,7 @@ class CloudWriter(CloudSink):
             self._extend("ptr", np.zeros(1, dtype=np.int64))
             yield
             if not self._kinds:
-                # A file of no clouds is legal and still says how many coordinates it would have.
+                # A file of no clouds is legal and still states how many coordinates it would have.
                 self._append(convention.make(torch.zeros(0, len(self.schema.axes)), []))
 
     def _append(self, block: Batch) -> int:
@@ -164,8 +164,8 @@ class CloudWriter(CloudSink):
         self._kinds = self._kinds or kinds
         if kinds != self._kinds:
             raise DataError(
-                f"{self.path}: got clouds with {_told(kinds)} behind clouds with "
-                f"{_told(self._kinds)}, expected the same attributes in all"
+                f"{self.path}: got clouds with {_listed(kinds)} behind clouds with "
+                f"{_listed(self._kinds)}, expected the same attributes in all"
             )
         ptr = block.ptr[1:].cpu().numpy() + self._rows
         for name, value in [*values.items(), ("ptr", ptr)]:
@@ -177,7 +177,7 @@ class CloudWriter(CloudSink):
         self._file.extend(name, value, compression=self._compression)
 
 
-def _told(kinds: Mapping[str, str]) -> str:
+def _listed(kinds: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
 
 

@@ -31,11 +31,11 @@ from pcgen.grids import Calorimeter, Grid
 from pcgen.io.columns import array_names, npz
 from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
-from pcgen.io.image_source import ImageSink, ImageSource
+from pcgen.io.image_source import ImageSink, ImageSource, ShowerSink
 from pcgen.io.source import CloudSink, CloudSource, existing_file
 from pcgen.schema import Schema
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 _HDF5 = (".h5", ".hdf5")
 
@@ -128,6 +128,7 @@ def open_file(
     format: str | None = None,
     label: str | None = None,
     calorimeter: Calorimeter | None = None,
+    columns: str | None = None,
 ) -> CloudSource | ImageSource:
     """Open a file of clouds, images or showers, whichever it is.
 
@@ -135,15 +136,26 @@ def open_file(
         path: File; for point files and pictures also a folder or a name such as ``event_%05d.ply``.
         format: A name of the table of formats; None: by ending and content.
         label: Class of all jets of a JetNet file; None: as the file or its name states it.
-        calorimeter: The voxels of a file of showers; without it only their number is known.
+        calorimeter: The voxels of a file of showers; None: those that the file knows, and in a file
+            of others only their number is known.
+
+        columns: What the columns of a table of hits are, with units, where a file cannot state it:
+            ``"x [mm],layer,y [mm],energy [GeV]"``.
 
     Raises:
-        ArgumentError: the ending or the format is unknown.
+        ArgumentError: the ending or the format is unknown, or has no use for ``columns``.
         FileError: the file is missing, truncated or of another layout.
         DataError: the class of an event cannot be used.
     """
-    reader = _loaded(FORMATS[read_format(path, format)].reader)
-    source: CloudSource | ImageSource = _call(reader, path, label=label, calorimeter=calorimeter)
+    chosen = read_format(path, format)
+    reader = _loaded(FORMATS[chosen].reader)
+    if columns is not None and "columns" not in inspect.signature(reader).parameters:
+        raise ArgumentError(
+            f"columns: got {columns!r}, but {path} is of the format {chosen}, expected none: its "
+            "columns are known"
+        )
+    options = {"label": label, "calorimeter": calorimeter, "columns": columns}
+    source: CloudSource | ImageSource = _call(reader, path, **options)
     return source
 
 
@@ -215,6 +227,28 @@ def image_writer(
     return _call(writer, path, **facts)
 
 
+def shower_writer(
+    path: str | Path,
+    calorimeter: Calorimeter,
+    *,
+    format: str | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> ShowerSink:
+    """A writer of showers for a ``with`` statement.
+
+    Args:
+        path: File.
+        calorimeter: The voxels.
+        format: A format of showers; None: by the ending.
+        attrs: Further facts to store, where the format can (``"calochallenge"``).
+
+    Raises:
+        ArgumentError: the ending or the format is unknown, or holds no showers.
+    """
+    writer: Callable[..., ShowerSink] = _writer(path, format, "showers")
+    return _call(writer, path, calorimeter=calorimeter, attrs=attrs)
+
+
 def read_clouds(
     path: str | Path, *, format: str | None = None, label: str | None = None
 ) -> tuple[Batch, Schema]:
@@ -237,6 +271,7 @@ def write_clouds(
     format: str | None = None,
     attrs: Mapping[str, Any] | None = None,
     grid: Grid | None = None,
+    calorimeter: Calorimeter | None = None,
 ) -> None:
     """Write all clouds to a file, at once or not at all; arguments as in :func:`cloud_writer`.
 
@@ -248,18 +283,22 @@ def write_clouds(
         attrs: As in :func:`cloud_writer`.
         grid: Cells that the points come from, stored in pcgen's own files (``"clouds"``), so that
             they become images again without being given the grid.
+        calorimeter: Voxels that the points come from, stored in the same way.
 
     Raises:
-        ArgumentError: the ending or the format is unknown, or holds no such clouds or no grid; or
-            the grid has other axes than the schema.
+        ArgumentError: the ending or the format is unknown, or holds no such clouds, no grid or no
+            calorimeter; or these have other axes than the schema.
         FileError: the file cannot be written.
         DataError: a value is NaN, infinite or a negative weight, or disagrees with the schema.
     """
-    if grid is not None:
-        if written_format(path, format) != "clouds":
-            raise ArgumentError(f"{path}: got a grid, which only pcgen's own files (.h5) store")
-        grid.columns(schema.axes)
-        attrs = {**(attrs or {}), "grid": grid.to_dict()}
+    for name, cells in (("grid", grid), ("calorimeter", calorimeter)):
+        if cells is not None:
+            if written_format(path, format) != "clouds":
+                raise ArgumentError(
+                    f"{path}: got a {name}, which only pcgen's own files (.h5) store"
+                )
+            cells.columns(schema.axes)
+            attrs = {**(attrs or {}), name: cells.to_dict()}
     largest = max(convention.sizes(clouds).tolist(), default=0)
     writer = cloud_writer(path, schema, format=format, attrs=attrs, particles=max(largest, 1))
     with writer:
@@ -282,7 +321,7 @@ def _loaded(place: str) -> Callable[..., Any]:
     return found
 
 
-def _call(function: Callable[..., Made], *arguments: Any, **options: Any) -> Made:
+def _call(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
     """Call a reader or a writer with those of the options that its signature takes."""
     takes = inspect.signature(function).parameters
     return function(*arguments, **{n: value for n, value in options.items() if n in takes})

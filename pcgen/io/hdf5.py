@@ -1,4 +1,4 @@
-"""What pcgen's own HDF5 files share: opening, the header, and damage told in one line.
+"""What pcgen's own HDF5 files share: opening, the header, and damage reported in one line.
 
 Header (attributes of the root): ``format`` and ``version`` say what follows, ``schema`` is the JSON
 of :class:`pcgen.schema.Schema`, ``attrs`` is JSON of the writer's choice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,7 +162,7 @@ class Hdf5Output:
         self._file.attrs.update(attributes)
 
     def extend(self, name: str, value: np.ndarray[Any, Any], *, compression: int = 4) -> None:
-        """Write rows behind those of a data set, which is made with the first of them.
+        """Write rows behind those of a data set, which is created with the first of them.
 
         Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
 
@@ -187,6 +187,32 @@ class Hdf5Output:
         data = self._file[name]
         data.resize(len(data) + len(value), axis=0)
         data[len(data) - len(value) :] = value
+        self._bytes.check()
+
+    def extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Write rows of lengths of their own, float32, behind those of a data set [N].
+
+        Args:
+            name: Of the data set.
+            values: Rows, each [n].
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
+        kind = h5py.vlen_dtype(np.dtype(np.float32))
+        if name not in self._file:
+            self._file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1024,))
+        rows = np.empty(len(values), dtype=kind)
+        for number, value in enumerate(values):
+            rows[number] = np.asarray(value, dtype=np.float32)
+        data = self._file[name]
+        data.resize(len(data) + len(rows), axis=0)
+        if len(rows):
+            # h5py's assignment takes rows of equal lengths for a table (h5py/h5py#2429).
+            place = data.id.get_space()
+            place.select_hyperslab((len(data) - len(rows),), (len(rows),))
+            memory = h5py.h5s.create_simple((len(rows),))
+            data.id.write(memory, place, rows, h5py.h5t.py_create(kind))
         self._bytes.check()
 
 

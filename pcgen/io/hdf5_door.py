@@ -21,6 +21,8 @@ import numpy as np
 from pcgen.bounds import BYTES, check_unpacked
 from pcgen.errors import FileError, PcgenError
 
+REFERENCE = 16
+"""Bytes of a row of its own length in a data set: the length, and where its values lie."""
 _STEPS = 32  # links that a name may pass; files use one or two
 _BROKEN = (
     AttributeError,
@@ -67,8 +69,17 @@ def reading(path: Path) -> Iterator[None]:
         raise FileError(f"{path}: damaged, a block cannot be read ({reason})") from error
 
 
-def data_set(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
+def data_set(
+    file: h5py.File, name: str, path: Path, *, ragged: bool = False
+) -> h5py.Dataset | None:
     """The data set of this name; None where there is none, or a group.
+
+    Args:
+        file: Open for reading.
+        name: Of the data set; slashes lead into groups.
+        path: For messages.
+        ragged: Rows of lengths of their own are expected, in place of numbers or text;
+            :mod:`pcgen.io.hdf5_ragged` reads them.
 
     Raises:
         FileError: the name leads to another file or in a circle; the data set is a type without
@@ -81,7 +92,7 @@ def data_set(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
             raise FileError(f"{path}: /{name} is a type without data, expected a data set")
         if not isinstance(found, h5py.Dataset):
             return None
-        _check(found, f"{path}: /{name}", path)
+        _check(found, f"{path}: /{name}", path, ragged)
         return found
 
 
@@ -175,7 +186,7 @@ def _mark(file: h5py.File, name: str, path: Path) -> str:
     return " (a group)" if isinstance(found, h5py.Group) else " (a type)"
 
 
-def _check(data: h5py.Dataset, where: str, path: Path) -> None:
+def _check(data: h5py.Dataset, where: str, path: Path, ragged: bool) -> None:
     """Refuse a data set that is more, or else, than numbers or text of its own file."""
     layout = data.id.get_create_plist()
     if data.is_virtual:
@@ -188,20 +199,26 @@ def _check(data: h5py.Dataset, where: str, path: Path) -> None:
     if data.shape is None:
         raise FileError(f"{where} is empty (a null data space), expected numbers")
     kind = data.dtype
+    rows = h5py.check_vlen_dtype(kind)
+    if ragged and (rows is None or rows.kind not in "iuf" or rows.subdtype):
+        raise FileError(f"{where}: got values of type {kind}, expected rows of real numbers")
+    if ragged:
+        _check_size(data, where, path, REFERENCE)
+        return
     if h5py.check_string_dtype(kind) is None and (kind.kind not in "biufcSU" or kind.subdtype):
         raise FileError(f"{where}: got values of type {kind}, expected real numbers or text")
-    _check_size(data, where, path)
+    _check_size(data, where, path, kind.itemsize)
 
 
-def _check_size(data: h5py.Dataset, where: str, path: Path) -> None:
+def _check_size(data: h5py.Dataset, where: str, path: Path, itemsize: int) -> None:
     stored = min(data.id.get_storage_size(), path.stat().st_size)
-    announced = math.prod(data.shape) * data.dtype.itemsize
+    announced = math.prod(data.shape) * itemsize
     check_unpacked(announced, stored, where)
     if any(length >= 2**63 for length in data.shape):
         raise FileError(f"{where} has shape {data.shape}, expected lengths of 63 bits")
     if not data.chunks:
         return
-    chunk = math.prod(data.chunks) * data.dtype.itemsize
+    chunk = math.prod(data.chunks) * itemsize
     BYTES.check(chunk, f"{where}, one chunk of it")
     # What is packed is never much longer than what it unpacks to, unless it unpacks to more.
     whole = math.prod(-(-n // m) for n, m in zip(data.shape, data.chunks, strict=True)) * chunk

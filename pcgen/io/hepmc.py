@@ -48,7 +48,7 @@ class HepMCWriter(CloudSink):
     Args:
         path: File.
         schema: Must have the axes eta_rel and phi_rel in rad, and a weight in GeV.
-        attrs: Facts on how the jets were made; the version of pcgen among them is stored.
+        attrs: Facts on how the jets were generated; the version of pcgen among them is stored.
 
     Raises:
         ArgumentError: the clouds are not jets.

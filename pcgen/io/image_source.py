@@ -1,4 +1,4 @@
-r"""What every file of images can do, and how a file says what its cells are.
+r"""What every file of images can do, and how a file describes its cells.
 
 Images are [B, \*shape]: energies on the cells of a grid, layers first where there are several.
 Self-describing files carry the grid and the schema of the clouds that the images stand for.
@@ -49,9 +49,9 @@ class ImageSource(Source[Images]):
     Attributes:
         kind: What its events are.
         shape: Of one image.
-        grid: Its cells, where the file says them.
-        schema: What its numbers mean, where the file says it.
-        attrs: Further facts that were stored with it, how it was made say.
+        grid: Its cells, where the file gives them.
+        schema: What its numbers mean, where the file gives it.
+        attrs: Further facts that were stored with it, for example how it was generated.
     """
 
     kind: ClassVar[Kind] = "images"
@@ -82,7 +82,8 @@ class ShowerSource(ImageSource):
     """A file of showers: images [B, V] on the voxels of a calorimeter.
 
     Attributes:
-        calorimeter: The voxels, where they were given: they have no places without it.
+        calorimeter: The voxels, where they were given or the file knows them: they have no places
+            without it.
         schema: What its numbers mean.
     """
 
@@ -123,6 +124,16 @@ class ImageSink(Sink[Images]):
 
     def _check(self, block: Images) -> Images:
         return check_images(block, first=self.written, where=self.path)
+
+
+class ShowerSink(ImageSink):
+    """A file of showers that is being written: ``image`` [b, V] and ``y`` [b, 1].
+
+    Attributes:
+        schema: What it holds: energies of points and of the incoming particle, with their units.
+    """
+
+    schema: Schema
 
 
 def check_images(
@@ -247,11 +258,11 @@ def fitting(grid: Grid, path: Path, shape: tuple[int, ...]) -> Grid:
     """
     if grid.shape != shape:
         raise FileError(
-            f"{path}: images have shape {shape}, expected {grid.shape} as its grid {grid} says"
+            f"{path}: images have shape {shape}, expected {grid.shape} as in its grid {grid}"
         )
     return grid
 
 
 def schema_of(grid: Grid, weight: Quantity | None = None) -> Schema:
-    """Schema of the clouds that images on this grid stand for, as far as the grid says it."""
+    """Schema of the clouds that images on this grid stand for, as far as the grid gives it."""
     return Schema(grid.axes, weight or Quantity("weight"), layers=grid.layers)

@@ -74,7 +74,7 @@ class JetNetFile(CloudSource):
         self.path, self.schema = Path(path), JETS
         if label is not None and label not in JETS.labels:
             raise ArgumentError(f"label: got {label!r}, expected one of {', '.join(JETS.labels)}")
-        self._asked = label
+        self._requested = label
         with opened(path) as self._file:
             self._particles, self._jets = _data_sets(self._file, self.path)
             self._labels = None if label else _labels(self._file, self.path, len(self))
@@ -86,7 +86,7 @@ class JetNetFile(CloudSource):
         self._stated: bool | None = None
 
     def __reduce__(self) -> tuple[type[JetNetFile], tuple[Path, str | None]]:
-        return JetNetFile, (self.path, self._asked)
+        return JetNetFile, (self.path, self._requested)
 
     def __len__(self) -> int:
         return int(self._particles.shape[0])

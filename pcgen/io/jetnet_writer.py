@@ -75,7 +75,7 @@ class JetNetWriter(CloudSink):
             event = int(empty.nonzero()[0])
             raise DataError(
                 f"{self.path}: jet pt of event {self.written + event} is {float(pt[event])}, "
-                f"expected a positive one, since the particles are told as its fractions"
+                f"expected a positive one, since the particles are stored as its fractions"
             )
         eta, mass = known.get("jet_eta", torch.zeros_like(pt)), known.get("jet_mass", mass)
         jets = [pt, eta, mass, convention.sizes(block)]

@@ -37,7 +37,7 @@ from pcgen.schema import Schema
 
 
 class NpyFile(ImageSource):
-    """Images in an .npy file; it says nothing about the grid.
+    """Images in an .npy file; it holds nothing about the grid.
 
     Raises:
         FileError: the file is missing, truncated or holds no array [B, ...].
@@ -133,7 +133,7 @@ class NpyWriter(ImageSink):
 
     Args:
         path: File.
-        number: How many events will come; the header says it before they do.
+        number: How many events will come; the header states it before the first.
         shape: Of one image.
     """
 
@@ -157,7 +157,7 @@ class NpzWriter(ImageSink):
 
     Args:
         path: File.
-        number: How many events will come; the header says it before they do.
+        number: How many events will come; the header states it before the first.
         grid: The cells.
         schema: Of the clouds that the images stand for.
         attrs: Further facts to store, anything that JSON can say.

@@ -27,7 +27,7 @@ _FIELD = re.compile(r"\s*\(\s*'([^'\\]{1,200})'\s*,\s*('[^'\\]{1,20}')\s*\)\s*(?
 
 
 class Header(NamedTuple):
-    """What the header says of the array behind it.
+    """What the header states about the array behind it.
 
     Attributes:
         shape: Of the array; no length is beyond 63 bits.

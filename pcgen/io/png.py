@@ -124,7 +124,7 @@ class PngWriter(ImageSink):
 
 
 class _Picture(NamedTuple):
-    """One event: energies [*grid.shape], and what the file says of them."""
+    """One event: energies [*grid.shape], and what the file states about them."""
 
     image: Array
     grid: Grid
@@ -150,7 +150,7 @@ def quantised(image: Array) -> tuple[Array, float]:
     largest = float(image.max(initial=0.0))
     whole = largest <= _WHITE and bool((image == np.round(image)).all())
     scale = 1.0 if whole else largest / _WHITE
-    # A cell that is filled stays so: that it is tells more than the last digit of its energy.
+    # A cell that is filled stays so: this matters more than the last digit of its energy.
     grey = np.maximum(np.round(image / scale), image > 0).clip(max=_WHITE)
     return grey.astype(np.uint16), scale
 
@@ -172,7 +172,7 @@ def _read(path: Path) -> _Picture:
     if values is None:
         raise FileError(
             f"{path}: got a picture of mode {mode}, expected greyscale of 8 or 16 bits as pcgen "
-            "convert writes; colours do not tell energies"
+            "convert writes; colours do not give energies"
         )
     if mode == "L" and bits < 8:
         # Pillow stretches the 4 or 16 grey values of such pictures to 255, whose divisor is whole.

@@ -49,7 +49,7 @@ class PointFiles(CloudSource):
     def _read(self, start: int, stop: int) -> Batch:
         if self._kinds is None:
             self._kinds = self._common_kinds()
-        # Without an event to read, the first one still says which attributes there are.
+        # Without an event to read, the first one still shows which attributes there are.
         clouds = [self._event(file) for file in self._files[start:stop] or self._files[:1]]
         return convention.select(convention.concat(clouds), slice(0, stop - start))
 

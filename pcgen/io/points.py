@@ -105,7 +105,7 @@ def _narrow(column: Column, attribute: str) -> Column:
 
 
 def schema_of(table: Table, path: Path) -> Schema:
-    """What the columns of a file mean, as far as the file says it.
+    """What the columns of a file mean, as far as the file gives it.
 
     Raises:
         FileError: pcgen's comment is damaged, there are no x and y, or names differ only by case.
@@ -201,7 +201,7 @@ def _recorded(
     if missing:
         raise FileError(
             f"{path}: got the columns {', '.join(table.columns)}, "
-            f"expected {', '.join(missing)} too as its pcgen comment says"
+            f"expected {', '.join(missing)} too as in its pcgen comment"
         )
     return owned
 

@@ -24,6 +24,7 @@ from pcgen import clouds as convention
 from pcgen.bounds import regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.formats import Kind
+from pcgen.grids import Calorimeter
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class CloudSource(Source[Batch]):
     Attributes:
         kind: What its events are.
         schema: What its numbers mean.
-        attrs: Further facts that were stored with it (how it was made, the grid of its cells).
+        attrs: Further facts that were stored with it (how it was generated, the grid of its cells,
+            its calorimeter).
     """
 
     kind: ClassVar[Kind] = "clouds"
@@ -119,6 +121,20 @@ class CloudSource(Source[Batch]):
     @abstractmethod
     def sizes(self) -> Tensor:
         """Number of points of each cloud [B], without reading the points."""
+
+    @property
+    def calorimeter(self) -> Calorimeter | None:
+        """The voxels that the points come from or go to, where the file knows them.
+
+        Raises:
+            FileError: what the file states of them makes no calorimeter.
+        """
+        if "calorimeter" not in self.attrs:
+            return None
+        try:
+            return Calorimeter.from_dict(self.attrs["calorimeter"])
+        except DataError as error:
+            raise FileError(f"{self.path}: {error}") from error
 
     def labels(self) -> Tensor | None:
         """Class of each cloud [B], None where they have none."""
@@ -224,7 +240,7 @@ def check_clouds(
 
     Args:
         clouds: A block of a file.
-        schema: What the file says they mean.
+        schema: What they mean according to the file.
         first: Number of the block's first cloud in the file, for the message.
         where: File, for the message.
         hint: What can be done about points without coordinates, for the message.

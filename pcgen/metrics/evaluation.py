@@ -20,7 +20,9 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.errors import DataError
 from pcgen.metrics.comparison import Comparison
+from pcgen.metrics.pairs import Workers
 from pcgen.metrics.protocols import Drawing, Part, Protocol, pcgen
+from pcgen.metrics.scores.neighbours import Neighbourhood
 from pcgen.schema import Schema
 
 
@@ -134,6 +136,7 @@ def evaluate(
     permutations: int = 200,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    workers: Workers | None = None,
 ) -> Evaluation:
     """Compare generated events with real ones.
 
@@ -146,6 +149,7 @@ def evaluate(
         permutations: Cuts of the permutation tests; 0 leaves them out.
         seed: Seed of everything random.
         progress: Called with the fraction done.
+        workers: Who computes the distances of scores over all pairs; None: this process.
 
     Raises:
         ArgumentError: attributes do not fit the schema, or the schema not the protocol.
@@ -169,6 +173,8 @@ def evaluate(
     for k, part in enumerate(protocol.parts):
         generator = torch.Generator().manual_seed(seed + k)
         comparison = part.build(pool, schema)
+        if isinstance(comparison, Neighbourhood):
+            comparison = comparison.by(workers)
         found = _scores(comparison, part, counts[0], permutations, generator)
         scores += [score for score in found if _defined(score)]
         undefined += [score.name for score in found if not _defined(score)]

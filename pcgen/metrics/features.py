@@ -73,7 +73,24 @@ def observables(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
             values[spread] = widths[:, d]
     if schema.weight is not None:
         values[Quantity("leading", symbol="leading fraction")] = leading_fraction(clouds)
+    for name, member in members(clouds, schema).items():
+        values[Quantity(f"number of {name}")] = segment_sum(member.double(), clouds.ptr)
     return values
+
+
+def members(clouds: Batch, schema: Schema) -> dict[str, Tensor]:
+    """Which points are of each category of each feature that has some, each [N] bool.
+
+    >>> schema = Schema((Quantity("x"),), features=(Quantity("pid", categories=("e", "mu")),))
+    >>> hits = pc.make(torch.zeros(3, 1), [3], x=torch.tensor([[0.0], [1.0], [1.0]]))
+    >>> {name: member.tolist() for name, member in members(hits, schema).items()}
+    {'pid e': [True, False, False], 'pid mu': [False, True, True]}
+    """
+    found = {}
+    for column, feature in enumerate(schema.features):
+        for number, category in enumerate(feature.categories):
+            found[f"{feature.name} {category}"] = clouds.x[:, column] == number
+    return found
 
 
 def _moments(clouds: Batch, periods: Sequence[float | None]) -> tuple[Tensor, Tensor]:
@@ -129,9 +146,9 @@ def event_features(values: Mapping[Quantity, Tensor]) -> Tensor:
 
 
 def point_features(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
-    """Features of the points pooled over all clouds, each [N]: the axes, the weight, ``x``.
+    """Numbers of the points pooled over all clouds, each [N]: the axes, the weight, ``x``.
 
-    Periodic axes are taken to within ± half a period.
+    Periodic axes are taken to within ± half a period. Features with categories are no numbers.
     """
     values = {
         axis: wrap(clouds.pos[:, d].double(), axis.period or 0.0)
@@ -140,5 +157,9 @@ def point_features(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
     if schema.weight is not None and clouds.get("weight") is not None:
         values[schema.weight] = clouds.weight.double()
     if clouds.get("x") is not None:
-        values |= {f: clouds.x[:, k].double() for k, f in enumerate(schema.features)}
+        values |= {
+            feature: clouds.x[:, k].double()
+            for k, feature in enumerate(schema.features)
+            if not feature.categories
+        }
     return values

@@ -8,16 +8,16 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.distances import Distance
+from pcgen.metrics.pairs import SHARED, Workers, distances, distances_by
 
 # Candidates computed for each cloud in one round, and pairs computed at once.
 CANDIDATES = 4
@@ -46,6 +46,7 @@ class NearestClouds:
         clouds: U clouds.
         distance: Symmetric; paired clouds in, [B] out.
         bound: Lower bound of ``distance`` for all pairs [U, U], safe against rounding.
+        workers: Who computes the distances; None: this process.
 
     Raises:
         ArgumentError: ``bound`` has another shape or holds NaN.
@@ -60,7 +61,14 @@ class NearestClouds:
     [1, 2, 1]
     """
 
-    def __init__(self, clouds: Batch, distance: Distance, bound: Tensor) -> None:
+    def __init__(
+        self,
+        clouds: Batch,
+        distance: Distance,
+        bound: Tensor,
+        *,
+        workers: Workers | None = None,
+    ) -> None:
         number = clouds.num_graphs
         if bound.shape != (number, number) or bool(bound.isnan().any()):
             raise ArgumentError(
@@ -68,6 +76,7 @@ class NearestClouds:
                 f"expected ({number}, {number}) numbers"
             )
         self.clouds, self.distance, self.solved = clouds, distance, 0
+        self._workers = workers
         # Each pair is in one of the two: a bound, or infinity once its value is known.
         self._bound = bound.double().cpu().clone().fill_diagonal_(torch.inf)
         self._value = torch.full_like(self._bound, torch.inf)
@@ -129,20 +138,27 @@ class NearestClouds:
         """Compute pairs (i, j) of different clouds, each once, with the lower index first."""
         number = self.clouds.num_graphs
         pair = (torch.minimum(i, j) * number + torch.maximum(i, j)).unique()
-        for part in pair.split(TILE):
-            first, second = part // number, part % number
-            device = self.clouds.ptr.device
-            sides = (pc.select(self.clouds, side.to(device)) for side in (first, second))
-            value = self.distance(*sides).detach().double().cpu()
-            if value.shape != part.shape or bool(value.isnan().any()):
+        parts = pair.split(TILE if self._workers is None else SHARED)
+        for part, value in zip(parts, self._distances(parts), strict=True):
+            if bool(value.isnan().any()):
                 raise DataError(
                     f"distance: got {tuple(value.shape)} with {int(value.isnan().sum())} NaN, "
                     f"expected {tuple(part.shape)} numbers"
                 )
+            first, second = part // number, part % number
             for a, b in ((first, second), (second, first)):
                 self._value[a, b] = value
                 self._bound[a, b] = torch.inf
         self.solved += len(pair)
+
+    def _distances(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Distances [T] of the pairs of each part, numbered row by row."""
+        clouds, distance, number = self.clouds, self.distance, self.clouds.num_graphs
+        tiles = ((part // number, part % number) for part in parts)
+        if self._workers is None or not len(parts[0]):
+            here = (distances(distance, clouds, clouds, *tile) for tile in tiles)
+            return map(torch.tensor, here)
+        return map(torch.tensor, distances_by(self._workers, distance, clouds, clouds, tiles))
 
 
 def lowest(table: Tensor, row: Tensor, column: Tensor) -> Nearest:

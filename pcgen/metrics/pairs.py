@@ -1,7 +1,8 @@
 """All pairs: the matrix of distances between every cloud of one set and every cloud of another.
 
 The matrix is filled tile by tile; no tensor ever holds the points of all pairs. Tiles can be shared
-between processes or devices, and kept in a file from which a later call goes on. Each pair is
+between processes, devices or the workers of a cluster, and kept in a file from which a later call
+goes on. Each pair is
 computed on its own, so the matrix does not depend on how the work was shared.
 
 The file is a plain .npy matrix; beside it lies a .npy.tiles with a fingerprint of the clouds and
@@ -14,12 +15,12 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +33,23 @@ from pcgen.io import atomic
 from pcgen.metrics.distances import Distance
 
 
+class Workers(Protocol):
+    """Who computes tiles: :meth:`pcgen.cluster.Cluster.in_order`, for example."""
+
+    def __call__(
+        self,
+        function: Callable[..., np.ndarray],
+        arguments: Iterable[tuple[Any, ...]],
+        *,
+        shared: tuple[Any, ...] = (),
+    ) -> Iterator[np.ndarray]:
+        """Results of ``function(*shared, *arguments)`` for each tuple of arguments, in order."""
+
+
+SHARED = 1024
+"""Pairs of a tile that a worker of a cluster computes: some tenths of a second."""
+
+
 def pairwise(
     distance: Distance,
     a: Batch,
@@ -40,6 +58,7 @@ def pairwise(
     tile: int = 4096,
     processes: int = 1,
     devices: Sequence[str | torch.device] | None = None,
+    workers: Workers | None = None,
     store: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
@@ -55,6 +74,7 @@ def pairwise(
             pickled (a function of a module, or ``functools.partial`` of one) and, in a script, the
             usual ``if __name__ == "__main__":``.
         devices: One process for each of these devices, instead of ``processes`` on the clouds' own.
+        workers: Who computes the tiles instead, on their CPUs.
         store: A .npy file to fill, with a file of finished tiles beside it (``.npy.tiles``).
             Where both are there from an interrupted call with the same clouds and the same
             ``tile``, only what is missing is computed. That the distance is the same is up to you.
@@ -78,7 +98,11 @@ def pairwise(
         missing = table.missing()
         places = [torch.device(d) for d in devices or [a.pos.device] * processes]
         here = len(places) == 1 and devices is None
-        values = map(pairs.compute, missing) if here else _shared(pairs, places, missing)
+        if workers is not None:
+            tiles = (pairs.indices(k) for k in missing)
+            values = distances_by(workers, distance, a, a if b is None else b, tiles)
+        else:
+            values = map(pairs.compute, missing) if here else _shared(pairs, places, missing)
         for k, value in zip(missing, values, strict=True):
             row, column = (side.numpy() for side in pairs.indices(k))
             table.write(row, column, value)
@@ -120,16 +144,51 @@ class _Pairs(NamedTuple):
 
     def compute(self, k: int) -> np.ndarray:
         """Distances of tile k."""
-        row, column = self.indices(k)
-        first = pc.select(self.a, row.to(self.a.ptr.device))
-        other = self.a if self.b is None else self.b
-        value = self.distance(first, pc.select(other, column.to(other.ptr.device)))
-        if value.shape != row.shape:
-            raise ArgumentError(
-                f"distance: returned shape {tuple(value.shape)}, expected {tuple(row.shape)}"
-            )
-        array: np.ndarray = value.detach().double().cpu().numpy()
-        return array
+        return distances(
+            self.distance, self.a, self.a if self.b is None else self.b, *self.indices(k)
+        )
+
+
+def distances_by(
+    workers: Workers,
+    distance: Distance,
+    a: Batch,
+    b: Batch,
+    tiles: Iterable[tuple[Tensor, Tensor]],
+) -> Iterator[np.ndarray]:
+    """Distances of the pairs of each tile, in order, float64.
+
+    Args:
+        workers: Who computes them.
+        distance: Of paired clouds; it can be pickled.
+        a: First clouds.
+        b: Second ones.
+        tiles: Numbers of the clouds of each pair, [T] among ``a`` and [T] among ``b``.
+    """
+    sides = (_arrays(a), None if b is a else _arrays(b))
+    numbers = ((row.numpy(), column.numpy()) for row, column in tiles)
+    return workers(_of_arrays, numbers, shared=(distance, *sides))
+
+
+def _of_arrays(
+    distance: Distance, a: _Arrays, b: _Arrays | None, row: np.ndarray, column: np.ndarray
+) -> np.ndarray:
+    """Distances of one tile, in a worker."""
+    first = _batch(a, "cpu")
+    other = first if b is None else _batch(b, "cpu")
+    return distances(distance, first, other, torch.tensor(row), torch.tensor(column))
+
+
+def distances(distance: Distance, a: Batch, b: Batch, row: Tensor, column: Tensor) -> np.ndarray:
+    """Distances of the pairs (row, column) [T]."""
+    first = pc.select(a, row.to(a.ptr.device))
+    value = distance(first, pc.select(b, column.to(b.ptr.device)))
+    if value.shape != row.shape:
+        raise ArgumentError(
+            f"distance: returned shape {tuple(value.shape)}, expected {tuple(row.shape)}"
+        )
+    array: np.ndarray = value.detach().double().cpu().numpy()
+    return array
 
 
 def _triangle(flat: Tensor) -> tuple[Tensor, Tensor]:

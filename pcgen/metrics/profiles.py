@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.grids import Calorimeter
+from pcgen.grids import Calorimeter, Grid
 from pcgen.images import check_showers
 from pcgen.metrics.showers import Showers
 
@@ -70,7 +70,7 @@ def radial_profile(
         DataError: an energy is negative or not finite; names the event.
     """
     if edges is None:
-        rings = {grid.edges[1] for grid in calorimeter.layers}
+        rings = {grid.edges[1] for grid in calorimeter.layers if isinstance(grid, Grid)}
         if not calorimeter.cylinder or len(rings) > 1:
             raise ArgumentError("edges: got none, expected some: the layers have no common rings")
         (edges,) = rings

@@ -34,7 +34,7 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
-from pcgen.models.cardinality import Drawn, describe
+from pcgen.models.cardinality import Drawn
 from pcgen.models.flow_decoder import FlowDecoder
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
@@ -201,8 +201,10 @@ class Autoencoder(GenerativeModel):
             terms = self.decoder.losses(code.value, condition, real)
         else:
             sizes = self.representation.sizes(real)
-            made = self.representation.complete(self.decoder(code.value, sizes, condition, None))
-            terms = {name: d(made, real) for name, d in self.reconstruction.items()}
+            generated = self.representation.complete(
+                self.decoder(code.value, sizes, condition, None)
+            )
+            terms = {name: d(generated, real) for name, d in self.reconstruction.items()}
         return {name: term.mean() for name, term in terms.items()} | code.terms
 
     def encode(self, clouds: Batch) -> tuple[Tensor, Tensor]:
@@ -219,20 +221,25 @@ class Autoencoder(GenerativeModel):
             generator: Source of the decoder's noise.
         """
         condition = self.representation.condition(drawn)
-        decode = self.decoder if self.reconstruction is not None else self.decoder.sample
-        event = decode(code, drawn.sizes, condition, generator)
+        if isinstance(self.decoder, FlowDecoder):
+            event = self.decoder.fill(
+                code, self.representation.unfilled(drawn), condition, generator
+            )
+        else:
+            decode = self.decoder if self.reconstruction is not None else self.decoder.sample
+            event = decode(code, drawn.sizes, condition, generator)
         return self.representation.clouds(event, drawn)
 
     @torch.no_grad()
     def reconstruct(self, clouds: Batch, generator: torch.Generator | None = None) -> Batch:
         """What is left of clouds that go through their codes."""
-        drawn = describe(self.representation.prepared(clouds), self.schema)
+        drawn = self.representation.describe(clouds)
         return self.decode(self.encode(clouds)[0], drawn, generator)
 
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the latent's prior."""
-        drawn = self.representation.cardinality.draw(request, generator)
+        drawn = self.representation.draw(request, generator)
         return self.decode(self.latent.sample(request.number, generator), drawn, generator)
 
     @property

@@ -45,6 +45,9 @@ class Phase:
             without gradients; what it finds is kept in the model's buffers.
         adapt: What takes the place of ``prepare`` where the run starts from another model, whose
             networks know their numbers in the units of that model; None: ``prepare`` is run again.
+        progress: Called before each step with the fraction of the phase that is done, 0 in the
+            first: what a method anneals is a function of it, so resuming is exact.
+        after: Called after each step of the optimiser, to put parameters back where they must be.
         optimiser: Options of the optimiser that the method needs in this phase and that differ from
             those of the run, ``{"betas": (0.0, 0.9)}`` say, by the names of
             :class:`pcgen.training.Optimiser`. The user's options of the phase go over them.
@@ -63,6 +66,8 @@ class Phase:
     prepare: Prepare | None = None
     optimiser: Mapping[str, Any] | None = None
     adapt: Prepare | None = None
+    progress: Callable[[float], object] | None = None
+    after: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         if self.repeat < 1:
@@ -211,11 +216,11 @@ class GenerativeModel(nn.Module, ABC):
             label: Class [B], by number or name; None: drawn as in the training split.
             classes: Names of classes that are taken in turn, instead of ``label``.
             condition: Value of each condition by its name, instead of ``y``.
-            number: How many clouds, where none of the above says it.
+            number: How many clouds, where none of the above gives it.
             generator: Source of all randomness.
 
         Raises:
-            ArgumentError: nothing says how many clouds, arguments do not fit together, a class was
+            ArgumentError: no number of clouds is given, arguments do not fit together, a class was
                 not in the training split, a condition is not positive although all of the training
                 split are, or the model was not trained.
         """

@@ -43,6 +43,7 @@ class Drawn(NamedTuple):
         label: Class [B], None where the schema has none.
         spread: Root of the weighted mean squared distance from the centroid [B]; None where it is
             not kept.
+        layers: Points and weight of each layer; None where they are not prescribed.
     """
 
     sizes: Tensor
@@ -51,6 +52,19 @@ class Drawn(NamedTuple):
     y: Tensor | None
     label: Tensor | None
     spread: Tensor | None = None
+    layers: LayerSums | None = None
+
+
+class LayerSums(NamedTuple):
+    """Points and weight of each detector layer of clouds.
+
+    Attributes:
+        number: [B, L], integer.
+        weight: Sum of the weights [B, L]; 0 where there is no point.
+    """
+
+    number: Tensor
+    weight: Tensor
 
 
 def describe(clouds: Batch, schema: Schema) -> Drawn:
@@ -61,7 +75,7 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
     """
     for name, expected in (("y", schema.condition), ("label", schema.labels)):
         if expected and clouds.get(name) is None:
-            raise DataError(f"{name}: got clouds without it, expected it as the schema says")
+            raise DataError(f"{name}: got clouds without it, expected it as in the schema")
     # Squares of coordinates, and products with weights, may be beyond what float32 holds.
     pos, weight = clouds.pos.double(), cl.weights(clouds).double()
     total = segment_sum(weight, clouds.ptr)
@@ -123,7 +137,7 @@ class Cardinality(nn.Module):
     The buffers have a row for each cloud that is kept, none before something is fitted.
 
     Args:
-        schema: Says whether clouds have ``y`` and ``label``, and how many columns and classes.
+        schema: States whether clouds have ``y`` and ``label``, and how many columns and classes.
         capacity: Most clouds that are kept: a uniform random sample where there are more.
         neighbours: How many stored clouds stand for one value of y.
         seed: Of the choice of the clouds that are kept.
@@ -277,7 +291,7 @@ class Cardinality(nn.Module):
         )
 
     def _rows(self, clouds: Batch) -> list[Tensor]:
-        sizes, total, centroid, y, label, spread = describe(clouds, self.schema)
+        sizes, total, centroid, y, label, spread, _ = describe(clouds, self.schema)
         y = centroid.new_zeros(len(sizes), 0) if y is None else y
         label = sizes.new_zeros(len(sizes)) if label is None else label
         rows = [sizes, total, centroid, y, label]
@@ -336,8 +350,8 @@ class Cardinality(nn.Module):
         scale = spread_of(have)
         ask, have = ask / scale, have / scale
         row = self.sizes.new_empty(number)
-        for asked, known in self._of_each_class(label, number):
-            for some in asked.split(max(_PAIRS // len(known), 1)):
+        for wanted, known in self._of_each_class(label, number):
+            for some in wanted.split(max(_PAIRS // len(known), 1)):
                 row[some] = known[self._one_of_nearest(ask[some], have[known], chance[some])]
         return row
 

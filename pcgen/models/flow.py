@@ -56,7 +56,7 @@ class FlowMatching(GenerativeModel):
     Args:
         representation: Physical clouds to events and back.
         field: ``(event, time [B], condition [B, K])`` -> velocity, of the shape of the values.
-        support: Module that says which cells are active, where their number does not say it; its
+        support: Module that draws which cells are active, where their number does not give it; its
             code has 0 columns.
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
         clock: See :class:`~pcgen.models.paths.Paths`.
@@ -114,7 +114,7 @@ class FlowMatching(GenerativeModel):
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(request, generator)
+        drawn = self.representation.draw(request, generator)
         event, condition = self._support(drawn, generator)
         blank = self.representation.values(event)
         start = normal(tuple(blank.shape), blank, generator)
@@ -128,7 +128,7 @@ class FlowMatching(GenerativeModel):
     @property
     def noise_channels(self) -> NoiseChannels:
         """See :class:`~pcgen.models.base.FromNoise`; points alone have noise."""
-        return NoiseChannels(self.representation.standardize.point_features, 0)
+        return NoiseChannels(self.representation.value_channels, 0)
 
     def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
         """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a flow on points."""
@@ -137,10 +137,10 @@ class FlowMatching(GenerativeModel):
         return self.representation.clouds(event, drawn)
 
     def _support(self, drawn: Drawn, generator: torch.Generator | None) -> tuple[Event, Tensor]:
-        """Events whose values are still to be drawn, and what the field is told of them."""
+        """Events whose values are still to be drawn, and the condition of the field."""
         condition = self.representation.condition(drawn)
         if self.support is None:
-            return self.representation.blank(drawn.sizes), condition
+            return self.representation.unfilled(drawn), condition
         code = condition.new_zeros(len(condition), 0)
         event = self.support.sample(code, drawn.sizes, condition, generator)
         # What the field saw in training is the number of the cells that are there.

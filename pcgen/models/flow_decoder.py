@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen import clouds as cl
 from pcgen.models.paths import UNIFORM, Coupling, Paths
-from pcgen.models.representations import Points
+from pcgen.models.representations import Representation
 from pcgen.objectives.flow_matching import Clock
 from pcgen.ops.drawing import normal
 from pcgen.ops.ode import Integrator
@@ -37,7 +36,7 @@ class FlowDecoder(nn.Module):
 
     def __init__(
         self,
-        representation: Points,
+        representation: Representation,
         field: nn.Module,
         *,
         steps: int = 20,
@@ -60,15 +59,25 @@ class FlowDecoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Points drawn for codes [B, Z], sizes [B] and conditions [B, K]."""
-        blank = self.paths.representation.blank(sizes)
-        values = self.paths.representation.values(blank)
-        noise = normal(tuple(values.shape), values, generator)
-        return self.decode(code, cl.like(blank, noise), condition)
+        return self.fill(code, self.paths.representation.blank(sizes), condition, generator)
+
+    def fill(
+        self,
+        code: Tensor,
+        blank: Batch,
+        condition: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Points drawn for codes [B, Z] and conditions [B, K] in the places of blank events."""
+        see = self.paths.representation
+        values = see.values(blank)
+        start = see.with_values(blank, normal(tuple(values.shape), values, generator))
+        return self.paths.follow(self.field, start, torch.cat([condition, code], 1))
 
     @property
     def noise_channels(self) -> int:
         """Normal numbers that a point starts from."""
-        return self.paths.representation.standardize.point_features
+        return self.paths.representation.value_channels
 
     def decode(self, code: Tensor, start: Batch, condition: Tensor) -> Batch:
         """Points for codes [B, Z] and conditions [B, K], as a function of noise.

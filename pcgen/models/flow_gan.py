@@ -4,7 +4,7 @@ r"""A map of one evaluation that a critic finishes: the adversarial flow model.
           L_G = \mathrm{game}(D(G(x_0))) + \lambda\,|G(x_0) - x_0|^2
 
 The mean velocity of a flow (:mod:`pcgen.models.flow_map`) is where it starts. The critic mends what
-a regression blurs; the second term says which of all maps to the data is meant, the nearest, and
+a regression blurs; the second term selects one of all maps to the data, the nearest, and
 keeps the generator from drifting (Lin et al., "Adversarial flow models", arXiv 2511.22475).
 """
 
@@ -63,28 +63,39 @@ class FlowGAN(FlowMap):
         super().__init__(representation, field, clock=clock)
         at_least(0, nearness=nearness)
         self.critic, self.adversary, self.nearness = critic, adversary, nearness
+        self.done = 0.0
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the critic and the map take turns."""
-        play = self.adversary.phases(self.critic, self.critic_loss, self.field, self.generator_loss)
+        play = self.adversary.phases(
+            self.critic, self.critic_loss, self.field, self.generator_loss, self.set_done
+        )
         calm = [replace(each, optimiser={**(each.optimiser or {}), "lr": RATE}) for each in play]
         return (*self.representation.phases(), *calm)
+
+    def set_done(self, done: float) -> None:
+        """Take the fraction of the run that is done, which annealing is a function of."""
+        self.done = done
 
     def critic_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
-            made = self.follow(self._start(real), condition)
-        return self.adversary.critic_loss(self._critic(condition), real, made, self.representation)
+            generated = self.follow(self._start(real), condition)
+        return self.adversary.critic_loss(
+            self._critic(condition), real, generated, self.representation, done=self.done
+        )
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the map."""
         real, condition = self.representation.see(clouds)
         start = self._start(real)
-        made = self.follow(start, condition)
-        terms = self.adversary.generator_loss(self._critic(condition), real, made)
-        moved = self.representation.values(made) - self.representation.values(start)
-        far = segment_mean(moved.square().mean(1), made.ptr).mean()
+        generated = self.follow(start, condition)
+        terms = self.adversary.generator_loss(
+            self._critic(condition), real, generated, self.representation, done=self.done
+        )
+        moved = self.representation.values(generated) - self.representation.values(start)
+        far = segment_mean(moved.square().mean(1), generated.ptr).mean()
         return {**terms, "near": self.nearness * far}
 
     def seen_by_critic(self, event: Batch) -> Batch:

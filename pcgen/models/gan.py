@@ -10,13 +10,17 @@ default, it converges where the plain game does not; R1 is taken at real events 
 sets, for which the "in between" of WGAN-GP has no meaning.
 
 An :class:`Adversary` is that game as a value: the same one plays on events here and on codes in
-:class:`~pcgen.models.priors.AdversarialPrior`.
+:class:`~pcgen.models.priors.AdversarialPrior`. With it come the remedies for a critic that is too
+good: the penalty, which may be annealed and taken in units of the spread of the critic's input,
+instance noise (:mod:`pcgen.objectives.noise`) and clipping. The penalty of the log is the one that
+is minimised, strength and weights included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +33,8 @@ from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.adversarial import NON_SATURATING, OPTIMISER, Game
-from pcgen.objectives.penalties import r1
+from pcgen.objectives.noise import InstanceNoise, annealed
+from pcgen.objectives.penalties import clip, r1, spread
 from pcgen.ops.drawing import normal
 
 Penalty = Callable[..., Tensor]
@@ -46,56 +51,110 @@ class Adversary:
             own (:class:`~pcgen.models.representations.Sites`) :func:`r1` alone.
         strength: λ, factor of the penalty.
         steps: Steps of the critic per step of the generator.
+        annealing: Strength of the penalty at the end of the run over that at the start.
+        in_spreads: Take the penalty in units of the spread of the real events' values, so that its
+            strength carries over to data of other units.
+        noise: On what the critic sees of real and generated events; None for none.
+        bound: Clip the parameters of the critic to [-bound, bound] after each of its steps.
+
+    Raises:
+        ArgumentError: ``annealing`` is not in (0, 1], or ``bound`` not positive.
     """
 
     game: Game = NON_SATURATING
     penalty: Penalty | None = r1
     strength: float = 1.0
     steps: int = 1
+    annealing: float = 1.0
+    in_spreads: bool = False
+    noise: InstanceNoise | None = None
+    bound: float | None = None
+
+    def __post_init__(self) -> None:
+        annealed(self.strength, self.annealing, 0.0)
+        if self.bound is not None and not self.bound > 0:
+            raise ArgumentError(f"bound: got {self.bound}, expected a number > 0")
 
     def critic_loss(
         self,
         critic: Callable[[Any], Tensor],
         real: Any,
-        made: Any,
+        generated: Any,
         representation: Representation | None = None,
+        *,
+        done: float = 0.0,
     ) -> dict[str, Tensor]:
         """Terms of the critic.
 
         Args:
             critic: Event or code -> logits [B, 1].
             real: Events, or codes [B, Z].
-            made: As many generated ones, without gradient.
-            representation: Of the events, whose values the penalty varies; None for codes.
+            generated: As many generated ones, without gradient.
+            representation: Of the events, whose values noise and penalty vary; None for codes.
+            done: Fraction of the run that is done, for what is annealed.
         """
-        terms = {"critic": self.game.critic_loss(critic(real), critic(made)).mean()}
+        real = self._blurred(real, representation, done)
+        generated = self._blurred(generated, representation, done)
+        terms = {"critic": self.game.critic_loss(critic(real), critic(generated)).mean()}
         if self.penalty is not None:
-            slope = self.slope(critic, real, made, representation)
-            terms["penalty"] = self.strength * slope.mean()
+            slope = self.slope(critic, real, generated, representation)
+            terms["penalty"] = annealed(self.strength, self.annealing, done) * slope.mean()
         return terms
 
     def generator_loss(
-        self, critic: Callable[[Any], Tensor], real: Any, made: Any
+        self,
+        critic: Callable[[Any], Tensor],
+        real: Any,
+        generated: Any,
+        representation: Representation | None = None,
+        *,
+        done: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Terms of the generator; ``real`` events or codes are used in a paired game only."""
-        logit = critic(made)
-        of_real = critic(real) if self.game.paired else None
+        """Terms of the generator; ``real`` events or codes are used in a paired game only.
+
+        Arguments are those of :meth:`critic_loss`.
+        """
+        logit = critic(self._blurred(generated, representation, done))
+        of_real = critic(self._blurred(real, representation, done)) if self.game.paired else None
         return {"generator": self.game.generator_loss(logit, of_real).mean()}
 
     def phases(
-        self, critic: nn.Module, critic_loss: Loss, generator: nn.Module, generator_loss: Loss
+        self,
+        critic: nn.Module,
+        critic_loss: Loss,
+        generator: nn.Module,
+        generator_loss: Loss,
+        progress: Callable[[float], object] | None = None,
     ) -> tuple[Phase, Phase]:
-        """The critic ``steps`` times, then the generator once."""
+        """The critic ``steps`` times, then the generator once.
+
+        Args:
+            critic: Learns by ``critic_loss``.
+            critic_loss: See :meth:`critic_loss`.
+            generator: Learns by ``generator_loss``.
+            generator_loss: See :meth:`generator_loss`.
+            progress: Takes the fraction of the run that is done, before each step.
+        """
+        common: dict[str, Any] = {"optimiser": OPTIMISER, "progress": progress}
+        after = None if self.bound is None else partial(clip, critic, self.bound)
         return (
-            Phase("critic", (critic,), critic_loss, repeat=self.steps, optimiser=OPTIMISER),
-            Phase("generator", (generator,), generator_loss, optimiser=OPTIMISER),
+            Phase("critic", (critic,), critic_loss, repeat=self.steps, after=after, **common),
+            Phase("generator", (generator,), generator_loss, **common),
         )
+
+    def _blurred(self, event: Any, representation: Representation | None, done: float) -> Any:
+        """What the critic sees of events or codes."""
+        if self.noise is None:
+            return event
+        if representation is None:
+            return self.noise(event, done)
+        return representation.with_values(event, self.noise(representation.values(event), done))
 
     def slope(
         self,
         critic: Callable[[Any], Tensor],
         real: Any,
-        made: Any,
+        generated: Any,
         representation: Representation | None = None,
     ) -> Tensor:
         """The penalty [B] at the values of real and generated events, or at codes.
@@ -105,15 +164,21 @@ class Adversary:
         """
         if self.penalty is None:
             raise ArgumentError("penalty: got none, expected one")
-        if representation is None:
-            return self.penalty(critic, real, made)
         ptr = None if isinstance(real, Tensor) else real.ptr
+        frame, values = real, (real, generated)
+        if representation is not None:
+            values = representation.values(real), representation.values(generated)
+        unit = spread(values[0]) if self.in_spreads else None
 
         def of_values(values: Tensor) -> Tensor:
             # Points and images: both sides have the same frame, which serves the values of either.
-            return critic(representation.with_values(real, values))
+            values = values if unit is None else unit * values
+            return critic(
+                values if representation is None else representation.with_values(frame, values)
+            )
 
-        values = representation.values(real), representation.values(made)
+        if unit is not None:
+            values = values[0] / unit, values[1] / unit
         return self.penalty(of_values, *values, ptr=ptr)
 
 
@@ -142,32 +207,41 @@ class GAN(GenerativeModel):
         super().__init__(representation)
         self.generator, self.critic, self.code_channels = generator, critic, code_channels
         self.adversary = Adversary() if adversary is None else adversary
+        self.done = 0.0
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the critic and the generator take turns."""
         play = self.adversary.phases(
-            self.critic, self.critic_loss, self.generator, self.generator_loss
+            self.critic, self.critic_loss, self.generator, self.generator_loss, self.set_done
         )
         return (*self.representation.phases(), *play)
+
+    def set_done(self, done: float) -> None:
+        """Take the fraction of the run that is done, which annealing is a function of."""
+        self.done = done
 
     def critic_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the critic; generated events have the sizes and conditions of the real ones."""
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
-            made = self._make(real, condition)
+            generated = self._make(real, condition)
         critic = self._critic(condition)
-        return self.adversary.critic_loss(critic, real, made, self.representation)
+        return self.adversary.critic_loss(
+            critic, real, generated, self.representation, done=self.done
+        )
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the generator."""
         real, condition = self.representation.see(clouds)
-        made = self._make(real, condition)
-        return self.adversary.generator_loss(self._critic(condition), real, made)
+        generated = self._make(real, condition)
+        return self.adversary.generator_loss(
+            self._critic(condition), real, generated, self.representation, done=self.done
+        )
 
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`."""
-        drawn = self.representation.cardinality.draw(request, generator)
+        drawn = self.representation.draw(request, generator)
         condition = self.representation.condition(drawn)
         code = normal((len(condition), self.code_channels), condition, generator)
         event = self.generator(code, drawn.sizes, condition, generator)

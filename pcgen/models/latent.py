@@ -3,13 +3,8 @@ r"""Latent models: an autoencoder, and a prior that is learnt on its codes once 
 The two stages of Achlioptas et al., "Learning representations and generative models for 3D point
 clouds", ICML 2018, arXiv 1707.02392, conditional: the prior takes class, y and number of points.
 
-Between the two, codes are made simple for a prior: what a linear regression on the condition
-explains is taken off. With the condition c and the codes z of the training split,
-
-    z = A [1, c] + L e,        E[e] = 0,  Cov[e] = 1,
-
-A by least squares and L from the eigenvectors of the covariance of the residuals. A prior learns e,
-whose mean and covariance are right before it has learnt anything. The codes of a small training
+Between the two, codes are made simple for a prior (:mod:`pcgen.models.whitening`), which learns
+what is left of them once their mean and covariance are right. The codes of a small training
 split are kept, since a step of a prior is then several times as fast as one that encodes a batch
 of clouds again.
 """
@@ -25,11 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.request import Request
+from pcgen.models.whitening import Whitening
 
 
 class Encoded(NamedTuple):
@@ -144,7 +140,7 @@ class LatentModel(GenerativeModel):
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; codes come from the prior."""
         see = self.autoencoder.representation
-        drawn = see.cardinality.draw(request, generator)
+        drawn = see.draw(request, generator)
         condition = see.condition(drawn)
         code = self.prior.sample(condition, drawn.label, generator)
         return self.autoencoder.decode(self.whitening.inverse(code, condition), drawn, generator)
@@ -171,84 +167,6 @@ class LatentModel(GenerativeModel):
             return self.autoencoder.encode(clouds)
         finally:
             self.autoencoder.train(training)
-
-
-class Whitening(nn.Module):
-    """The map z -> e and back, fitted in one pass and kept in buffers.
-
-    Args:
-        code_channels: Columns Z of the codes.
-        condition_channels: Columns K of the condition.
-
-    >>> z = torch.tensor([[1.0], [3.0], [5.0], [7.0]])
-    >>> c = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
-    >>> e = Whitening(1, 1).fit([(z, c)])(z, c)
-    >>> e.abs().flatten().tolist(), e.sum().item()
-    ([1.0, 1.0, 1.0, 1.0], 0.0)
-    """
-
-    def __init__(self, code_channels: int, condition_channels: int) -> None:
-        super().__init__()
-        self.regression: Tensor
-        self.spread: Tensor
-        self.whiten: Tensor
-        self.register_buffer("regression", torch.zeros(1 + condition_channels, code_channels))
-        self.register_buffer("spread", torch.eye(code_channels))
-        self.register_buffer("whiten", torch.eye(code_channels))
-
-    @torch.no_grad()
-    def fit(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> Whitening:
-        """Find A and L from codes [B, Z] and conditions [B, K], batch by batch.
-
-        Raises:
-            DataError: there are no codes, or they are not finite.
-        """
-        columns = len(self.regression)
-        size = columns + self.regression.shape[1]
-        moments = self.spread.new_zeros(size, size, dtype=torch.float64)
-        number = 0
-        for code, condition in pairs:
-            rows = torch.cat([_with_one(condition), code], 1).double()
-            moments += rows.T @ rows
-            number += len(rows)
-        if not number or not bool(moments.isfinite().all()):
-            raise DataError(f"Whitening.fit: got {number} codes, expected some, all finite")
-        moments = moments / number
-        of_condition, mixed = moments[:columns, :columns], moments[:columns, columns:]
-        regression = torch.linalg.pinv(of_condition, rtol=1e-9, hermitian=True) @ mixed
-        residual = moments[columns:, columns:] - mixed.T @ regression
-        variance, axes = torch.linalg.eigh(0.5 * (residual + residual.T))
-        # A direction in which the codes do not vary is left alone, not blown up.
-        floor = (1e-6 * variance.max()).clamp(min=1e-12)
-        deviation = variance.maximum(floor).sqrt()
-        self.regression.copy_(regression)
-        self.spread.copy_((axes * deviation).T)
-        self.whiten.copy_(axes / deviation)
-        return self
-
-    def forward(self, code: Tensor, condition: Tensor) -> Tensor:
-        """e [B, Z] of codes [B, Z] and conditions [B, K]."""
-        self._check(code, condition)
-        return (code - _with_one(condition) @ self.regression) @ self.whiten
-
-    def inverse(self, white: Tensor, condition: Tensor) -> Tensor:
-        """z [B, Z] of e [B, Z] and conditions [B, K]."""
-        self._check(white, condition)
-        return white @ self.spread + _with_one(condition) @ self.regression
-
-    @property
-    def code_channels(self) -> int:
-        """Columns Z of the codes."""
-        return self.regression.shape[1]
-
-    def _check(self, code: Tensor, condition: Tensor) -> None:
-        rows, columns = self.regression.shape
-        expected = (code.shape[0], columns), (code.shape[0], rows - 1)
-        if (tuple(code.shape), tuple(condition.shape)) != expected:
-            raise ArgumentError(
-                f"Whitening: got code {tuple(code.shape)} and condition {tuple(condition.shape)}, "
-                f"expected {expected[0]} and {expected[1]}"
-            )
 
 
 class CodeBook(nn.Module):
@@ -318,7 +236,3 @@ class CodeBook(nn.Module):
         """Random codes [number, Z] and their conditions [number, K], with replacement."""
         row = torch.randint(int(self.seen), (number,), device=self.code.device)
         return self.code[row], self.condition[row]
-
-
-def _with_one(condition: Tensor) -> Tensor:
-    return torch.cat([torch.ones_like(condition[:, :1]), condition], 1)

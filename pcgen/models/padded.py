@@ -60,7 +60,7 @@ class PaddedGenerator(nn.Module):
         label: Tensor | None = None,
         spread: Tensor | None = None,
     ) -> PaddedPoints:
-        """Clouds of noise and of what :class:`~pcgen.models.cardinality.Drawn` says of them.
+        """Clouds of noise, with what :class:`~pcgen.models.cardinality.Drawn` holds of them.
 
         Args:
             noise: Standard normal numbers of the points [B, n, P]; P may be 0, n may not.

@@ -44,8 +44,9 @@ class Paths:
         representation: Of the events.
         clock: Law of the times in training, of which :data:`UNIFORM_SHARE` stay uniform. Networks
             receive its reading as the time.
-        coupling: ``(noise [N, C], data [N, C], ptr)`` -> rows of the noise [N] that go to the
-            points, :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
+        coupling: ``(noise [N, C], data [N, C], ptr [G+1])`` -> rows of the noise [N] that go to the
+            points, within groups of points that may be exchanged;
+            :func:`~pcgen.objectives.coupling.optimal_pairs` say. None: independent pairs.
         solver: How trajectories are followed; free to be changed on a trained model.
     """
 
@@ -73,7 +74,9 @@ class Paths:
         """Where the paths to the values of the event begin, of the shape of the values."""
         data = self.representation.values(event)
         noise = torch.randn_like(data)
-        return noise if self.coupling is None else noise[self.coupling(noise, data, event.ptr)]
+        if self.coupling is None:
+            return noise
+        return noise[self.coupling(noise, data, self.representation.exchangeable(event))]
 
     def times(self, number: int, like: Tensor) -> Tensor:
         """Times of training [B]."""

@@ -69,6 +69,7 @@ class AdversarialPrior(Prior):
         super().__init__()
         self.generator, self.critic, self.code_channels = generator, critic, code_channels
         self.adversary = WGAN_GP if adversary is None else adversary
+        self.done = 0.0
 
     def phases(self, codes: LatentModel) -> Sequence[Phase]:
         """The critic and the generator take turns on codes of the training split."""
@@ -81,18 +82,26 @@ class AdversarialPrior(Prior):
             seen = codes.draw(clouds)
             return self.generator_loss(seen.code, seen.condition)
 
-        return self.adversary.phases(self.critic, critic_loss, self.generator, generator_loss)
+        return self.adversary.phases(
+            self.critic, critic_loss, self.generator, generator_loss, self.set_done
+        )
+
+    def set_done(self, done: float) -> None:
+        """Take the fraction of the phases that is done, which annealing is a function of."""
+        self.done = done
 
     def critic_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the critic for codes [B, Z] and conditions [B, K] of real clouds."""
         with torch.no_grad():
-            made = self._make(condition, None)
-        return self.adversary.critic_loss(self._critic(condition), code, made)
+            generated = self._make(condition, None)
+        critic = self._critic(condition)
+        return self.adversary.critic_loss(critic, code, generated, done=self.done)
 
     def generator_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the generator for codes [B, Z] and conditions [B, K] of real clouds."""
-        made = self._make(condition, None)
-        return self.adversary.generator_loss(self._critic(condition), code, made)
+        generated = self._make(condition, None)
+        critic = self._critic(condition)
+        return self.adversary.generator_loss(critic, code, generated, done=self.done)
 
     def sample(
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None

@@ -43,7 +43,7 @@ def resolve(
         sizes: Points of each cloud [B].
         y: Condition [B, C]; where C is 1, numbers [B] will do.
         label: Classes [B], by number or name.
-        number: B; not needed where another argument says it. What has length 1 is for all clouds.
+        number: B; not needed where another argument gives it. What has length 1 is for all clouds.
         device: Of the result.
 
     Raises:
@@ -162,7 +162,7 @@ def _number(lengths: dict[str, int], number: int | None) -> int:
     """B, from arguments of length B or 1."""
     if number is None and not lengths:
         raise ArgumentError(
-            "sample: got nothing that says how many clouds, expected number=1000 say, or sizes, y "
+            "sample: got no number of clouds, expected number=1000 for example, or sizes, y "
             "or label for each of them"
         )
     given = lengths if number is None else {**lengths, "number": number}

@@ -60,6 +60,7 @@ from pcgen.nn.invariance import (
     symmetries,
     warp,
 )
+from pcgen.nn.layer_profile import LayerProfileField
 from pcgen.nn.mlp import LEAKY, MLP, CodeField, spectral_normed, weight_normed
 from pcgen.nn.observed import (
     NormalizedConv,
@@ -83,6 +84,8 @@ from pcgen.nn.points import (
     EPiCEncoder,
     EPiCField,
     EPiCLayer,
+    LayeredEncoder,
+    LayeredField,
     ListEncoder,
     ListField,
     MLPDecoder,
@@ -139,6 +142,9 @@ __all__ = [
     "ImagePose",
     "ImageTrunk",
     "ImageUNet",
+    "LayerProfileField",
+    "LayeredEncoder",
+    "LayeredField",
     "ListEncoder",
     "ListField",
     "MLPDecoder",

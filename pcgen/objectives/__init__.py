@@ -6,6 +6,7 @@ Losses return one value per cloud [B]; whoever optimises takes the mean.
 from pcgen.objectives.adversarial import (
     HINGE,
     LEAST_SQUARES,
+    MAXIMUM_LIKELIHOOD,
     NON_SATURATING,
     RELATIVISTIC,
     SATURATING,
@@ -21,12 +22,25 @@ from pcgen.objectives.likelihood import (
     gaussian,
     hurdle,
 )
-from pcgen.objectives.penalties import gradient_penalty, r1, r1_r2, r2, roth, wgan_gp
+from pcgen.objectives.noise import InstanceNoise
+from pcgen.objectives.penalties import (
+    clip,
+    dragan,
+    gradient_penalty,
+    r1,
+    r1_r2,
+    r2,
+    roth,
+    spread,
+    wgan_gp,
+    wgan_lp,
+)
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 
 __all__ = [
     "HINGE",
     "LEAST_SQUARES",
+    "MAXIMUM_LIKELIHOOD",
     "NON_SATURATING",
     "RELATIVISTIC",
     "SATURATING",
@@ -34,10 +48,13 @@ __all__ = [
     "ChamferLoss",
     "EarthMoverLoss",
     "Game",
+    "InstanceNoise",
     "Scaled",
     "bernoulli",
     "best_log_std",
     "bounded_log_std",
+    "clip",
+    "dragan",
     "gaussian",
     "gradient_penalty",
     "hurdle",
@@ -46,6 +63,8 @@ __all__ = [
     "r1_r2",
     "r2",
     "roth",
+    "spread",
     "straight_path",
     "wgan_gp",
+    "wgan_lp",
 ]

@@ -83,9 +83,9 @@ def spectrum(generated: Batch, real: Batch) -> Tensor:
     Raises:
         ArgumentError: the clouds have different sizes, or no ``x``.
 
-    >>> made = cl.make(torch.zeros(3, 1), [2, 1], x=torch.tensor([[1.0], [2.0], [6.0]]))
+    >>> generated = cl.make(torch.zeros(3, 1), [2, 1], x=torch.tensor([[1.0], [2.0], [6.0]]))
     >>> real = cl.make(torch.zeros(3, 1), [2, 1], x=torch.tensor([[5.0], [2.0], [1.0]]))
-    >>> spectrum(made, real).tolist()
+    >>> spectrum(generated, real).tolist()
     [0.5, 0.0]
     """
     if not torch.equal(generated.ptr, real.ptr):
@@ -100,7 +100,7 @@ def spectrum(generated: Batch, real: Batch) -> Tensor:
 
 
 def listed(generated: Batch, real: Batch) -> Tensor:
-    """Mean squared error of the points, hardest first, in the order in which they were made [B].
+    """Mean squared error of the points, hardest first, in the order of their generation [B].
 
     Args:
         generated: Standardised clouds, the hardest point first.
@@ -110,9 +110,9 @@ def listed(generated: Batch, real: Batch) -> Tensor:
     Raises:
         ArgumentError: the clouds have different sizes, or no ``x`` to sort by.
 
-    >>> made = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[3.0], [1.0]]))
+    >>> generated = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[3.0], [1.0]]))
     >>> real = cl.make(torch.zeros(2, 1), [2], x=torch.tensor([[1.0], [5.0]]))
-    >>> listed(made, real).tolist()
+    >>> listed(generated, real).tolist()
     [2.0]
     """
     if not torch.equal(generated.ptr, real.ptr):

@@ -55,7 +55,7 @@ def sinkhorn_divergence(
             or dense [B, N, D], [B, M, D].
         ptr_x, ptr_y: First row of each cloud, and N or M [B+1].
         epsilon: Temperature, in the units of the ground cost :math:`|x - y|^p`: about
-            (the distance below which points are not told apart) ** p.
+            (the distance below which points are not distinguished) ** p.
         weight_x, weight_y: Of the shape of the points without D, >= 0, of equal totals. Absent:
             1/n each.
         p: Power of the distance, 1 or 2.

@@ -35,7 +35,7 @@ LARGEST = 2**62
 class Sites:
     """The active sites of B events, and the rulebooks that layers have built on them.
 
-    Made by :func:`active_sites`; layers that share the object share the rulebooks.
+    Built by :func:`active_sites`; layers that share the object share the rulebooks.
 
     Attributes:
         cell: Integer coordinates [N, D], sorted by event and then row-major.

@@ -68,11 +68,11 @@ def _match(square: Tensor, present: Tensor) -> Tensor:
     for level in (*(4.0**k for k in range(7, -2, -1)), 0.0):
         kernel = torch.exp(-level * square)
         share_x = left_x / (1e-9 + (kernel * left_y[:, None]).sum(2))
-        asked = (kernel * share_x[:, :, None]).sum(1) * left_y
-        share_y = (left_y / (asked + 1e-9)).clamp(max=1.0) * left_y
+        wanted = (kernel * share_x[:, :, None]).sum(1) * left_y
+        share_y = (left_y / (wanted + 1e-9)).clamp(max=1.0) * left_y
         moved = kernel * share_x[:, :, None] * share_y[:, None]
         match = match + moved
-        left_y = (left_y - asked).clamp(min=0.0)
+        left_y = (left_y - wanted).clamp(min=0.0)
         left_x = (left_x - moved.sum(2)).clamp(min=0.0)
     return match
 

@@ -1,7 +1,7 @@
 r"""Padded batches as segments: B clouds of at most n points in B·n rows, some of them absent.
 
-A pointer of B + 1 numbers says which of N rows belong to a cloud. Where all lengths must be known
-beforehand, as in an ONNX graph, each cloud has n rows instead, and a mask says where a point is:
+A pointer of B + 1 numbers gives the rows, of N, of each cloud. Where all lengths must be known
+beforehand, as in an ONNX graph, each cloud has n rows instead, and a mask shows where a point is:
 
     ragged    a a b b b d      pointer [0, 2, 5, 5, 6]
     padded    a a . b b b . . . d . .      present [[1, 1, 0], [1, 1, 1], [0, 0, 0], [1, 0, 0]]

@@ -16,6 +16,7 @@ A :class:`~pcgen.ops.padding.Padding` in the place of the pointer stands for pad
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -31,9 +32,13 @@ Pointer = Tensor | Padding
 # Columns below which adding element by element is faster than row by row, on the CPU.
 NARROW = 16
 
+# Rows from which compiled loops number and copy segments; they are not loaded for a few.
+MANY = 50_000
+_COPIED = (torch.float32, torch.float64, torch.long)
+
 
 def check_pointer(ptr: Tensor, rows: int, name: str = "ptr") -> None:
-    """Refuse a pointer that does not tell ``rows`` rows apart.
+    """Refuse a pointer that does not divide ``rows`` rows.
 
     Under ``torch.compile`` the values cannot be looked at; the shape and dtype still are.
 
@@ -62,7 +67,7 @@ def check_pointer_type(ptr: Tensor, name: str = "ptr") -> None:
 
 
 def wrong_pointer(ptr: Tensor, rows: int) -> Tensor:
-    """Whether the pointer does not tell ``rows`` rows apart, on its device and without waiting."""
+    """Whether the pointer does not divide ``rows`` rows, on its device and without waiting."""
     return (ptr[1:] < ptr[:-1]).any() | (ptr[0] != 0) | (ptr[-1] != rows)
 
 
@@ -74,10 +79,51 @@ def owners(ptr: Pointer, rows: int) -> Tensor:
     """
     if isinstance(ptr, Padding):
         return ptr.owner
+    if rows >= MANY and ptr.device.type == "cpu" and not torch.compiler.is_compiling():
+        from pcgen.ops._kernels.runs_compiled import numbered
+
+        return numbered(ptr, rows)
     # repeat_interleave would wake all threads however small the work: 5 ms on a busy machine.
     borders = ptr[1:-1]
     steps = ptr.new_zeros(rows + 1).index_add(0, borders, torch.ones_like(borders))
     return steps.cumsum(0)[:rows]
+
+
+def take(
+    values: Sequence[Tensor], ptr: Tensor, index: Tensor
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Rows of some segments, one segment after the other.
+
+    Args:
+        values: Rows, each [N, ...].
+        ptr: First row of each segment [B+1].
+        index: Numbers of segments [S], 0 to B - 1, in any order, repeats allowed.
+
+    Returns:
+        Rows, each [M, ...], differentiable in those that are given; their pointer [S+1] and their
+        owners [M].
+
+    >>> take([torch.tensor([1, 2, 3])], torch.tensor([0, 1, 3]), torch.tensor([1, 0]))
+    ([tensor([2, 3, 1])], tensor([0, 2, 3]), tensor([0, 0, 1]))
+    """
+    many = bool(values) and len(values[0]) >= MANY
+    if many and all(_may_copy(value) for value in (*values, ptr, index)):
+        from pcgen.ops._kernels.runs_compiled import taken
+
+        return taken(values, ptr, index)
+    start, end = ptr[:-1][index], lengths(ptr)[index].cumsum(0)
+    chosen = torch.nn.functional.pad(end, (1, 0))
+    number = int(chosen[-1])
+    owner = owners(chosen, number)
+    rows = torch.arange(number, device=ptr.device) + (start - chosen[:-1])[owner]
+    return [value[rows] for value in values], chosen, owner
+
+
+def _may_copy(value: Tensor) -> bool:
+    """Whether compiled loops may read this tensor."""
+    if value.device.type != "cpu" or value.requires_grad or not value.is_contiguous():
+        return False
+    return value.dtype in _COPIED and not torch.compiler.is_compiling()
 
 
 def pointer_of(batch: Tensor, number: int, name: str = "batch") -> Tensor:

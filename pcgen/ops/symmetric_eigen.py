@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class _Eigh(torch.autograd.Function):
-    """Eigenvalues and eigenvectors, with gradient 0 for the turn of what is not told apart."""
+    """Eigenvalues and eigenvectors, with gradient 0 for rotations among equal eigenvalues."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor) -> tuple[Tensor, Tensor]:

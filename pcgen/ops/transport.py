@@ -6,7 +6,7 @@ r"""Earth mover's distance of ragged, weighted clouds.
 
 p = 1 is the earth mover's distance, p = 2 the *square* of the 2-Wasserstein distance (for masses
 that sum to 1). Where the totals differ, a penalty of
-:mod:`pcgen.ops.marginals` says what that costs; :class:`EnergyDifference` makes it the energy
+:mod:`pcgen.ops.marginals` defines what that costs; :class:`EnergyDifference` makes it the energy
 mover's distance.
 
 Every result is certified: a feasible plan bounds the optimum from above and feasible dual prices
@@ -121,7 +121,7 @@ def earth_mover(
             for at least 256 points of equal weight and on a GPU, Sinkhorn for other clouds there.
         tolerance: Cost and optimum differ at most by this fraction; 0 means exact. None: 0.01 where
             the auction is used, 0.03 for Sinkhorn. Where a solver stays above it, the exact one
-            takes over (``refined``); a :class:`ToleranceWarning` tells if that is no way out.
+            takes over (``refined``); a :class:`ToleranceWarning` is issued where that fails too.
         empty: Balanced cost where one cloud alone has no points or no weight: ``"raise"``,
             ``"nan"`` or a value. Two empty clouds cost 0.
 
@@ -192,7 +192,7 @@ def _plain(
 ) -> Transport:
     """For any device, size, solver, penalty and derivative."""
     given = check_sides(*sides)
-    # Plans are made in float64, which has the squares of all of float32.
+    # Plans are computed in float64, which has the squares of all of float32.
     wide = given.x.dtype == torch.float64
     scale = 2.0 ** exponent(_extent(given), torch.float64) if wide else 1.0
     if scale != 1.0:

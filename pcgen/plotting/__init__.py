@@ -2,7 +2,7 @@
 
 Every function returns a :class:`matplotlib.figure.Figure` of its own and touches no global state,
 so that it works in threads, in notebooks and without a display; :func:`save` writes it. Axes and
-colour bars say what they show, with the unit, as the :class:`~pcgen.schema.Schema` says it.
+colour bars name what they show, with the unit, as in the :class:`~pcgen.schema.Schema`.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def choose_edges(values: Floats, bins: int, others: Sequence[Floats] = ()) -> tu
     if not high > low:
         low, high = low - 0.5, high + 0.5
     pad = 0.02 * (high - low)
-    # Quantities that cannot be negative do not get an axis that says they can.
+    # Quantities that cannot be negative do not get an axis that reaches below zero.
     bottom = max(low - pad, 0.0) if values.min() >= 0 else low - pad
     return np.linspace(bottom, high + pad, bins + 1), False
 

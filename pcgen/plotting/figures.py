@@ -1,4 +1,4 @@
-"""What all pictures share: colours that the colour-blind tell apart, quiet axes, files."""
+"""What all pictures share: colours that the colour-blind distinguish, quiet axes, files."""
 
 from __future__ import annotations
 

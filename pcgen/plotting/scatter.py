@@ -36,7 +36,7 @@ def event_displays(
 ) -> Figure:
     """Single events, one row per sample (real, generated, ...) and one column per event.
 
-    The area of a point is proportional to its weight, its colour says the weight on a logarithmic
+    The area of a point is proportional to its weight, its colour gives the weight on a logarithmic
     scale, and all panels share limits and scales. Points that only count are all alike. Clouds of
     one coordinate are drawn as weight over coordinate.
 

@@ -23,14 +23,14 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
-    points_gan,
     points_latent_flow,
-    points_latent_gan,
     points_latent_mixture,
     points_vae,
 )
+from pcgen.recipes.showers import showers_flow, showers_latent_gan
 
 if TYPE_CHECKING:
     from pcgen.models.base import GenerativeModel
@@ -52,6 +52,8 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
     "sites-flow": sites_flow,
+    "showers-flow": showers_flow,
+    "showers-latent-gan": showers_latent_gan,
 }
 
 ALIASES = {
@@ -106,6 +108,8 @@ __all__ = [
     "points_latent_gan",
     "points_latent_mixture",
     "points_vae",
+    "showers_flow",
+    "showers_latent_gan",
     "sites_flow",
     "sites_gan",
     "sites_vae",

@@ -14,10 +14,11 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
-from pcgen.models.gan import GAN, Adversary, Penalty
-from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.gan import GAN
+from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.whitening import Whitening
 from pcgen.nn import (
     MLP,
     GatedImageDecoder,
@@ -25,19 +26,14 @@ from pcgen.nn import (
     HurdleImageDecoder,
 )
 from pcgen.objectives import terms
-from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN, Game
-from pcgen.objectives.penalties import r1, wgan_gp
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import flow_assembly, image_networks, networks
+from pcgen.recipes.adversaries import Choice, Kind, rules
 from pcgen.recipes.images import GRID
 from pcgen.recipes.networks import PointNetwork
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
-GAMES: dict[str, tuple[Game, Penalty]] = {
-    "r1": (NON_SATURATING, r1),
-    "wgan-gp": (WASSERSTEIN, wgan_gp),
-}
 _OF_WEIGHTS = ("spectral", "listed")  # sort points by their weight
 _FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
@@ -165,25 +161,20 @@ def adversarial_prior(
     *,
     latent_dim: int,
     width: int,
-    game: str,
-    penalty: float,
-    critic_steps: int,
+    choice: Choice,
 ) -> AdversarialPrior:
     """Latent GAN of MLPs of three hidden layers.
 
     Raises:
-        ArgumentError: an unknown game.
+        ArgumentError: an unknown game, or one that does not go with its remedies.
     """
-    if game not in GAMES:
-        raise ArgumentError(f"game: got {game!r}, expected one of {', '.join(GAMES)}")
-    at_least(1, width=width, critic_steps=critic_steps)
-    at_least(0, penalty=penalty)
+    at_least(1, width=width)
+    play = rules(choice, Kind(5.0))
     conditions = codec.representation.condition_channels
     generator, critic = (
         MLP(latent_dim, [width] * 3, out, condition_channels=conditions) for out in (latent_dim, 1)
     )
-    adversary = Adversary(*GAMES[game], strength=penalty, steps=critic_steps)
-    return AdversarialPrior(generator, critic, latent_dim, adversary)
+    return AdversarialPrior(generator, play.critic(critic), latent_dim, play.adversary)
 
 
 def mixture(codec: Autoencoder, latent_dim: int, components: int) -> Mixture:
@@ -204,26 +195,26 @@ def latent_model(codec: Autoencoder, prior: Prior, latent_dim: int, share: float
 
 
 def points_gan(
-    representation: Points, network: PointNetwork, *, latent_dim: int, layers: int, penalty: float
+    representation: Points, network: PointNetwork, *, latent_dim: int, layers: int, choice: Choice
 ) -> GAN:
-    """Non-saturating GAN with R1 on points."""
+    """GAN on points."""
     at_least(1, latent_dim=latent_dim, layers=layers)
-    at_least(0, penalty=penalty)
+    play = rules(choice, Kind(0.1, sets=True))
     generator = network.generator(representation, latent_dim, layers)
-    critic = network.encoder(representation, 1)
-    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+    critic = play.critic(network.encoder(representation, 1))
+    return GAN(representation, generator, critic, latent_dim, play.adversary)
 
 
 def image_gan(
-    network: str, representation: Images, *, latent_dim: int, channels: int, penalty: float
+    network: str, representation: Images, *, latent_dim: int, channels: int, choice: Choice
 ) -> GAN:
-    """Non-saturating GAN with R1 on images."""
+    """GAN on images."""
     at_least(1, latent_dim=latent_dim, channels=channels)
-    at_least(0, penalty=penalty)
+    play = rules(choice, Kind(1.0, cells=network in ("active", "observed")))
     generator = image_networks.image_generator(network, representation, latent_dim, channels)
     opening = network in ("gated", "points")  # cells open and close as the generator learns
     critic = image_networks.image_encoder(network, representation, 1, channels, continuous=opening)
-    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+    return GAN(representation, generator, play.critic(critic), latent_dim, play.adversary)
 
 
 def image_vae(
@@ -237,14 +228,14 @@ def image_vae(
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
 
 
-def sites_gan(representation: Images, *, latent_dim: int, channels: int, penalty: float) -> GAN:
+def sites_gan(representation: Images, *, latent_dim: int, channels: int, choice: Choice) -> GAN:
     """GAN whose critic convolves at active sites."""
     at_least(1, latent_dim=latent_dim, channels=channels)
-    at_least(0, penalty=penalty)
+    play = rules(choice, Kind(1.0, cells=True))
     critic = image_networks.site_encoder(representation, 1, channels, continuous=True)
     trunk = image_networks.image_trunk(representation, latent_dim, channels)
     generator = GatedImageDecoder(trunk)
-    return GAN(representation, generator, critic, latent_dim, Adversary(strength=penalty))
+    return GAN(representation, generator, play.critic(critic), latent_dim, play.adversary)
 
 
 def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:

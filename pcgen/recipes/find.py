@@ -43,7 +43,7 @@ def find_recipe(name: str) -> Callable[..., GenerativeModel]:
     return chosen
 
 
-def made(
+def build_model(
     name: str, function: Callable[..., GenerativeModel], arguments: Mapping[str, Any]
 ) -> GenerativeModel:
     """The untrained model that a recipe makes of its arguments.
@@ -78,17 +78,17 @@ def made(
 
 def _reason(error: BaseException, *, with_place: bool) -> str:
     """What was raised, in one line, and where in the source."""
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if not with_place:
-        return said
+        return message
     # The first frame is the call in this file: without others the function was not entered.
     frames = traceback.extract_tb(error.__traceback__)[1:]
     if not frames:
-        return said
+        return message
     place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}"
     inside = f"{Path(frames[0].filename).name}, line {frames[0].lineno}"
     places = place if len(frames) == 1 or place == inside else f"{inside}, at {place}"
-    return f"raised {type(error).__name__}{': ' if said else ''}{said} ({places})"
+    return f"raised {type(error).__name__}{': ' if message else ''}{message} ({places})"
 
 
 def _expected(name: str, known: list[str]) -> str:

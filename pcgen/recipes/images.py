@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.games import Game, Regulariser
+
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.flow import FlowMatching
@@ -40,10 +42,18 @@ def image_gan(
     grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
-    penalty: float = 1.0,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    penalty_in_spreads: bool = False,
+    instance_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    label_flipping: float = 0.0,
+    critic_steps: int = 1,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
-    """GAN of dense images with the non-saturating game and R1, conditional on class and y.
+    """GAN of dense images, by default the non-saturating game with R1, given class and y.
 
     Args:
         network: dense, active, observed, gated or points; see docs/sparsity.md.
@@ -51,13 +61,27 @@ def image_gan(
             and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        penalty: Factor of R1.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
+        penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
+            spectral the factor of the logit, 5 by default.
+        annealing: Strength of penalty and instance noise at the end of the run over that at the
+            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
+        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
+        instance_noise: Standard deviation of the noise on all pixels that the critic sees, at the
+            start of the run; refused with networks that ask which cells are active.
+        label_smoothing: Share by which real events are not labelled real, of this side only.
+        label_flipping: Probability of a wrong label.
+        critic_steps: Steps of the critic per step of the generator.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import adversaries, assembly
 
     assembly.check_network(network, GAME_NETWORKS)
     return assembly.image_gan(
@@ -65,7 +89,17 @@ def image_gan(
         assembly.images(grid, schema),
         latent_dim=latent_dim,
         channels=channels,
-        penalty=penalty,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            penalty_in_spreads,
+            instance_noise,
+            label_smoothing,
+            label_flipping,
+            critic_steps,
+        ),
     )
 
 
@@ -130,7 +164,15 @@ def sites_gan(
     grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
-    penalty: float = 1.0,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    penalty_in_spreads: bool = False,
+    instance_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    label_flipping: float = 0.0,
+    critic_steps: int = 1,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
@@ -140,17 +182,43 @@ def sites_gan(
             and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        penalty: Factor of R1.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
+        penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
+            spectral the factor of the logit, 5 by default.
+        annealing: Strength of penalty and instance noise at the end of the run over that at the
+            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
+        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
+        instance_noise: 0: noise on pixels would make all cells active, and is refused.
+        label_smoothing: Share by which real events are not labelled real, of this side only.
+        label_flipping: Probability of a wrong label.
+        critic_steps: Steps of the critic per step of the generator.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import adversaries, assembly
 
     representation = assembly.images(grid, schema)
     return assembly.sites_gan(
-        representation, latent_dim=latent_dim, channels=channels, penalty=penalty
+        representation,
+        latent_dim=latent_dim,
+        channels=channels,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            penalty_in_spreads,
+            instance_noise,
+            label_smoothing,
+            label_flipping,
+            critic_steps,
+        ),
     )
 
 

@@ -1,9 +1,10 @@
-"""Recipes on point sets: autoencoder, VAE, latent GAN, latent mixture and GAN.
+"""Recipes on point sets: autoencoder, VAE, latent flow and latent mixture.
 
-Flows are in :mod:`pcgen.recipes.flows`. Any encoder goes with any method, and all work on clouds of
-any schema; by default on jets. The encoders are those of :mod:`pcgen.recipes.networks`: sets
-("epic", "pointnet", "edgeconv", "attention"), and as a control the sorted, padded "list". Decoders
-and generators are EPiC layers on ranked points, or an MLP to a list.
+Flows are in :mod:`pcgen.recipes.flows`, GANs in :mod:`pcgen.recipes.point_games`. Any encoder goes
+with any method, and all work on clouds of any schema; by default on jets. The encoders are those of
+:mod:`pcgen.recipes.networks`: sets ("epic", "pointnet", "edgeconv", "attention"), and as a control
+the sorted, padded "list". Decoders and generators are EPiC layers on ranked points, or an MLP to a
+list.
 
 These functions are read by the command line, which makes options and help of them: arguments are
 plain values, and torch is imported inside.
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
-    from pcgen.models.gan import GAN
     from pcgen.models.latent import LatentModel
 
 Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
@@ -128,81 +128,6 @@ def points_vae(
         (latent_dim, hidden, layers),
         reconstruction,
     )
-
-
-def points_latent_gan(
-    encoder: Encoder = "epic",
-    latent_dim: int = 16,
-    hidden: int = 64,
-    layers: int = 2,
-    width: int = 128,
-    share: float = 0.5,
-    game: Literal["r1", "wgan-gp"] = "r1",
-    penalty: float = 5.0,
-    critic_steps: int = 1,
-    noise: float = 0.0,
-    reconstruction: Reconstruction | None = None,
-    t_nets: bool | None = None,
-    neighbours: int | None = None,
-    dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
-    list_length: int | None = None,
-    recentre: bool = True,
-    rescale: bool = False,
-    schema: dict[str, Any] | None = None,
-) -> LatentModel:
-    """Latent GAN: a GAN on the codes of an autoencoder of point sets, given class and y.
-
-    Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
-        width: Width of the three hidden layers of generator and critic.
-        share: Fraction of the steps that the autoencoder gets.
-        game: r1, the non-saturating game with a penalty at real codes, or wgan-gp, the Wasserstein
-            game with a penalty in between, customarily with penalty 10 and critic_steps 5.
-        penalty: Factor of the gradient penalty.
-        critic_steps: Steps of the critic per step of the generator.
-        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
-        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow: the decoder is a flow,
-            which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-
-    Raises:
-        ArgumentError: an unknown network or choice, or an option that the network does not have.
-    """
-    from pcgen.recipes import assembly, networks
-
-    network = networks.of_points(
-        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
-    )
-    codec = assembly.autoencoder(
-        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
-        network,
-        assembly.smooth(noise),
-        (latent_dim, hidden, layers),
-        reconstruction,
-    )
-    prior = assembly.adversarial_prior(
-        codec,
-        latent_dim=latent_dim,
-        width=width,
-        game=game,
-        penalty=penalty,
-        critic_steps=critic_steps,
-    )
-    return assembly.latent_model(codec, prior, latent_dim, share)
 
 
 def points_latent_flow(
@@ -341,50 +266,3 @@ def points_latent_mixture(
     prior = assembly.mixture(codec, latent_dim, components)
     # Fitted in one pass and without steps: the last twentieth of the run costs no time.
     return assembly.latent_model(codec, prior, latent_dim, 0.95)
-
-
-def points_gan(
-    encoder: Encoder = "epic",
-    latent_dim: int = 16,
-    hidden: int = 64,
-    layers: int = 3,
-    penalty: float = 0.1,
-    t_nets: bool | None = None,
-    neighbours: int | None = None,
-    dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
-    list_length: int | None = None,
-    recentre: bool = True,
-    rescale: bool = False,
-    schema: dict[str, Any] | None = None,
-) -> GAN:
-    """GAN of point sets with the non-saturating game and R1, conditional on class and y.
-
-    Args:
-        encoder: The critic: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers of noise of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the generator; the critic has one less.
-        penalty: Factor of R1.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-
-    Raises:
-        ArgumentError: an unknown network or choice, or an option that the network does not have.
-    """
-    from pcgen.recipes import assembly, networks
-
-    network = networks.of_points(
-        encoder, hidden, max(layers - 1, 0), t_nets, neighbours, dynamic, pooling, list_length
-    )
-    representation = assembly.points(schema, recentre, rescale)
-    return assembly.points_gan(
-        representation, network, latent_dim=latent_dim, layers=layers, penalty=penalty
-    )

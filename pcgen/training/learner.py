@@ -76,6 +76,11 @@ class Learner:
             group["lr"] = rate
         return rate
 
+    def set_progress(self, step: int) -> None:
+        """Hand the phase the fraction of it that is done before this step of the run."""
+        if self.phase.progress is not None:
+            self.phase.progress((step - self.begin) / (self.end - self.begin))
+
     def losses(self, clouds: Batch) -> dict[str, Tensor]:
         """Named terms of the loss, scalars in float32.
 
@@ -103,6 +108,13 @@ class Learner:
             self.modules, self.optimiser, max_norm=limit, error_if_nonfinite=False
         )
         return norm.detach()
+
+    def move(self) -> None:
+        """One step of the optimiser, and what the phase does after it."""
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if self.phase.after is not None:
+            self.phase.after()
 
     def follow(self) -> None:
         """Let the average follow the parameters by one step."""

@@ -140,7 +140,7 @@ def _is_step(text: str) -> bool:
 
 
 def set_aside(file: Path, why: str) -> None:
-    """Rename a file that is damaged and that nothing depends on; one line says so.
+    """Rename a file that is damaged and that nothing depends on; one line reports it.
 
     Raises:
         FileError: it cannot be renamed.

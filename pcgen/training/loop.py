@@ -133,6 +133,7 @@ class Loop:
             for parameter in self.trainable:
                 parameter.requires_grad_(parameter in own)
             learner.set_rate(self.step)
+            learner.set_progress(self.step)
             for _ in range(learner.phase.repeat):
                 self._update(learner)
         if active:
@@ -153,8 +154,7 @@ class Loop:
         means = ranks.mean_gradients(learner.parameters, values.detach())
         *numbers, norm = torch.cat([means, learner.clip().to(means)[None]]).tolist()
         self._check(learner, dict(zip(terms, numbers, strict=True)), norm)
-        learner.optimiser.step()
-        learner.optimiser.zero_grad()
+        learner.move()
 
     def _check(self, learner: Learner, terms: Mapping[str, float], norm: float) -> None:
         """Stop before a number that is not finite gets into the model; count the others."""
@@ -290,7 +290,7 @@ class Loop:
 
 @contextmanager
 def _at(step: int, place: str) -> Iterator[None]:
-    """What a trained model makes that cannot be used (coordinates that are NaN) says where it was.
+    """Name the place where a trained model generates what cannot be used (coordinates of NaN).
 
     In the first step nothing is learnt yet: an error is one of data or options.
 

@@ -38,7 +38,7 @@ from pcgen.training.log import set_aside
 
 # What may change when a run is taken up again: none of it changes what a step learns.
 _FREE = ("steps", "reports")
-_LONG = 60  # characters of a change that an error still tells in full
+_LONG = 60  # characters of a change that an error still gives in full
 _PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "numpy", "scipy", "h5py")
 
 
@@ -263,8 +263,8 @@ def _change(name: str, before: Any, after: Any) -> str:
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
         return ", ".join(_change(f"{name}.{k}", before.get(k), after.get(k)) for k in keys)
-    told = f"{name} {before!r} -> {after!r}"
-    return told if len(told) <= _LONG else name
+    text = f"{name} {before!r} -> {after!r}"
+    return text if len(text) <= _LONG else name
 
 
 def environment(device: torch.device) -> dict[str, Any]:

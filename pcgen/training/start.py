@@ -66,7 +66,7 @@ def train(
         validate: Scores a model (running averages, eval mode) on the validation split; called on
             the first process once every phase has begun.
         score: Name of the score by which the best checkpoint is chosen; the lowest is best.
-        recipe: Name of the recipe that made the model, for ``pcgen.load``,
+        recipe: Name of the recipe that built the model, for ``pcgen.load``,
         arguments: and its arguments, plain values.
         config: What else the result depends on (files, batch size); recorded, and compared when
             the run is taken up again,
@@ -126,7 +126,7 @@ def _fabric(machine: Machine) -> Fabric:
     options = dataclasses.asdict(machine)
     try:
         with warnings.catch_warnings():
-            # Where Fabric would go on with something else than was asked for.
+            # Where Fabric would go on with something else than was requested.
             warnings.filterwarnings("error", ".*(hence setting|fp16 is not supported).*")
             fabric = Fabric(**options)
     except Exception as error:  # its own, of many kinds

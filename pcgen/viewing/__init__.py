@@ -1,13 +1,13 @@
 """Looking at events in three dimensions: an Open3D window, a picture, a page for the browser.
 
-Points are spheres whose area is proportional to their weight and whose colour says it; samples
+Points are spheres whose area is proportional to their weight and whose colour shows it; samples
 (real and generated, say) stand side by side with the same axes and scales. Clouds of two
 coordinates are lifted: their third is the layer where they have one, otherwise the logarithm of the
 weight.
 
 A page needs no figure and a picture no window: each is imported when it is looked up. Open3D is
 imported only when something is drawn with it, and draws pictures in a process of its own:
-where no rendering context can be had it may end the process that asks.
+where no rendering context can be had it may end the calling process.
 """
 
 from __future__ import annotations

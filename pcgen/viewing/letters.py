@@ -29,7 +29,7 @@ def letters(
 
     Args:
         text: One or more lines.
-        place: Middle of its left or right side or of itself, as ``side`` says [3].
+        place: Middle of its left or right side or of itself, according to ``side`` [3].
         height: Of a line.
         side: ``"left"``, ``"center"`` or ``"right"``.
         upright: Whether it is read from below.

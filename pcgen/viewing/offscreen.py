@@ -30,9 +30,9 @@ def render(scenes: Any) -> NDArray[np.uint8]:
 
     height, width = (int(number) for number in scenes["shape"])
     drawer = open3d.visualization.Visualizer()
-    made = drawer.create_window(width=width, height=height, visible=False)
+    opened = drawer.create_window(width=width, height=height, visible=False)
     options = drawer.get_render_option()
-    if not made or options is None:
+    if not opened or options is None:
         raise RuntimeError("no rendering context")
     options.light_on, options.line_width = False, LINE_WIDTH
     options.background_color = np.ones(3)

@@ -14,11 +14,14 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import at_least
 from pcgen.escaping import hypertext, label, markup
+from pcgen.grids import Calorimeter
 from pcgen.io import atomic
 from pcgen.schema import Schema
+from pcgen.viewing.profiles import Profile, are_showers, hues, profiles, stairs
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
 
-_HEIGHT = 640
+_HEIGHT, _PROFILES = 640, 260
+"""Of the scenes, and of the profiles below them, in pixels."""
 _NARROW, _LONG = 460, 270
 """Least width of a scene, and length of its box, about: sizes of points are in pixels."""
 _AWAY = 1.2
@@ -57,45 +60,108 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def page(samples: Mapping[str, Batch], schema: Schema, *, first: int = 0, number: int = 10) -> Page:
+def page(
+    samples: Mapping[str, Batch],
+    schema: Schema,
+    *,
+    first: int = 0,
+    number: int = 10,
+    calorimeter: Calorimeter | None = None,
+) -> Page:
     """Events of all samples side by side, to turn and to zoom, with a slider over the events.
+
+    Below showers are their profiles, as in :func:`~pcgen.viewing.picture`.
 
     Args:
         samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
         schema: What the numbers mean.
         first: First event.
         number: Events on the page, fewer where a sample has fewer.
+        calorimeter: Its layers are drawn faintly, and are the bins of the profile in depth.
 
     Raises:
         ArgumentError: the number is not positive, a sample has no event ``first``, or has not the
             axes of the schema.
     """
-    from plotly.subplots import make_subplots
-
     at_least(1, number=number)
     last = min([first + number, *(batch.num_graphs for batch in samples.values())])
     events = range(first, last) or [first]
-    frame = frame_of(samples, schema, events)
-    figure = make_subplots(1, len(samples), specs=[[{"type": "scene"}] * len(samples)])
-    titles = []
+    frame = frame_of(samples, schema, events, calorimeter)
+    profiled = are_showers(schema, samples)
+    figure = _figure(len(samples), profiled)
+    titles: list[list[dict[str, Any]]] = []
+    traces: list[tuple[Any, int, int]] = []
     for event in events:
         scenes = [scene_of(name, batch, schema, frame, event) for name, batch in samples.items()]
         titles.append(_titles(scenes))
-        for place, scene in enumerate(scenes):
-            for trace in _traces(scene, frame, schema):
-                figure.add_trace(trace.update(visible=event == events[0]), 1, place + 1)
+        traces = [
+            (trace, 1, 2 * place + 1)
+            for place, scene in enumerate(scenes)
+            for trace in _traces(scene, frame, schema)
+        ]
+        if profiled:
+            found = profiles(samples, schema, frame, event, calorimeter)
+            traces += [
+                (curve, 2, place * len(samples) + 1)
+                for place, profile in enumerate(found)
+                for curve in _curves(profile, legend=place == 0)
+            ]
+        for trace, row, column in traces:
+            figure.add_trace(trace.update(visible=event == events[0]), row, column)
+    if profiled:
+        for place, profile in enumerate(found):
+            at = {"row": 2, "col": place * len(samples) + 1}
+            figure.update_xaxes(title_text=hypertext(label(profile.axis)), **at)
+            scale = "log" if place else "linear"
+            figure.update_yaxes(title_text=hypertext(label(frame.shade)), type=scale, **at)
     figure.update_scenes(_scene(frame, len(samples)))
     figure.update_layout(
-        height=_HEIGHT,
-        margin={"l": 0, "r": 0, "t": 60, "b": 0},
-        showlegend=False,
+        height=_HEIGHT + (_PROFILES if profiled else 0),
+        margin={"l": 60 if profiled else 0, "r": 0, "t": 60, "b": 50 if profiled else 0},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.06},
+        showlegend=profiled,
         coloraxis=_colours(frame),
         annotations=titles[0],
-        sliders=[_slider(events, titles, len(samples) * (2 if frame.lift else 1))],
+        sliders=[_slider(events, titles, len(traces))],
     )
     width = f"min-width: {_NARROW * len(samples)}px"
     text = figure.to_html(include_plotlyjs=True, full_html=True)
     return Page(text.replace("<body>", f'<body style="margin: 0; {width}">', 1))
+
+
+def _figure(number: int, profiled: bool) -> Any:
+    """Places for ``number`` scenes, and below them for two profiles."""
+    from plotly.subplots import make_subplots
+
+    scenes = [{"type": "scene", "colspan": 2}, None] * number
+    if not profiled:
+        return make_subplots(1, 2 * number, specs=[scenes])
+    curves = [{"type": "xy", "colspan": number}, *[None] * (number - 1)] * 2
+    heights = [_HEIGHT, _PROFILES]
+    return make_subplots(
+        2, 2 * number, specs=[scenes, curves], row_heights=heights, vertical_spacing=0.06
+    )
+
+
+def _curves(profile: Profile, *, legend: bool) -> list[Any]:
+    """The event's profile of each sample and, dashed, that of all its events."""
+    from plotly import graph_objects
+
+    found = []
+    for name, colour in zip(profile.event, hues(len(profile.event)), strict=True):
+        title = hypertext(name)
+        for kind, values, dash in (
+            ("", profile.event[name], "solid"),
+            (", mean of all", profile.mean[name], "dash"),
+        ):
+            x, y = stairs(profile.edges, values)
+            line = {"color": colour, "dash": dash, "width": 1.5}
+            found.append(
+                graph_objects.Scatter(
+                    x=x, y=y, mode="lines", line=line, name=title + kind, showlegend=legend
+                )
+            )
+    return found
 
 
 def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
@@ -114,8 +180,17 @@ def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
     marker = {"size": 2 * _LONG * scene.radii, "color": shade, "coloraxis": "coloraxis"}
     marker |= {"line": {"width": 0}, "opacity": 0.95}
     points = graph_objects.Scatter3d(
-        x=x, y=y, z=z, mode="markers", marker=marker, text=text, hoverinfo="text"
+        x=x,
+        y=y,
+        z=z,
+        mode="markers",
+        marker=marker,
+        text=text,
+        hoverinfo="text",
+        showlegend=False,
     )
+    if frame.rims:
+        return [points, _rims(frame)]
     if not frame.lift:
         return [points]
     line = {"color": "rgb(180,180,180)", "width": 2}
@@ -124,9 +199,27 @@ def _traces(scene: Scene, frame: Frame, schema: Schema) -> list[Any]:
     return [
         points,
         graph_objects.Scatter3d(
-            x=ends[0], y=ends[1], z=ends[2], mode="lines", line=line, hoverinfo="skip"
+            x=ends[0],
+            y=ends[1],
+            z=ends[2],
+            mode="lines",
+            line=line,
+            hoverinfo="skip",
+            showlegend=False,
         ),
     ]
+
+
+def _rims(frame: Frame) -> Any:
+    """The layers as one faint line with gaps."""
+    from plotly import graph_objects
+
+    gap = np.full((1, 3), np.nan)
+    x, y, z = np.concatenate([part for rim in frame.rims for part in (rim, gap)]).T
+    line = {"color": "rgb(215,215,215)", "width": 1.5}
+    return graph_objects.Scatter3d(
+        x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
 
 
 def _titles(scenes: Sequence[Scene]) -> list[dict[str, Any]]:

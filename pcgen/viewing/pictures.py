@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
 from pcgen import escaping
+from pcgen.escaping import mathtext
+from pcgen.grids import Calorimeter
 from pcgen.schema import Schema
 from pcgen.viewing import offscreen
+from pcgen.viewing.profiles import Profile, are_showers, hues, profiles
 from pcgen.viewing.scene import COLOURS, Frame, Scene, frame_of, scene_of
 from pcgen.viewing.shapes import (
     VIEW,
@@ -46,28 +49,40 @@ _PANEL, _TITLE = 5.6, 13
 """Width of a panel in inches, and size of the names of its axes in points."""
 _PADS = (4.0, 4.0, 16.0)
 """Of the names of the axes from their numbers where matplotlib draws, in points."""
+_PROFILES = 3.2
+"""Height of the profiles of showers in inches."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def picture(
-    samples: Mapping[str, Batch], schema: Schema, *, event: int = 0, open3d: bool = True
+    samples: Mapping[str, Batch],
+    schema: Schema,
+    *,
+    event: int = 0,
+    calorimeter: Calorimeter | None = None,
+    open3d: bool = True,
 ) -> Figure:
     """One event of each sample, side by side in the same box, with axes, units and colour bar.
+
+    Below showers (three lengths, in layers) are their profiles along the depth and away from the
+    axis: of the event, and dashed the mean of all events of the sample.
 
     Args:
         samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
         schema: What the numbers mean.
         event: Which event of each sample.
+        calorimeter: Its layers are drawn faintly, and are the bins of the profile in depth.
         open3d: Draw with Open3D, without a display too; with matplotlib where False, or where no
             rendering context can be had (then a warning is logged).
 
     Raises:
         ArgumentError: a sample has no such event, or has not the axes of the schema.
     """
-    frame = frame_of(samples, schema, [event])
+    frame = frame_of(samples, schema, [event], calorimeter)
     scenes = [scene_of(name, batch, schema, frame, event) for name, batch in samples.items()]
     camera = Camera.towards(frame, _WIDTH, _HEIGHT)
-    figure, panels, bar = _layout(len(scenes), _overhang(frame, camera))
+    below = _PROFILES if are_showers(schema, samples) else 0.0
+    figure, panels, bar = _layout(len(scenes), _overhang(frame, camera), below)
     pixels = render(scenes, frame, camera) if open3d else None
     for number, scene in enumerate(scenes):
         if pixels is None:
@@ -77,7 +92,34 @@ def picture(
     scale = ScalarMappable(frame.scale, COLOURS)
     figure.colorbar(scale, cax=bar).set_label(escaping.label(frame.shade), fontsize=13)
     figure.text(0.01, 0.015, frame.note, fontsize=9, color="0.35")
+    if below:
+        _draw_profiles(figure, profiles(samples, schema, frame, event, calorimeter), schema)
     return figure
+
+
+def _draw_profiles(figure: Figure, found: Sequence[Profile], schema: Schema) -> None:
+    """Two panels at the bottom of the figure."""
+    width, height = figure.get_size_inches()
+    grid = figure.add_gridspec(
+        1,
+        len(found),
+        left=0.8 / width,
+        right=1 - 0.3 / width,
+        bottom=0.85 / height,
+        top=(_PROFILES - 0.1) / height,
+        wspace=0.25,
+    )
+    for place, profile in enumerate(found):
+        axes = figure.add_subplot(grid[place])
+        for colour, name in zip(hues(len(profile.event)), profile.event, strict=True):
+            axes.stairs(profile.event[name], profile.edges, color=colour, label=mathtext(name))
+            axes.stairs(profile.mean[name], profile.edges, color=colour, linestyle="--")
+        axes.set_xlabel(escaping.label(profile.axis))
+        axes.set_ylabel(escaping.label(schema.weight) if schema.weight else "")
+        if place and any(values.any() for values in profile.mean.values()):
+            axes.set_yscale("log")  # energies fall by decades along the radius
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[-1].legend(frameon=False, title="dashed: mean of all", fontsize=9)
 
 
 def _overhang(frame: Frame, camera: Camera) -> float:
@@ -91,11 +133,14 @@ def _overhang(frame: Frame, camera: Camera) -> float:
     return max(reach)
 
 
-def _layout(number: int, overhang: float) -> tuple[Figure, list[SubplotSpec], Axes]:
-    """A figure with places for ``number`` panels, at most three in a row, and for a colour bar."""
+def _layout(number: int, overhang: float, below: float) -> tuple[Figure, list[SubplotSpec], Axes]:
+    """A figure with places for ``number`` panels, at most three in a row, and for a colour bar.
+
+    ``below`` inches at the bottom stay free.
+    """
     columns = number if number <= 3 else math.ceil(math.sqrt(number))
     rows, side = math.ceil(number / columns), 1.4
-    width, height = (_PANEL + overhang) * columns + side, 5.1 * rows + 0.3
+    width, height = (_PANEL + overhang) * columns + side, 5.1 * rows + 0.3 + below
     figure = Figure(figsize=(width, height), facecolor="white")
     right = 1 - side / width
     panels = figure.add_gridspec(
@@ -103,12 +148,14 @@ def _layout(number: int, overhang: float) -> tuple[Figure, list[SubplotSpec], Ax
         columns,
         left=overhang / width,
         right=right,
-        bottom=0.27 / height,
+        bottom=(below + 0.27) / height,
         top=1 - 0.54 / height,
         wspace=0.02 + overhang / _PANEL,
         hspace=0.12,
     )
-    bar = figure.add_axes((right + 0.25 / width, 0.5 - 1.9 / height, 0.2 / width, 3.5 / height))
+    bar = figure.add_axes(
+        (right + 0.25 / width, 0.5 + (below / 2 - 1.9) / height, 0.2 / width, 3.5 / height)
+    )
     return figure, [panels[place] for place in range(number)], bar
 
 
@@ -187,6 +234,8 @@ def _draw(axes: Any, scene: Scene, frame: Frame) -> None:
         for point in scene.points:
             axes.plot([point[0]] * 2, [point[1]] * 2, [0, point[2]], color="0.7", linewidth=0.7)
     # A box of length 1 is about 300 points of typography long in a panel.
+    for rim in map(frame.place, frame.rims):
+        axes.plot(*rim.T, color="0.85", linewidth=0.5)
     axes.scatter(x, y, z, s=(2 * 300 * scene.radii) ** 2, c=scene.colours, depthshade=False)
     # A copy, as matplotlib scales what it is given; smaller, or labels would be cut off.
     axes.set_box_aspect(tuple(frame.size.tolist()), zoom=0.85)

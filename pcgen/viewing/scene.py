@@ -17,7 +17,9 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
 from pcgen.escaping import mathtext, one_line, symbol
+from pcgen.grids import Calorimeter
 from pcgen.schema import Quantity, Schema
+from pcgen.viewing.layers import outlines, widened
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +52,7 @@ class Frame:
         scale: Its scale.
         largest: Radius of the heaviest point.
         lift: How the clouds got their third coordinate; empty where it is their own.
+        rims: Outlines of the layers of a calorimeter, in the units of the axes, each [n, 3].
     """
 
     axes: tuple[Quantity, Quantity, Quantity]
@@ -62,6 +65,7 @@ class Frame:
     scale: Normalize
     largest: float
     lift: str
+    rims: tuple[Floats, ...] = ()
 
     @property
     def note(self) -> str:
@@ -95,25 +99,43 @@ class Scene:
     colours: Floats
 
 
-def frame_of(samples: Mapping[str, Batch], schema: Schema, events: Sequence[int]) -> Frame:
+def frame_of(
+    samples: Mapping[str, Batch],
+    schema: Schema,
+    events: Sequence[int],
+    calorimeter: Calorimeter | None = None,
+) -> Frame:
     """Axes and scales that fit the ``events`` of all samples.
 
     Lone points far away, of the last thousandth at an end, do not count.
 
+    Args:
+        samples: Clouds by the name of their origin.
+        schema: What the numbers mean.
+        events: Which events are to be seen.
+        calorimeter: Its depth is seen as a whole, with rims of its layers.
+
     Raises:
-        ArgumentError: a sample lacks an event, or has not the axes of the schema.
+        ArgumentError: a sample lacks an event, or has not the axes of the schema; or these are not
+            those of the calorimeter.
     """
     shown = [_select(name, batch, schema, events) for name, batch in samples.items()]
     if not shown:
         raise ArgumentError("samples: got none, expected at least one")
     axes, lift = _axes(shown[0], schema)
-    values = np.concatenate([_coordinates(batch) for batch in shown])
-    weight = np.concatenate([_weights(batch) for batch in shown])
+    values = np.concatenate([coordinates(batch) for batch in shown])
+    weight = np.concatenate([weights(batch) for batch in shown])
     layers = schema.layers if axes[2].name == "layer" else ()
     limits = [_limits(values[:, axis], axis == 2 and bool(lift)) for axis in range(3)]
     low, high = np.array(limits).T
     if layers:
         low[2], high[2] = -0.5, len(layers) - 0.5
+    rims: tuple[Floats, ...] = ()
+    if calorimeter is not None:
+        if calorimeter.columns(schema.axes) != (0, 1, 2):
+            raise ArgumentError("calorimeter: got axes in another order, expected x, y and z")
+        low, high = widened(low, high, calorimeter)
+        rims = outlines(low, high, calorimeter)
     size = _size(axes, high - low, bool(lift))
     most = max(int(convention.sizes(batch).max()) for batch in shown)
     crowd = float(size.prod()) * min(1.0, _SPARSE / max(most, 1))
@@ -129,6 +151,7 @@ def frame_of(samples: Mapping[str, Batch], schema: Schema, events: Sequence[int]
         scale=_scale(weight) if carried else Normalize(low[2], high[2]),
         largest=(_LARGEST if carried else _ALIKE) * crowd ** (1 / 4),
         lift=lift,
+        rims=rims,
     )
 
 
@@ -139,7 +162,7 @@ def scene_of(name: str, batch: Batch, schema: Schema, frame: Frame, event: int) 
         ArgumentError: there is no such event.
     """
     one = _select(name, batch, schema, [event])
-    values, weight = _coordinates(one), _weights(one)
+    values, weight = coordinates(one), weights(one)
     # What has no logarithm lies on the floor.
     values = np.where(np.isneginf(values), frame.low, values)
     inside = ((values >= frame.low) & (values <= frame.high)).all(1)
@@ -190,7 +213,7 @@ def _axes(batch: Batch, schema: Schema) -> tuple[tuple[Quantity, Quantity, Quant
     return (axes[0], second, height), f"height: {text}"
 
 
-def _coordinates(batch: Batch) -> Floats:
+def coordinates(batch: Batch) -> Floats:
     """Three coordinates of each point [N, 3], lifted where there are fewer."""
     pos: Floats = batch.pos.double().numpy()
     if pos.shape[1] >= 3:
@@ -201,11 +224,12 @@ def _coordinates(batch: Batch) -> Floats:
         flat[:, 2] = batch.layer.numpy()
     elif batch.get("weight") is not None:
         with np.errstate(divide="ignore"):
-            flat[:, 2] = np.log10(_weights(batch))
+            flat[:, 2] = np.log10(weights(batch))
     return flat
 
 
-def _weights(batch: Batch) -> Floats:
+def weights(batch: Batch) -> Floats:
+    """What each point carries [N]."""
     weight: Floats = convention.weights(batch).double().numpy()
     return weight
 

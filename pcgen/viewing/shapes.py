@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,7 @@ def _outline(frame: Frame) -> Floats:
 def balls(scene: Scene) -> Mesh:
     """A sphere for each point, lit from above by colours mixed here.
 
-    The renderer's own light follows the camera and changes colours beyond what the colour bar says.
+    The renderer's own light follows the camera and changes colours beyond those of the colour bar.
     """
     number = len(scene.points)
     vertices, triangles = _sphere(2 if number <= 2000 else 1 if number <= 20000 else 0)
@@ -147,7 +147,7 @@ def balls(scene: Scene) -> Mesh:
 
 
 def scaffold(frame: Frame) -> Lines:
-    """Floor and back walls of the box with a grid at the ticks, and the ticks themselves."""
+    """Floor and back walls with a grid at the ticks, the ticks themselves, and rims of layers."""
     x, y, z = (float(length) for length in frame.size)
     tick, pale, dark = 0.02, [], []
     for axis, ticks in enumerate(frame.ticks):
@@ -164,6 +164,8 @@ def scaffold(frame: Frame) -> Lines:
     dark += [[floor[corner - 1], floor[corner]] for corner in range(4)]
     dark += [[(a, b, 0), (a, b, z)] for a, b, _ in floor[1:]]
     dark += [[(0, y, z), (x, y, z)], [(x, y, z), (x, 0, z)]]
+    for rim in map(frame.place, frame.rims):
+        pale += [list(pair) for pair in pairwise(rim)]
     ends = np.array([*pale, *dark], dtype=np.float64).reshape(-1, 3)
     pairs = np.arange(len(ends), dtype=np.int32).reshape(-1, 2)
     return Lines(ends, pairs, np.array([_PALE] * len(pale) + [DARK] * len(dark)))

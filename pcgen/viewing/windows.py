@@ -14,6 +14,7 @@ from torch_geometric.data import Batch
 
 from pcgen import escaping
 from pcgen.errors import MissingExtraError, PcgenError
+from pcgen.grids import Calorimeter
 from pcgen.schema import Schema
 from pcgen.viewing.letters import colour_bar, letters
 from pcgen.viewing.offscreen import geometries
@@ -55,7 +56,13 @@ def has_display() -> bool:
     return True
 
 
-def window(samples: Mapping[str, Batch], schema: Schema, *, event: int = 0) -> None:
+def window(
+    samples: Mapping[str, Batch],
+    schema: Schema,
+    *,
+    event: int = 0,
+    calorimeter: Calorimeter | None = None,
+) -> None:
     """Show events side by side in an Open3D window until it is closed.
 
     The arrow keys go to the next and the previous event; title and number of points of the event
@@ -65,6 +72,7 @@ def window(samples: Mapping[str, Batch], schema: Schema, *, event: int = 0) -> N
         samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
         schema: What the numbers mean.
         event: First event to show.
+        calorimeter: Its layers are drawn faintly.
 
     Raises:
         ArgumentError: a sample has no such event, or has not the axes of the schema.
@@ -77,7 +85,7 @@ def window(samples: Mapping[str, Batch], schema: Schema, *, event: int = 0) -> N
             "window: got no display (DISPLAY is not set), expected one; viewing.picture makes a "
             "picture and viewing.page a page without it"
         )
-    viewer = Viewer(samples, schema, event)
+    viewer = Viewer(samples, schema, event, calorimeter)
     viewer.open()
     print(HELP)
     viewer.drawer.run()
@@ -91,13 +99,20 @@ class Viewer:
         samples: Clouds by the name of their origin.
         schema: What the numbers mean.
         event: First event to show.
+        calorimeter: Its layers are drawn faintly; None: there are none.
     """
 
-    def __init__(self, samples: Mapping[str, Batch], schema: Schema, event: int) -> None:
+    def __init__(
+        self,
+        samples: Mapping[str, Batch],
+        schema: Schema,
+        event: int,
+        calorimeter: Calorimeter | None = None,
+    ) -> None:
         self.samples, self.schema, self.event = samples, schema, event
         self.number = min(batch.num_graphs for batch in samples.values())
         seen = range(event, min(event + _SEEN, self.number)) or [event]
-        self.frame = frame_of(samples, schema, seen)
+        self.frame = frame_of(samples, schema, seen, calorimeter)
         self.open3d = _open3d()
         self.drawer = self.open3d.visualization.VisualizerWithKeyCallback()
 
@@ -109,12 +124,12 @@ class Viewer:
         """
         title = "pcgen: " + " | ".join(self.samples)
         size = (min(700 * len(self.samples), 1600), 800)
-        with _overheard() as told:
-            made = self.drawer.create_window(title, *size, visible=visible)
+        with _overheard() as printed:
+            opened = self.drawer.create_window(title, *size, visible=visible)
             options = self.drawer.get_render_option()
-        # Where Open3D finds no display it draws unseen instead, and only says so.
-        unseen = visible and any("offscreen" in line for line in told)
-        if not made or options is None or unseen:
+        # Where Open3D finds no display it draws unseen instead, and only prints a line.
+        unseen = visible and any("offscreen" in line for line in printed)
+        if not opened or options is None or unseen:
             raise PcgenError("window: Open3D cannot open one here, expected a display with OpenGL")
         options.light_on, options.line_width = False, 1.0
         options.background_color = np.ones(3)

@@ -21,6 +21,8 @@ from pcgen.errors import ArgumentError
 class Numbered:
     """Event i has i % 3 points and the number i as its condition; remembers what was read."""
 
+    in_memory = False
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.reads: list[Tensor] = []
@@ -52,7 +54,7 @@ def _window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("_window")
 class TestLaws:
-    def test_a_batch_does_not_depend_on_what_was_asked_before(self) -> None:
+    def test_a_batch_does_not_depend_on_earlier_calls(self) -> None:
         forward, backward = Batches(Numbered(1000), 16, seed=3), Batches(Numbered(1000), 16, seed=3)
         steps = range(0, 200, 7)
         ahead = [events(forward(step)) for step in steps]
@@ -143,3 +145,13 @@ def test_bad_arguments_are_named() -> None:
     for wrong in ((-1, 0, 1), (0, 1, 1), (0, -1, 2)):
         with pytest.raises(ArgumentError, match="expected step >= 0 and 0 <= rank < world"):
             batches(*wrong)
+
+
+def test_events_in_memory_come_in_the_order_of_those_from_files():
+    held, read = Numbered(1000), Numbered(1000)
+    held.in_memory = True
+    pairs = Batches(held, 7, seed=3), Batches(read, 7, seed=3)
+    for step in (0, 1, 141, 142, 500):
+        first, second = (events(each(step, rank=1, world=2)) for each in pairs)
+        assert first == second
+    assert max(map(len, held.reads)) == 7  # no window was filled

@@ -83,7 +83,7 @@ def test_a_split_over_two_files_is_the_splits_of_the_files(
 
 
 @given(items=st.lists(st.integers(0, 1099), max_size=40))
-def test_gather_gives_the_clouds_asked_for_in_that_order(
+def test_gather_gives_the_requested_clouds_in_that_order(
     two_files: tuple[list[Path], Batch], items: list[int]
 ) -> None:
     paths, everything = two_files

@@ -1,4 +1,4 @@
-"""Jets of Pythia: exact kinematics, the asked windows, a pure function of the seed."""
+"""Jets of Pythia: exact kinematics, the requested windows, a pure function of the seed."""
 
 from __future__ import annotations
 
@@ -48,6 +48,25 @@ def test_masses_exceed_those_of_massless_particles_a_little(jets: Jets) -> None:
     assert np.median(lost) < 15
 
 
+def test_particles_with_their_masses_have_the_mass_of_the_jet(jets: Jets) -> None:
+    (_, px, py, pz), jet = momenta(jets)
+    pt, rest = jets.weight.astype(float), jets.rest.astype(float)
+    eta = jets.pos[:, 0].astype(float) + jets.eta.astype(float)[jet]
+    energy = np.bincount(jet, np.sqrt((pt * np.cosh(eta)) ** 2 + rest**2))
+    mass = np.sqrt(energy**2 - px**2 - py**2 - pz**2)
+    assert mass == pytest.approx(jets.mass, rel=2e-3, abs=0.1)
+
+
+def test_kinds_charges_and_masses_belong_together(jets: Jets) -> None:
+    kind = np.abs(jets.kind)
+    assert not np.isin(kind, (12, 14, 16)).any()  # no neutrinos
+    for number, mass in ((22, 0.0), (211, 0.13957), (130, 0.49761), (2212, 0.93827)):
+        assert jets.rest[kind == number] == pytest.approx(mass, abs=1e-5)
+    charged = np.isin(kind, (211, 321, 2212))
+    assert np.array_equal(jets.charge[charged], np.sign(jets.kind[charged]))
+    assert not jets.charge[np.isin(kind, (22, 130, 2112))].any()
+
+
 def test_jets_are_in_the_window_and_complete(jets: Jets) -> None:
     assert len(jets.sizes) == len(jets.pt) == len(jets.eta) == len(jets.mass) == 40
     assert jets.sizes.sum() == len(jets.pos) == len(jets.weight)
@@ -74,8 +93,17 @@ class Momentum(NamedTuple):
     rapidity: float
     azimuth: float
 
+    def id(self) -> int:
+        return self.pdg
+
     def idAbs(self) -> int:
         return abs(self.pdg)
+
+    def charge(self) -> float:
+        return 0.0
+
+    def m(self) -> float:
+        return 0.0
 
     def pT(self) -> float:
         return self.transverse

@@ -1,4 +1,4 @@
-"""The jets that ship with pcgen: what the card says is what is there."""
+"""The jets that ship with pcgen: their content is that of the card."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def everything() -> Batch:
     return sample_jets("all").load()
 
 
-def test_the_file_is_small_and_says_how_it_was_made() -> None:
+def test_the_file_is_small_and_states_how_it_was_generated() -> None:
     assert SAMPLE.stat().st_size < 6_000_000
     with CloudFile(SAMPLE) as file:
         made = file.attrs["simulation"]

@@ -16,10 +16,8 @@ import pytest
 import torch
 
 from pcgen.datasets import jets as module
-from pcgen.datasets import simulation
-from pcgen.datasets.jets import simulate
+from pcgen.datasets.jets import plan, simulate_jets
 from pcgen.datasets.pythia import SEEDS, Jets, JetSettings
-from pcgen.datasets.simulation import plan
 from pcgen.errors import ArgumentError, FileError
 from pcgen.io import CloudFile
 
@@ -38,35 +36,39 @@ class Generator:
         random = np.random.default_rng(seed)
         sizes = random.integers(1, 5, number)
         row = random.random((3, sizes.sum()), dtype=np.float32)
-        jet = random.random((3, number), dtype=np.float32)
+        jet = random.random((4, number), dtype=np.float32)
         event = np.sort(random.permutation(2 * number)[:number] // 2)
-        return Jets(row[:2].T.copy(), row[2], sizes, *jet, event)
+        kind = np.full(sizes.sum(), 211, dtype=np.int32)
+        charge, rest = kind.astype(np.int8), 0 * row[2]
+        return Jets(row[:2].T.copy(), row[2], kind, charge, rest, sizes, *jet, event)
 
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "CHUNK", 10)
+    monkeypatch.setattr(module, "CHUNK", 10)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, generator: Generator) -> Generator:
-    monkeypatch.setattr(simulation, "generate", generator)
+    monkeypatch.setattr(module, "generate", generator)
     return generator
 
 
 def test_the_plan_has_every_jet_once_and_no_seed_twice_in_a_class() -> None:
-    rounds = plan("gt", 10 * 400 + 3, seed=5)
+    rounds = plan("gt", 10 * 400 + 3, 5, JetSettings())
     assert [[chunk.name for chunk in chunks] for chunks in rounds] == [["g", "t"]] * 401
     for name in "gt":
         chunks = [chunk for chunks in rounds for chunk in chunks if chunk.name == name]
         assert sum(chunk.number for chunk in chunks) == 4003
-        seeds = [chunk.seed for chunk in chunks]
+        seeds = [chunk.arguments[2] for chunk in chunks]
         assert len(set(seeds)) == len(seeds)
         assert min(seeds) >= 1
         assert max(seeds) <= SEEDS
-    first = {chunk.seed for s in (5, 6) for chunk in plan("gt", 10, seed=s)[0]}
+    first = {chunk.arguments[2] for s in (5, 6) for chunk in plan("gt", 10, s, JetSettings())[0]}
     assert len(first) == 4  # another seed or class, another place among Pythia's seeds
     # The chunks of a class do not depend on which other classes are made, nor on how many jets.
-    assert [chunks[1] for chunks in rounds[:3]] == [chunks[0] for chunks in plan("t", 30, seed=5)]
+    assert [chunks[1] for chunks in rounds[:3]] == [
+        chunks[0] for chunks in plan("t", 30, 5, JetSettings())
+    ]
 
 
 def test_one_and_two_processes_write_the_same_file(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_one_and_two_processes_write_the_same_file(tmp_path: Path) -> None:
     files = []
     for processes in (1, 2):
         path = tmp_path / f"{processes}.h5"
-        simulate(path, number=13, classes="qz", processes=processes, progress=False)
+        simulate_jets(path, number=13, classes="qz", processes=processes, progress=False)
         files.append(path.read_bytes())
     assert files[0] == files[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.h5", "2.h5"]
@@ -85,23 +87,23 @@ def test_an_interrupted_simulation_goes_on_where_it_was(
 ) -> None:
     pytest.importorskip("pythia8mc")
     use(monkeypatch, Generator())
-    whole = simulate(tmp_path / "whole.h5", number=25, progress=False).read_bytes()
+    (whole,) = simulate_jets(tmp_path / "whole.h5", number=25, progress=False)
 
     path = tmp_path / "parts.h5"
     first = use(monkeypatch, Generator(fail_at=4))
     with pytest.raises(KeyboardInterrupt):
-        simulate(path, number=25, progress=False)
+        simulate_jets(path, number=25, progress=False)
     assert not path.exists()
     assert len(list((tmp_path / "parts.h5.parts").glob("*.npz"))) == 4
 
     second = use(monkeypatch, Generator())
-    simulate(path, number=25, progress=False)
-    assert path.read_bytes() == whole
+    simulate_jets(path, number=25, progress=False)
+    assert path.read_bytes() == whole.read_bytes()
     assert first.calls + second.calls == [(c, n) for n in (10, 10, 5) for c in "gqt"]
     assert not (tmp_path / "parts.h5.parts").exists()
 
     third = use(monkeypatch, Generator())
-    simulate(path, number=25, progress=False)  # complete: nothing to do
+    simulate_jets(path, number=25, progress=False)  # complete: nothing to do
     assert third.calls == []
 
 
@@ -110,16 +112,16 @@ def test_jets_of_the_file_are_those_of_the_chunks(
 ) -> None:
     pytest.importorskip("pythia8mc")
     generator = use(monkeypatch, Generator())
-    path = simulate(tmp_path / "a.h5", number=25, classes="tw", seed=3, progress=False)
+    (path,) = simulate_jets(tmp_path / "a.h5", number=25, classes="tw", seed=3, progress=False)
     with CloudFile(path) as file:
         clouds, attrs = file.read(), file.attrs
-    rounds = plan("tw", 25, seed=3)
+    rounds = plan("tw", 25, 3, JetSettings())
     made = {
         (name, float(pt)): chunk[0]
         for round_ in rounds
         for name in "tw"
         for chunk in [[c for c in round_ if c.name == name]]
-        for pt in generator(name, chunk[0].number, chunk[0].seed, JetSettings()).pt
+        for pt in generator(*chunk[0].arguments).pt
     }
     names = [file.schema.labels[label] for label in clouds.label.tolist()]
     found = list(zip(names, clouds.y[:, 0].tolist(), strict=True))
@@ -149,9 +151,9 @@ def test_an_unfinished_simulation_of_other_settings_is_not_mixed_in(
     path = tmp_path / "a.h5"
     use(monkeypatch, Generator(fail_at=1))
     with pytest.raises(KeyboardInterrupt):
-        simulate(path, number=25, progress=False)
+        simulate_jets(path, number=25, progress=False)
     with pytest.raises(FileError, match=r"a.h5.parts: holds the unfinished simulation of other"):
-        simulate(path, number=25, seed=1, progress=False)
+        simulate_jets(path, number=25, seed=1, progress=False)
     assert json.loads((tmp_path / "a.h5.parts" / "settings.json").read_text())["seed"] == 0
 
 
@@ -160,11 +162,11 @@ def test_a_damaged_chunk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "a.h5"
     use(monkeypatch, Generator(fail_at=2))
     with pytest.raises(KeyboardInterrupt):
-        simulate(path, number=25, progress=False)
+        simulate_jets(path, number=25, progress=False)
     (tmp_path / "a.h5.parts" / "g-000000.npz").write_bytes(b"PK\x03\x04 cut")
     use(monkeypatch, Generator())
     with pytest.raises(FileError, match=r"g-000000.npz: damaged .* delete it and run"):
-        simulate(path, number=25, progress=False)
+        simulate_jets(path, number=25, progress=False)
     assert not path.exists()
 
 
@@ -174,15 +176,15 @@ def test_files_of_others_are_never_overwritten(
     pytest.importorskip("pythia8mc")
     generator = use(monkeypatch, Generator())
     path = tmp_path / "a.h5"
-    simulate(path, number=5, progress=False)
+    simulate_jets(path, number=5, progress=False)
     before = path.read_bytes()
     with pytest.raises(FileError, match=r"a.h5: holds other data, delete it or choose another"):
-        simulate(path, number=6, progress=False)
+        simulate_jets(path, number=6, progress=False)
     assert path.read_bytes() == before
     (tmp_path / "b.h5").write_text("my notes")
     calls = len(generator.calls)
     with pytest.raises(FileError, match=r"b.h5: holds other data"):
-        simulate(tmp_path / "b.h5", number=5, progress=False)
+        simulate_jets(tmp_path / "b.h5", number=5, progress=False)
     assert len(generator.calls) == calls
 
 
@@ -199,7 +201,7 @@ def test_files_of_others_are_never_overwritten(
 )
 def test_bad_arguments_are_named(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        simulate(tmp_path / "a.h5", **{"number": 5, **arguments})
+        simulate_jets(tmp_path / "a.h5", **{"number": 5, **arguments})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -209,15 +211,15 @@ def test_outputs_that_cannot_be_written_are_named_before_any_work(
     pytest.importorskip("pythia8mc")
     generator = use(monkeypatch, Generator())
     with pytest.raises(ArgumentError, match=r"a.npz', expected a name that ends in .h5 or .hdf5"):
-        simulate(tmp_path / "a.npz", number=5)
+        simulate_jets(tmp_path / "a.npz", number=5)
     with pytest.raises(FileError, match=r"a.h5.parts: cannot be written \(No such file"):
-        simulate(tmp_path / "missing" / "a.h5", number=5)
+        simulate_jets(tmp_path / "missing" / "a.h5", number=5)
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"a.h5.parts: cannot be written \(Not a directory"):
-        simulate(tmp_path / "file" / "a.h5", number=5)
+        simulate_jets(tmp_path / "file" / "a.h5", number=5)
     (tmp_path / "folder.h5").mkdir()
     with pytest.raises(FileError, match=r"folder.h5: holds other data"):
-        simulate(tmp_path / "folder.h5", number=5)
+        simulate_jets(tmp_path / "folder.h5", number=5)
     assert generator.calls == []
 
 
@@ -226,7 +228,7 @@ def test_the_progress_bar_goes_to_the_error_stream(
 ) -> None:
     pytest.importorskip("pythia8mc")
     use(monkeypatch, Generator())
-    simulate(tmp_path / "a.h5", number=25, classes="g")
+    simulate_jets(tmp_path / "a.h5", number=25, classes="g")
     printed = capsys.readouterr()
     assert "25/25" in printed.err
     assert printed.out == ""
@@ -235,11 +237,10 @@ def test_the_progress_bar_goes_to_the_error_stream(
 _KILLED = """
 if __name__ == "__main__":
     import sys
-    from pcgen.datasets import simulation
-    from pcgen.datasets.jets import simulate
+    from pcgen.datasets import jets
 
-    simulation.CHUNK = 20
-    simulate(sys.argv[1], number=80, classes="qz", processes=2, progress=False)
+    jets.CHUNK = 20
+    jets.simulate_jets(sys.argv[1], number=80, classes="qz", processes=2, progress=False)
 """
 
 

@@ -19,7 +19,7 @@ def test_every_call_gives_its_result(processes: int) -> None:
     assert results == {0: 0.0, 1: 1.0, 2: 4.0, 3: 9.0}
 
 
-def test_the_work_is_done_elsewhere_unless_one_process_is_asked_for() -> None:
+def test_the_work_is_done_elsewhere_unless_one_process_is_requested() -> None:
     here = [pid for _, pid in run(os.getpid, [(), ()], 1)]
     there = [pid for _, pid in run(os.getpid, [(), ()], 2)]
     assert here == [os.getpid()] * 2

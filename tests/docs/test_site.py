@@ -20,7 +20,13 @@ MODULES = [
     for page in sorted((ROOT / "docs" / "api").glob("*.md"))
     for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 ]
-APART = {"pcgen.bounds", "pcgen.escaping", "pcgen.periods", "pcgen.shipped"}
+APART = {
+    "pcgen.bounds",
+    "pcgen.escaping",
+    "pcgen.periods",
+    "pcgen.plain_yaml",
+    "pcgen.shipped",
+}
 """Modules that serve others."""
 
 

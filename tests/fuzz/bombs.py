@@ -179,6 +179,12 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _archive("schema.npy", f"({_SIZE // 4},)"),
         _laid_over,
     ),
+    "cells": (
+        _archive("x.npy", f"({_SIZE // 12}, 3)"),
+        _archive("type.npy", f"({_SIZE // 12}, 3)", 5000),
+        _archive("more.npy", _SHAPE),
+        _laid_over,
+    ),
     "conditions_npz": (
         _archive("beam.npy", f"({_SIZE // 4},)"),
         _archive("beam.npy", f"({_SIZE // 4},)", 5000),

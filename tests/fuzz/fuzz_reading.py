@@ -53,6 +53,11 @@ def _calorimeter(path: Path) -> None:
     assert len(calorimeter.geometry().volume) == calorimeter.voxels
 
 
+def _cells(path: Path) -> None:
+    calorimeter = io.read_calorimeter(path)
+    assert len(calorimeter.geometry().volume) == calorimeter.voxels
+
+
 def _columns(path: Path) -> None:
     """Numbers, and names of classes."""
     energy, where = columns.read_column(f"{path}:energy", path)
@@ -133,6 +138,7 @@ def _checkpoint(path: Path) -> None:
 
 _READING: dict[str, Callable[[Path], None]] = {
     "xml": _calorimeter,
+    "cells": _cells,
     "columns": _columns,
     "conditions_csv": _conditions,
     "conditions_npy": _conditions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import torch
 
 from pcgen import clouds, io
-from pcgen.grids import Grid
-from pcgen.io import pcd
+from pcgen.grids import Calorimeter, Grid
+from pcgen.io import pcd, showerdata
 from pcgen.io.points import to_table
 from pcgen.recipes import RECIPES
 from pcgen.schema import Quantity, Schema
@@ -23,6 +24,11 @@ FILES = {
     "jetnet": "input.hdf5",
     "images": "input.h5",
     "calochallenge": "input.hdf5",
+    "showerdata": "input.h5",
+    "hgcal": "input.h5",
+    "calogan": "input.hdf5",
+    "caloclouds": "input.hdf5",
+    "cells": "input.npz",
     "npy": "input.npy",
     "npz": "input.npz",
     "arrays": "input.npz",
@@ -46,7 +52,9 @@ FILES = {
 }
 """Each reader, and the name of its file."""
 
-HDF5 = ("clouds", "jetnet", "images", "calochallenge")
+HDF5 = (
+    "clouds", "jetnet", "images", "calochallenge", "showerdata", "hgcal", "calogan", "caloclouds"
+)  # fmt: skip
 SCHEMA = Schema(
     (Quantity("x", "mm"), Quantity("phi", "rad", 6.5)),
     Quantity("E", "GeV"),
@@ -55,6 +63,7 @@ SCHEMA = Schema(
     ("e", "pi"),
 )
 GRID = Grid.regular({"x": (0, 1, 4), "y": (0, 1, 5)})
+NAMES = tuple(showerdata.PARTICLES.values())
 RECIPE, ARGUMENTS = "points-flow", {"encoder": "pointnet", "hidden": 4}
 _TEXTS = {
     "xml": """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="3"/>
@@ -86,6 +95,14 @@ def sample(reader: str, folder: Path) -> bytes:
         return _points(reader, path)
     if reader in ("npz", "images", "png"):
         _pictures(reader, path)
+    elif reader == "showerdata":
+        _hits(path)
+    elif reader == "calochallenge":
+        rings = Calorimeter.cylindrical([(0, 1, 2), (0, 5)], [4, 1])
+        with io.ShowerWriter(path, rings, {"seed": 1}) as writer:
+            writer.append(io.Images(torch.ones(3, 9), torch.ones(3, 1)))
+    elif reader == "cells":
+        np.savez(path, **CELLS, unit=np.array("cm"))
     elif reader in HDF5:
         _others(reader, path)
     elif reader == "npy":
@@ -164,16 +181,48 @@ def _pictures(reader: str, path: Path) -> None:
         sink.append(io.Images(torch.ones(count, 4, 5), torch.ones(count, 1), label))
 
 
+CELLS = {
+    "x": np.array([[0, 1, 2], [0, 5, 0]], np.float32),
+    "y": np.array([[0, 0, 1], [0, 0, 0]], np.float32),
+    "ncells": np.array([3, 2], np.int32),
+    "type": np.array([[0, 1, 12], [20, 1, -1]], np.int16),
+}
+SHOWERS: dict[str, dict[str, Any]] = {
+    "hgcal": {"showers": np.ones((3, 2, 4), np.float32), "gen_info": np.ones((3, 3), np.float32)},
+    "calogan": {
+        "energy": np.ones((3, 1)),
+        "layer_0": np.ones((3, 3, 96)),
+        "layer_1": np.ones((3, 12, 12)),
+        "layer_2": np.ones((3, 12, 6)),
+    },
+    "caloclouds": {"events": np.eye(3, 5)[:, :, None] * np.ones(4), "energy": np.ones((3, 1))},
+}
+"""Data sets of the layouts of showers."""
+
+
 def _others(reader: str, path: Path) -> None:
     with h5py.File(path, "w") as file:
-        if reader == "jetnet":
+        if reader in SHOWERS:
+            file.update(SHOWERS[reader])
+        else:
             particles = np.zeros((3, 4, 4), np.float32)
             particles[:, :2] = 1
             file["particle_features"] = particles
             file["jet_features"] = np.full((3, 4), 2, np.float32)
             file["label"] = [0, 1, 4]
-        else:
-            file["showers"], file["incident_energies"] = np.ones((3, 9)), np.ones((3, 1))
+
+
+def _hits(path: Path) -> None:
+    batch = clouds.make(
+        torch.tensor([[1.0, 2.0, 0.5], [3.0, -4.0, 2.5], [0.0, 1.0, 1.5]]),
+        [2, 0, 1],
+        weight=torch.ones(3),
+        y=torch.ones(3, 4),
+        label=torch.tensor([2, 0, 2]),
+    )
+    io.write_clouds(
+        path, batch, dataclasses.replace(showerdata.HITS, labels=NAMES), format="showerdata"
+    )
 
 
 def _ply_text(table: Any) -> bytes:

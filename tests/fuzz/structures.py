@@ -105,7 +105,7 @@ def _checkpoint(data: bytes, dice: random.Random) -> bytes:
 
 
 def _weights(data: bytes, dice: random.Random) -> bytes:
-    """Weights with their tensors, of which the header says something else."""
+    """Weights with their tensors, whose header states something else."""
     stop = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:stop])
     content = json.loads(header["__metadata__"]["pcgen"])
@@ -113,8 +113,8 @@ def _weights(data: bytes, dice: random.Random) -> bytes:
     action = dice.randrange(3)
     if action == 0:
         _other_arguments(content, dice)
-    told = json.dumps(content)
-    header["__metadata__"]["pcgen"] = json_of(told, dice) if action == 1 else told
+    described = json.dumps(content)
+    header["__metadata__"]["pcgen"] = json_of(described, dice) if action == 1 else described
     text = json_of(json.dumps(header), dice) if action == 2 else json.dumps(header)
     return len(text.encode()).to_bytes(8, "little") + text.encode() + data[stop:]
 
@@ -182,6 +182,7 @@ def _other_value(content: dict[str, Any], dice: random.Random) -> None:
 OTHERS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "npz": _archive,
     "arrays": _archive,
+    "cells": _archive,
     "conditions_npz": _archive,
     "png": _picture,
     "checkpoint": _checkpoint,

@@ -65,7 +65,7 @@ def verdict(reader: str, path: Path, outside: bool) -> str:
 
 
 def _lacks_memory(error: BaseException | None) -> bool:
-    """Whether an error comes from one of memory: it was asked for, whatever was made of that."""
+    """Whether an error comes from a lack of memory, whatever it was turned into."""
     while error is not None:
         if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
             return True

@@ -80,6 +80,10 @@ class Case:
 
 CASES = {
     "simulate": Case("simulate jets a.h5 --classes g,q --number 10 --processes 1 --progress false"),
+    "simulate showers": Case(
+        "simulate showers a.h5 --number 1200 --geometry stack --energy 1:5 --processes 1 "
+        "--progress false"
+    ),
     "convert to a file": Case(
         "convert ../../inputs/jets.h5 a.npz --grid eta_rel:-0.4:0.4:64,phi_rel:-0.4:0.4:64 "
         "--outside drop --block 16"
@@ -271,7 +275,7 @@ def changed(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
 
 
 def without_times(value: Any) -> Any:
-    """A tree of plain values without the entries that tell a time."""
+    """A tree of plain values without the entries that are times."""
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if not TIMES.search(str(k))}
     if isinstance(value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from itertools import pairwise
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.schema import Quantity
 
@@ -198,3 +199,45 @@ def test_columns_are_found_by_name_and_unit() -> None:
         calorimeter.columns((x, z))
     with pytest.raises(ArgumentError, match=r"axis .x. of grid: got unit .mm.*expected .cm"):
         calorimeter.columns((Quantity("x", "cm"), y, z))
+
+
+@given(calorimeters)
+def test_a_calorimeter_survives_json_exactly(calorimeter: Calorimeter) -> None:
+    assert Calorimeter.from_dict(json.loads(json.dumps(calorimeter.to_dict()))) == calorimeter
+
+
+def test_angles_that_are_not_equal_survive_too() -> None:
+    uneven = Calorimeter.cylindrical([(0, 1, 3)], [(-1.0, 0.5, 2.0)], numbers=(4,), depth=(0, 1))
+    assert uneven.voxels == 4
+    assert uneven.to_dict()["sectors"] == [[-1.0, 0.5, 2.0]]
+    assert Calorimeter.from_dict(uneven.to_dict()) == uneven
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "from_xml"},
+        {"kind": ["planar"]},
+        {"sectors": [10**9]},
+        {"sectors": ["4"]},
+        {"sectors": [2.5]},
+        {"sectors": [0]},
+        {"sectors": [4, 4]},
+        {"sectors": [10**6], "r_edges": [list(range(100))]},
+        {"r_edges": [[1, 0]]},
+        {"r_edges": [[0, float("nan")]]},
+        {"r_edges": None},
+        {"r_edges": ["ab"]},
+        {"numbers": [1.5]},
+        {"numbers": ["0"]},
+        {"depth": [1]},
+        {"path": "/etc/passwd"},
+    ],
+)
+def test_what_is_no_calorimeter_is_refused(change: dict[str, object]) -> None:
+    good = Calorimeter.cylindrical([(0, 1, 2)], [4], numbers=(0,), depth=(0, 1)).to_dict()
+    with pytest.raises(DataError, match="calorimeter: "):
+        Calorimeter.from_dict(good | change)
+    for entry in ("kind", "r_edges"):
+        with pytest.raises(DataError, match=entry):
+            Calorimeter.from_dict({name: good[name] for name in good if name != entry})

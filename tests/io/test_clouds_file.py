@@ -1,4 +1,4 @@
-"""The ragged file gives back exactly what was written, or says what is wrong with it."""
+"""The ragged file gives back exactly what was written, or reports what is wrong with it."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_says_what_is_wrong(path, name):
+def test_a_broken_file_names_what_is_wrong(path, name):
     change, error, message = BROKEN[name]
     _change(path, change)
     with pytest.raises(error, match=message) as caught:

@@ -91,7 +91,7 @@ def test_wrong_keys_and_shapes(tmp_path):
             ({"image": image, "axes": ["x", "y"]}, "its grid cannot be read .*edges_x"),
             (
                 {"image": image, "axes": ["x"], "edges_x": [0.0, 1]},
-                r"images have shape \(3, 2\), expected \(1,\) as its grid",
+                r"images have shape \(3, 2\), expected \(1,\) as in its grid",
             ),
             (
                 {"image": image, "axes": ["x"], "edges_x": [0.0, 1], "schema": "{"},

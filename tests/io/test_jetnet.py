@@ -71,7 +71,7 @@ def test_ranges_are_those_of_the_whole(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "attrs", "asked", "label"),
+    ("name", "attrs", "requested", "label"),
     [
         ("g.hdf5", {}, None, 0),
         ("q150.hdf5", {}, None, 1),
@@ -84,9 +84,9 @@ def test_ranges_are_those_of_the_whole(tmp_path):
         ("top.hdf5", {}, "t", 2),
     ],
 )
-def test_class_is_asked_for_stored_or_named(tmp_path, name, attrs, asked, label):
+def test_class_is_requested_stored_or_named(tmp_path, name, attrs, requested, label):
     path = write(tmp_path / name, *jets([1, 2], 2), **attrs)
-    batch, _ = io.read_clouds(path, label=asked)
+    batch, _ = io.read_clouds(path, label=requested)
     assert (batch.label.tolist() if "label" in batch else None) == (label and [label] * 2) or (
         label == 0 and batch.label.tolist() == [0, 0]
     )

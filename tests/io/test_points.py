@@ -144,7 +144,7 @@ def test_damaged_comment_of_pcgen(tmp_path):
         with pytest.raises(FileError, match=r"a\.xyz: pcgen's comment is damaged"):
             io.read_clouds(path)
     path.write_text(text.replace("# x y z", "# x y w"))
-    with pytest.raises(FileError, match="expected z too as its pcgen comment says"):
+    with pytest.raises(FileError, match="expected z too as in its pcgen comment"):
         io.read_clouds(path)
 
 

@@ -17,9 +17,9 @@ from pcgen import bounds, io
 from pcgen.errors import ArgumentError, CheckpointError, DataError, FileError
 from pcgen.io.columns import read_array, read_column
 from pcgen.io.npy_header import read_header
+from pcgen.plain_yaml import parse_yaml
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.conditions import of_table
-from pcgen.tools.configuration import parse_yaml
 
 BEAM = Schema((Quantity("x", "mm"),), condition=(Quantity("E", "GeV"),), labels=("photon", "pion"))
 
@@ -140,7 +140,7 @@ def test_a_table_is_no_image(tmp_path):
         io.open_file(tmp_path / "a.npy")
 
 
-def test_members_that_are_not_asked_for_are_not_unpacked(tmp_path, monkeypatch):
+def test_members_that_are_not_needed_are_not_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, E=np.ones(3), more=np.zeros(10**6))
     monkeypatch.setattr(zipfile.ZipFile, "open", None)

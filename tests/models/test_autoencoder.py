@@ -34,7 +34,7 @@ class Mean(nn.Module):
 
 
 class Repeat(nn.Module):
-    """Decoder: every point is the first numbers of the code, plus noise where asked."""
+    """Decoder: every point is the first numbers of the code, plus noise where requested."""
 
     def __init__(self, features: int, noise: float = 0.0) -> None:
         super().__init__()
@@ -148,9 +148,9 @@ def test_clouds_without_weight_condition_or_class() -> None:
     clouds = jets([3, 0, 2], BARE)
     model = autoencoder(clouds, BARE, latent=Gaussian(2, 2))
     assert set(model.loss(clouds)) == {"chamfer", "kl"}
-    made = model.sample(number=20)
-    assert set(cl.attributes(made)) == {"pos"}
-    assert torch.isin(cl.sizes(made), torch.tensor([0, 2, 3])).all()
+    generated = model.sample(number=20)
+    assert set(cl.attributes(generated)) == {"pos"}
+    assert torch.isin(cl.sizes(generated), torch.tensor([0, 2, 3])).all()
 
 
 def test_equal_seeds_give_equal_clouds() -> None:
@@ -195,7 +195,7 @@ def test_gaussian_latent_is_the_reparametrised_normal() -> None:
     assert drawn.std().item() == pytest.approx(1, abs=0.03)
 
 
-def test_a_plain_autoencoder_says_that_it_has_no_prior() -> None:
+def test_a_plain_autoencoder_states_that_it_has_no_prior() -> None:
     model = autoencoder(jets([2, 3]))
     with pytest.raises(ArgumentError, match=r"no prior .* expected a VAE .* or a prior over"):
         model.sample(number=1)

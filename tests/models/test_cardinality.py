@@ -50,9 +50,9 @@ def draw(
     cardinality: Cardinality,
     number: int,
     generator: torch.Generator | None = None,
-    **asked: Tensor,
+    **given: Tensor,
 ) -> Drawn:
-    return cardinality.draw(Request(number, **asked), generator)
+    return cardinality.draw(Request(number, **given), generator)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,11 @@ def test_response_is_calibrated_in_every_bin_of_the_condition(
         generator=torch.Generator().manual_seed(2),
     )
     edges = torch.tensor([40.0, 80.0, 160.0, 320.0, 640.0, 1280.0])
-    for asked, real in (
+    for ours, real in (
         (drawn.total / fresh.y[:, 0], cl.total(truth) / truth.y[:, 0]),
         (drawn.sizes / fresh.y[:, 0].sqrt(), cl.sizes(truth) / truth.y[:, 0].sqrt()),
     ):
-        mean, width, _ = bins(fresh.y[:, 0], asked, edges)
+        mean, width, _ = bins(fresh.y[:, 0], ours, edges)
         true_mean, true_width, number = bins(truth.y[:, 0], real, edges)
         assert (number > 200).all()
         error = true_width / number.sqrt()

@@ -95,13 +95,13 @@ def test_the_exact_velocity_gives_the_exact_law(kind: str) -> None:
     drawn: list[Tensor] = []
     inside = chosen.clouds
     chosen.clouds = lambda event, d: (drawn.append(chosen.values(event)), inside(event, d))[1]
-    made = flow.sample(number=2000, generator=torch.Generator().manual_seed(0))
+    generated = flow.sample(number=2000, generator=torch.Generator().manual_seed(0))
     values = drawn[0]
     assert float(values.mean()) == pytest.approx(3.0, abs=0.02)
     assert float(values.std()) == pytest.approx(0.5, abs=0.02)
-    assert made.num_graphs == 2000
+    assert generated.num_graphs == 2000
     if kind != "points":
-        assert (cl.sizes(made) == 8).all()
+        assert (cl.sizes(generated) == 8).all()
 
 
 @pytest.mark.parametrize("kind", ["points", "sites", "images"])
@@ -133,20 +133,20 @@ def test_the_exact_velocity_has_the_smallest_loss(kind: str) -> None:
     assert best < loss(mean, 2 * std)
 
 
-def test_the_field_is_told_how_many_cells_the_support_drew() -> None:
+def test_the_field_knows_how_many_cells_the_support_drew() -> None:
     batch = clouds([6] * 50)
     see = prepared(Sites(SCHEMA, GRID), batch)
-    told: list[Tensor] = []
+    conditions: list[Tensor] = []
 
     class Listening(NormalField):
         def forward(self, event: Event, time: Tensor, condition: Tensor) -> Tensor:
-            told.append(condition)
+            conditions.append(condition)
             return super().forward(event, time, condition)
 
     flow = FlowMatching(see, Listening(see, 0.0, 1.0), support=EveryCell(), steps=1)
     flow.sample(number=5)
     eight = see.standardize.condition(None, None, torch.full((5,), 8))
-    assert torch.equal(told[0], eight)
+    assert torch.equal(conditions[0], eight)
     assert [phase.name for phase in flow.phases()][-2:] == ["velocity", "support"]
     assert set(flow.support_loss(batch)) == {"occupancy"}
 
@@ -158,13 +158,13 @@ def test_empty_events_are_generated_and_learnt_from() -> None:
         support = EveryCell() if type(chosen) is Sites else None
         flow = FlowMatching(chosen, NormalField(chosen, 0.0, 1.0), support=support, steps=2)
         assert bool(flow.velocity_loss(batch)["velocity"].isfinite())
-        made = flow.sample(sizes=[0, 4], generator=torch.Generator().manual_seed(0))
-        assert made.num_graphs == 2
-        assert made.weight.isfinite().all()
-        assert float(cl.total(made)[0]) == 0
-        assert float(cl.total(made)[1]) > 0
+        generated = flow.sample(sizes=[0, 4], generator=torch.Generator().manual_seed(0))
+        assert generated.num_graphs == 2
+        assert generated.weight.isfinite().all()
+        assert float(cl.total(generated)[0]) == 0
+        assert float(cl.total(generated)[1]) > 0
         if type(chosen) is Points:
-            assert cl.sizes(made).tolist() == [0, 4]
+            assert cl.sizes(generated).tolist() == [0, 4]
 
 
 def test_a_support_that_cannot_learn_is_refused() -> None:

@@ -76,17 +76,17 @@ def test_a_flow_keeps_the_width_that_a_distance_of_sets_takes_away():
     fresh = spots(400, 1)
     real, kept = width(fresh), {}
     for kind, steps in (("flow", 500), ("emd", 200)):
-        made = trained(kind, steps).reconstruct(fresh, torch.Generator().manual_seed(0))
-        kept[kind] = width(made) / real
-        # The code says where the cloud is.
-        centres = [segment_mean(c.pos, c.ptr) for c in (made, fresh)]
+        generated = trained(kind, steps).reconstruct(fresh, torch.Generator().manual_seed(0))
+        kept[kind] = width(generated) / real
+        # The code holds where the cloud is.
+        centres = [segment_mean(c.pos, c.ptr) for c in (generated, fresh)]
         assert float((centres[0] - centres[1]).square().mean()) < 0.15
     print(kept)
     assert kept["flow"] == pytest.approx(1.0, abs=0.12)
     assert kept["emd"] < 0.8
 
 
-def test_a_flow_has_no_likelihood_and_draws_what_its_generator_says():
+def test_a_flow_has_no_likelihood_and_draws_what_its_generator_fixes():
     model, clouds = autoencoder("flow"), spots(20, 2)
     for phase in model.phases():
         if phase.prepare is not None:
@@ -132,8 +132,8 @@ def test_a_flow_of_codes_learns_two_islands_and_the_condition():
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        for asked in (0.2, 0.8):
-            drawn = prior.sample(torch.full((2000, 1), asked), None)
-            assert (drawn[:, 0] > 0).double().mean() == pytest.approx(asked, abs=0.1)
+        for condition in (0.2, 0.8):
+            drawn = prior.sample(torch.full((2000, 1), condition), None)
+            assert (drawn[:, 0] > 0).double().mean() == pytest.approx(condition, abs=0.1)
             assert (drawn[:, 0].abs() - 1).abs().median() < 0.2
-            assert drawn[:, 1].mean() == pytest.approx(asked, abs=0.08)
+            assert drawn[:, 1].mean() == pytest.approx(condition, abs=0.08)

@@ -70,9 +70,9 @@ def test_without_weights_the_critic_sees_the_points():
 def test_differences_are_on_average_the_squared_gradients():
     torch.manual_seed(0)
     hidden = nn.Sequential(nn.Linear(3, 8), nn.SiLU(), nn.Linear(8, 1)).double()
-    real, made = torch.randn(2, 6, 3, dtype=torch.float64)
-    exact = r1_r2(hidden, real, made).detach()
-    draws = torch.stack([finite_r1_r2(hidden, real, made).detach() for _ in range(4000)])
+    real, generated = torch.randn(2, 6, 3, dtype=torch.float64)
+    exact = r1_r2(hidden, real, generated).detach()
+    draws = torch.stack([finite_r1_r2(hidden, real, generated).detach() for _ in range(4000)])
     error = draws.std(0) / 4000**0.5
     assert ((draws.mean(0) - exact).abs() < 4 * error + 1e-4).all()
 
@@ -124,10 +124,10 @@ def test_a_critic_gathers_points_that_a_map_leaves_apart():
     )
     draw = torch.Generator().manual_seed(0)
 
-    def made() -> float:
+    def generated_width() -> float:
         return width(model.sample(number=1000, generator=torch.Generator().manual_seed(1)))
 
-    before = made()
+    before = generated_width()
     for _ in range(250):
         for optimiser, loss in ((critic, model.critic_loss), (generator, model.generator_loss)):
             total = sum(
@@ -136,6 +136,6 @@ def test_a_critic_gathers_points_that_a_map_leaves_apart():
             optimiser.zero_grad()
             total.backward()
             optimiser.step()
-    print(before, made(), width(clouds))
+    print(before, generated_width(), width(clouds))
     assert before > 8 * width(clouds)
-    assert made() < 2 * width(clouds)
+    assert generated_width() < 2 * width(clouds)

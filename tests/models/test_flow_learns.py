@@ -34,10 +34,10 @@ def moons(number: int, draw: torch.Generator) -> Batch:
     return cl.make(arc + 0.05 * torch.randn(arc.shape, generator=draw), sizes)
 
 
-def distances(made: Batch, real: Batch) -> tuple[float, float]:
+def distances(generated: Batch, real: Batch) -> tuple[float, float]:
     """Exact W1 between points of two sets of clouds, and between the means of the clouds."""
-    means = [segment_mean(clouds.pos, clouds.ptr) for clouds in (made, real)]
-    return transport(made.pos[::5], real.pos[::5]), transport(*means)
+    means = [segment_mean(clouds.pos, clouds.ptr) for clouds in (generated, real)]
+    return transport(generated.pos[::5], real.pos[::5]), transport(*means)
 
 
 def transport(a: Tensor, b: Tensor) -> float:
@@ -91,14 +91,14 @@ def tracks(number: int, draw: torch.Generator) -> Batch:
 def flow_on(kind: str) -> FlowMatching:
     if kind == "images":
         images = Images(CELLS, GRID)
-        told = images.condition_channels
+        condition = images.condition_channels
         return FlowMatching(
-            images, ImageUNet((6, 6), channels=8, condition_channels=told), steps=10
+            images, ImageUNet((6, 6), channels=8, condition_channels=condition), steps=10
         )
     sites = Sites(CELLS, GRID)
-    told = sites.condition_channels
-    support = SparseDecoder(0, 16, 1, shape=(6, 6), condition_channels=told)
-    field = ImageUNet((6, 6), SiteReading(), channels=8, condition_channels=told)
+    condition = sites.condition_channels
+    support = SparseDecoder(0, 16, 1, shape=(6, 6), condition_channels=condition)
+    field = ImageUNet((6, 6), SiteReading(), channels=8, condition_channels=condition)
     return FlowMatching(sites, field, support=support, steps=10)
 
 
@@ -125,12 +125,12 @@ def test_which_cells_are_active_and_how_they_share_the_energy(kind: str) -> None
         sum(sum(loss(batch).values()) for loss in learning).backward()
         optimiser.step()
         schedule.step()
-    made = model.eval().sample(number=400, generator=torch.Generator().manual_seed(1))
-    events = [sorted(map(tuple, cloud.cell.tolist())) for cloud in made.to_data_list()]
+    generated = model.eval().sample(number=400, generator=torch.Generator().manual_seed(1))
+    events = [sorted(map(tuple, cloud.cell.tolist())) for cloud in generated.to_data_list()]
     right = sum(event in (list(TRACK), [(4, 4)]) for event in events)
     assert right > 0.9 * len(events)  # 0.97 to 1, by seed
     for cell in TRACK:
-        expected, found = fractions(real, cell), fractions(made, cell)
+        expected, found = fractions(real, cell), fractions(generated, cell)
         assert abs(float(found.mean() - expected.mean())) < 0.02  # 0 to 0.011
         # 0.9 to 1 at sites. 0.5 to 0.9 in images, where what cells hold is a detail of whether.
         assert 0.4 < float(found.std() / expected.std()) < 1.5

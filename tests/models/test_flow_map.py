@@ -79,8 +79,8 @@ def test_exact_mean_velocities_are_exact_in_any_number_of_steps(steps):
     model = exact(steps)
     noise = torch.randn(300, 2)
     event = cl.make(noise, torch.tensor([100, 0, 200]))
-    made = model.follow(event, torch.zeros(3, 0))
-    torch.testing.assert_close(made.pos, 0.7 + 0.4 * noise, atol=2e-3, rtol=0)
+    generated = model.follow(event, torch.zeros(3, 0))
+    torch.testing.assert_close(generated.pos, 0.7 + 0.4 * noise, atol=2e-3, rtol=0)
 
 
 def test_no_distance_has_no_features_and_all_distances_differ():
@@ -145,14 +145,14 @@ def test_one_step_of_a_map_does_what_many_of_a_flow_do():
         schedule.step()
     model.eval()
 
-    def made(by: FlowMap) -> float:
+    def distance_of(by: FlowMap) -> float:
         drawn = by.sample(number=2000, generator=torch.Generator().manual_seed(1))
         return distances(drawn, fresh)[1]
 
-    one = made(model)
+    one = distance_of(model)
     # One Euler step of the velocity takes all noise to the mean of the data.
     straight = FlowMap(model.representation, _Velocity(field))
-    euler = made(straight)
+    euler = distance_of(straight)
     print(one, euler)
     assert one < 0.15 * euler
 

@@ -67,8 +67,8 @@ def test_losses_of_points_are_those_of_the_papers() -> None:
     terms = gan.critic_loss(clouds)
     assert float(terms["penalty"].detach()) == pytest.approx(10.0 * (2 + 3) / 2)
     real = gan.critic(*see.see(clouds))
-    made = gan.critic(gan._make(*see.see(clouds)), see.see(clouds).condition)
-    assert made.shape == real.shape == (2, 1)
+    generated = gan.critic(gan._make(*see.see(clouds)), see.see(clouds).condition)
+    assert generated.shape == real.shape == (2, 1)
     gan.critic.slope.data.zero_()
     game = {name: float(t.detach()) for name, t in gan.critic_loss(clouds).items()}
     # An undecided critic costs 2 log 2 and the generator log 2.
@@ -127,7 +127,7 @@ def test_it_learns_where_points_are() -> None:
             sum(loss(batch).values()).backward()
             sides[name].step()
     assert gan.generator.shift.detach().abs().max() < 0.2
-    made = gan.sample(number=4000, generator=torch.Generator().manual_seed(1))
+    generated = gan.sample(number=4000, generator=torch.Generator().manual_seed(1))
     # In physical units, within what the shift that is left and 4000 samples allow.
-    torch.testing.assert_close(made.pos.mean(0), torch.full((2,), 50.0), rtol=0, atol=0.8)
-    torch.testing.assert_close(made.pos.std(0), torch.full((2,), 3.0), rtol=0, atol=0.15)
+    torch.testing.assert_close(generated.pos.mean(0), torch.full((2,), 50.0), rtol=0, atol=0.8)
+    torch.testing.assert_close(generated.pos.std(0), torch.full((2,), 3.0), rtol=0, atol=0.15)

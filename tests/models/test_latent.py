@@ -13,9 +13,10 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.autoencoder import Autoencoder, Gaussian
 from pcgen.models.base import Phase
-from pcgen.models.latent import CodeBook, LatentModel, Prior, Whitening
+from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.priors import Mixture
 from pcgen.models.representations import Points
+from pcgen.models.whitening import Whitening
 from pcgen.nn import EPiCEncoder, SetDecoder
 from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
@@ -137,10 +138,10 @@ def test_trained_by_the_loop(tmp_path: object) -> None:
     # The autoencoder is bit for bit what it was then; only the prior has moved.
     torch.testing.assert_close(latent.encode(clouds).code, code, rtol=0, atol=0)
     assert prior.shift.abs().sum() > 0
-    made = latent.sample(label="t", y=1000.0, number=5)
-    assert made.label.tolist() == [1] * 5
-    assert made.y.tolist() == [[1000.0]] * 5
-    assert (cl.total(made) > 0).all()
+    generated = latent.sample(label="t", y=1000.0, number=5)
+    assert generated.label.tolist() == [1] * 5
+    assert generated.y.tolist() == [[1000.0]] * 5
+    assert (cl.total(generated) > 0).all()
 
 
 def test_codes_are_those_of_evaluation_whatever_the_mode() -> None:
@@ -209,11 +210,11 @@ def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:
     for phase in latent.phases():
         if phase.prepare is not None:
             phase.prepare([clouds])
-    made = latent.sample(number=10, generator=torch.Generator().manual_seed(0))
-    assert set(cl.attributes(made)) == {"pos"}
-    assert made.num_graphs == 10
+    generated = latent.sample(number=10, generator=torch.Generator().manual_seed(0))
+    assert set(cl.attributes(generated)) == {"pos"}
+    assert generated.num_graphs == 10
     again = latent.sample(number=10, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(again.pos, made.pos)
+    assert torch.equal(again.pos, generated.pos)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -53,7 +53,7 @@ class Source:
 
 
 def test_losses_of_a_linear_critic_are_those_of_the_paper() -> None:
-    """D(e) = a · e: the game is a · (mean of made - mean of real), the penalty (|a| - 1)²."""
+    """D(e) = a · e: the game is a · (mean of generated - mean of real), the penalty (|a| - 1)²."""
     gan = AdversarialPrior(Linear(2, 1, 2), Linear(2, 1, 1), 2, replace(WGAN_GP, strength=7.0))
     nn.init.zeros_(gan.generator.linear.weight)
     nn.init.constant_(gan.generator.linear.bias, 5.0)
@@ -62,12 +62,12 @@ def test_losses_of_a_linear_critic_are_those_of_the_paper() -> None:
     number = 50_000
     code, condition = torch.randn(number, 2), torch.ones(number, 1)
     terms = gan.critic_loss(code, condition)
-    # Made: N(0, 1) + 5, of which a · 5 = 35.
+    # Generated: N(0, 1) + 5, of which a · 5 = 35.
     assert terms["critic"].item() == pytest.approx(35.0, abs=0.3)
     assert terms["penalty"].item() == pytest.approx(7.0 * 16.0, rel=1e-4)
     bias = gan.critic.linear.bias.item()
-    made = gan.generator_loss(code, condition)["generator"]
-    assert made.item() == pytest.approx(-35.0 - bias, abs=0.3)
+    generated = gan.generator_loss(code, condition)["generator"]
+    assert generated.item() == pytest.approx(-35.0 - bias, abs=0.3)
 
 
 @pytest.mark.parametrize("game", [NON_SATURATING, RELATIVISTIC])
@@ -88,7 +88,7 @@ def test_phases_and_their_gradients() -> None:
     assert critic.loss is not None
     sum(critic.loss(clouds).values(), torch.zeros(())).backward()
     assert all(p.grad is None for p in gan.generator.parameters())
-    # The last bias shifts real and made alike: its gradient is 0.
+    # The last bias shifts real and generated alike: its gradient is 0.
     assert all(p.grad is not None for p in gan.critic.parameters())
     assert generator.loss is not None
     sum(generator.loss(clouds).values(), torch.zeros(())).backward()
@@ -96,7 +96,7 @@ def test_phases_and_their_gradients() -> None:
 
 
 def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
-    """Two modes at ±s, where the condition says s."""
+    """Two modes at ±s, where the condition is s."""
     generator = torch.Generator().manual_seed(0)
 
     def batch(number: int) -> tuple[Tensor, Tensor]:
@@ -116,11 +116,11 @@ def test_it_learns_what_a_normal_distribution_cannot_be() -> None:
                 sum(phase.loss(empty).values(), torch.zeros(())).backward()
                 optimiser.step()
     for size in (1.0, 2.0):
-        made = gan.sample(torch.full((2000, 1), size), None, generator).detach().flatten()
+        generated = gan.sample(torch.full((2000, 1), size), None, generator).detach().flatten()
         # A normal distribution of the same width has 38% of its codes in the gap.
-        assert (made.abs() < size / 2).float().mean() < 0.15
-        assert 0.4 < (made > 0).float().mean() < 0.6
-        assert made.abs().mean().item() == pytest.approx(size, rel=0.25)
+        assert (generated.abs() < size / 2).float().mean() < 0.15
+        assert 0.4 < (generated > 0).float().mean() < 0.6
+        assert generated.abs().mean().item() == pytest.approx(size, rel=0.25)
 
 
 def test_equal_seeds_give_equal_codes() -> None:

@@ -29,18 +29,18 @@ from pcgen.standardize import channels
 from pcgen.testing import random_clouds
 
 JETS = Schema((Quantity("eta"), Quantity("phi")), Quantity("pt", "GeV"))
-TOLD = {"condition_channels": 1}
+CONDITION = {"condition_channels": 1}
 ENCODERS: dict[str, Callable[[int], nn.Module]] = {
-    "epic": lambda out: EPiCEncoder(3, out, hidden=8, global_channels=4, layers=1, **TOLD),
-    "pointnet": lambda out: PointNet(3, out, hidden=(8,), head=(8,), **TOLD),
-    "dgcnn": lambda out: DGCNN(3, out, k=3, embedding=8, hidden=(8,), head=(8,), **TOLD),
-    "attention": lambda out: AttentionEncoder(3, out, hidden=8, heads=2, layers=1, **TOLD),
-    "list": lambda out: ListEncoder(3, out, max_points=6, hidden=(8,), **TOLD),
+    "epic": lambda out: EPiCEncoder(3, out, hidden=8, global_channels=4, layers=1, **CONDITION),
+    "pointnet": lambda out: PointNet(3, out, hidden=(8,), head=(8,), **CONDITION),
+    "dgcnn": lambda out: DGCNN(3, out, k=3, embedding=8, hidden=(8,), head=(8,), **CONDITION),
+    "attention": lambda out: AttentionEncoder(3, out, hidden=8, heads=2, layers=1, **CONDITION),
+    "list": lambda out: ListEncoder(3, out, max_points=6, hidden=(8,), **CONDITION),
 }
 DECODERS: dict[str, Callable[[], nn.Module]] = {
-    "set": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, **TOLD),
-    "ranked": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, start=Ranks(), **TOLD),
-    "list": lambda: MLPDecoder(4, 2, 1, max_points=6, hidden=(8,), **TOLD),
+    "set": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, **CONDITION),
+    "ranked": lambda: SetDecoder(4, 2, 1, hidden=8, layers=1, start=Ranks(), **CONDITION),
+    "list": lambda: MLPDecoder(4, 2, 1, max_points=6, hidden=(8,), **CONDITION),
 }
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 every_decoder = pytest.mark.parametrize("decoder", DECODERS)
@@ -117,10 +117,10 @@ def test_a_gan_of_them_has_finite_gradients_of_its_penalty_too(encoder: str, dec
 
 
 @every_decoder
-def test_a_generator_makes_the_sizes_it_is_asked_for(decoder: str) -> None:
+def test_a_generator_generates_the_requested_sizes(decoder: str) -> None:
     model = gan("epic", decoder)
     seed = torch.Generator().manual_seed(3)
-    made = model.sample(number=50, generator=seed)
-    assert set(cl.sizes(made).tolist()) <= {0, 1, 5, 6}
+    generated = model.sample(number=50, generator=seed)
+    assert set(cl.sizes(generated).tolist()) <= {0, 1, 5, 6}
     again = model.sample(number=50, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(channels(again), channels(made))
+    assert torch.equal(channels(again), channels(generated))

@@ -98,8 +98,8 @@ def test_padding_changes_nothing_and_is_zero_behind(model, longest):
 def test_the_law_of_the_cardinality_is_a_function_of_a_uniform_number():
     law = recipes.points_gan(**SMALL).representation.cardinality
     law.fit([jets(200)])
-    asked = law.draw(Request(300), torch.Generator().manual_seed(0))
-    wanted = Request(300, None, asked.y + 3.0, asked.label)
+    first = law.draw(Request(300), torch.Generator().manual_seed(0))
+    wanted = Request(300, None, first.y + 3.0, first.label)
     expected = law.draw(wanted, torch.Generator().manual_seed(5))
     chance = torch.rand(300, generator=torch.Generator().manual_seed(5))
     found = DrawFromUniform(law)(chance, wanted.y, wanted.label)

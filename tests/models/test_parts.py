@@ -10,7 +10,7 @@ from pcgen.models.paths import in_parts
 from pcgen.nn import EPiCField
 
 
-def asked(sizes: list[int]) -> tuple[EPiCField, cl.Batch, torch.Tensor, torch.Tensor]:
+def problem(sizes: list[int]) -> tuple[EPiCField, cl.Batch, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     field = EPiCField(3, condition_channels=2, hidden=8, global_channels=4, layers=2)
     rows = sum(sizes)
@@ -21,7 +21,7 @@ def asked(sizes: list[int]) -> tuple[EPiCField, cl.Batch, torch.Tensor, torch.Te
 def test_parts_give_what_the_whole_gives(monkeypatch):
     monkeypatch.setattr(paths, "TOGETHER", 10)
     for sizes in ([0, 3, 9, 0, 25, 1, 1, 0, 7], [0, 0], [], [30], [5] * 20):
-        field, event, time, condition = asked(sizes)
+        field, event, time, condition = problem(sizes)
         seen: list[int] = []
 
         def listening(part, *of_event, field=field, seen=seen):
@@ -37,7 +37,7 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
 
 def test_with_a_gradient_it_is_one_piece(monkeypatch):
     monkeypatch.setattr(paths, "TOGETHER", 10)
-    field, event, time, condition = asked([8] * 6)
+    field, event, time, condition = problem([8] * 6)
     pieces = []
     found = in_parts(lambda *a: (pieces.append(1), field(*a))[1], event, time, condition)
     assert len(pieces) == 1

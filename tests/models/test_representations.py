@@ -1,4 +1,4 @@
-"""Representations: an event is the same however it is told."""
+"""Representations: an event is the same in every representation."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fitted(representation: Representation, clouds: cl.Batch) -> Representation:
 def test_an_event_comes_back_from_what_networks_see(kind: str, sizes: list[int], seed: int) -> None:
     clouds = jets(sizes, seed)
     see = fitted(Points(JETS) if kind == "points" else _on_grid(kind), clouds)
-    told = clouds if kind == "points" else snap(clouds, GRID)
-    back = see.clouds(see.see(clouds).event, describe(told, JETS))
-    assert cl.sizes(back).tolist() == cl.sizes(told).tolist()
-    torch.testing.assert_close(back.pos, told.pos)
-    torch.testing.assert_close(back.weight, told.weight, rtol=1e-4, atol=1e-4)
+    expected = clouds if kind == "points" else snap(clouds, GRID)
+    back = see.clouds(see.see(clouds).event, describe(expected, JETS))
+    assert cl.sizes(back).tolist() == cl.sizes(expected).tolist()
+    torch.testing.assert_close(back.pos, expected.pos)
+    torch.testing.assert_close(back.weight, expected.weight, rtol=1e-4, atol=1e-4)
     assert torch.equal(back.y, clouds.y)
     assert torch.equal(back.label, clouds.label)
 
@@ -113,7 +113,7 @@ def test_images_and_sites_show_the_same_cells() -> None:
     torch.testing.assert_close(values - values.min(), (seen.event.x - seen.event.x.min())[:, 0])
 
 
-def test_the_condition_tells_the_number_of_what_there_is() -> None:
+def test_the_condition_gives_the_number_of_what_there_is() -> None:
     """Two particles in one cell are one active cell."""
     clouds = cl.replace(jets([2, 3]), pos=torch.full((5, 2), 0.01))
     sites, points = fitted(_on_grid("sites"), clouds), fitted(Points(JETS), clouds)
@@ -132,10 +132,10 @@ def test_layers_are_the_first_axis_of_cells() -> None:
         see = fitted(kind(JETS, grid), clouds)
         event = see.see(clouds).event
         back = see.clouds(event, describe(snap(clouds, grid), JETS))
-        told = snap(clouds, grid)
-        assert torch.equal(back.layer, told.layer)
-        assert torch.equal(back.cell, told.cell)
-        torch.testing.assert_close(back.weight, told.weight, rtol=1e-4, atol=1e-4)
+        expected = snap(clouds, grid)
+        assert torch.equal(back.layer, expected.layer)
+        assert torch.equal(back.cell, expected.cell)
+        torch.testing.assert_close(back.weight, expected.weight, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["points", "sites", "images"])
@@ -145,8 +145,8 @@ def test_values_are_put_where_they_were_taken(kind: str) -> None:
     event = see.see(clouds).event
     values = see.values(event)
     doubled = see.with_values(event, 2 * values)
-    told = clouds if kind == "points" else snap(clouds, GRID)
-    assert torch.equal(see.sizes(event), cl.sizes(told))
+    expected = clouds if kind == "points" else snap(clouds, GRID)
+    assert torch.equal(see.sizes(event), cl.sizes(expected))
     assert torch.equal(see.values(doubled), 2 * values)
     if kind == "points":
         assert torch.equal(see.values(see.blank(cl.sizes(clouds))), torch.zeros_like(values))
@@ -190,15 +190,15 @@ def _on_grid(kind: str) -> Sites:
     return Sites(JETS, GRID) if kind == "sites" else Images(JETS, GRID)
 
 
-def test_a_cell_that_is_no_number_is_told_and_not_left_out() -> None:
+def test_a_cell_that_is_no_number_is_reported_and_not_left_out() -> None:
     clouds = jets([4, 3])
     see = fitted(_on_grid("images"), clouds)
     event = see.see(clouds).event
     event[1, 0, 0, 0] = torch.nan
-    made = see.clouds(event, describe(snap(clouds, GRID), JETS))
-    whole = made.weight.isfinite()
-    assert whole[made.batch == 0].all()
-    assert not whole[made.batch == 1].any()
+    generated = see.clouds(event, describe(snap(clouds, GRID), JETS))
+    whole = generated.weight.isfinite()
+    assert whole[generated.batch == 0].all()
+    assert not whole[generated.batch == 1].any()
 
 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=5).filter(any), st.integers(0, 99))

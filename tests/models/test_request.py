@@ -71,7 +71,7 @@ def test_integers_are_good_conditions_and_no_clouds_a_good_number() -> None:
 @pytest.mark.parametrize(
     ("schema", "given", "message"),
     [
-        (SCHEMA, {}, "nothing that says how many clouds, expected number=1000"),
+        (SCHEMA, {}, "no number of clouds, expected number=1000"),
         (SCHEMA, {"number": -1}, "got -1 by number"),
         (SCHEMA, {"sizes": [1, 2], "y": [1.0, 2.0, 3.0]}, "got 2 by sizes, 3 by y"),
         (SCHEMA, {"sizes": [1, 2], "number": 1}, "got 2 by sizes, 1 by number"),
@@ -87,7 +87,7 @@ def test_integers_are_good_conditions_and_no_clouds_a_good_number() -> None:
         (BARE, {"y": 1.0}, "y: got a condition, expected none"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(
+def test_what_cannot_be_requested_is_refused(
     schema: Schema, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ArgumentError, match=message):

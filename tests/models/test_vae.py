@@ -171,11 +171,11 @@ def test_samples_are_those_of_the_model() -> None:
     clouds = rows()
     vae = exact_vae(clouds.pos)
     vae.representation.cardinality.fit([clouds])
-    made = vae.sample(number=4000, generator=torch.Generator().manual_seed(0))
+    generated = vae.sample(number=4000, generator=torch.Generator().manual_seed(0))
     mean, weight, std, _ = ppca(clouds.pos, 2)
-    torch.testing.assert_close(made.pos.mean(0), mean, atol=0.15, rtol=0)
+    torch.testing.assert_close(generated.pos.mean(0), mean, atol=0.15, rtol=0)
     covariance = weight @ weight.T + std**2 * torch.eye(4).double()
-    torch.testing.assert_close(torch.cov(made.pos.T), covariance, atol=0.35, rtol=0)
+    torch.testing.assert_close(torch.cov(generated.pos.T), covariance, atol=0.35, rtol=0)
 
 
 def test_refuses_what_does_not_fit() -> None:
@@ -232,15 +232,15 @@ def test_it_learns_which_cells_are_active_and_keeps_the_energy(
         sum(terms.values()).backward()
         optimiser.step()
     assert set(terms) >= {"energy", "kl"}
-    made = vae.eval().sample(number=200, generator=torch.Generator().manual_seed(1))
-    assert made.num_graphs == 200
-    sizes = cl.sizes(made)
+    generated = vae.eval().sample(number=200, generator=torch.Generator().manual_seed(1))
+    assert generated.num_graphs == 200
+    sizes = cl.sizes(generated)
     assert float(((sizes == 1) | (sizes == 3)).double().mean()) > 0.9
     real = {tuple(cell) for cell in clouds.pos.long().tolist()}
-    inside = [tuple(cell) in real for cell in made.cell.tolist()]
+    inside = [tuple(cell) in real for cell in generated.cell.tolist()]
     assert sum(inside) > 0.95 * len(inside)
     total = vae.representation.cardinality.total[:64]
-    error = (cl.total(made)[sizes > 0, None] - total).abs().amin(1)
+    error = (cl.total(generated)[sizes > 0, None] - total).abs().amin(1)
     assert (error < 1e-4).all()
     drawn_again = vae.sample(number=200, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(made.weight, drawn_again.weight)
+    assert torch.equal(generated.weight, drawn_again.weight)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.latent import Whitening
+from pcgen.models.whitening import Whitening
 
 
 def pairs(number: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Features of time: an orthogonal basis that tells times apart."""
+"""Features of time: an orthogonal basis that distinguishes times."""
 
 from __future__ import annotations
 

@@ -87,10 +87,10 @@ def test_gradients_reach_positions_and_logarithms_of_fractions() -> None:
     real = standardize(physical)
     pos = torch.randn_like(real.pos).requires_grad_(True)
     x = torch.randn_like(real.x).requires_grad_(True)
-    made = pc.make(pos, pc.sizes(real), x=x)
-    made = pc.replace(made, weight=standardize.fractions(x, made.ptr))
+    generated = pc.make(pos, pc.sizes(real), x=x)
+    generated = pc.replace(generated, weight=standardize.fractions(x, generated.ptr))
     for loss in (ChamferLoss(), ChamferLoss(weighted=True), EarthMoverLoss(), EarthMoverLoss(p=2)):
-        of_pos, of_x = torch.autograd.grad(loss(made, real).sum(), [pos, x], retain_graph=True)
+        of_pos, of_x = torch.autograd.grad(loss(generated, real).sum(), [pos, x], retain_graph=True)
         assert torch.isfinite(of_pos).all()
         assert torch.isfinite(of_x).all()
         assert of_pos.abs().sum() > 0

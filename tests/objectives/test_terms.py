@@ -102,13 +102,13 @@ def test_shape_without_weight_counts_points_alike() -> None:
 @given(sizes=st.lists(st.integers(0, 7), max_size=6), seed=st.integers(0, 99))
 @settings(max_examples=30)
 def test_listed_compares_the_points_of_the_same_rank(sizes: list[int], seed: int) -> None:
-    made, real = clouds(sizes, seed), clouds(sizes, seed + 1)
-    found = listed(made, real)
+    generated, real = clouds(sizes, seed), clouds(sizes, seed + 1)
+    found = listed(generated, real)
     assert found.shape == (len(sizes),)
     for i, n in enumerate(sizes):
         points = channels(real[i]).tolist()
         falling = sorted(range(n), key=lambda j: -points[j][-1])  # stable: ties keep their order
-        pairs = zip(channels(made[i]).tolist(), (points[j] for j in falling), strict=True)
+        pairs = zip(channels(generated[i]).tolist(), (points[j] for j in falling), strict=True)
         squares = [sum((a - b) ** 2 for a, b in zip(*pair, strict=True)) for pair in pairs]
         assert found[i].item() == pytest.approx(sum(squares) / max(n, 1), rel=1e-5)
 
@@ -128,15 +128,15 @@ def test_the_spectrum_is_the_earth_mover_distance_of_all_points(
     """By SciPy, and blind to which cloud a point belongs to."""
     generator = torch.Generator().manual_seed(seed)
     rows = sum(sizes)
-    made, real = (
+    generated, real = (
         cl.make(torch.zeros(rows, 2), sizes, x=torch.randn(rows, 1, generator=generator))
         for _ in range(2)
     )
-    value = terms.spectrum(made, real)
+    value = terms.spectrum(generated, real)
     mean = (value * torch.tensor(sizes)).sum() / rows
-    expected = wasserstein_distance(made.x[:, 0].numpy(), real.x[:, 0].numpy())
+    expected = wasserstein_distance(generated.x[:, 0].numpy(), real.x[:, 0].numpy())
     assert float(mean) == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    shuffled = cl.replace(made, x=made.x[torch.randperm(rows, generator=generator)])
+    shuffled = cl.replace(generated, x=generated.x[torch.randperm(rows, generator=generator)])
     torch.testing.assert_close(terms.spectrum(shuffled, real), value)
     assert (terms.spectrum(real, real) == 0).all()
 

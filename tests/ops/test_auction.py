@@ -53,7 +53,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_compiled_loops_do_what_the_python_says(
+def test_compiled_loops_do_what_the_python_does(
     options: dict[str, object], interpreted: pytest.MonkeyPatch
 ) -> None:
     clouds = equal_clouds(14)

@@ -159,7 +159,7 @@ def test_gradients_are_the_same_where_they_are_differentiated_again(case, data):
             torch.testing.assert_close(one, other)
 
 
-def test_only_the_gradients_that_are_asked_for_are_made():
+def test_only_the_requested_gradients_are_computed():
     case = random_lattice((4, 4), 0.5)
     rules = submanifold(case.sites, 3)
     taps = torch.randn(9, 3, 2, dtype=torch.float64, requires_grad=True)

@@ -76,7 +76,7 @@ def test_more_neighbours_than_blocks_do_not_depend_on_what_memory_held_before():
     case = problem([40], [50])
     expected = brute(case, 3)
     for _ in range(50):
-        # Memory of the size that the search asks for, given back full of NaN.
+        # Memory of the size that the search requests, given back full of NaN.
         rooms = [np.full(size, np.nan) for size in (2048, 2048 * 32) for _ in range(4)]
         del rooms
         assert torch.equal(table(case, 3).row, expected)

@@ -158,7 +158,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(PTR_X[:-1][alone.flow.ptr.diff() > 0], PTR_X[[0, 2]])
 
 
-def test_a_dirac_costs_twice_its_distance_and_empty_clouds_what_is_asked() -> None:
+def test_a_dirac_costs_twice_its_distance_and_empty_clouds_what_is_given() -> None:
     x, ptr = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([0, 1, 2, 2])
     y, other = torch.tensor([[3.0, 4.0]]), torch.tensor([0, 1, 1, 1])
     assert energy_distance(x, y, ptr, other, empty=-1.0).tolist() == [10.0, -1.0, 0.0]

@@ -204,7 +204,7 @@ def test_public_interface_of_pot_serves_where_the_private_one_is_gone(
     assert (got.gap < 1e-12).all()
 
 
-def test_a_simplex_that_gives_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simplex_that_gives_up_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     x, ptr, a = clouds([3])
     failed = np.zeros((3, 3)), np.zeros(3), np.zeros(3), False
     monkeypatch.setattr(exact, "_network_simplex", lambda: lambda *_: failed)

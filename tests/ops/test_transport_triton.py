@@ -61,7 +61,7 @@ def test_auction_is_certified(p: int, offset: float, period: tuple[float, ...]) 
     assert (cost[:3] - found.bound[:3] <= 0.05 * found.bound[:3]).all()
 
 
-def test_auction_says_where_it_gave_up() -> None:
+def test_auction_reports_where_it_gave_up() -> None:
     given = problems([4, 3], [4, 3], uniform=True)
     first = given.sides.owner_x[:, None] == 0
     sides = given.sides._replace(y=torch.where(first, given.sides.x, given.sides.y))

@@ -96,7 +96,7 @@ def test_the_mass_of_the_cloud_peaks_a_little_below(simulated: dict[str, Jets], 
     assert near.mean() > (0.25 if name == "t" else 0.5)
 
 
-def test_w_and_z_are_told_apart_by_their_mass(simulated: dict[str, Jets]) -> None:
+def test_w_and_z_are_distinguished_by_their_mass(simulated: dict[str, Jets]) -> None:
     assert mode(simulated["z"].mass) - mode(simulated["w"].mass) == pytest.approx(10, abs=4)
 
 

@@ -24,7 +24,7 @@ def test_a_checkpoint_of_version_1_samples_what_it_did(name: str, tmp_path: Path
     path.write_bytes(gzip.decompress((DATA / f"{name}-v1.ckpt.gz").read_bytes()))
     with np.load(DATA / f"{name}-v1.npz", allow_pickle=False) as stored:
         expected = {key: torch.from_numpy(stored[key]) for key in stored.files}
-    made = pcgen.load(path).sample(number=5, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(made.ptr, expected["ptr"])
+    generated = pcgen.load(path).sample(number=5, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(generated.ptr, expected["ptr"])
     for key in ("pos", "weight"):
-        torch.testing.assert_close(made[key], expected[key], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(generated[key], expected[key], rtol=1e-4, atol=1e-5)

@@ -15,6 +15,7 @@ from torch_geometric.data import Batch
 import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
+from pcgen.datasets.calorimeters import detector
 from pcgen.errors import ArgumentError, DataError
 from pcgen.images import snap
 from pcgen.io import JETS
@@ -39,6 +40,7 @@ NETWORKS = {
     "image-vae": images.NETWORKS,
     **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
 }
+SHOWERS = tuple(name for name in RECIPES if name.startswith("showers"))
 COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]
 
 
@@ -220,7 +222,8 @@ def test_arguments_are_plain_and_all_described(name: str) -> None:
     assert json.loads(json.dumps(defaults)) == defaults
     for argument in defaults:
         assert f"    {argument}: " in text
-    assert recipe().schema == JETS
+    made_for = detector("cylinder").calorimeter.schema if name in SHOWERS else JETS
+    assert recipe().schema == made_for
 
 
 def test_latent_gans_of_both_games() -> None:
@@ -233,7 +236,7 @@ def test_latent_gans_of_both_games() -> None:
     other = points_latent_gan(**SMALL).prior
     assert isinstance(other, AdversarialPrior)
     assert other.adversary == Adversary(NON_SATURATING, r1, strength=5.0, steps=1)
-    with pytest.raises(ArgumentError, match="game: got 'chess', expected one of r1, wgan-gp"):
+    with pytest.raises(ArgumentError, match="game: got 'chess', expected one of non-saturating, "):
         RECIPES["points-latent-gan"](game="chess")
 
 
@@ -264,8 +267,9 @@ def test_recipes_on_grids_are_tried() -> None:
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
-             "integration_steps", "neighbours", "list_length", "global_channels")  # fmt: skip
-LEAST_ZERO = ("beta", "noise", "penalty", "nearness")
+             "integration_steps", "neighbours", "list_length", "global_channels",
+             "layer_width")  # fmt: skip
+LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise")
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -274,7 +278,7 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
     encoder = {"neighbours": {"encoder": "edgeconv"}, "list_length": {"encoder": "list"}}
     wrong = {option: 0 for option in LEAST_ONE if option in takes}
     wrong |= {option: -1.0 for option in LEAST_ZERO if option in takes}
-    if name.startswith("points-flow"):
+    if name.startswith("points-flow") or name == "showers-flow":
         del wrong["layers"]  # a field of none maps the points one by one
     for option, value in wrong.items():
         with pytest.raises(ArgumentError, match=f"{option}: got {value}, expected >= "):

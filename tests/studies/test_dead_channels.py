@@ -16,8 +16,8 @@ from pcgen.grids import Grid
 from pcgen.io import JETS, write_clouds
 from pcgen.metrics import evaluate
 from pcgen.tools import compare
-from pcgen.tools.comparison import study as studies
-from pcgen.tools.comparison import trial
+from pcgen.tools.comparison import study_file, trial
+from pcgen.tools.comparison.study import STUDIES
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
 
@@ -110,9 +110,11 @@ def test_new_cells_die_at_each_step(jets):
 
 def test_a_row_is_trained_and_judged_as_all_others(tmp_path, jets):
     write_clouds(tmp_path / "jets.h5", jets, JETS)
-    entry = next(r for r in studies.read("sparsity").rows if r.recipe == "dead_channels:regression")
+    entry = next(
+        r for r in study_file.read("sparsity").rows if r.recipe == "dead_channels:regression"
+    )
     settings = {"data": {"files": [str(tmp_path / "jets.h5")]}, "budget": {"steps": 4}}
-    study = studies.read("sparsity", settings)
+    study = study_file.read("sparsity", settings)
     row = next(each for each in study.rows if each.name == entry.name)
     (job,) = compare._jobs(study, [row], tmp_path / "out")
     found = trial.run(job.row, job.files, job.digests, job.run)
@@ -135,4 +137,4 @@ def test_what_cannot_be_trained_is_refused():
 
 
 def test_the_module_is_beside_the_study():
-    assert Path(dead_channels.__file__).parent == studies.STUDIES / "sparsity"
+    assert Path(dead_channels.__file__).parent == STUDIES / "sparsity"

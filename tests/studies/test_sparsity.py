@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from pcgen.tools import cli
-from pcgen.tools.comparison import study as studies
+from pcgen.tools.comparison import study_file
 from pcgen.tools.comparison.results import read
-from pcgen.tools.comparison.study import Study
+from pcgen.tools.comparison.study import STUDIES, Study
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return studies.read("sparsity")
+    return study_file.read("sparsity")
 
 
 def test_the_page_comes_again_from_its_stored_rows(tmp_path):
@@ -60,7 +60,7 @@ def test_every_row_of_the_page_is_one_of_the_study(study):
 
 def test_recipes_take_what_the_rows_give_them(study):
     for row in {f"{row.recipe}{row.options}{row.train}": row for row in study.rows}.values():
-        studies.check(row)
+        study_file.check(row)
 
 
 def test_what_is_trained_is_what_the_study_was_planned_with(study):
@@ -78,7 +78,7 @@ def test_what_is_trained_is_what_the_study_was_planned_with(study):
 def test_the_quick_part_is_made_of_its_rows(study):
     import yaml
 
-    quick = yaml.safe_load((studies.STUDIES / "sparsity" / "quick.yaml").read_text())
+    quick = yaml.safe_load((STUDIES / "sparsity" / "quick.yaml").read_text())
     rows = study.chosen(quick["only"])
     trained = Counter(row.factors["spine"] for row in rows)
     # Five networks at 24², three of them at two further resolutions; no gated flow; 2 seeds.
@@ -88,7 +88,7 @@ def test_the_quick_part_is_made_of_its_rows(study):
 
 
 def test_the_study_of_a_shift_trains_at_two_densities():
-    rows = studies.read(str(studies.STUDIES / "sparsity" / "shift.yaml")).rows
+    rows = study_file.read(str(STUDIES / "sparsity" / "shift.yaml")).rows
     assert Counter(row.options["dead"] for row in rows if row.seed == 0) == {30: 4, 70: 3}
     for row in rows:
         assert row.options["dead"] == row.protocol["trained_at"] == row.facts["trained_at"]

@@ -16,6 +16,7 @@ from pcgen.tools import bench
 from pcgen.tools.benchmarks import (
     chamfer,
     lattice,
+    loading,
     machine,
     markdown,
     measure,
@@ -25,7 +26,7 @@ from pcgen.tools.benchmarks import (
     transport,
 )
 from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run, compare
-from pcgen.tools.cli import COMMANDS
+from pcgen.tools.cli import COMMANDS, main
 
 
 def limits(seconds=60.0, memory=2**30, left=60.0, repeats=2):
@@ -99,7 +100,7 @@ def test_a_part_of_a_problem_counts_as_all_of_it():
     assert compare(cases(1), [contender], limits(), quiet)["1"]["part"].total >= 0.2
 
 
-def test_who_is_missing_or_fails_is_told_and_ours_may_not_fail():
+def test_who_is_missing_or_fails_is_reported_and_ours_may_not_fail():
     def broken(_):
         raise RuntimeError("no\nluck")
 
@@ -128,7 +129,7 @@ def test_the_peak_of_memory_is_seen():
 
     memory = compare(cases(1), [Contender("big", prepare)], limits(), quiet)["1"]["big"].memory
     if memory is None:
-        pytest.skip("this system does not tell the peak of a process")
+        pytest.skip("this system does not give the peak of a process")
     assert 0.9 * 2**26 < memory < 3 * 2**26
 
 
@@ -198,7 +199,7 @@ def test_exact_transport_contenders_compute_the_same(make):
         torch.testing.assert_close(value.float(), expected, atol=1e-6, rtol=1e-5)
 
 
-def test_jets_have_the_size_asked_for_and_weights_of_sum_one():
+def test_jets_have_the_requested_size_and_weights_of_sum_one():
     for points in (30, 150):
         pairs = transport.jets(4, points, "cpu")
         assert pairs.x.shape == (4, points, 2)
@@ -312,7 +313,7 @@ def test_a_quick_run_of_active_sites_shows_where_dense_layers_win(tmp_path):
     assert any("took no part: not installed" in line for line in lines) or "spconv" in str(lines)
 
 
-def test_active_sites_are_as_many_as_asked_and_jets_cluster():
+def test_active_sites_are_as_many_as_requested_and_jets_cluster():
     problems = [lattice.draw((32, 32), jets, "cpu") for jets in (False, True)]
     close = []
     for problem in problems:
@@ -334,7 +335,7 @@ def test_crossover_is_where_the_times_are_equal():
     assert lattice.crossover(table(0), "case") == 0.005
 
 
-def test_scores_are_timed_and_a_missing_peer_is_said(tmp_path):
+def test_scores_are_timed_and_a_missing_peer_is_reported(tmp_path):
     path = tmp_path / "scores.md"
     bench.bench(str(path), which="evaluation", quick=True, repeats=1, budget=60)
     text = path.read_text()
@@ -351,3 +352,20 @@ def test_jetnets_numbers_stand_beside_ours(tmp_path):
     bench.bench(str(path), which="evaluation", quick=True, repeats=1, peers=str(python))
     row = next(line for line in path.read_text().splitlines() if line.startswith("| W1M |"))
     assert row.split("|")[4:6] == [" 12.5 ", " 0.25 "]
+
+
+def test_loaders_deliver_the_same_clouds(tmp_path):
+    (case,) = loading._jets(tmp_path, quick=True)
+    stored = case.make()
+    ours, theirs = (c.prepare(stored).forward() for c in loading.LOADERS[:2])
+    assert len(ours) == len(theirs) == 2
+    assert ours.sum() == theirs.sum() == len(stored.clouds.pos)
+
+
+def test_the_section_of_loading_is_typed(tmp_path, capsys):
+    output = tmp_path / "benchmarks.md"
+    words = ["bench", "--which", "loading", "--quick", "--repeats", "1", "--output", str(output)]
+    assert main(words) == 0
+    text = output.read_text()
+    for name in ("PyG DataLoader", "read", "images to clouds", "clouds to images"):
+        assert f"| {name} |" in text

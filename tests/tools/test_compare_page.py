@@ -17,7 +17,8 @@ from pcgen.tools import cli
 from pcgen.tools.comparison import folder as folders
 from pcgen.tools.comparison import page, results, tables, workers
 from pcgen.tools.comparison.results import Result
-from pcgen.tools.comparison.study import Study, read
+from pcgen.tools.comparison.study import Study
+from pcgen.tools.comparison.study_file import read
 
 COSTS = {"ms_per_step": 2.0, "us_per_event": 100.0, "parameters": 1234}
 PAGE: list[Any] = [

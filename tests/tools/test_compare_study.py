@@ -12,8 +12,8 @@ from toy_study import written
 from pcgen.errors import ArgumentError, FileError
 from pcgen.tools import cli
 from pcgen.tools.comparison import folder as folders
-from pcgen.tools.comparison import study as studies
-from pcgen.tools.comparison.study import STUDIES, read
+from pcgen.tools.comparison.study import STUDIES
+from pcgen.tools.comparison.study_file import find, read
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ def test_rows_are_chosen_by_patterns_of_their_names(tmp_path, data):
 def test_a_study_is_a_file_a_folder_or_a_name(tmp_path, data):
     folder = written(tmp_path / "s", data)
     (tmp_path / "own.yaml").write_text((folder / "study.yaml").read_text())
-    assert studies.find(str(folder)) == folder / "study.yaml"
-    assert studies.find(str(tmp_path / "own.yaml")).name == "own.yaml"
-    assert studies.find("sparsity") == STUDIES / "sparsity" / "study.yaml"
+    assert find(str(folder)) == folder / "study.yaml"
+    assert find(str(tmp_path / "own.yaml")).name == "own.yaml"
+    assert find("sparsity") == STUDIES / "sparsity" / "study.yaml"
     with pytest.raises(FileError, match=r"nowhere: no such study, expected .* one of sparsity"):
-        studies.find("nowhere")
+        find("nowhere")
 
 
 REFUSED = [

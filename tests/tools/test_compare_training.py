@@ -12,8 +12,7 @@ import toy_study
 from toy_study import written
 
 from pcgen.tools import compare
-from pcgen.tools.comparison import study as studies
-from pcgen.tools.comparison import trial
+from pcgen.tools.comparison import study_file, trial
 from pcgen.tools.comparison.budget import Clock, EnoughError
 
 
@@ -22,7 +21,7 @@ def run(folder: Path, data: Path, entry: dict[str, Any] | None = None, **changes
     rows = [{"name": "a", "recipe": "toy_study:spray", **(entry or {})}]
     if "real" in rows[0]:
         del rows[0]["recipe"]
-    study = studies.read(str(written(folder / "study", data, rows=rows, **changes)))
+    study = study_file.read(str(written(folder / "study", data, rows=rows, **changes)))
     (job,) = compare._jobs(study, study.rows, folder / "out")
     return trial.run(job.row, job.files, job.digests, job.run)
 

@@ -137,7 +137,7 @@ def test_a_weight_is_never_relabelled(here, text):
     assert io.read_clouds("b.h5")[1] == HITS
 
 
-def test_what_a_file_leaves_open_may_be_said(here):
+def test_what_a_file_leaves_open_may_be_given(here):
     schema = Schema(HITS.axes, Quantity("energy"))
     io.write_clouds("a.h5", pc.make(torch.ones(2, 2), [2], weight=torch.ones(2)), schema)
     convert("a.h5", "b.h5", weight="energy [MeV]")

@@ -42,7 +42,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, few):
-    """Trains a run when it is first asked for."""
+    """Trains a run when it is first requested."""
     folder = tmp_path_factory.mktemp("export")
 
     def trained(name):
@@ -57,7 +57,7 @@ def runs(tmp_path_factory, few):
 
 @pytest.fixture(scope="module")
 def graphs(runs, tmp_path_factory):
-    """Exports a run with some words when it is first asked for; the file."""
+    """Exports a run with some words when it is first requested; the file."""
     folder = tmp_path_factory.mktemp("graphs")
 
     def exported(name, *words):
@@ -136,8 +136,8 @@ def test_the_law_draws_what_the_model_draws(runs, graphs):
     assert [each.name for each in law.get_inputs()] == ["chance", "y", "label"]
     assert [each.name for each in law.get_outputs()] == ["size", "total", "centroid", "spread"]
     cardinality = pcgen.load(runs("options")).representation.cardinality
-    asked = cardinality.draw(Request(250), torch.Generator().manual_seed(1))
-    wanted = Request(250, None, asked.y + 1.0, asked.label)
+    first = cardinality.draw(Request(250), torch.Generator().manual_seed(1))
+    wanted = Request(250, None, first.y + 1.0, first.label)
     expected = cardinality.draw(wanted, torch.Generator().manual_seed(2))
     chance = torch.rand(250, generator=torch.Generator().manual_seed(2))
     given = {"chance": chance, "y": wanted.y, "label": wanted.label}
@@ -146,7 +146,7 @@ def test_the_law_draws_what_the_model_draws(runs, graphs):
         np.testing.assert_allclose(got, getattr(expected, name).numpy(), rtol=1e-6, err_msg=name)
 
 
-def test_the_file_says_what_it_takes_and_names_no_place(runs, graphs):
+def test_the_file_states_what_it_takes_and_names_no_place(runs, graphs):
     target = graphs("flow")
     for file in (target, target.with_suffix(".cardinality.onnx")):
         graph = onnx.load(str(file))

@@ -14,7 +14,7 @@ from pcgen.tools import cli
 from pcgen.tools.convert import convert
 
 
-def test_a_file_of_clouds_tells_sizes_units_and_classes(tmp_path, capsys):
+def test_a_file_of_clouds_shows_sizes_units_and_classes(tmp_path, capsys):
     path = tmp_path / "jets.h5"
     jets = pc.make(
         torch.zeros(4, 2),
@@ -33,7 +33,7 @@ def test_a_file_of_clouds_tells_sizes_units_and_classes(tmp_path, capsys):
     assert "w" not in re.findall(r"classes.*", text)[0].split(":")
 
 
-def test_lattice_clouds_and_images_tell_their_grid(tmp_path, capsys):
+def test_lattice_clouds_and_images_show_their_grid(tmp_path, capsys):
     text = "x:0.0:2.0:2:mm,y:0.0:3.0:3"
     np.save(tmp_path / "a.npy", np.ones((4, 2, 3)))
     for name in ("a.h5", "a.npz", "e_%d.png"):
@@ -46,7 +46,7 @@ def test_lattice_clouds_and_images_tell_their_grid(tmp_path, capsys):
     assert "not known" in printed
 
 
-def test_a_run_tells_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
+def test_a_run_shows_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
     words = "train points-vae --latent-dim 2 --hidden 8 --layers 1 --classes [g,t] --max-points 5"
     words += " --steps 2 --batch-size 8 --validate-events 20 --samples 0 --output"
     run = str(tmp_path / "run")

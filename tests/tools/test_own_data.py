@@ -250,7 +250,7 @@ def test_one_threshold_means_the_same_for_images_and_showers():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "geometry: got none and showers.hdf5 holds the CaloChallenge's showers"),
+        ({}, "geometry: got none and showers.hdf5 does not know the voxels"),
         ({"geometry": "binning.xml"}, r"binning\.xml: .*photon.*pion"),
         ({"geometry": "binning.xml", "particle": "pion"}, r"showers has shape \(3, 9\)"),
         ({"geometry": "none.xml"}, r"none\.xml: no such file"),
@@ -258,7 +258,6 @@ def test_one_threshold_means_the_same_for_images_and_showers():
             {"geometry": "binning.xml", "particle": "photon", "grid": GRID},
             "grid: was given, .*geom",
         ),
-        ({"geometry": "binning.xml", "particle": "photon", "jitter": True}, "jitter: was given"),
         (
             {"geometry": "binning.xml", "particle": "photon", "target": "b.npz"},
             "as images, expected",

@@ -13,7 +13,7 @@ from pcgen.datasets.jets import sample_jets
 from pcgen.errors import ArgumentError, CheckpointError
 from pcgen.io import JETS, read_clouds, write_clouds
 from pcgen.recipes import ALIASES, RECIPES
-from pcgen.recipes.find import find_recipe, made
+from pcgen.recipes.find import build_model, find_recipe
 from pcgen.tools.cli import main
 
 MODULE = '''
@@ -235,7 +235,7 @@ def test_a_fault_of_pcgens_own_recipes_is_not_hidden(monkeypatch):
 
     monkeypatch.setitem(RECIPES, "faulty", faulty)
     with pytest.raises(ValueError, match=r"^a fault$"):
-        made("faulty", faulty, {})
+        build_model("faulty", faulty, {})
 
 
 def test_names_are_printed_as_they_are(here, capsys):

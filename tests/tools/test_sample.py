@@ -35,7 +35,7 @@ def test_samples_are_written_with_their_throughput(run, tmp_path, capsys):
     assert re.search(line, printed)
 
 
-def test_a_sample_says_what_made_it_and_not_where(run, tmp_path, monkeypatch):
+def test_a_sample_states_what_generated_it_and_not_where(run, tmp_path, monkeypatch):
     output = tmp_path / "a.h5"
     command = ["/home/me/bin/pcgen", "sample", str(run), f"--like={tmp_path}/b.h5", "number=3"]
     monkeypatch.setattr(sys, "argv", command)
@@ -64,7 +64,7 @@ def test_a_seed_is_a_sample(run, tmp_path):
     assert a.pos.shape != c.pos.shape or not torch.equal(a.pos, c.pos)
 
 
-def test_class_condition_and_size_can_be_asked_for(run, tmp_path):
+def test_class_condition_and_size_can_be_requested(run, tmp_path):
     last = str(run / "checkpoints" / "last.ckpt")
     sample(last, str(tmp_path / "a.h5"), number=5, batch_size=2, classes=["t", "g"],
            condition={"jet_pt": 1100.0}, points=4)  # fmt: skip
@@ -83,7 +83,7 @@ def test_python_and_the_command_take_the_same_words(run, tmp_path):
     assert here.label.tolist() == there.label.tolist() == [2, 0, 2, 0]
     assert torch.equal(here.y, there.y)
     assert torch.equal(here.pos, there.pos)
-    with pytest.raises(ArgumentError, match="nothing that says how many clouds"):
+    with pytest.raises(ArgumentError, match="no number of clouds"):
         pcgen.load(run).sample()
 
 

@@ -47,10 +47,10 @@ def test_file(tmp_path_factory) -> str:
 def test_events_are_paired_with_those_of_a_file(run, test_file, tmp_path):
     real = read_clouds(test_file)[0]
     sample(str(run), str(tmp_path / "a.h5"), like=test_file, batch_size=40)
-    made = read_clouds(tmp_path / "a.h5")[0]
-    assert torch.equal(made.y, real.y)
-    assert torch.equal(made.label, real.label)
-    assert not torch.equal(pc.sizes(made), pc.sizes(real))
+    generated = read_clouds(tmp_path / "a.h5")[0]
+    assert torch.equal(generated.y, real.y)
+    assert torch.equal(generated.label, real.label)
+    assert not torch.equal(pc.sizes(generated), pc.sizes(real))
     sample(str(run), str(tmp_path / "b.h5"), like=test_file, number=7, points=3)
     some = read_clouds(tmp_path / "b.h5")[0]
     assert torch.equal(some.y, real.y[:7])
@@ -237,12 +237,12 @@ def test_several_processes_give_the_same_file(run, test_file, tmp_path):
 
 def test_a_run_that_is_sampled_again_is_read_again(tmp_path, test_file):
     folder, options = tmp_path / "run", {**FAST, "samples": 0, "data": [test_file]}
-    made = []
+    generated = []
     for steps in (1, 2):
         train("tiny", output=str(folder), **{**options, "steps": steps})
         sample(str(folder / "checkpoints/last.ckpt"), str(tmp_path / "a.h5"), number=5)
-        made.append(read_clouds(tmp_path / "a.h5")[0].pos)
-    assert made[0].shape != made[1].shape or not torch.equal(*made)
+        generated.append(read_clouds(tmp_path / "a.h5")[0].pos)
+    assert generated[0].shape != generated[1].shape or not torch.equal(*generated)
 
 
 # --- a user's own recipe, and images --------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_models_on_a_grid_write_it_and_images(tmp_path, test_file):
         block = images.read()
     assert torch.equal(block.image, pcgen.images.cloud_to_image(clouds, grid))
     assert np.array_equal(np.load(tmp_path / "a.npy"), block.image.numpy())
-    # What made the events goes on with them through other files.
+    # What generated the events goes on with them through other files.
     convert(str(tmp_path / "a.npz"), str(tmp_path / "b.h5"), to_format="images")
     convert(str(tmp_path / "b.h5"), str(tmp_path / "c.h5"))
     with CloudFile(tmp_path / "c.h5") as file:

@@ -27,13 +27,13 @@ def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, sm
     target = tmp_path / "jets.h5"
     words = f"--number 900 --classes g q t {steps} --seed 1"
     assert cli.main(["sample", name, str(target), *words.split()]) == 0
-    made = read_clouds(target)[0]
+    generated = read_clouds(target)[0]
     real = sample_jets("all", max_points=30, classes=["g", "q", "t"]).load()
-    assert int(cl.sizes(made).max()) <= 30
-    found, truth = quantities(made), quantities(real)
+    assert int(cl.sizes(generated).max()) <= 30
+    found, truth = quantities(generated), quantities(real)
     for observable, values in truth.items():
         distance = float(wasserstein1(values, found[observable])) / float(values.std())
         # 900 jets are 0.04 standard deviations from the truth by chance; small angles are not
-        # as in real jets, which the card says.
+        # as in real jets, as in the card.
         limit = small_angles if observable in ("tau2", "tau3", "tau21", "tau32") else 0.2
         assert distance < limit, (observable, distance)

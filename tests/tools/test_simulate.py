@@ -16,7 +16,9 @@ from pcgen.tools.simulate import simulate_jets
 pytest.importorskip("pythia8mc")
 
 
-def test_jets_are_made_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jets_are_generated_as_requested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "jets.h5"
     simulate_jets(
         str(path),
@@ -41,17 +43,17 @@ def test_jets_are_made_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "R = 0.8" in printed
 
 
-def test_every_core_is_used_unless_a_number_is_asked_for(
+def test_every_core_is_used_unless_a_number_is_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: list[int] = []
 
-    def simulate(output: str, *, processes: int, **rest: Any) -> Path:
+    def simulate(what: str, output: str, *, processes: int, **rest: Any) -> list[Path]:
         requested.append(processes)
-        return Path(output)
+        return [Path(output)]
 
-    monkeypatch.setattr(tool, "simulate", simulate)
-    monkeypatch.setattr(tool, "_summary", str)
+    monkeypatch.setattr(tool, "_simulated", simulate)
+    monkeypatch.setattr(tool, "_summary", lambda *given: "")
     simulate_jets("a.h5")
     simulate_jets("a.h5", processes=3)
     assert requested == [len(os.sched_getaffinity(0)), 3]

@@ -230,7 +230,7 @@ def test_a_resumed_run_is_an_uninterrupted_one(here, home):
     assert started(*options, "--checkpoint-every", "1", output="whole", steps=4) == 0
     assert started(*options, "--checkpoint-every", "1", output="pieces", steps=2) == 0
     torch.manual_seed(9)
-    # What it started from is not asked for any more.
+    # What it started from is not needed any more.
     assert run("resume", "pieces", "--steps", "4") == 0
     left, right = last("whole"), last("pieces")
     assert left.step == right.step == 4

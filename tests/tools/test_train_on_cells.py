@@ -1,4 +1,4 @@
-"""Training on the cells of a file: its own grid, its layers, and what a command says of both."""
+"""Training on the cells of a file: its own grid, its layers, and what a command prints of both."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_points_leave_layers_out_and_say_so(tmp_path: Path, capsys) -> None:
     words += " --steps 2 --batch-size 8 --validate-events 4 --samples 0 --accelerator cpu"
     assert cli.main(words.split()) == 0
     assert "the layers of the points (ECAL, HCAL) are left out" in capsys.readouterr().out
-    assert cli.main(f"sample {tmp_path}/run {tmp_path}/made.h5 --number 3".split()) == 0
-    made, schema = io.read_clouds(tmp_path / "made.h5")
-    assert (schema.layers, "layer" in clouds.attributes(made)) == ((), False)
+    assert cli.main(f"sample {tmp_path}/run {tmp_path}/generated.h5 --number 3".split()) == 0
+    generated, schema = io.read_clouds(tmp_path / "generated.h5")
+    assert (schema.layers, "layer" in clouds.attributes(generated)) == ((), False)
 
 
 def test_cells_keep_their_layers(tmp_path: Path) -> None:
     images_in(tmp_path / "cells.h5", ("ECAL", "HCAL"))
     words = f"train sites-vae --data {tmp_path}/cells.h5 --output {tmp_path}/run {SMALL}"
     assert cli.main(f"{words} --latent-dim 2".split()) == 0
-    assert cli.main(f"sample {tmp_path}/run {tmp_path}/made.h5 --number 3".split()) == 0
-    made, schema = io.read_clouds(tmp_path / "made.h5")
-    assert (schema.layers, "layer" in clouds.attributes(made)) == (("ECAL", "HCAL"), True)
+    assert cli.main(f"sample {tmp_path}/run {tmp_path}/generated.h5 --number 3".split()) == 0
+    generated, schema = io.read_clouds(tmp_path / "generated.h5")
+    assert (schema.layers, "layer" in clouds.attributes(generated)) == (("ECAL", "HCAL"), True)
 
 
 def test_a_forgotten_ending_and_a_file_for_a_module(tmp_path: Path, capsys) -> None:

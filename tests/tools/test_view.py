@@ -45,16 +45,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was asked of ``picture``, which draws nothing here."""
-    asked: list[dict[str, Any]] = []
+    """The calls of ``picture``, which draws nothing here."""
+    calls: list[dict[str, Any]] = []
 
-    def picture(samples: Any, schema: Schema, *, event: int) -> Any:
-        asked.append({name: cloud.sizes(batch).tolist() for name, batch in samples.items()})
-        frame_of(samples, schema, [event])
+    def picture(samples: Any, schema: Schema, *, event: int, calorimeter: Any) -> Any:
+        calls.append({name: cloud.sizes(batch).tolist() for name, batch in samples.items()})
+        frame_of(samples, schema, [event], calorimeter)
         return Figure(figsize=(1, 1))
 
     monkeypatch.setattr(viewing, "picture", picture)
-    return asked
+    return calls
 
 
 def test_without_a_display_a_picture_is_written(
@@ -113,14 +113,14 @@ def test_the_newest_samples_of_a_run_are_shown(folder: Path, drawn: list[dict[st
     assert drawn == [{"real": [2, 4, 6], "run": [3]}]
 
 
-def test_titles_are_the_names_of_the_files_or_as_asked(
+def test_titles_are_the_names_of_the_files_or_as_requested(
     folder: Path, drawn: list[dict[str, Any]]
 ) -> None:
     view("real.h5", "real.h5", names="a, b", output="a.png")
     (folder / "other").mkdir()
     (folder / "other" / "real.h5").write_bytes((folder / "real.h5").read_bytes())
     view("real.h5", "other/real.h5", output="a.png")
-    assert [list(asked) for asked in drawn] == [["a", "b"], ["real.h5", "other/real.h5"]]
+    assert [list(call) for call in drawn] == [["a", "b"], ["real.h5", "other/real.h5"]]
     with pytest.raises(ArgumentError, match=r"names: got .* expected 2 different ones"):
         view("real.h5", "fake.h5", names="a")
 
@@ -147,12 +147,12 @@ def test_with_a_display_a_window_opens_and_a_picture_where_it_cannot(
 ) -> None:
     opened: list[int] = []
     monkeypatch.setattr(viewing, "has_display", lambda: True)
-    monkeypatch.setattr(viewing, "window", lambda *_, event: opened.append(event))
+    monkeypatch.setattr(viewing, "window", lambda event, **_: opened.append(event))
     view("real.h5", event=2)
     assert opened == [2]
     assert not drawn
 
-    def fail(*_: Any, event: int) -> None:
+    def fail(**_: Any) -> None:
         raise PcgenError("no OpenGL")
 
     monkeypatch.setattr(viewing, "window", fail)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,12 +28,17 @@ from pcgen.recipes import RECIPES
 from pcgen.tools import cli
 from pcgen.tools.options import Option, options_of
 from pcgen.tools.run_options import GROUPS, recipe_options, run_options
+from tests import toy_layers
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
 SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--validate-every", "2",
          "--checkpoint-every", "2", "--log-every", "1", "--samples", "0", "--accelerator", "cpu",
          "--progress", "false"]  # fmt: skip
 RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
+REFUSED = {
+    ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
+    for name in ("wgan-gp", "wgan-lp")
+}
 WITHOUT_A_PRIOR = ("points-autoencoder", "autoencoder")
 
 
@@ -94,6 +100,14 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def showers(tmp_path_factory) -> Path:
+    """200 toy showers of up to some 60 points in four layers."""
+    file = tmp_path_factory.mktemp("walk") / "showers.h5"
+    write_clouds(file, toy_layers.toy_showers(200), toy_layers.SCHEMA)
+    return file
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory, data) -> Path:
     """A run of two steps, of which every option was given."""
     folder = tmp_path_factory.mktemp("walk") / "run"
@@ -150,7 +164,8 @@ def another(option: Option) -> tuple[list[str], Any]:
         several = list(get_args(get_args(inner[0])[0]))[:2]
         return several, several
     if option.kind is list:
-        return (["3", "4"], [3, 4]) if "int" in str(option.hint) else (["a", "b"], ["a", "b"])
+        numbers = re.search("int|float", str(option.hint))
+        return (["3", "4"], [3, 4]) if numbers else (["a", "b"], ["a", "b"])
     value = {bool: not option.default, int: 3, float: 0.125, str: "word"}[inner[0]]
     return [str(value).lower() if inner[0] is bool else str(value)], value
 
@@ -195,8 +210,10 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "sample", f"{run} {made}-2.h5 --number 40"),
         (0, "sample", f"{run} {made}-3.h5 --like {data} --split test --processes 2"),
         (1, "sample", f"{run} {made}-4.h5 --conditions none.csv"),
+        (1, "sample", f"{run} {made}-8.h5 --multi-hit shift"),
         (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1 --pace 2"),
         (0, "sample", f"{run} {made}-6.h5 --number 3 --to jetnet --particles 3"),
+        (1, "sample", f"{run} {made}-7.h5 --dask nowhere"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
         (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
         (0, "info", f"{made}.h5"),
@@ -209,12 +226,15 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "convert", f"{data} {made}-m.h5 --missing drop --max-points 4"),
         (1, "convert", f"{made}.npz {made}-o.h5 --condition E=none.npy --labels none.npy "
                        "--classes a,b"),
-        (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon"),
+        (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
+                      "--multi-hit shift"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
+        (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
                         "2 --subset 4 --permutations 2 --seed 1 --between jet_pt=:1e9"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "
                         f"--training {data}"),
+        (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
@@ -288,11 +308,20 @@ def test_the_configuration_of_a_run_starts_another_like_it(data, run, tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "chosen"), variants(), ids=lambda value: "".join(value) or "-")
-def test_every_recipe_and_choice_from_training_to_scores(recipe, chosen, data, tmp_path, capsys):
+def test_every_recipe_and_choice_from_training_to_scores(
+    recipe, chosen, data, showers, tmp_path, capsys
+):
+    data = showers if recipe.startswith("showers-") else data
     folder, made = str(tmp_path / "run"), str(tmp_path / "made.h5")
     words = ["train", recipe, *small(recipe), *chosen]
     assert call(*words, "--print_config") == 0
     assert call(*words, "--help") == 0
+    if (recipe, chosen) in REFUSED:
+        capsys.readouterr()
+        assert call(*words, *SMALL, "--data", str(data), "--output", folder) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert REFUSED[recipe, chosen] in line
+        return
     assert call(*words, *SMALL, "--data", str(data), "--output", folder) == 0
     model = pcgen.load(folder)
     if recipe in WITHOUT_A_PRIOR:

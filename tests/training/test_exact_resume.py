@@ -99,7 +99,7 @@ def test_a_run_that_ignores_interruptions_goes_on_doing_so(tmp_path):
 
 
 @pytest.mark.parametrize(("schedule", "lines"), [("constant", 1), ("cosine", 2)])
-def test_what_a_longer_run_changes_is_said(tmp_path, capsys, schedule, lines):
+def test_what_a_longer_run_changes_is_reported(tmp_path, capsys, schedule, lines):
     optimiser = plain(schedule=schedule)
     fit(Toy(), tmp_path, 4, optimiser=optimiser)
     fit(Toy(), tmp_path, 4, optimiser=optimiser)

@@ -100,7 +100,7 @@ def test_arguments_of_a_larger_network_are_refused_before_it_is_built(
     assert time.monotonic() - start < 10
 
 
-def test_arguments_may_be_larger_where_the_user_says_so(file, monkeypatch):
+def test_arguments_may_be_larger_where_the_user_allows_it(file, monkeypatch):
     monkeypatch.setenv("PCGEN_MAX_ARGUMENT", "3")
     with pytest.raises(CheckpointError, match=r"hidden: got 4 .*PCGEN_MAX_ARGUMENT sets another"):
         pcgen.load(file)

@@ -55,7 +55,7 @@ def test_validation_restores_what_is_being_learnt(tmp_path):
     assert seen == pytest.approx(list(averages(raw, 0.999)[1::2]), rel=1e-6)
 
 
-def test_further_steps_are_validated_where_asked(tmp_path):
+def test_further_steps_are_validated_where_requested(tmp_path):
     reports = Reports(validate_every=6, validate_at=(1, 4, 99), progress=False)
     fit(Toy(), tmp_path, 8, validate=lambda model: {"score": 0.0}, reports=reports)
     assert [row["step"] for row in rows(tmp_path) if row["validation/score"]] == list("1468")

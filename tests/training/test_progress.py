@@ -33,7 +33,7 @@ def lines(capsys, pace: float, *, steps: int = 10, done: int = 0, every: int = 1
     return captured.err.splitlines()
 
 
-def test_without_a_terminal_a_line_says_losses_and_time_left(capsys):
+def test_without_a_terminal_a_line_shows_losses_and_time_left(capsys):
     shown = lines(capsys, 60.0)
     text = "critic/critic -0.1235, generator/generator 2"
     assert shown[0] == f"step 1 of 10: {text}; 9 min 0 s left"
@@ -89,4 +89,4 @@ def test_what_is_counted_is_a_line_now_and_then(capsys):
             counter.advance(2)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "8 of 10 events; 2 s left\n"  # the caller says the end
+    assert captured.err == "8 of 10 events; 2 s left\n"  # the caller prints the end

@@ -134,7 +134,7 @@ def test_option_values_are_checked(make, message):
 
 
 @pytest.mark.parametrize("kind", [ArgumentError, DataError])
-def test_what_a_loss_refuses_after_the_first_step_says_where(tmp_path, kind):
+def test_what_a_loss_refuses_after_the_first_step_names_where(tmp_path, kind):
     class Refuses(Toy):
         def loss(self, clouds):
             if len(self.history) == self.at:
@@ -150,7 +150,7 @@ def test_what_a_loss_refuses_after_the_first_step_says_where(tmp_path, kind):
         fit(model, tmp_path / "b", 4)
 
 
-def test_what_validation_refuses_says_where(tmp_path):
+def test_what_validation_refuses_names_where(tmp_path):
     def validate(model):
         raise DataError("pos: got NaN")
 

@@ -29,7 +29,7 @@ def texts(figure: Figure) -> set[str]:
     return found
 
 
-def test_open3d_draws_a_ball_where_the_camera_says(context: None) -> None:
+def test_open3d_draws_a_ball_where_the_camera_looks(context: None) -> None:
     batch = cloud.make(torch.rand(2, 3), [2], weight=torch.tensor([1.0, 1e-4]))
     frame, scene = built(batch, SHOWER)
     camera = Camera.towards(frame, 400, 300)
@@ -82,7 +82,7 @@ def test_no_name_of_an_axis_is_cut_off(context: None) -> None:
             assert box.x1 <= inside.x1
 
 
-def test_matplotlib_draws_where_asked() -> None:
+def test_matplotlib_draws_where_requested() -> None:
     figure = picture({"real": jets()}, JET, open3d=False)
     figure.draw_without_rendering()
     assert {"eta", r"$\phi$ [rad]", r"$\log_{10}$($E$/GeV)", "$E$ [GeV]"} <= texts(figure)

@@ -23,10 +23,10 @@ class FakeWindow:
     def __init__(self, opens: bool = True) -> None:
         self.keys: dict[int, Any] = {}
         self.shown: list[Any] = []
-        self.opens, self.ran, self.says = opens, False, b""
+        self.opens, self.ran, self.prints = opens, False, b""
 
     def create_window(self, *_: Any, **__: Any) -> bool:
-        os.write(2, self.says)
+        os.write(2, self.prints)
         return self.opens
 
     def register_key_callback(self, key: int, function: Any) -> None:
@@ -98,7 +98,7 @@ def test_a_window_that_cannot_be_opened(fake: FakeWindow, monkeypatch: pytest.Mo
     fake.opens = False
     with pytest.raises(PcgenError, match="window: Open3D cannot open one here"):
         windows.window({"real": jets()}, JET)
-    fake.opens, fake.says = True, b"[Open3D INFO] No display, falling back to EGL offscreen\n"
+    fake.opens, fake.prints = True, b"[Open3D INFO] No display, falling back to EGL offscreen\n"
     with pytest.raises(PcgenError, match="window: Open3D cannot open one here"):
         windows.window({"real": jets()}, JET)
     assert not fake.ran

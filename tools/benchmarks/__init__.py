@@ -1,1 +1,1 @@
-"""The studies behind ``pcgen bench``: what is compared, how it is timed, how it is told."""
+"""The studies behind ``pcgen bench``: what is compared, how it is timed, how it is reported."""

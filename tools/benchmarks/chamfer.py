@@ -177,7 +177,7 @@ def _gather(search: Search) -> Callable[[Clouds], Run]:
 
 
 def _search(search: Search) -> Callable[[Clouds], Run]:
-    """The search alone; the value that its neighbours give is told after the clock has stopped."""
+    """The search alone; the value from its neighbours is computed after the clock stops."""
     return lambda given: Run(lambda: torch.cat(search(given)))
 
 

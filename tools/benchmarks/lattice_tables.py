@@ -54,12 +54,12 @@ def _ratios(results: Table) -> str:
     rows = []
     for case, row in results.items():
         dense = min(row[name].total for name in DENSE)
-        told = [dense / row[named(OURS, o)].total for o in OCCUPANCIES]
+        ratios = [dense / row[named(OURS, o)].total for o in OCCUPANCIES]
         # A cell that was not run has an infinite time.
-        if not 0 < min(told) <= max(told) < float("inf"):
+        if not 0 < min(ratios) <= max(ratios) < float("inf"):
             rows.append([case, *(["not run"] * len(head[1:]))])
             continue
         equal = lattice.crossover(results, case)
         words = "above 30 %" if equal is None else f"{100 * equal:.2g} %"
-        rows.append([case, *(f"{ratio:.3g}" for ratio in told), words])
+        rows.append([case, *(f"{ratio:.3g}" for ratio in ratios), words])
     return md.table(head, rows)

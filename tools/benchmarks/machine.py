@@ -61,7 +61,7 @@ def available_memory() -> int:
 
 
 def process_memory(field: str) -> int | None:
-    """A field of this process's status in bytes, VmRSS or VmHWM; None where it is not told."""
+    """A field of this process's status in bytes, VmRSS or VmHWM; None where it is not given."""
     file = Path("/proc/self/status")
     if not file.exists():
         return None

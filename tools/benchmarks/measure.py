@@ -213,7 +213,7 @@ def _measure_case(
 def _first(
     contender: Contender[Problem], problem: Problem, result: Result, device: str
 ) -> Run | None:
-    """The run that fills caches and compiles, and whose memory is told; None where it fails."""
+    """The run that fills caches and compiles, and whose memory is reported; None where it fails."""
     try:
         run = contender.prepare(problem)
         with _memory(result, device):

@@ -11,6 +11,7 @@ from pcgen.tools.benchmarks import (
     evaluation,
     kernels,
     lattice_tables,
+    loading,
     sampling,
     scores,
     segments,
@@ -194,8 +195,8 @@ def _agreement(results: Table, names: Sequence[str]) -> str:
             if not row[name].reason and not row[names[0]].reason:
                 worst[name] = max(worst[name], _deviation(row[name], row[names[0]]))
     ran = {n for row in results.values() for n, r in row.items() if not r.reason}
-    told = (f"{name} {value:.1g}" for name, value in worst.items() if name in ran)
-    return f"Largest relative difference from our values: {', '.join(told)}."
+    listed = (f"{name} {value:.1g}" for name, value in worst.items() if name in ran)
+    return f"Largest relative difference from our values: {', '.join(listed)}."
 
 
 SECTIONS: dict[str, Section] = {
@@ -208,5 +209,6 @@ SECTIONS: dict[str, Section] = {
     "segments": segments_section,
     "encoders": encoders.section,
     "sampling": sampling.section,
+    "loading": loading.section,
     "kernels": kernels_section,
 }

@@ -192,7 +192,7 @@ def _energyflow(given: Pairs) -> Run:
 
 
 def _simplex(given: Pairs) -> Run:
-    """POT's compiled solver on costs made before, in as many threads as torch uses."""
+    """POT's compiled solver on costs computed before, in as many threads as torch uses."""
     from ot.lp.emd_wrap import emd_c
 
     weights = [(w.double() / w.double().sum(1, keepdim=True)).cpu().numpy() for w in given[2:]]

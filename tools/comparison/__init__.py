@@ -1,7 +1,8 @@
 """What stands behind ``pcgen compare``: a study, its rows, and its page.
 
 ================== =============================================================================
-:mod:`.study`      a file of plain values, multiplied out to rows
+:mod:`.study`      rows with all that they depend on
+:mod:`.study_file` the file that lists them, multiplied out
 :mod:`.events`     the files that rows read
 :mod:`.folder`     what a comparison keeps, and what it refuses to mix
 :mod:`.workers`    rows in processes of their own, here or on Dask

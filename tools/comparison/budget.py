@@ -1,7 +1,8 @@
-"""A budget of CPU-seconds: a clock of training alone, and how many steps it pays for."""
+"""A budget of CPU-seconds: a clock of training alone, how many steps it pays for, and its curve."""
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from torch_geometric.data import Batch
 
 from pcgen.errors import TrainingError
-from pcgen.training import Batches
+from pcgen.training import Batches, RunFolder
 
 _SHARE, _LONGEST = 0.05, 3.0  # of the budget, and seconds, that are thrown away to plan
 
@@ -98,3 +99,29 @@ def affordable(
         train(clock)
     each = clock.seconds / max(clock.steps - 1, 1)
     return {"steps": max(round(seconds / max(each, 1e-6)), 1), "seconds_per_step": each}
+
+
+def points_of(run: RunFolder) -> list[dict[str, float]]:
+    """The learning curve in the log of a run."""
+    file = run.path / "metrics.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    prefix = "validation/"
+    points = []
+    for row in rows:
+        found = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix) and v}
+        if found:
+            points.append({"step": float(row["step"]), **{k: float(v) for k, v in found.items()}})
+    return points
+
+
+def seconds_of(run: RunFolder) -> float:
+    """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
+    found = run.newest()
+    if found is None:
+        return 0.0
+    step = found[1].step
+    before = [point for point in points_of(run) if point["step"] <= step]
+    return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0

@@ -41,7 +41,7 @@ def find(data: Data) -> Placed:
 
 
 def copied(placed: Placed, data: Data, folder: Path) -> Placed:
-    """The same events without points that are no part of them, in copies that are made once.
+    """The same events without points that are no part of them, in copies that are written once.
 
     Raises:
         PcgenError: the grid does not fit a file, or a copy cannot be written.

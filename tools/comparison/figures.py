@@ -142,8 +142,8 @@ def _columns(figure: _Figure) -> Figure:
     of = figure.of
     names, colours = figure.values(of.x), figure.values(of.colour)
     wide = (6.0, 0.9) if len(of.scores) == 1 else (8.0, 1.2)
-    made = new(max(wide[0], wide[1] * len(names) + 1.5), 4.0)
-    panels = list(np.atleast_1d(made.subplots(1, len(of.scores))))
+    canvas = new(max(wide[0], wide[1] * len(names) + 1.5), 4.0)
+    panels = list(np.atleast_1d(canvas.subplots(1, len(of.scores))))
     for axes, (name, label) in zip(panels, of.scores.items(), strict=True):
         for k, value in enumerate(colours):
             number = figure.number(of.colour, value)
@@ -162,7 +162,7 @@ def _columns(figure: _Figure) -> Figure:
         for edge in range(len(names) - 1):
             axes.axvline(edge + 0.5, color=REAL, linewidth=0.3, alpha=0.5)
         _band(axes, figure.floor(name))
-    return _finish(made, panels)
+    return _finish(canvas, panels)
 
 
 def _lines(figure: _Figure) -> Figure:
@@ -172,8 +172,8 @@ def _lines(figure: _Figure) -> Figure:
     scores = list(of.scores.items())
     scores = scores * len(several) if of.panels else scores
     size = (3.0 * len(several) + 1.0, 3.6) if of.panels else (4.0 * len(several), 4.0)
-    made = new(*size)
-    panels = list(made.subplots(1, len(several), squeeze=False, sharey=bool(of.panels))[0])
+    canvas = new(*size)
+    panels = list(canvas.subplots(1, len(several), squeeze=False, sharey=bool(of.panels))[0])
     styles = figure.values(of.style)
     for axes, value, (name, label) in zip(panels, several, scores, strict=True):
         here = [c for c in figure.there if value is None or c.factors[of.panels[0]] == value]
@@ -191,14 +191,14 @@ def _lines(figure: _Figure) -> Figure:
         axes.set_xlabel(of.x_label or str(of.x), fontsize=9)
         if value is None or axes is panels[0]:
             axes.set_ylabel(str(label))
-    return _finish(made, panels)
+    return _finish(canvas, panels)
 
 
 def _profile(figure: _Figure) -> Figure:
     """Scores as one line for each cell, and the learning curves of the same rows."""
     of = figure.of
-    made = new(9.0, 4.0)
-    scores, curves = made.subplots(1, 2)
+    canvas = new(9.0, 4.0)
+    scores, curves = canvas.subplots(1, 2)
     colours, styles = figure.values(of.colour), figure.values(of.style)
     for cell in figure.there:
         k = colours.index(cell.factors.get(of.colour or ""))
@@ -220,7 +220,7 @@ def _profile(figure: _Figure) -> Figure:
     scores.set_ylabel(of.y_label)
     curves.set_xlabel("step")
     curves.set_ylabel(of.curve_label or "validation score")
-    return _finish(made, [scores, curves])
+    return _finish(canvas, [scores, curves])
 
 
 def _curves(figure: _Figure) -> Figure:
@@ -229,8 +229,8 @@ def _curves(figure: _Figure) -> Figure:
     down, across = [*of.panels, None, None][:2]
     rows, columns = figure.values(down), figure.values(across)
     size = (2.3 * len(columns) + 0.8, 1.5 * len(rows) + 0.8) if of.panels else (6.0, 4.0)
-    made = new(*size)
-    grid = made.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    canvas = new(*size)
+    grid = canvas.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
     shades = figure.values(of.colour)
     lowest: dict[int, Axes] = {}
     for panels, row in zip(grid, rows, strict=True):
@@ -251,8 +251,8 @@ def _curves(figure: _Figure) -> Figure:
     for axes in lowest.values():
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("step", fontsize=9)
-    made.supylabel(of.y_label or "validation score", fontsize=9)
-    return _finish(made, [axes for row in grid for axes in row if axes.get_visible()])
+    canvas.supylabel(of.y_label or "validation score", fontsize=9)
+    return _finish(canvas, [axes for row in grid for axes in row if axes.get_visible()])
 
 
 KINDS: dict[str, Callable[[_Figure], Figure]] = {

@@ -29,7 +29,7 @@ def claim(folder: Path, shared: Mapping[str, Any]) -> None:
 
     Raises:
         FileError: the folder holds something else, or cannot be written.
-        ArgumentError: its rows were made with other settings, naming one.
+        ArgumentError: its rows were trained with other settings, naming one.
     """
     from pcgen.tools.benchmarks import machine
 

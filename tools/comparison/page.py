@@ -44,7 +44,8 @@ from pcgen.tools.comparison.results import (
     summary,
     write_tables,
 )
-from pcgen.tools.comparison.study import Study, _made
+from pcgen.tools.comparison.study import Study
+from pcgen.tools.comparison.study_file import built
 from pcgen.tools.evaluate import make_folder
 
 _DPI, _COLOURS = 100, 64  # small files: a page and its pictures are kept with a project
@@ -57,7 +58,7 @@ def write(
 
     Args:
         folder: Of the comparison.
-        study: What was asked, and the labels.
+        study: Questions and labels.
         settings: What all rows share.
         page: Where to write it, ``report.md`` in the folder by default. Pictures and numbers go
             into a folder beside it, of the same name without ending.
@@ -213,7 +214,7 @@ class _Writer:
         return [tables.at_equal(there, among, self._heads(heads))] * bool(there)
 
     def _figure(self, place: str, rows: Any, **own: Any) -> list[str]:
-        picture = _made(place, figures.Picture, {**own, "rows": rows or {}})
+        picture = built(place, figures.Picture, {**own, "rows": rows or {}})
         there = self._cells(rows)
         if not there:
             return []
@@ -258,8 +259,9 @@ def _names(
         middle = summary(known)
         assert middle is not None
         spent = (
-            "how many steps the budget pays for is told by the first few, and in the end trainings "
-            f"took {min(known):.3g} to {max(known):.3g} CPU-seconds (median {middle.median:.3g}). "
+            "how many steps the budget pays for is estimated from the first few, and in the end "
+            f"trainings took {min(known):.3g} to {max(known):.3g} CPU-seconds "
+            f"(median {middle.median:.3g}). "
         )
     length = f"{steps} steps"
     if seconds is not None:

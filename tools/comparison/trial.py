@@ -9,7 +9,6 @@ itself is a plain run of so many steps that can be taken up again.
 
 from __future__ import annotations
 
-import csv
 import inspect
 import json
 import math
@@ -35,14 +34,14 @@ from pcgen.models.base import GenerativeModel
 from pcgen.recipes.find import find_recipe
 from pcgen.schema import Schema
 from pcgen.tools.benchmarks import machine
-from pcgen.tools.comparison.budget import Clock, affordable
+from pcgen.tools.comparison.budget import Clock, affordable, points_of, seconds_of
 from pcgen.tools.comparison.folder import write_json
 from pcgen.tools.comparison.results import has_converged
 from pcgen.tools.comparison.study import Row, function_of
 from pcgen.tools.evaluate import FIXED
 from pcgen.tools.train import Plan, resolved, spread, train
 from pcgen.tools.training_data import Data, open_data
-from pcgen.tools.validation import Validation, made_like
+from pcgen.tools.validation import Validation, generated_like
 from pcgen.training import Machine, Optimiser, Reports, RunFolder, checkpoint
 
 Sides = Callable[[GenerativeModel, Batch, torch.Generator], tuple[Batch, Batch, Schema]]
@@ -70,7 +69,7 @@ def curve_at(steps: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A row with all that it is made of.
+    """A row with all that it needs.
 
     Attributes:
         row: What is trained.
@@ -143,11 +142,11 @@ class Trial:
         name = options.pop("name")
         try:
             if ":" in name:
-                made = function_of(name, "protocol")(schema, self.grid, **options)
+                protocol = function_of(name, "protocol")(schema, self.grid, **options)
             elif name == "pcgen":
-                made = protocols.pcgen(schema, **options)
+                protocol = protocols.pcgen(schema, **options)
             elif name in FIXED:
-                made = FIXED[name](**options)
+                protocol = FIXED[name](**options)
             else:
                 known = ", ".join(["pcgen", *FIXED])
                 raise ArgumentError(
@@ -155,7 +154,7 @@ class Trial:
                 )
         except TypeError as error:
             raise ArgumentError(f"protocol {name}: {error}") from error
-        return made
+        return protocol
 
     def sides(
         self, model: GenerativeModel, real: Batch, number: int, generator: torch.Generator
@@ -172,11 +171,11 @@ class Trial:
         if self.row.sides is not None:
             own: Sides = function_of(self.row.sides, "sides")
             return own(model, like, generator)
-        return real, made_like(model, like, generator, _BLOCK), self.schema
+        return real, generated_like(model, like, generator, _BLOCK), self.schema
 
-    def scores(self, real: Batch, made: Batch, schema: Schema) -> dict[str, Any]:
+    def scores(self, real: Batch, generated: Batch, schema: Schema) -> dict[str, Any]:
         """Every score of generated events, with its floor, and what is left out of it."""
-        whole = metrics.whole_events(made)
+        whole = metrics.whole_events(generated)
         outside = 0.0
         if self.grid is not None and self.row.sides is None:
             lost = overflow(whole, self.grid).weight.sum()
@@ -192,7 +191,7 @@ class Trial:
         )
         facts = {
             "events": float(whole.num_graphs),
-            "broken": 1.0 - whole.num_graphs / made.num_graphs,
+            "broken": 1.0 - whole.num_graphs / generated.num_graphs,
             "outside": outside,
             **self.row.facts,
         }
@@ -219,10 +218,10 @@ class Trial:
 
         return validate
 
-    def _first(self, real: Batch, made: Batch, schema: Schema) -> float:
+    def _first(self, real: Batch, generated: Batch, schema: Schema) -> float:
         protocol = self.protocol(schema)
         protocol = replace(protocol, parts=protocol.parts[:1])
-        found = metrics.evaluate(real, made, schema, protocol=protocol, permutations=0)
+        found = metrics.evaluate(real, generated, schema, protocol=protocol, permutations=0)
         return found.scores[0].value if found.scores else math.nan
 
 
@@ -255,11 +254,11 @@ def run(row: Row, files: Sequence[str], digests: Sequence[str], folder: Path) ->
     found = {**trained, "planned_steps": planned, "machine": machine.describe("cpu")}
     if model is None:
         return found
-    real, made, schema, seconds = _sampled(trial, model, generator)
+    real, generated, schema, seconds = _sampled(trial, model, generator)
     peak = machine.process_memory("VmHWM")
     memory = None if before is None or peak is None else max(peak - before, 0) / 2**20
     found |= {**_sizes(model), "us_per_event": 1e6 * seconds, "memory_mib": memory}
-    return {**found, **trial.scores(real, made, schema)}
+    return {**found, **trial.scores(real, generated, schema)}
 
 
 def _planned(trial: Trial, folder: Path, settings: dict[str, Any]) -> int:
@@ -288,7 +287,7 @@ def _trained(trial: Trial, steps: int, folder: Path) -> dict[str, Any]:
     plan, done = trial.plan(steps), RunFolder(folder)
     model = plan.build(trial.data)
     batches = trial.data.train.batches(plan.batch_size, plan.seed)
-    clock = Clock(batches, _draws(model), earlier=_seconds_of(done))
+    clock = Clock(batches, _draws(model), earlier=seconds_of(done))
     validate = trial.watch(clock, plan.validate_events)
     reason = ""
     try:
@@ -302,11 +301,11 @@ def _trained(trial: Trial, steps: int, folder: Path) -> dict[str, Any]:
             return {"status": "diverged", "reason": reason, "nonfinite": 1, "converged": False}
         model = plan.build(trial.data)
         training.install(done.last, model, checkpoint.read(done.last))
-    step, points = checkpoint.read(done.last).step, _points_of(done)
+    step, points = checkpoint.read(done.last).step, points_of(done)
     # Who has not seen every event once is undertrained, whatever the curve is.
     once = step >= batches.per_epoch()
     # What a run without a step left takes is in its log.
-    seconds = clock.seconds if clock.steps else _seconds_of(done)
+    seconds = clock.seconds if clock.steps else seconds_of(done)
     return {
         "status": "diverged" if reason else "done",
         "reason": reason,
@@ -327,8 +326,8 @@ def _sampled(
     model.eval()
     trial.sides(model, spread_over(trial.test, 5), 5, generator)  # what is slow the first time
     start = time.process_time()
-    real, made, schema = trial.sides(model, trial.test, trial.row.events, generator)
-    return real, made, schema, (time.process_time() - start) / made.num_graphs
+    real, generated, schema = trial.sides(model, trial.test, trial.row.events, generator)
+    return real, generated, schema, (time.process_time() - start) / generated.num_graphs
 
 
 def spread_over(clouds: Batch, number: int) -> Batch:
@@ -353,32 +352,6 @@ def _flat(found: metrics.Evaluation) -> dict[str, Any]:
     units = {score.name: score.unit for score in found.scores if score.unit}
     missing = {"not_defined": "; ".join(found.not_defined)} if found.not_defined else {}
     return {**values, **missing, "units": units}
-
-
-def _points_of(run: RunFolder) -> list[dict[str, float]]:
-    """The learning curve in the log of a run."""
-    file = run.path / "metrics.csv"
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
-    prefix = "validation/"
-    points = []
-    for row in rows:
-        found = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix) and v}
-        if found:
-            points.append({"step": float(row["step"]), **{k: float(v) for k, v in found.items()}})
-    return points
-
-
-def _seconds_of(run: RunFolder) -> float:
-    """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
-    found = run.newest()
-    if found is None:
-        return 0.0
-    step = found[1].step
-    before = [point for point in _points_of(run) if point["step"] <= step]
-    return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0
 
 
 def _draws(model: GenerativeModel) -> int:

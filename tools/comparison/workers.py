@@ -6,8 +6,7 @@ open: where it is closed, the parent is gone, and so is the row. What it has lea
 its checkpoints, and the next process that is given the row goes on from there.
 
 A worker of Dask starts such a process for each row, and sees the folder of the comparison under the
-same path. Dask gives the row of a worker that is lost to another one. This is the one module that
-imports Dask.
+same path. Dask gives the row of a worker that is lost to another one.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from __future__ import annotations
 import math
 import os
 import pickle
-import secrets
 import signal
 import subprocess
 import sys
@@ -30,7 +28,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pcgen.errors import ArgumentError, require
+from pcgen.cluster import connected
 from pcgen.tools.comparison.folder import write_json
 from pcgen.tools.comparison.study import Row, use_modules
 
@@ -79,12 +77,13 @@ def run(
     Args:
         jobs: Rows; their folder is seen by all machines that take part.
         processes: Rows at a time on this machine.
-        dask: Address of a Dask scheduler, whose workers do the rows instead.
+        dask: Address of a Dask scheduler, whose workers do the rows instead; or ``local:N``.
         progress: Draw a progress bar on the standard error stream.
 
     Raises:
-        MissingExtraError: a scheduler is given and Dask is not installed.
-        ArgumentError: the scheduler does not answer.
+        MissingExtraError: a cluster is given and Dask is not installed.
+        ArgumentError: its scheduler does not answer.
+        ClusterError: a row has lost several workers.
     """
     left = [job for job in jobs if not job.result.exists()]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -119,26 +118,10 @@ def _here(jobs: Sequence[Job], processes: int) -> Iterator[Job]:
 
 
 def _on_dask(jobs: Sequence[Job], address: str) -> Iterator[Job]:
-    """Rows as they get ready on the workers of a scheduler, ``tcp://10.0.0.1:8786`` say."""
-    distributed = require("distributed", "dask")
-    try:
-        client = distributed.Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ArgumentError(
-            f"dask: got {address!r}, expected the address of a scheduler that answers ({reason})"
-        ) from error
-    with client:
-        # A row that crashes its process for good has a result, and is not tried again. Keys are
-        # unique, and show on Dask's dashboard what is done where.
-        keys = [f"{job.row.name}-{secrets.token_hex(8)}" for job in jobs]
-        pairs = zip(jobs, keys, strict=True)
-        futures = {client.submit(one, job, key=key, retries=0): job for job, key in pairs}
-        for future in distributed.as_completed(list(futures)):
-            job = futures[future]
-            if future.status != "finished" and not job.result.exists():
-                store(job, {"status": "failed", "reason": str(future.exception())})
-            yield job
+    """Rows as they get ready on the workers of a cluster."""
+    with connected(address) as cluster:
+        for number, _ in cluster.as_ready(one, [(job,) for job in jobs]):
+            yield jobs[number]
 
 
 def one(job: Job) -> None:

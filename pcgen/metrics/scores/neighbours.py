@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from itertools import count
 from typing import NamedTuple
@@ -31,8 +32,8 @@ from pcgen.metrics.distances import (
     earth_mover_distance,
     energy_movers_distance,
 )
-from pcgen.metrics.nearest_clouds import Nearest, NearestClouds, lowest
-from pcgen.metrics.pairs import pairwise
+from pcgen.metrics.nearest_clouds import TILE, Nearest, NearestClouds, lowest
+from pcgen.metrics.pairs import SHARED, Workers, pairwise
 from pcgen.schema import Schema
 
 # Events of one table; its memory goes with the square.
@@ -195,6 +196,7 @@ class Neighbourhood:
         bound: A cheap lower bound of the distance for all pairs of a batch. None: the matrix of
             all distances is computed.
         scores: Which of COV, MMD and 1-NNA.
+        workers: Who computes the distances; None: this process.
     """
 
     def __init__(
@@ -206,9 +208,10 @@ class Neighbourhood:
         *,
         bound: Callable[[Batch], Tensor] | None = None,
         scores: Sequence[str] = SCORES,
+        workers: Workers | None = None,
     ) -> None:
         self._clouds, self._distance, self._scores = clouds, distance, tuple(scores)
-        self._bound = bound if bound is not None else lambda batch: pairwise(distance, batch)
+        self._bound, self._workers = bound, workers
         self.usable = (pc.total(clouds) > 0).cpu()
         self.measures = tuple(
             Measure(
@@ -219,13 +222,21 @@ class Neighbourhood:
             for score in self._scores
         )
 
+    def by(self, workers: Workers | None) -> Neighbourhood:
+        """The same scores, whose distances are computed by others."""
+        other = copy(self)
+        other._workers = workers
+        return other
+
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """The scores [K, P] of the samples a [P, n] against b [P, m]."""
         columns = []
         for rows in _groups(a, b):
             events = torch.cat([a[rows].flatten(), b[rows].flatten()]).unique()
             clouds = pc.select(self._clouds, events.to(self._clouds.ptr.device))
-            table = NearestClouds(clouds, self._distance, self._bound(clouds))
+            table = NearestClouds(
+                clouds, self._distance, self._known(clouds), workers=self._workers
+            )
             if len(rows) > MANY:
                 table.complete()
             for row in rows:
@@ -234,6 +245,13 @@ class Neighbourhood:
                 values = {"COV": found.coverage, "MMD": found.mmd, "1-NNA": found.accuracy}
                 columns.append([values[score] for score in self._scores])
         return torch.tensor(columns, dtype=torch.double).T
+
+    def _known(self, clouds: Batch) -> Tensor:
+        """What is known of all distances [U, U]: a lower bound, or the distances themselves."""
+        if self._bound is not None:
+            return self._bound(clouds)
+        tile = TILE if self._workers is None else SHARED
+        return pairwise(self._distance, clouds, tile=tile, workers=self._workers)
 
     def p_values(
         self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator

@@ -7,6 +7,8 @@ can be trained on each of them:
 class      event                                        values, where noise and gradients act
 ========== ============================================ ========================================
 `Points`   clouds in standardised units                 ``pos`` and ``x`` of the points [N, D + F]
+`Layered`  clouds whose layers have points and  the same, with the energy of a point as its
+           energies that are drawn first        share of its layer
 `Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
 `Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
            :math:`1 + x - x_{floor} \ge 1` where active
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.models.representations.cells import Images, Sites
+from pcgen.models.representations.layered import Layered
 from pcgen.models.representations.points import Points
 
-__all__ = ["Event", "Images", "Loss", "Points", "Representation", "Seen", "Sites"]
+__all__ = ["Event", "Images", "Layered", "Loss", "Points", "Representation", "Seen", "Sites"]

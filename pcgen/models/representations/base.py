@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.models.base import Phase, kept
-from pcgen.models.cardinality import CAPACITY, Cardinality, Drawn
+from pcgen.models.cardinality import CAPACITY, Cardinality, Drawn, describe
+from pcgen.models.request import Request
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
@@ -40,7 +42,7 @@ class Representation(nn.Module, ABC):
         schema: Of the clouds.
         standardize: Physical to standardised units.
         cardinality: p(n, total | y, label).
-        counted: Whether the number of points or cells says where the values are.
+        counted: Whether the number of points or cells gives where the values are.
     """
 
     counted = True
@@ -70,6 +72,23 @@ class Representation(nn.Module, ABC):
     def condition_channels(self) -> int:
         """Columns K of the condition."""
         return self.standardize.condition_features
+
+    @property
+    def value_channels(self) -> int:
+        """Columns of the values of a point or active cell."""
+        return self.standardize.point_features
+
+    def draw(self, request: Request, generator: torch.Generator | None = None) -> Drawn:
+        """What is known of requested clouds before they have points.
+
+        Raises:
+            ArgumentError: nothing was fitted, or a class has no cloud in the training split.
+        """
+        return self.cardinality.draw(request, generator)
+
+    def describe(self, clouds: Batch) -> Drawn:
+        """What :meth:`draw` would have given for clouds that exist, in physical units."""
+        return describe(self.prepared(clouds), self.schema)
 
     def condition(self, drawn: Drawn) -> Tensor:
         """The condition of events that do not exist yet [B, K]."""
@@ -110,6 +129,19 @@ class Representation(nn.Module, ABC):
         Raises:
             ArgumentError: the representation does not say where its values are.
         """
+
+    def unfilled(self, drawn: Drawn) -> Event:
+        """Events of what was drawn whose values are 0.
+
+        Raises:
+            ArgumentError: the representation does not say where its values are.
+        """
+        return self.blank(drawn.sizes)
+
+    def exchangeable(self, event: Event) -> Tensor:
+        """Pointer [G+1] to the groups of consecutive points within which noise may be permuted."""
+        pointer: Tensor = event.ptr
+        return pointer
 
     def loss_of(self, clouds: Batch) -> Loss:
         """What of these clouds the representation cannot hold."""

@@ -66,11 +66,6 @@ class Points(Representation):
         self.squash = None if squash is None else Squash(squash)
 
     @property
-    def value_channels(self) -> int:
-        """Columns of the values."""
-        return self.standardize.point_features
-
-    @property
     def condition_channels(self) -> int:
         """Columns K of the condition, spread and excess among them where they are kept."""
         own = (self.log_spread, self.log_excess)

@@ -6,6 +6,7 @@
 ``edgeconv``       DGCNN: EdgeConv on the nearest neighbours
 ``epic``           EPiC layers and their encoder
 ``attention``      Set Transformer: blocks, pooling by attention, encoder
+``layered``        points in detector layers: EPiC with a vector of each layer
 ``lists``          the control: an MLP on the padded list
 ``fields``         velocity fields of all of these
 ``decoders``       from a code to a set (EPiC layers) or to a list (MLP)
@@ -24,6 +25,7 @@ from pcgen.nn.points.edgeconv import DGCNN
 from pcgen.nn.points.encoder import PointEncoder
 from pcgen.nn.points.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.points.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
+from pcgen.nn.points.layered import LayeredEncoder, LayeredField
 from pcgen.nn.points.lists import ListEncoder, ListField
 from pcgen.nn.points.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.points.starts import Noise, Ranks
@@ -39,6 +41,8 @@ __all__ = [
     "EPiCField",
     "EPiCLayer",
     "EdgeConvField",
+    "LayeredEncoder",
+    "LayeredField",
     "ListEncoder",
     "ListField",
     "MLPDecoder",

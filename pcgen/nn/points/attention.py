@@ -14,7 +14,9 @@ matrices have no bias: softmax does not depend on that of the keys, and that of 
 as a constant.
 
 Clouds stay ragged: rows are padded for the product of queries and keys and nowhere else. A cloud of
-n points costs n² products for each head.
+n points costs n² products for each head. Written out, these stay in memory; *fused* (torch's
+``scaled_dot_product_attention``: Dao et al., arXiv 2205.14135) they do not, and memory is linear in
+n, but there is no second derivative, which the gradient penalty of a critic needs.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
@@ -32,8 +35,46 @@ from pcgen.nn.mlp import MLP
 from pcgen.nn.network import Network
 from pcgen.nn.points.encoder import PointEncoder
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
-from pcgen.ops.segments import Pointer, owners, segment_mean
+from pcgen.ops.padding import Padding
+from pcgen.ops.segments import Pointer, lengths, owners, segment_mean
 from pcgen.standardize import channels
+
+TOGETHER = 128
+"""Points of the largest cloud up to which clouds are attended to at once, as padded rows."""
+
+
+def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
+    """What each point reads from the points of its cloud, without a second derivative.
+
+    Clouds of hundreds of points one by one, smaller ones together.
+
+    Args:
+        query: [N, H, c].
+        key: [N, H, c].
+        value: [N, H, c].
+        ptr: [B+1].
+
+    Returns:
+        [N, H, c].
+    """
+    sizes = lengths(ptr)
+    fused = F.scaled_dot_product_attention
+    if query.is_cpu and len(sizes) and int(sizes.max()) > TOGETHER:
+        counts = sizes.tolist()
+        split = [each.transpose(0, 1)[None].split(counts, 2) for each in (query, key, value)]
+        clouds = zip(*split, strict=True)
+        found = [fused(q, k, v)[0] for q, k, v in clouds if q.shape[2]]
+        return torch.cat(found, 1).transpose(0, 1)
+    rows = torch.stack([query, key, value], 1).flatten(1)
+    dense, present = pc.to_dense(rows, ptr)
+    if not dense.shape[1]:
+        return query
+    q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
+    # A cloud without points reads zeros, and not nothing, which would be NaN.
+    first = torch.zeros_like(present)
+    first[:, 0] = sizes == 0
+    read = fused(q, k, v, attn_mask=(present | first)[:, None, None])
+    return pc.to_rows(read.transpose(1, 2).flatten(2), present, ptr).view_as(query)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
@@ -63,16 +104,20 @@ class SelfAttention(Network):
     Args:
         channels: Channels C of a point.
         heads: Number of heads; divides C.
+        fused: Without a second derivative, in memory linear in the number of points.
     """
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    def __init__(self, channels: int, heads: int = 4, *, fused: bool = False) -> None:
         super().__init__()
-        self.heads = _check_heads(channels, heads)
+        self.heads, self.fused = _check_heads(channels, heads), fused
         self.read = nn.Linear(channels, 3 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
+        if self.fused and not isinstance(ptr, Padding):
+            query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
+            return self.out(attend_fused(query, key, value, ptr).flatten(1))
         dense, present = pc.to_dense(self.read(x), ptr)
         query, key, value = (_split(part, self.heads) for part in dense.chunk(3, -1))
         read = _join(attend(query, key, value, present))
@@ -142,14 +187,21 @@ class AttentionBlock(Network):
         heads: Number of heads; divides C.
         condition_channels: Columns K of a condition that scales and shifts after the norms.
         expansion: Width of the MLP over C.
+        fused: See :class:`SelfAttention`.
     """
 
     def __init__(
-        self, channels: int, *, heads: int = 4, condition_channels: int = 0, expansion: int = 2
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        condition_channels: int = 0,
+        expansion: int = 2,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         self.norm_attention = CloudNorm(channels, condition_channels)
-        self.attention = SelfAttention(channels, heads)
+        self.attention = SelfAttention(channels, heads, fused=fused)
         self.norm_mlp = CloudNorm(channels, condition_channels)
         self.mlp = MLP(channels, (expansion * channels,), channels, activation=nn.GELU)
 

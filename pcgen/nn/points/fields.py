@@ -11,7 +11,7 @@ field          how the points of a cloud exchange information               cost
 EPiCField      by a vector of the cloud, which each layer renews            n
 DeepSetField   by pooling, once or twice                                    n
 EdgeConvField  each with its k nearest                                      n k
-AttentionField each with each                                               n²
+AttentionField each with each, in memory linear in n                        n²
 ============== ============================================================ ====================
 
 Points are not ordered and their number is free; the field of a list of so many places is
@@ -296,7 +296,8 @@ class AttentionField(Network):
         context = self.context.channels
         self.point_in = CloudLinear(in_channels, context, hidden)
         self.blocks = nn.ModuleList(
-            AttentionBlock(hidden, heads=heads, condition_channels=context) for _ in range(layers)
+            AttentionBlock(hidden, heads=heads, condition_channels=context, fused=True)
+            for _ in range(layers)
         )
         self.norm = CloudNorm(hidden, context)
         self.point_out = nn.Linear(hidden, in_channels)

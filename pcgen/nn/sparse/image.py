@@ -120,7 +120,7 @@ class SparseImage:
         return ground.expand(shape).index_put(index, self.x).movedim(-1, 1)
 
     def at_points(self) -> Tensor:
-        """Features in the order of the points from which the image was made [N, C]."""
+        """Features in the order of the points from which the image was built [N, C]."""
         return self.sites.unsort(self.x)
 
     def to_clouds(self, grid: Grid | None = None) -> Batch:

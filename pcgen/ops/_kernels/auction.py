@@ -175,7 +175,7 @@ def _bid(
         bound = best.sum() - s.price.sum()
         if primal - bound <= tolerance * bound:
             return target, best, -s.price
-        # n epsilon bounds the gap: nothing finer than the tolerance asks for is needed.
+        # n epsilon bounds the gap: nothing finer than the tolerance is needed.
         epsilon = min(max(epsilon / FALL, tolerance * bound / n), epsilon / 2.0)
     return target[:0], s.price, s.price
 

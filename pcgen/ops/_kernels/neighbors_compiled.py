@@ -1,6 +1,6 @@
 r"""The compiled loops behind :mod:`.neighbors_numba`.
 
-``space`` is (period [A], 1 / period [A], line, single, width) of the A axes: ``line`` says that
+``space`` is (period [A], 1 / period [A], line, single, width) of the A axes: ``line`` means that
 nothing goes around a circle, ``single`` that moreover the coordinates are float32; ``width`` is a
 tuple whose length is the number of axes that are unrolled, A itself unless A > 8. ``blocks`` holds
 the points of a cloud axis by axis [n, A, 32], in float32 or in float64, the latter where A > 8.

@@ -27,7 +27,7 @@ EXACT_UP_TO = 2**27
 
 
 class ToleranceWarning(UserWarning):
-    """A result is certified, but not to the tolerance that was asked for."""
+    """A result is certified, but not to the requested tolerance."""
 
 
 def solve(

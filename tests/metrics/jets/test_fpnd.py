@@ -70,7 +70,7 @@ def test_only_the_first_jets_count(weights, statistics, monkeypatch):
     jets = random_jets([7] * 9)
     first = frechet_particlenet_distance(
         pc.select(jets, slice(5)), net, real
-    )  # as many as asked for: no warning
+    )  # as many as requested: no warning
     assert frechet_particlenet_distance(jets, net, real) == pytest.approx(first, rel=1e-9)
 
 

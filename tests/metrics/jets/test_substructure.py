@@ -93,7 +93,7 @@ def test_soft_and_collinear_splittings_change_nothing():
     assert ptd(split).item() < ptd(jets).item()  # not collinear safe
 
 
-def test_two_tight_prongs_are_told_from_a_broad_jet():
+def test_two_tight_prongs_are_distinguished_from_a_broad_jet():
     generator = torch.Generator().manual_seed(1)
     cloud = torch.randn(40, 2, generator=generator, dtype=torch.double)
     prongs = 0.02 * cloud + torch.tensor([[0.4, 0.0], [-0.4, 0.0]]).double().repeat(20, 1)

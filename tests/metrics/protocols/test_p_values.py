@@ -1,7 +1,7 @@
 """The acceptance test of judging: honest p-values under the null, and power where jets differ.
 
 Over 20 fixed seeds of disjoint halves of the shipped jets the p-values of every score are uniform
-(Kolmogorov-Smirnov, Holm-corrected over the scores), and quark jets are told from gluon jets.
+(Kolmogorov-Smirnov, Holm-corrected over the scores), and quark and gluon jets are distinguished.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_p_values_of_every_score_are_uniform_over_halves(jets, comparisons):
 
 
 @pytest.mark.slow
-def test_quark_jets_are_told_from_gluon_jets(jets, comparisons):
+def test_quark_jets_are_distinguished_from_gluon_jets(jets, comparisons):
     gluon, quark = (torch.where(jets.label == k)[0][:600] for k in (0, 1))
     generator = torch.Generator().manual_seed(0)
     found = {}

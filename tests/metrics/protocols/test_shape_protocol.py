@@ -1,4 +1,4 @@
-"""PointFlow's protocol on made shapes."""
+"""PointFlow's protocol on generated shapes."""
 
 from __future__ import annotations
 

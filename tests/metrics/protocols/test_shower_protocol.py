@@ -43,7 +43,7 @@ def test_small_sets_are_refused_naming_the_need():
         evaluate(events, events, CELLS.schema, protocol=protocol)
 
 
-def test_wider_showers_are_told_from_real_ones_and_equal_ones_are_not(protocol):
+def test_wider_showers_are_distinguished_from_real_ones_and_equal_ones_are_not(protocol):
     real = clouds(240, 0)
     results = [
         evaluate(real, clouds(120, 1, **settings), CELLS.schema, protocol=protocol, permutations=99)

@@ -89,7 +89,7 @@ def test_trees_that_cannot_grow_have_no_figures(least, events):
 
 
 @pytest.mark.parametrize("learner", [QUICK, NET])
-def test_disjoint_sets_are_told_apart_at_sight(learner):
+def test_disjoint_sets_are_distinguished_at_once(learner):
     real, fake = shifted(100, 50.0)
     result = classifier_test(real, fake, learner=learner)
     assert result.auc == result.calibrated_auc == result.high == 1.0
@@ -105,8 +105,8 @@ def test_the_margin_limits_what_can_be_claimed():
         assert jsd == pytest.approx(1 + np.log2(1 - expected))
 
 
-def test_halves_of_one_set_are_not_told_apart():
-    """The interval holds 1/2 as often as it says, and the p-values are uniform."""
+def test_halves_of_one_set_are_not_distinguished():
+    """The interval holds 1/2 as often as it claims, and the p-values are uniform."""
     tests = []
     for seed in range(40):
         x = torch.randn(240, 4, generator=torch.Generator().manual_seed(seed)).double()
@@ -163,7 +163,7 @@ def test_the_number_of_trees_is_the_best_on_the_validation_part():
     learned = BoostedTrees(trees=12).fit(training, (x, label), 0)
     values = []
     for trees in range(1, 13):
-        # Told to choose on events that it knows by heart, it takes all its trees.
+        # If it chooses on the events of its training, it takes all its trees.
         grown = BoostedTrees(trees=trees).fit(training, training, 0)
         assert grown.epoch == trees
         values.append(likelihood(grown.logit(x), label))

@@ -40,12 +40,12 @@ def test_identical_sets_are_covered_at_no_distance():
     assert scores.mmd == 0
 
 
-def test_nearest_neighbours_tell_disjoint_sets_apart():
+def test_nearest_neighbours_distinguish_disjoint_sets():
     real, fake = torch.randn(40, 3), torch.randn(40, 3) + 100
     assert accuracy(real, fake) == 1.0
 
 
-def test_nearest_neighbours_cannot_tell_halves_of_one_set_apart():
+def test_nearest_neighbours_cannot_distinguish_halves_of_one_set():
     # Each of 2n events is right with probability 1/2: sigma = 1 / sqrt(8 n) or a little more.
     n = 500
     real, fake = torch.randn(n, 3), torch.randn(n, 3)

@@ -83,7 +83,7 @@ def test_kpd_agrees_with_jetnet():
 
 
 def test_kpd_may_be_negative_for_equal_distributions():
-    # As above with the real events in reverse order as generated ones: jetnet says so too.
+    # As above with the real events in reverse order as generated ones: jetnet gives the same.
     real = formula_features(3000, 0)
     generated = formula_features(3500, 0).flip(0)
     value, error = kernel_physics_distance(real, generated, batch=400)

@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: brute force, and what the paper says of them."""
+"""Precision, recall, density, coverage: brute force, and the statements of the paper."""
 
 from __future__ import annotations
 

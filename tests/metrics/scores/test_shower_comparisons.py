@@ -47,7 +47,7 @@ def test_counts_of_events_add_up_to_the_histogram_of_their_sample():
         assert power == pytest.approx(direct, abs=1e-12)
 
 
-def test_wider_showers_are_told_apart_by_width_and_equal_ones_by_nothing():
+def test_wider_showers_are_distinguished_by_width_and_equal_ones_by_nothing():
     real, twin, wide = (
         fabricated_showers(RINGS, 150, seed=s, radius=r) for s, r in ((1, 6.0), (2, 6.0), (3, 9.0))
     )

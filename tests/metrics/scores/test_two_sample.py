@@ -1,4 +1,4 @@
-"""The classifier as a score: near 1/2 and an honest p-value where there is nothing to tell."""
+"""The classifier as a score: near 1/2 and an honest p-value where nothing differs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from pcgen.metrics.scores.classifier import TwoSample
 
 
-def test_tells_what_differs_and_not_what_does_not():
+def test_finds_what_differs_and_not_what_does_not():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(600, 3, generator=generator, dtype=torch.double)
     features[400:, 1] += 1.0

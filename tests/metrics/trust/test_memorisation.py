@@ -100,7 +100,7 @@ def test_cells_by_their_definition():
     assert whole == memorisation(test, generated)
 
 
-def test_cells_tell_a_dense_region_from_copies():
+def test_cells_distinguish_a_dense_region_from_copies():
     """A generator of the dense core alone is nearer to the training set without copying it."""
 
     # Two clusters of equal weight, one 20 times narrower; the generator prefers that one.

@@ -1,4 +1,4 @@
-"""What scores do not tell is found where it was planted, and named."""
+"""What scores do not show is found where it was planted, and named."""
 
 from __future__ import annotations
 

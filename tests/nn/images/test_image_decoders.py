@@ -44,7 +44,7 @@ def test_any_shape_and_number(kind: type[nn.Module], shape: tuple[int, ...]) -> 
 
 
 @pytest.mark.parametrize("kind", GENERATORS + LIKELIHOODS)
-def test_seeded_and_told_the_condition(kind: type[nn.Module]) -> None:
+def test_seeded_and_depends_on_the_condition(kind: type[nn.Module]) -> None:
     decoder, code = kind(trunk(16, 16, condition=2)), torch.randn(4, 3)
     one, other = torch.zeros(4, 2), torch.full((4, 2), 3.0)
     assert torch.equal(make(decoder, code, one), make(decoder, code, one))
@@ -69,7 +69,7 @@ def test_a_relu_makes_exact_zeros() -> None:
     image = make(ReLUImageDecoder(trunk(16, 16)), torch.randn(20, 3))
     assert (image >= 0).all()
     assert 0.1 < (image == 0).double().mean() < 0.9
-    assert ((image > 0).any(0) & (image == 0).any(0)).double().mean() > 0.5  # asks the code
+    assert ((image > 0).any(0) & (image == 0).any(0)).double().mean() > 0.5  # depends on the code
 
 
 def test_a_gate_makes_zeros_or_at_least_one_and_few_at_first() -> None:

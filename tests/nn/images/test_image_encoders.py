@@ -306,7 +306,7 @@ def test_refuses_what_does_not_fit(make, message):
 
 
 @pytest.mark.parametrize("observed", [torch.ones(4, 4), torch.ones(2, 4, 4) > 0])
-def test_what_was_observed_must_be_said_of_each_cell(observed):
+def test_what_was_observed_must_be_given_for_each_cell(observed):
     with pytest.raises(ArgumentError, match="observed: got"):
         ImageEncoder((4, 4), 1, OBSERVED)(torch.zeros(3, 1, 4, 4), observed=observed)
 

@@ -20,7 +20,7 @@ GRID = Grid.parse("x:-2:2:6,y:-2:2:5", AXES)
 
 
 class Given(nn.Module):
-    """A decoder that gives the same standardised points whatever it is asked."""
+    """A decoder that gives the same standardised points whatever its input."""
 
     def __init__(self, clouds: pc.Batch) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ def test_points_of_real_events_make_the_images_of_these_events() -> None:
     see = fitted(clouds)
     cells = snap(clouds, GRID)
     decoder = RasterisedDecoder(Given(see.standardize(cells)), see.standardize, GRID)
-    made = decoder(torch.zeros(4, 2), pc.sizes(cells))
-    torch.testing.assert_close(made, see.see(clouds).event, rtol=1e-4, atol=1e-4)
+    generated = decoder(torch.zeros(4, 2), pc.sizes(cells))
+    torch.testing.assert_close(generated, see.see(clouds).event, rtol=1e-4, atol=1e-4)
 
 
 def test_every_active_cell_holds_a_point_and_the_generator_its_seed() -> None:
@@ -98,6 +98,6 @@ def test_small_fractions_are_not_lost() -> None:
     clouds = pc.make(torch.tensor([[-0.05, 0.0], [0.3, 0.0]]), [2], weight=weight)
     see = fitted(pc.concat([showers([6, 2, 3]), clouds]))
     decoder = RasterisedDecoder(Given(see.standardize(clouds)), see.standardize, GRID)
-    made, expected = decoder(torch.zeros(1, 1), torch.tensor([2])), see.see(clouds).event
+    generated, expected = decoder(torch.zeros(1, 1), torch.tensor([2])), see.see(clouds).event
     assert int((expected > 0).sum()) == 2
-    torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(generated, expected, rtol=1e-5, atol=1e-5)

@@ -162,7 +162,7 @@ def test_regular_polygons_are_exact_in_the_plane(corners, chiral, reflections) -
     net = PointNet(2, 3, hidden=(8, 8), head=(8,), pooling=(segment_sum,)).double()
     for wrapper in WRAPPERS:
         if wrapper is Canonical and (corners == 5 or (chiral and reflections)):
-            continue  # two different poses that no third moment tells apart
+            continue  # two different poses that no third moment distinguishes
         posed = wrapper(net, group)
         for seed in range(4):
             other, _, _ = somewhere(clouds, group, seed)

@@ -242,20 +242,20 @@ def test_torch_would_draw_the_weights_too_small() -> None:
 
 
 @every_layer
-def test_density_channel_starts_silent_and_tells_the_density(kind) -> None:
+def test_density_channel_starts_at_zero_and_gives_the_density(kind) -> None:
     torch.manual_seed(3)
-    told = kind(1, 1, 2, 2, density=True).double()
+    informed = kind(1, 1, 2, 2, density=True).double()
     torch.manual_seed(3)
-    untold = kind(1, 1, 2, 2).double()
+    plain = kind(1, 1, 2, 2).double()
     x = torch.ones(1, 1, 4, dtype=torch.float64)
     sparse = ObservedImage.from_dense(x, torch.tensor([True, True, False, True]))
-    assert torch.equal(told(sparse).x, untold(sparse).x)
-    nn.init.ones_(told.density)
-    change = (told(sparse).x - untold(sparse).x)[0]
+    assert torch.equal(informed(sparse).x, plain(sparse).x)
+    nn.init.ones_(informed.density)
+    change = (informed(sparse).x - plain(sparse).x)[0]
     if kind is SparsityInvariantConv or kind is PartialConv:
         expected = torch.tensor([1.0, 0.5, 0.5]).double().expand(2, 3)
     elif kind is NormalizedConv:
-        expected = untold(sparse).observed[0]
+        expected = plain(sparse).observed[0]
         assert expected[0, 0] == 1
     else:
         expected = torch.tensor([0.5, 1, 0.5, 0.5, 0.5]).double().expand(2, 5)

@@ -117,3 +117,37 @@ def test_the_number_of_points_is_seen_by_sums_and_not_by_seeds() -> None:
 def test_heads_divide_the_channels() -> None:
     with pytest.raises(ArgumentError, match="heads: got 3, expected a divisor of 8 channels"):
         SelfAttention(8, 3)
+
+
+@pytest.mark.parametrize("sizes", [[3, 0, 5], [0], [1], [0, 150, 7, 200], [129]])
+def test_fused_attention_is_that_written_out_and_so_is_its_gradient(sizes: list[int]) -> None:
+    plain = SelfAttention(8, 2).double()
+    fused = SelfAttention(8, 2, fused=True).double()
+    fused.load_state_dict(plain.state_dict())
+    x, slope = torch.randn(2, sum(sizes), 8).double().unbind(0)
+    found = []
+    for layer in (plain, fused):
+        value = x.clone().requires_grad_()
+        read = layer(value, pointer(sizes))
+        inputs = [value, *layer.parameters()]
+        found.append([read, *torch.autograd.grad((read * slope).sum(), inputs)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_fused_attention_keeps_no_products_of_points_with_points() -> None:
+    kept: list[int] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    x, ptr = torch.randn(1200, 8, requires_grad=True), pointer([600, 600])
+    largest = []
+    for fused in (False, True):
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            SelfAttention(8, 2, fused=fused)(x, ptr)
+        largest.append(max(kept))
+    assert largest[0] == 2 * 2 * 600 * 600
+    assert largest[1] <= 3 * 8 * 1200

@@ -33,10 +33,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 @every_decoder
 @settings(max_examples=15)
 @given(sizes_lists)
-def test_clouds_have_the_sizes_asked_for(name: str, sizes: list[int]) -> None:
+def test_clouds_have_the_requested_sizes(name: str, sizes: list[int]) -> None:
     decoder, b = DECODERS[name](), len(sizes)
-    asked = torch.tensor(sizes, dtype=torch.long)
-    clouds = decoder(torch.randn(b, 5), asked, torch.randn(b, 3), seeded())
+    requested = torch.tensor(sizes, dtype=torch.long)
+    clouds = decoder(torch.randn(b, 5), requested, torch.randn(b, 3), seeded())
     assert pc.sizes(clouds).tolist() == sizes
     assert (clouds.pos.shape, clouds.x.shape) == ((sum(sizes), 2), (sum(sizes), 1))
     assert clouds.get("weight") is None

@@ -46,7 +46,7 @@ def by_hand(net: DGCNN, clouds: Batch) -> Tensor:
 @pytest.mark.parametrize("dynamic", [True, False])
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(1, 5))
-def test_it_is_what_the_paper_says(dynamic: bool, sizes: list[int], k: int) -> None:
+def test_it_is_the_one_of_the_paper(dynamic: bool, sizes: list[int], k: int) -> None:
     torch.manual_seed(0)
     net = DGCNN(3, 2, k=k, dynamic=dynamic, hidden=(6, 8), embedding=7, head=(5,)).double()
     n = sum(sizes)

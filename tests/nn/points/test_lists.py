@@ -81,8 +81,8 @@ def test_a_velocity_belongs_to_its_place() -> None:
 def test_what_a_list_decoder_makes_is_what_a_list_encoder_reads() -> None:
     """Encoder after decoder is differentiable; the order that the decoder chose is lost."""
     decoder, encoder = MLPDecoder(4, 2, 1, max_points=5), ListEncoder(3, 2, max_points=5)
-    made = decoder(torch.randn(3, 4), torch.tensor([5, 0, 2]))
-    encoder(made).sum().backward()
+    generated = decoder(torch.randn(3, 4), torch.tensor([5, 0, 2]))
+    encoder(generated).sum().backward()
     for parameter in decoder.parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0

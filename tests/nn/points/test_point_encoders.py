@@ -99,8 +99,8 @@ def test_points_and_condition_matter(name: str) -> None:
     code = encoder(clouds)
     moved = pc.replace(clouds, pos=clouds.pos + 0.1 * torch.randn_like(clouds.pos))
     assert ((encoder(moved) - code).abs().amax(1) > 1e-6).tolist() == [True, True, False]
-    told = pc.replace(clouds, y=clouds.y + 1)
-    assert ((encoder(told) - code).abs().amax(1) > 1e-6).all()
+    other = pc.replace(clouds, y=clouds.y + 1)
+    assert ((encoder(other) - code).abs().amax(1) > 1e-6).all()
 
 
 @every_encoder

@@ -93,7 +93,7 @@ def test_old_target_survives_a_failure(here, jets, image):
         ({"source": "image.npy", "target": "b.h5", "threshold": -1, "grid": TEXT}, "threshold: "),
     ],
 )
-def test_what_cannot_be_done_is_said_and_leaves_nothing(here, jets, image, arguments, message):
+def test_what_cannot_be_done_is_reported_and_leaves_nothing(here, jets, image, arguments, message):
     before = files(here)
     with pytest.raises(PcgenError, match=message) as caught:
         convert(**arguments)

@@ -1,4 +1,4 @@
-"""What YAML (and so JSON) says, in time and memory that its length bounds.
+"""The values of a YAML (and so JSON) text, in time and memory that its length bounds.
 
 A name for a value (``&a``, ``*a``) lets a text of a few lines stand for more values than any
 machine holds, or for one that contains itself (so that it is nested without end); each use of a
@@ -35,7 +35,7 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(str(error)) from error
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
         # PyYAML's constructors expect of "!!int" and its like that the text fits.
-        raise ValueError(f"a value is not what its tag says ({type(error).__name__})") from error
+        raise ValueError(f"a value does not fit its tag ({type(error).__name__})") from error
 
 
 class _Loader(SafeLoader):

@@ -1,0 +1,206 @@
+"""From the names in the options of a recipe to what critic and generator play.
+
+A new remedy is one entry of ``PENALTIES``, where it is a function of
+:mod:`pcgen.objectives.penalties`, and its name in :data:`pcgen.recipes.games.Regulariser`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from pcgen.errors import ArgumentError, at_least
+from pcgen.models.gan import Adversary, Penalty
+from pcgen.nn.spectral import SpectralCritic
+from pcgen.objectives import adversarial
+from pcgen.objectives.adversarial import Game
+from pcgen.objectives.noise import InstanceNoise
+from pcgen.objectives.penalties import dragan, r1, r1_r2, r2, roth, wgan_gp, wgan_lp
+
+GAMES: Mapping[str, Game] = {
+    "non-saturating": adversarial.NON_SATURATING,
+    "saturating": adversarial.SATURATING,
+    "maximum-likelihood": adversarial.MAXIMUM_LIKELIHOOD,
+    "wasserstein": adversarial.WASSERSTEIN,
+    "hinge": adversarial.HINGE,
+    "least-squares": adversarial.LEAST_SQUARES,
+    "relativistic": adversarial.RELATIVISTIC,
+}
+PENALTIES: Mapping[str, tuple[Penalty, float | None]] = {
+    "r1": (r1, None),
+    "r2": (r2, None),
+    "r1-r2": (r1_r2, None),
+    "roth": (roth, 1.0),
+    "wgan-gp": (wgan_gp, 10.0),
+    "wgan-lp": (wgan_lp, 10.0),
+    "dragan": (dragan, 10.0),
+}
+"""Function and customary strength; None: that which the recipe has for R1."""
+BOUNDS: Mapping[str, float] = {"clip": 0.1, "spectral": 5.0}
+"""Remedies that bound the critic by its parameters, and their customary strengths."""
+REGULARISERS = (*PENALTIES, *BOUNDS, "none")
+FORMER: Mapping[str, tuple[str, str]] = {
+    "r1": ("non-saturating", "r1"),
+    "wgan-gp": ("wasserstein", "wgan-gp"),
+}
+"""Former names of a game with its penalty on codes."""
+ANNEALED = 0.01
+"""Last strength over first of Roth's penalty (arXiv 1705.09367) and of instance noise."""
+_ODDS = ("non-saturating", "saturating", "maximum-likelihood")  # D = log p/q at the best critic
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the critic of a recipe sees, as far as remedies depend on it.
+
+    Attributes:
+        strength: Factor of R1.
+        sets: Points without an order, between which there is nothing.
+        cells: The critic asks which cells are active, so noise would open all of them.
+    """
+
+    strength: float
+    sets: bool = False
+    cells: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Options of a recipe about its game, as they are given.
+
+    Attributes:
+        game: One of ``GAMES``, or of ``FORMER``.
+        regulariser: One of ``REGULARISERS``; None: r1.
+        penalty: Strength of the regulariser; None: the customary one.
+        annealing: Last over first strength of penalty and noise; None: the customary one.
+        penalty_in_spreads: See :class:`~pcgen.models.gan.Adversary`.
+        instance_noise: Scale of :class:`~pcgen.objectives.noise.InstanceNoise` at the start.
+        label_smoothing: Of :class:`~pcgen.objectives.adversarial.Game`.
+        label_flipping: The same.
+        critic_steps: Steps of the critic per step of the generator.
+    """
+
+    game: str = "non-saturating"
+    regulariser: str | None = None
+    penalty: float | None = None
+    annealing: float | None = None
+    penalty_in_spreads: bool = False
+    instance_noise: float = 0.0
+    label_smoothing: float = 0.0
+    label_flipping: float = 0.0
+    critic_steps: int = 1
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the two play, and how steep the layers of the critic make it; None: as they are."""
+
+    adversary: Adversary
+    factor: float | None = None
+
+    def critic(self, network: nn.Module) -> nn.Module:
+        """The critic that keeps to the rules."""
+        return network if self.factor is None else SpectralCritic(network, self.factor)
+
+
+def rules(choice: Choice, kind: Kind) -> Rules:
+    """What is chosen, for events of a kind.
+
+    Raises:
+        ArgumentError: an unknown name, a number out of range, or a combination without a meaning;
+            the message has the reason.
+    """
+    choice, kind = _named(choice, kind)
+    name = choice.regulariser or "r1"
+    _check_numbers(choice, name)
+    _check_meaning(choice, name, kind)
+    game = GAMES[choice.game]
+    if choice.label_smoothing or choice.label_flipping:
+        game = dataclasses.replace(
+            game, smoothing=choice.label_smoothing, flipping=choice.label_flipping
+        )
+    penalty, customary = PENALTIES.get(name, (None, BOUNDS.get(name, 0.0)))
+    strength = kind.strength if customary is None else customary
+    strength = strength if choice.penalty is None else choice.penalty
+    annealing = choice.annealing
+    if annealing is None:
+        annealing = ANNEALED if name == "roth" else 1.0
+    noise = None
+    if choice.instance_noise:
+        ratio = ANNEALED if choice.annealing is None else choice.annealing
+        noise = InstanceNoise(choice.instance_noise, ratio)
+    adversary = Adversary(
+        game,
+        penalty,
+        strength=1.0 if penalty is None else strength,
+        steps=choice.critic_steps,
+        annealing=1.0 if penalty is None else annealing,
+        in_spreads=choice.penalty_in_spreads,
+        noise=noise,
+        bound=strength if name == "clip" else None,
+    )
+    return Rules(adversary, strength if name == "spectral" else None)
+
+
+def _named(choice: Choice, kind: Kind) -> tuple[Choice, Kind]:
+    """Present names, and the strength that a former one had."""
+    if choice.game in FORMER:
+        if choice.regulariser is not None:
+            raise ArgumentError(
+                f"regulariser: got {choice.regulariser!r}, expected none with game "
+                f"{choice.game!r}, a former name of both: give {FORMER[choice.game][0]}"
+            )
+        game, regulariser = FORMER[choice.game]
+        penalty = kind.strength if choice.penalty is None else choice.penalty
+        choice = dataclasses.replace(choice, game=game, regulariser=regulariser, penalty=penalty)
+    return choice, kind
+
+
+def _check_numbers(choice: Choice, name: str) -> None:
+    """Names and ranges, each by itself."""
+    if choice.game not in GAMES:
+        raise ArgumentError(f"game: got {choice.game!r}, expected one of {', '.join(GAMES)}")
+    if name not in REGULARISERS:
+        raise ArgumentError(f"regulariser: got {name!r}, expected one of {', '.join(REGULARISERS)}")
+    at_least(1, critic_steps=choice.critic_steps)
+    at_least(0, penalty=choice.penalty, instance_noise=choice.instance_noise)
+    if name in BOUNDS and choice.penalty == 0:
+        raise ArgumentError(f"penalty: got 0, expected > 0 with {name}, whose bound it is")
+    if name == "none" and choice.penalty is not None:
+        raise ArgumentError(f"penalty: got {choice.penalty}, expected none without a regulariser")
+
+
+def _check_meaning(choice: Choice, name: str, kind: Kind) -> None:
+    """Refuse what has no meaning together, with the reason."""
+    if name in ("wgan-gp", "wgan-lp") and kind.sets:
+        raise ArgumentError(
+            f"regulariser: got {name!r}, expected one of r1, r2, r1-r2, roth, dragan, clip, "
+            "spectral for point sets, as there is no in between of two sets"
+        )
+    if name == "roth" and choice.game not in _ODDS:
+        raise ArgumentError(
+            f"regulariser: got 'roth' with game {choice.game!r}, expected one of "
+            f"{', '.join(_ODDS)}, as its weights take the logit for log odds"
+        )
+    if name == "none" and choice.game == "wasserstein":
+        raise ArgumentError(
+            "regulariser: got 'none' with game 'wasserstein', expected one that bounds the slope, "
+            "as this critic has no best one otherwise"
+        )
+    if choice.instance_noise and kind.cells:
+        raise ArgumentError(
+            f"instance_noise: got {choice.instance_noise}, expected 0 for a critic that asks which "
+            "cells are active, as noise would open all of them"
+        )
+    if choice.penalty_in_spreads and name not in PENALTIES:
+        raise ArgumentError(
+            f"penalty_in_spreads: got True, expected false with {name}, which takes no gradient"
+        )
+    if choice.annealing is not None and name not in PENALTIES and not choice.instance_noise:
+        raise ArgumentError(
+            f"annealing: got {choice.annealing}, expected none with {name} and without "
+            "instance_noise, as nothing is annealed"
+        )

@@ -1,0 +1,200 @@
+"""Recipes on point sets with a critic: a GAN of points, and one of an autoencoder's codes.
+
+Games and remedies are options (:mod:`pcgen.recipes.games`); networks are those of
+:mod:`pcgen.recipes.points`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pcgen.recipes.games import Game, LatentGame, Regulariser
+from pcgen.recipes.points import Encoder, Reconstruction
+
+if TYPE_CHECKING:
+    from pcgen.models.gan import GAN
+    from pcgen.models.latent import LatentModel
+
+
+def points_latent_gan(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 2,
+    width: int = 128,
+    share: float = 0.5,
+    game: LatentGame = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    penalty_in_spreads: bool = False,
+    instance_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    label_flipping: float = 0.0,
+    critic_steps: int = 1,
+    noise: float = 0.0,
+    reconstruction: Reconstruction | None = None,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> LatentModel:
+    """Latent GAN: a GAN on the codes of an autoencoder of point sets, given class and y.
+
+    Args:
+        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers in the code of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder; the encoder has one less.
+        width: Width of the three hidden layers of generator and critic.
+        share: Fraction of the steps that the autoencoder gets.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic; and two
+            former names, r1 (non-saturating with r1) and wgan-gp (wasserstein with wgan-gp).
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
+        penalty: Strength of the regulariser, 5 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
+            spectral the factor of the logit, 5 by default.
+        annealing: Strength of penalty and instance noise at the end of the run over that at the
+            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
+        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
+        instance_noise: Standard deviation of the noise on the codes that the critic sees, at the
+            start of the run; in units of whitened codes.
+        label_smoothing: Share by which real events are not labelled real, of this side only.
+        label_flipping: Probability of a wrong label.
+        critic_steps: Steps of the critic per step of the generator.
+        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
+            and moments; the default), spectral (full, and the spectrum of the weights), or listed
+            (squared error down the list; the default of list). Or flow: the decoder is a flow,
+            which draws what the code leaves open.
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import adversaries, assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    codec = assembly.autoencoder(
+        assembly.points_of_codes(schema, recentre, rescale, reconstruction),
+        network,
+        assembly.smooth(noise),
+        (latent_dim, hidden, layers),
+        reconstruction,
+    )
+    prior = assembly.adversarial_prior(
+        codec,
+        latent_dim=latent_dim,
+        width=width,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            penalty_in_spreads,
+            instance_noise,
+            label_smoothing,
+            label_flipping,
+            critic_steps,
+        ),
+    )
+    return assembly.latent_model(codec, prior, latent_dim, share)
+
+
+def points_gan(
+    encoder: Encoder = "epic",
+    latent_dim: int = 16,
+    hidden: int = 64,
+    layers: int = 3,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    penalty_in_spreads: bool = False,
+    instance_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    label_flipping: float = 0.0,
+    critic_steps: int = 1,
+    t_nets: bool | None = None,
+    neighbours: int | None = None,
+    dynamic: bool | None = None,
+    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    list_length: int | None = None,
+    recentre: bool = True,
+    rescale: bool = False,
+    schema: dict[str, Any] | None = None,
+) -> GAN:
+    """GAN of point sets, by default the non-saturating game with R1, conditional on class and y.
+
+    Args:
+        encoder: The critic: epic, pointnet, edgeconv, attention, or the control list.
+        latent_dim: Numbers of noise of a cloud.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the generator; the critic has one less.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            dragan, clip, spectral or none, but not wgan-gp or wgan-lp; see docs/remedies.md.
+        penalty: Strength of the regulariser, 0.1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
+            spectral the factor of the logit, 5 by default.
+        annealing: Strength of penalty and instance noise at the end of the run over that at the
+            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
+        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
+        instance_noise: Standard deviation of the noise on coordinates and log energies of the
+            points that the critic sees, at the start of the run; in standardised units.
+        label_smoothing: Share by which real events are not labelled real, of this side only.
+        label_flipping: Probability of a wrong label.
+        critic_steps: Steps of the critic per step of the generator.
+        t_nets: Turn the channels of pointnet by T-Nets.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
+        pooling: Reductions over the points of pointnet, edgeconv or attention.
+        list_length: Longest cloud of list, 192 by default.
+        recentre: Move each cloud so that its weighted centre is that of a training cloud.
+        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
+            and take the spread as a condition.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import adversaries, assembly, networks
+
+    network = networks.of_points(
+        encoder, hidden, max(layers - 1, 0), t_nets, neighbours, dynamic, pooling, list_length
+    )
+    representation = assembly.points(schema, recentre, rescale)
+    return assembly.points_gan(
+        representation,
+        network,
+        latent_dim=latent_dim,
+        layers=layers,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            penalty_in_spreads,
+            instance_noise,
+            label_smoothing,
+            label_flipping,
+            critic_steps,
+        ),
+    )
