@@ -265,7 +265,7 @@ def folder(
     (tmp_path / "datasets" / "samples").mkdir(parents=True)
     (tmp_path / "datasets" / "samples" / "jets.h5").symlink_to(few_jets)
     monkeypatch.setattr(viewing, "has_display", lambda: True)
-    monkeypatch.setattr(viewing, "window", lambda samples, schema, event=0: None)
+    monkeypatch.setattr(viewing, "window", lambda *given, **options: None)
 
     def few(protocol: Callable[..., Protocol], *args: Any) -> Protocol:
         full = protocol(*args)
