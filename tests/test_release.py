@@ -104,6 +104,8 @@ def test_the_wheel_holds_code_data_weights_and_their_licences(wheel: set[str]) -
     ):
         assert name in wheel
     assert {name for name in SOURCES if "/studies/" not in name} <= wheel
+    assert not [name for name in wheel if "/studies/" in name]
+    assert any("/studies/" in name for name in SOURCES)
     assert all(name.startswith("pcgen/") for name in wheel)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pcgen.models.base import GenerativeModel
     from pcgen.schema import Schema
     from pcgen.tools.start import Start
-    from pcgen.training import RunFolder
+    from pcgen.training import Batches, RunFolder
+    from pcgen.training.options import Validate
 
 
 def train(
@@ -220,10 +221,10 @@ class Plan:
         from pcgen.tools.validation import Validation, lost_layers, lost_points
         from pcgen.training import RunFolder
 
-        digests, run = data.train.digests(), RunFolder(folder)
+        run = RunFolder(folder)
         free = ["validate_events", "samples", "digests", "split"]
         # Where the digests are known the files may have another place.
-        free += ["data"] if same_data(run, data.files, digests) else []
+        free += ["data"] if same_data(run, data.files, data.train.digests()) else []
         free += ["start"] if self._same_start(run) else []
         larger = ""
         if self.start is not None and not run.begun:
@@ -241,25 +242,7 @@ class Plan:
             doubts = (*unlikely(data.train), lost, lost_layers(model, data.train.schema), larger)
             for line in filter(None, (begun, *doubts)):
                 console.print(terminal(line))
-        training.train(
-            model,
-            data.train.batches(self.batch_size, self.seed),
-            folder=folder,
-            steps=self.steps,
-            seed=self.seed,
-            optimiser=self.optimiser,
-            phases=self.phases,
-            ema=self.ema,
-            machine=self.machine,
-            reports=self.reports,
-            validate=validation,
-            recipe=self.recipe,
-            arguments=self.arguments,
-            config=self._config(data, digests),
-            free=free,
-            local={"data": data.files} | ({"start": self.start.name} if self.start else {}),
-            started=self.start is not None,
-        )
+        self.learn(data, model, folder, validate=validation, free=free)
         if training.first_process():
             _draw_curves(folder, validation.labels(model.schema))
             _report(folder, console)
@@ -273,14 +256,56 @@ class Plan:
                 )
         return folder
 
-    def _config(self, data: Data, digests: list[str]) -> dict[str, Any]:
+    def learn(
+        self,
+        data: Data,
+        model: GenerativeModel,
+        folder: Path,
+        *,
+        batches: Batches | None = None,
+        validate: Validate | None,
+        free: Collection[str],
+    ) -> None:
+        """Train in the folder, or go on there, and no more.
+
+        Args:
+            data: What the run records.
+            model: Trained in place.
+            folder: The run.
+            batches: Of the training split, where they are not simply those of ``data``.
+            validate: Scores of a model on the validation split; None: none are computed.
+            free: Names of the configuration that may change when the run is taken up again.
+        """
+        from pcgen import training
+
+        training.train(
+            model,
+            batches or data.train.batches(self.batch_size, self.seed),
+            folder=folder,
+            steps=self.steps,
+            seed=self.seed,
+            optimiser=self.optimiser,
+            phases=self.phases,
+            ema=self.ema,
+            machine=self.machine,
+            reports=self.reports,
+            validate=validate,
+            recipe=self.recipe,
+            arguments=self.arguments,
+            config=self._config(data),
+            free=free,
+            local={"data": data.files} | ({"start": self.start.name} if self.start else {}),
+            started=self.start is not None,
+        )
+
+    def _config(self, data: Data) -> dict[str, Any]:
         """What a run records besides what the loop does, without places on this machine."""
         from pcgen.datasets.splits import SEED
 
         known = data.train.calorimeter
         return {
             "data": [Path(file).name for file in data.files],
-            "digests": digests,
+            "digests": data.train.digests(),
             "split": {"name": "train", "seed": SEED},
             "events": len(data.train),
             "classes": data.classes,

@@ -26,7 +26,9 @@ from pcgen import clouds as pc
 from pcgen import escaping
 from pcgen.datasets.loading import CloudDataset
 from pcgen.errors import DataError
-from pcgen.metrics import observables, pairwise
+from pcgen.grids import Grid
+from pcgen.images import snap
+from pcgen.metrics import observables, pairwise, whole_events
 from pcgen.metrics.distances import chamfer_distance
 from pcgen.metrics.scores import neighbour_scores_of_distances, wasserstein1
 from pcgen.models.autoencoder import Autoencoder
@@ -49,28 +51,33 @@ class Validation:
 
     Attributes:
         real: Clouds of the validation split, in memory.
+        grid: Cells that both sides are put into before they are compared, without what lies outside
+            of them and without generated clouds that are not finite; None compares them as they
+            are.
     """
 
     real: Batch
+    grid: Grid | None = None
 
     def __call__(self, model: GenerativeModel) -> dict[str, float]:
         """W1 of each observable in its own unit, and ``score``; without weights Chamfer scores too.
 
         All of it is a function of model and clouds: the randomness has a fixed seed.
         """
-        generated, schema = self._generate(model), model.schema
+        generated, schema = self._placed(self._generate(model)), model.schema
+        real = self._placed(self.real)
         scores, relative = {}, []
         others = observables(generated, schema)
-        for quantity, values in observables(self.real, schema).items():
+        for quantity, values in observables(real, schema).items():
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
             scores[f"w1_{quantity.name}"] = distance
             relative.append(distance / _scale(values, quantity.period))
         if schema.weight is not None:
             return {"score": sum(relative) / len(relative), **scores}
         if not model.can_sample:
-            chamfer = reconstruction_score(self.real, generated, schema)
+            chamfer = reconstruction_score(real, generated, schema)
         else:
-            chamfer = shape_score(self.real, generated, schema)
+            chamfer = shape_score(real, generated, schema)
         return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
 
     def labels(self, schema: Schema) -> dict[str, str]:
@@ -87,17 +94,34 @@ class Validation:
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels
 
+    def _placed(self, clouds: Batch) -> Batch:
+        """Clouds as they are compared."""
+        if self.grid is None:
+            return clouds
+        return snap(whole_events(clouds), self.grid, outside="drop")
+
     def _generate(self, model: GenerativeModel) -> Batch:
-        generator = torch.Generator().manual_seed(0)
-        if not isinstance(model, Autoencoder) or model.can_sample:
-            return pc.concat(
-                sample_in_blocks(model, like(self.real), _BLOCK, lambda block: generator)
-            )
-        device = next(model.parameters()).device
-        return pc.concat(
-            model.reconstruct(pc.select(self.real, rows).to(device), generator).to("cpu")
-            for rows in ranges(self.real.num_graphs, _BLOCK)
-        )
+        return generated_like(model, self.real, torch.Generator().manual_seed(0), _BLOCK)
+
+
+def generated_like(
+    model: GenerativeModel, clouds: Batch, generator: torch.Generator, block: int
+) -> Batch:
+    """A cloud for each of some: drawn for its condition and class, or its reconstruction.
+
+    Args:
+        model: Trained. One that can be sampled draws; a plain autoencoder reconstructs.
+        clouds: B clouds.
+        generator: Source of all randomness.
+        block: Clouds that are generated at a time.
+    """
+    if not isinstance(model, Autoencoder) or model.can_sample:
+        return pc.concat(sample_in_blocks(model, like(clouds), block, lambda number: generator))
+    device = next(model.parameters()).device
+    return pc.concat(
+        model.reconstruct(pc.select(clouds, rows).to(device), generator).to("cpu")
+        for rows in ranges(clouds.num_graphs, block)
+    )
 
 
 def shape_score(real: Batch, generated: Batch, schema: Schema) -> dict[str, float]:

@@ -6,8 +6,9 @@ them. A page of docs/ joins by being there. What the test changes, so that this 
 - the jets that ship with pcgen are ``JETS_OF_EACH`` of each class, of ``PARTICLES`` particles;
 - the numbers of ``SMALL`` replace those of a command, and those of ``IN_PYTHON`` those of a call;
 - models that ship with pcgen are small flows, fitted and not trained;
-- ``pcgen compare`` trains no row, ``pcgen bench`` measures nothing and no window opens: their
-  options are read and checked, and what they would do at length has tests of its own;
+- studies that come with the source train no row, other rows have no process of their own, ``pcgen
+  bench`` measures nothing and no window opens: options are read and checked, and what they would do
+  at length has tests of its own;
 - published protocols of ``pcgen evaluate`` take a few events.
 
 pip, make, apt-get and git are not run: extras, targets, packages and files must be there.
@@ -24,6 +25,7 @@ import inspect
 import io
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,10 +59,11 @@ OF_COMMAND = {
     "simulate jets": {"--number": "48"},  # of each class
     "train": {"--samples": "30", "--validate-events": "30"},
     "resume": {"--steps": "6"},
+    "compare": {"--settings": "budget.steps=4"},
     "evaluate": {"--permutations": "3"},
 }
 """Further numbers of single commands; they are added where the page does not give them."""
-ADDED = ("--samples", "--validate-events", "--permutations")
+ADDED = ("--samples", "--validate-events", "--permutations", "--settings")
 IN_PYTHON = {"steps": 4, "number": 40}
 
 NOT_RUN = ("text", "math", "cpp")
@@ -182,14 +185,20 @@ CHECKED: dict[str, Callable[[list[str]], None]] = {
 }
 
 
+def write_block(block: Block) -> bool:
+    """Write a block to the file that its first line names, ``# my_recipes.py`` say, if it does."""
+    named = re.match(r"# ([\w/]+\.(?:py|yaml))\n", block.text)
+    if named:
+        Path(named[1]).write_text(block.text)
+    return named is not None
+
+
 def run_python(block: Block, page: str, namespace: dict[str, Any]) -> None:
-    """Run a block, or write it to the file that its first line names: ``# my_recipes.py``.
+    """Run a block, or write it to the file that its first line names (:func:`write_block`).
 
     As in a session of Python, modules of the current folder are found.
     """
-    named = re.match(r"# ([\w/]+\.py)\n", block.text)
-    if named:
-        Path(named[1]).write_text(block.text)
+    if write_block(block):
         return
     text = block.text
     for name, number in IN_PYTHON.items():
@@ -209,6 +218,8 @@ def run_page(page: str) -> Ran:
         with contextlib.redirect_stdout(printed):
             if block.language == "python":
                 run_python(block, page, namespace)
+            elif block.language == "yaml":
+                assert write_block(block), f"line {block.line}: names no file"
             elif block.language == "sh":
                 for words in commands(block.text):
                     print(run_command(words))
@@ -247,15 +258,14 @@ def folder(
     from pcgen.metrics.protocols import Protocol
     from pcgen.tools import evaluate
     from pcgen.tools.benchmarks import sections
-    from pcgen.tools.comparison import fleet, page
+    from pcgen.tools.comparison import page, workers
 
     monkeypatch.setattr(jets, "SAMPLE", few_jets)
     monkeypatch.setattr(shipped, "FOLDER", models)
     (tmp_path / "datasets" / "samples").mkdir(parents=True)
     (tmp_path / "datasets" / "samples" / "jets.h5").symlink_to(few_jets)
-    (tmp_path / "docs").mkdir()
     monkeypatch.setattr(viewing, "has_display", lambda: True)
-    monkeypatch.setattr(viewing, "window", lambda samples, schema, event=0: None)
+    monkeypatch.setattr(viewing, "window", lambda *given, **options: None)
 
     def few(protocol: Callable[..., Protocol], *args: Any) -> Protocol:
         full = protocol(*args)
@@ -264,8 +274,20 @@ def folder(
 
     for name, protocol in evaluate.FIXED.items():
         monkeypatch.setitem(evaluate.FIXED, name, functools.partial(few, protocol))
-    monkeypatch.setattr(fleet, "run", lambda jobs, **options: None)
-    monkeypatch.setattr(page, "write", lambda folder, study, where=None: folder)
+    write, own = page.write, ROOT / "tools" / "studies"
+
+    def few_rows(jobs: list[workers.Job], **options: Any) -> None:
+        for job in jobs:
+            if own not in job.home.parents:
+                workers.work(job)
+
+    def few_pages(folder: Path, study: Any, *rest: Any) -> Path:
+        return folder if own in study.file.parents else write(folder, study, *rest)
+
+    monkeypatch.setattr(workers, "run", few_rows)
+    monkeypatch.setattr(page, "write", few_pages)
+    shutil.copytree(ROOT / "docs" / "comparison", tmp_path / "docs" / "comparison")
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
     stubs = {name: lambda *given: "## Title\n\nbody" for name in sections.SECTIONS}
     monkeypatch.setattr(sections, "SECTIONS", stubs)
     monkeypatch.chdir(tmp_path)
@@ -319,7 +341,7 @@ def test_every_block_runs(page: str, folder: Path) -> None:
 def test_every_block_has_a_known_language_and_no_command_stands_outside(page: str) -> None:
     blocks, outside = fenced((ROOT / page).read_text(encoding="utf-8"))
     for block in blocks:
-        assert block.language in ("python", "sh", *NOT_RUN), f"line {block.line}"
+        assert block.language in ("python", "sh", "yaml", *NOT_RUN), f"line {block.line}"
     assert [line for line in outside if COMMAND.match(line)] == []
 
 

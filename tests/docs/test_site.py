@@ -26,9 +26,8 @@ APART = {
     "pcgen.periods",
     "pcgen.plain_yaml",
     "pcgen.shipped",
-    "pcgen.tools",
 }
-"""Modules and packages that are the command line, or serve others."""
+"""Modules that serve others."""
 
 
 @pytest.fixture(scope="module")

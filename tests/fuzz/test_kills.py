@@ -46,10 +46,19 @@ RUN = (
     "--output run --steps 30 --batch-size 16 --checkpoint-every 4 --validate-every 6 --keep 2 "
     "--log-every 3 --validate-events 30 --samples 50 --accelerator cpu"
 )
-COMPARE = (
-    "compare --output study --networks epic --objectives vae --resolutions 16 --seeds 1 --steps 12 "
-    "--max-points 16 --events 30 --validate-events 20 --neighbours 10 --progress false"
-)
+COMPARE = "compare ../../inputs/study.yaml --output study --progress false"
+STUDY = """
+title: Killed
+data: {files: jets.h5, max_points: 16, within: "eta_rel:-0.4:0.4:1,phi_rel:-0.4:0.4:1"}
+grid: eta_rel:-0.4:0.4:16,phi_rel:-0.4:0.4:16
+protocol: {name: pcgen, repeats: 2, subset: 0}
+budget: {steps: 12}
+events: 30
+train: {validate_events: 20, batch_size: 16}
+rows:
+  - {name: epic, recipe: points-vae, options: {hidden: 8}}
+  - {name: real, real: validation}
+"""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ def warm(base: Path) -> Iterator[Warm]:
     inputs.mkdir()
     jets = sample_jets("all", max_points=12)
     write_clouds(inputs / "jets.h5", jets.read(0, EVENTS), JETS)
+    (inputs / "study.yaml").write_text(STUDY)
     generator = torch.Generator().manual_seed(0)
     for name in ("real", "made"):
         pos = torch.randn(EVENTS * 5, 2, generator=generator)

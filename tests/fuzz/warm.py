@@ -6,7 +6,6 @@ Run as a script; :class:`Warm` talks to it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -123,21 +122,17 @@ def serve() -> None:
 
 
 def _import_all() -> None:
-    """All modules of pcgen and what they import in functions; small rows for ``pcgen compare``."""
+    """All modules of pcgen and what they import in functions; rows in forked processes."""
     import importlib
     import pkgutil
 
     import pcgen
-    from pcgen.tools import compare
-    from pcgen.tools.comparison import study, worker
+    from pcgen.tools.comparison import workers
 
     for module in pkgutil.walk_packages(pcgen.__path__, "pcgen."):
         if not module.name.endswith(("__main__", "_triton", "_scatter", "_cluster")):
             importlib.import_module(module.name)
-    quick = dataclasses.replace(study.PROFILES["quick"], floors=1)
-    study.PROFILES["quick"] = quick
-    assert compare.compare.__kwdefaults__["profile"] == "quick"
-    worker.start = _forked_row
+    workers.start = _forked_row
 
 
 def _command(folder: Path, words: list[str], change: int | None) -> int:
@@ -221,16 +216,16 @@ _rows: list[_Row] = []
 def _forked_row(job: Any) -> _Row:
     """A row in a forked process, instead of one that imports torch first; it ends with its parent.
 
-    It does what ``python -m pcgen.tools.comparison.worker`` does.
+    It does what ``python -m pcgen.tools.comparison.workers`` does.
     """
     import threading
 
-    from pcgen.tools.comparison import worker
+    from pcgen.tools.comparison import workers
 
     reading, writing = os.pipe()
     if _Row.here:
         os.close(reading)
-        worker.work(job)
+        workers.work(job)
         row = _Row(os.getpid(), writing)
         row.returncode = 0
         return row
@@ -245,12 +240,11 @@ def _forked_row(job: Any) -> _Row:
         row.stdin.close()  # a row must not keep another one alive
     os.dup2(reading, 0)
     sys.stdin = os.fdopen(0)
-    log = job.folder / "runs" / f"{job.row.name}.log"
-    with log.open("ab") as file:
+    with job.log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    threading.Thread(target=worker._follow_parent, daemon=True).start()
-    worker.work(job)
+    threading.Thread(target=workers._follow_parent, daemon=True).start()
+    workers.work(job)
     os._exit(0)
 
 

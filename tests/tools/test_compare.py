@@ -1,222 +1,227 @@
-"""Rows of a comparison, and how many of them run."""
+"""``pcgen compare`` as it is typed: interrupted, resumed, in processes, on Dask, with failures."""
 
 from __future__ import annotations
 
-import inspect
 import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import threading
 import time
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pytest
-import toy_rows
-from toy_rows import STUDY
+import torch
+from toy_study import written
 
-from pcgen.datasets.jets import SAMPLE
-from pcgen.errors import ArgumentError, FileError, MissingExtraError
-from pcgen.recipes import RECIPES
+import pcgen
 from pcgen.tools import cli, compare
-from pcgen.tools.comparison import cluster, fleet, study, worker
-from pcgen.tools.comparison.rows import Row, grid_of
-from pcgen.tools.comparison.spine import ABSENT, AXIS, LEARNING, NETWORKS, OBJECTIVES, SPINE
-from pcgen.tools.comparison.study import PROFILES, Study, claim, read
-from pcgen.tools.options import options_of
+from pcgen.tools.comparison import study_file, trial, workers
+from pcgen.tools.comparison.workers import Job
 
-
-def test_the_quick_profile_has_every_row_once():
-    rows = compare._rows(PROFILES["quick"], None, None, None, None)
-    trained = [row for row in rows if row.spine == "representations"]
-    # Five networks at 24², three on the axis at two further resolutions; no gated flow; 2 seeds.
-    assert len(trained) == 2 * (5 * 3 - 1 + 2 * 3 * 3)
-    assert len({row.name for row in rows}) == len(rows)
-    assert {row.network for row in trained if row.resolution != 24} == set(AXIS)
-    assert Row("representations", "image-gated", "flow", 24, 0) not in rows
-    dead = [row for row in rows if row.spine == "dead-channels"]
-    assert [row.network for row in dead[:3]] == ["image", "image-mask", "image-observed"]
-    assert len(dead) == 2 * 3
-    assert [row.seed for row in trained[:14]] == [0] * 14
-
-
-def test_the_table_is_complete_and_states_what_it_leaves_out():
-    assert set(SPINE) == set(NETWORKS)
-    absent = {
-        f"{objective} with {network}"
-        for network in SPINE
-        for objective in OBJECTIVES
-        if objective not in SPINE[network]
-    }
-    assert absent == set(ABSENT)
-    assert all(set(row) <= set(LEARNING) for row in SPINE.values())
-    assert all(learning.optimiser.schedule == "constant" for learning in LEARNING.values())
-
-
-def test_recipes_take_what_the_table_gives_them():
-    for network, entries in SPINE.items():
-        for entry in entries.values():
-            takes = inspect.signature(RECIPES[entry.recipe]).parameters
-            assert "schema" in takes
-            assert set(entry.arguments) <= set(takes)
-            if "network" in takes:
-                hints = {o.name: o.hint for o in options_of(RECIPES[entry.recipe])}
-                assert entry.arguments["network"] in get_args(hints["network"]), network
-
-
-def test_a_further_objective_is_a_further_column():
-    table = {"image": {"gan": 1, "wgan": 2}, "epic": {"gan": 3}}
-    rows = grid_of("remedies", table, networks=["image", "epic"], objectives=["gan", "wgan"],
-                   resolutions=[32], axis=[], seeds=2)  # fmt: skip
-    assert [(r.network, r.objective) for r in rows if r.seed == 0] == [
-        ("image", "gan"),
-        ("image", "wgan"),
-        ("epic", "gan"),
-    ]
-
-
-def test_dead_channels_are_requested_like_an_objective():
-    quick = PROFILES["quick"]
-    rows = compare._rows(quick, ["epic", "list"], ["dead-channels"], [16], 1)
-    assert [row.name for row in rows] == ["dead-channels_epic_dead-channels_r16_s0"]
-    with pytest.raises(ArgumentError, match="networks: got list for dead-channels, expected"):
-        compare._rows(quick, ["list"], ["dead-channels"], [16], 1)
-    found = compare.with_dead_channels(rows[0], Study((str(SAMPLE),), steps=2), None)
-    assert found["steps"] == 2
-    assert found["mae_70"] > 0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"networks": ["cnn"]}, "networks: got cnn, expected some of image, "),
-        ({"objectives": ["wgan"]}, "objectives: got wgan, expected some of gan, vae, flow"),
-        ({"resolutions": [32, 32]}, r"resolutions, seeds: got \[32, 32\], 1"),
-        ({"seeds": 0}, r"resolutions, seeds: got \[32\], 0"),
+PAUSE = 0.05  # seconds of each step: what is interrupted is interrupted in the middle
+STEPS = 40
+TWO = {
+    "budget": {"steps": STEPS},
+    "factors": ["name", "hidden"],
+    "rows": [
+        {"name": "flow", "hidden": 4, "recipe": "points-flow",
+         "options": {"hidden": "{hidden}", "layers": 1, "integration_steps": 2}},
+        {"name": "spray", "hidden": 0, "recipe": "toy_study:spray", "options": {"pause": PAUSE}},
     ],
-)
-def test_rows_that_cannot_be_are_refused(options, message):
-    given = {"networks": ["image"], "objectives": ["gan"], "resolutions": [32], "seeds": 1}
-    with pytest.raises(ArgumentError, match=message):
-        grid_of("representations", SPINE, axis=AXIS, **{**given, **options})
-    with pytest.raises(ArgumentError, match=r"network: got '\.\./x'"):
-        Row("representations", "../x", "gan", 32, 0)
+    "questions": [{"name": "H", "text": "A flow is nearer.", "expect": "flow < spray",
+                   "score": "W1 mass", "converged": 0}],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("left", ["study", "rows", "runs"])
-def test_a_comparison_killed_while_its_folder_is_made_is_begun_again(tmp_path, monkeypatch, left):
-    """Killed before that is there, with what a killed writer leaves of study.json."""
-    with monkeypatch.context() as patch:
-
-        def killed(path, *rest, **options):
-            if path.stem == left:
-                raise KeyboardInterrupt
-            return made(path, *rest, **options)
-
-        made = study.atomic if left == "study" else Path.mkdir
-        patch.setattr(*((study, "atomic") if left == "study" else (Path, "mkdir")), killed)
-        with pytest.raises(KeyboardInterrupt):
-            claim(tmp_path, STUDY)
-    (tmp_path / ".study.pcgen-00000000-1-00000000.tmp.json").touch()
-    claim(tmp_path, STUDY)
-    assert read(tmp_path) == replace(STUDY, data=(SAMPLE.name,))
-    assert (tmp_path / "rows").is_dir()
-    assert (tmp_path / "runs").is_dir()
+def jobs_of(study: Path, folder: Path) -> list[Job]:
+    """The rows of a study, in a folder."""
+    found = study_file.read(str(study))
+    return compare._jobs(found, found.chosen(None), folder)
 
 
-def test_the_same_settings_or_another_folder(tmp_path):
-    claim(tmp_path, STUDY)
-    claim(tmp_path, STUDY)
-    # The folder may be given to others: it does not name where the files are.
-    assert read(tmp_path) == replace(STUDY, data=(SAMPLE.name,))
-    assert str(SAMPLE.parent) not in (tmp_path / "study.json").read_text()
-    claim(tmp_path, replace(STUDY, data=(f"/moved/{SAMPLE.name}",)))
-    other = Study(STUDY.data, 30, None, 13, 32, 60, 30, 20)
-    with pytest.raises(ArgumentError, match="steps: got 13, expected 12 as the rows of"):
-        claim(tmp_path, other)
-    (tmp_path / "data").mkdir()
-    claim(tmp_path / "data", replace(STUDY, digests=("a" * 32,)))
-    claim(tmp_path / "data", STUDY)  # whose digests are not known
-    with pytest.raises(ArgumentError, match="digests: got"):
-        claim(tmp_path / "data", replace(STUDY, digests=("b" * 32,)))
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "letter.txt").touch()
-    with pytest.raises(FileError, match="exists and is not a comparison"):
-        claim(tmp_path / "elsewhere", STUDY)
-    with pytest.raises(FileError, match="holds no comparison"):
-        read(tmp_path / "elsewhere")
+def timeless(file: Path) -> dict[str, Any]:
+    """The result of a row without what its machine took for it."""
+    values = json.loads(file.read_text())
+    for name in ("cpu_seconds", "ms_per_step", "us_per_event", "memory_mib", "machine"):
+        values.pop(name, None)
+    for point in values.get("curve", []):
+        point.pop("cpu_seconds")
+    return values
 
 
-def job(folder, network, seed=0):
-    return worker.Job(Row("toy", network, "gan", 8, seed), STUDY, folder, toy_rows.quick)
+def until(there: Callable[[], Any], seconds: float = 240) -> Any:
+    """What is waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = there()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
 
 
-def test_a_row_that_fails_reports_why(tmp_path):
-    claim(tmp_path, STUDY)
-    bad = job(tmp_path, "bad")
-    worker.work(bad)
-    found = json.loads(bad.result.read_text())
-    assert found["status"] == "failed"
-    assert found["reason"] == "ValueError: no luck"
-    assert found["network"] == "bad"
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory, few) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """The study of two recipes, and its results by rows that were never interrupted."""
+    base = tmp_path_factory.mktemp("two")
+    study = written(base / "study", few, **TWO)
+    jobs = jobs_of(study, base / "out")
+    for job in jobs:
+        workers.work(job)
+    found = {job.row.name: timeless(job.result) for job in jobs}
+    assert {each["status"] for each in found.values()} == {"done"}
+    return study, found
+
+
+def results_in(folder: Path) -> dict[str, dict[str, Any]]:
+    return {file.stem: timeless(file) for file in (folder / "rows").glob("*.json")}
 
 
 @pytest.mark.slow
-def test_rows_run_in_processes_of_their_own_and_crashes_are_reported(tmp_path):
-    claim(tmp_path, STUDY)
-    jobs = [job(tmp_path, name) for name in ("good", "dead")]
-    fleet.run(jobs[:1], processes=2, progress=False)
-    cluster.one(jobs[1])  # as a worker of Dask does it
-    good, dead = (json.loads(each.result.read_text()) for each in jobs)
-    assert good["status"] == "done"
-    assert good["process"] != worker.os.getpid()
-    assert dead["status"] == "failed"
-    assert dead["reason"] == "its process ended with 3"
-    before = jobs[0].result.stat().st_mtime_ns
-    fleet.run(jobs, processes=1, progress=False)
-    assert jobs[0].result.stat().st_mtime_ns == before
+def test_an_interrupted_study_goes_on_and_ends_as_one_that_was_not(one_process, tmp_path):
+    study, whole = one_process
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "pcgen.tools", "compare", str(study), "--output", str(out),
+             "--processes", "2", "--keep-runs", "--progress", "false"]  # fmt: skip
+    elsewhere: dict[str, Any] = {"cwd": tmp_path, "text": True}
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **elsewhere)
+    last = out / "runs" / "spray_0_s0" / "checkpoints" / "last.ckpt"
+    until(lambda: last.exists() or first.poll() is not None)
+    first.send_signal(signal.SIGINT)
+    _, error = first.communicate(timeout=60)
+    assert first.returncode == 130, error
+    assert not (out / "rows" / "spray_0_s0.json").exists()
+    done = [file.stat().st_mtime_ns for file in (out / "rows").glob("*.json")]
+    again = subprocess.run(words, capture_output=True, check=False, **elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert "resuming at step" in (out / "runs" / "spray_0_s0.log").read_text()
+    assert results_in(out) == whole
+    # Rows that were done are not done again.
+    assert {f.stat().st_mtime_ns for f in (out / "rows").glob("*.json")} >= set(done)
+    text = (out / "report.md").read_text()
+    assert "**H: " in text
+    assert re.search(r"^\| spray[ †‡]* \| 0 \| [01]/1 \|", text, re.MULTILINE)
+    # Each run is one of pcgen train.
+    assert pcgen.load(out / "runs" / "flow_4_s0").sample(number=2).num_graphs == 2
+
+
+def writes(process: int, file: Path) -> bool:
+    """Whether a process has started one that has this file open."""
+    import psutil  # a requirement of Dask
+
+    children = psutil.Process(process).children(recursive=True)
+    return any(str(file) == each.path for child in children for each in child.open_files())
 
 
 @pytest.mark.slow
-def test_a_row_dies_with_its_parent(tmp_path):
-    claim(tmp_path, STUDY)
-    sleeper = worker.Job(Row("toy", "good", "gan", 8, 0), STUDY, tmp_path, partial(_sleep))
-    process = worker.start(sleeper)
+def test_a_killed_worker_of_dask_costs_nothing(one_process, tmp_path):
+    """Two workers, one of which is killed while it trains: the results are those of one process."""
+    distributed = pytest.importorskip("distributed", reason="the extra dask brings it")
+    study, whole = one_process
+    out = tmp_path / "out"
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    )
+    status: list[int] = []
+    words = ["compare", str(study), "--output", str(out), "--dask", cluster.scheduler_address,
+             "--keep-runs", "--progress", "false"]  # fmt: skip
+    command = threading.Thread(target=lambda: status.append(cli.main(words)))
+    run = out / "runs" / "spray_0_s0"
+    with cluster, distributed.Client(cluster) as client:
+        command.start()
+        until((run / "checkpoints" / "last.ckpt").exists)
+        pids = client.run(os.getpid).values()
+        (busy,) = (pid for pid in pids if writes(pid, run.with_name("spray_0_s0.log")))
+        assert not (out / "rows" / "spray_0_s0.json").exists()
+        os.kill(busy, signal.SIGKILL)
+        command.join(timeout=300)
+        assert status == [0]
+    assert "resuming at step" in (out / "runs" / "spray_0_s0.log").read_text()
+    assert results_in(out) == whole
+
+
+@pytest.mark.slow
+def test_rows_that_fail_are_named_and_take_no_others_with_them(tmp_path, few, capfd):
+    entries = [{"name": name, "recipe": f"toy_study:{name}"} for name in ("spray", "bad", "dead")]
+    study = written(tmp_path / "study", few, rows=entries, budget={"steps": 2})
+    out = tmp_path / "out"
+    words = ["compare", str(study), "--output", str(out), "--processes", "3", "--progress", "false"]
+    assert cli.main(words) == 0
+    printed = capfd.readouterr().out
+    assert (
+        "failed: bad_s0 (ArgumentError: recipe toy_study:bad: raised ValueError: no luck" in printed
+    )
+    assert "failed: dead_s0 (its process ended with 3)" in printed
+    assert "to do them again, delete their files" in printed
+    found = results_in(out)
+    assert found["spray_s0"]["status"] == "done"
+    assert found["dead_s0"]["reason"] == "its process ended with 3"
+    assert not list((out / "runs").glob("*_s0"))  # without --keep-runs
+    # With other settings the rows are others.
+    assert cli.main([*words, "--settings", "events=10"]) == 1
+    assert "its rows had events 12, got 10, expected the same" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_row_dies_with_its_parent(tmp_path, few):
+    entries = [{"name": "slow", "recipe": "toy_study:spray", "options": {"pause": 30.0}}]
+    (job,) = jobs_of(written(tmp_path / "study", few, rows=entries), tmp_path / "out")
+    process = workers.start(job)
+    assert process.stdin is not None
     process.stdin.close()
     assert process.wait(timeout=120) != 0
-    assert not sleeper.result.exists()
+    assert not job.result.exists()
 
 
-def _sleep(row, study, folder):
-    time.sleep(60)
-
-
-def test_without_dask_a_scheduler_is_refused(monkeypatch, tmp_path, capsys):
+def test_without_dask_an_address_is_refused(monkeypatch, tmp_path, few, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(
-        MissingExtraError, match=r"pip install 'distributed>=[\d.]+' \(pcgen's extra"
-    ):
-        list(cluster.run([job(tmp_path, "good")], "tcp://localhost:1"))
-    words = ["compare", "--output", str(tmp_path / "c"), "--scheduler", "tcp://localhost:1"]
+    study, out = written(tmp_path / "study", few), tmp_path / "out"
+    assert cli.main(["compare", str(study), "--output", str(out), "--dask", "tcp://a:1"]) == 1
+    error = capsys.readouterr().err
+    assert "pip install 'distributed>=" in error
+    assert "pcgen's extra 'dask'" in error
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_an_address_that_does_not_answer_is_refused(tmp_path, few, capsys):
+    pytest.importorskip("distributed", reason="the extra dask brings it")
+    study, out = written(tmp_path / "study", few), tmp_path / "out"
+    words = [
+        "compare",
+        str(study),
+        "--output",
+        str(out),
+        "--dask",
+        "nowhere",
+        "--progress",
+        "false",
+    ]
     assert cli.main(words) == 1
-    assert "pcgen's extra 'dask'" in capsys.readouterr().err
-    assert not (tmp_path / "c").exists()
+    assert "dask: got 'nowhere', expected local, local:N or the address" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--processes", "0"], "processes: got 0, expected >= 1"),
-        (["--networks", "[cnn]"], "networks: got cnn"),
-        (["--steps", "-1"], "steps: got -1, expected a positive number"),
-        (["--events", "3"], "events: got 3, expected >= 20"),
-        (["--events", "0"], "events: got 0, expected >= 20"),
-        (["--budget", "0"], "budget: got 0.0, expected a positive number"),
-        (["--budget", "9", "--steps", "9"], "budget, steps: got 9.0 and 9, expected one of them"),
-        (["--only-report"], "holds no comparison"),
-    ],
-)
-def test_options_that_cannot_be_used_are_one_line(words, message, tmp_path, capsys):
-    assert cli.main(["compare", "--output", str(tmp_path / "new"), *words]) == 1
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "new").exists()
+def test_points_outside_a_grid_are_no_part_of_the_events(tmp_path, few):
+    within = {"files": [str(few)], "within": "eta_rel:-0.1:0.1:1,phi_rel:-0.1:0.1:1"}
+    grid = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
+    rows = [{"name": ["one", "other"], "recipe": "toy_study:spray"}]
+    study = written(tmp_path / "study", few, data=within, grid=grid, rows=rows)
+    job, other = jobs_of(study, tmp_path / "out")
+    again, _ = jobs_of(study, tmp_path / "out")
+    assert job.files == other.files == again.files
+    assert len(list((tmp_path / "out" / "data").iterdir())) == 1  # a copy is made once
+    assert job.files != (str(few),)
+    found = trial.Trial.of(job.row, job.files)
+    assert float(found.test.pos.abs().max()) <= 0.1
+    (whole,) = jobs_of(written(tmp_path / "all", few, grid=grid), tmp_path / "whole")
+    test = trial.Trial.of(whole.row, whole.files).test
+    assert test.num_graphs == found.test.num_graphs
+    assert float(test.pos.abs().max()) > 0.1
+    # Both sides are compared in the cells of the grid, whose centres are 0.1 apart.
+    place = (found.on_grid(found.test).pos + 0.35) / 0.1
+    torch.testing.assert_close(place, place.round(), atol=1e-4, rtol=0)

@@ -1,73 +1,79 @@
-"""Training of a row: its budget, its clock, its interruption and divergence."""
+"""Training of a row: its budget, its clock, its divergence, and rows that are real events."""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
-import toy_rows
-from toy_rows import STUDY, run
+import toy_study
+from toy_study import written
 
-from pcgen.tools.comparison import curves, trial
-from pcgen.tools.comparison.clock import Clock, EnoughError
-from pcgen.tools.comparison.rows import Row
-from pcgen.tools.comparison.study import Study
-from pcgen.training import RunFolder
+from pcgen.tools import compare
+from pcgen.tools.comparison import study_file, trial
+from pcgen.tools.comparison.budget import Clock, EnoughError
 
 
-def test_a_row_learns_and_is_judged(tmp_path):
-    row = Row("representations", "epic", "vae", 16, 0)
-    found = run(row, STUDY, tmp_path / row.name)
+def run(folder: Path, data: Path, entry: dict[str, Any] | None = None, **changes: Any):
+    """The result of the only row of a study."""
+    rows = [{"name": "a", "recipe": "toy_study:spray", **(entry or {})}]
+    if "real" in rows[0]:
+        del rows[0]["recipe"]
+    study = study_file.read(str(written(folder / "study", data, rows=rows, **changes)))
+    (job,) = compare._jobs(study, study.rows, folder / "out")
+    return trial.run(job.row, job.files, job.digests, job.run)
+
+
+def test_a_row_learns_and_is_judged_beside_its_floor(tmp_path, few):
+    found = run(tmp_path, few)
     assert found["status"] == "done"
     assert (found["steps"], found["planned_steps"]) == (12, 12)
     assert [point["step"] for point in found["curve"]] == [6, 12]
-    assert not found["converged"]  # 12 batches of 32 are not all 6,312 events
+    assert found["converged"] == (found["curve"][1]["score"] >= 0.9 * found["curve"][0]["score"])
     seconds = [point["cpu_seconds"] for point in found["curve"]]
     assert 0 < seconds[0] < seconds[1] <= found["cpu_seconds"]
     assert found["parameters"] == 5
     assert found["generator_parameters"] == 1
-    # 20 points of equal p_T in narrow jets: fewer cells than real, and distinguished.
-    assert found["auc"] > 0.9
-    assert found["outside"] == 0
+    # 20 points of equal p_T in narrow jets: more and nearer than the 6 hardest of real ones.
+    assert found["W1 multiplicity"] > 10 * found["W1 multiplicity floor"] + 5
+    assert found["units"]["W1 mass"] == "GeV"
+    assert "W1 mass p" not in found
+    assert found["events"] == 12
 
 
-def test_an_interrupted_row_ends_as_it_would_have(tmp_path, monkeypatch):
-    row = Row("representations", "epic", "vae", 16, 1)
-    whole = run(row, STUDY, tmp_path / "whole")
-    point = curves.Curve.__call__
-
-    def interrupted(self, model):
-        found = point(self, model)
-        raise KeyboardInterrupt if self._clock.steps == 6 else AssertionError(found)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(curves.Curve, "__call__", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run(row, STUDY, tmp_path / "halves")
-    done = trial.checkpoint.read(RunFolder(tmp_path / "halves").last).step
-    assert 0 < done < 12
-    halves = run(row, STUDY, tmp_path / "halves")
-    assert halves["score"] == whole["score"]
-    assert [p["score"] for p in halves["curve"]] == [p["score"] for p in whole["curve"]]
-    again = run(row, STUDY, tmp_path / "halves")
-    assert again["score"] == whole["score"]
-    assert again["cpu_seconds"] == pytest.approx(halves["curve"][-1]["cpu_seconds"])
+def test_a_row_that_has_not_seen_every_event_is_not_converged(tmp_path, few):
+    found = run(tmp_path, few, budget={"steps": 4}, train={"batch_size": 16, "validate_events": 9})
+    assert found["steps"] == 4
+    assert not found["converged"]
 
 
-def test_a_diverged_row_is_scored_from_its_last_checkpoint(tmp_path):
-    row = Row("representations", "list", "gan", 16, 0)
-    patched = {**trial.LEARNING, "gan": trial.LEARNING["vae"]}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "LEARNING", patched)
-        found = run(row, STUDY, tmp_path / row.name)
-        early = run(Row("representations", "epic", "gan", 16, 0), STUDY, tmp_path / "early")
+def test_the_grid_loses_what_is_outside_and_p_values_come_with_permutations(tmp_path, few):
+    grid = "eta_rel:-0.01:0.01:4,phi_rel:-0.01:0.01:4"
+    found = run(tmp_path, few, grid=grid, permutations=4, budget={"steps": 2})
+    # N(0, e^-4 = 0.018) within 0.01 along both axes: 0.42^2 of the points.
+    assert found["outside"] == pytest.approx(1 - 0.42**2, abs=0.1)
+    assert 0.2 <= found["W1 mass p"] <= 1
+
+
+def test_real_events_are_judged_in_the_place_of_generated_ones(tmp_path, few):
+    found = run(tmp_path, few, {"real": "validation", "facts": {"note": "real"}})
+    assert found["status"] == "done"
+    assert found["note"] == "real"
+    assert "steps" not in found
+    assert found["W1 multiplicity"] < 2
+
+
+def test_a_diverged_row_is_scored_from_its_last_checkpoint(tmp_path, few):
+    found = run(tmp_path, few, {"options": {"explode": 8}})
     assert found["status"] == "diverged"
     assert "term 'nll' is" in found["reason"]
     assert (found["nonfinite"], found["converged"], found["steps"]) == (1, False, 6)
-    assert found["score"] > 0
+    assert found["W1 mass"] > 0
+    early = run(tmp_path / "early", few, {"options": {"explode": 1}})
     assert early["status"] == "diverged"
-    assert early["steps"] == 2
+    assert "W1 mass" not in early
 
 
 @pytest.fixture
@@ -76,28 +82,29 @@ def work(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "process_time", lambda: now[0])
 
-    def work(seconds):
+    def work(seconds: float) -> None:
         now[0] += seconds
 
     return work
 
 
-def test_a_budget_becomes_a_number_of_steps(tmp_path, work, monkeypatch):
-    loss = toy_rows.Spray.loss
+def test_a_budget_becomes_a_number_of_steps(tmp_path, few, work, monkeypatch):
+    loss = toy_study.Spray.loss
 
     def slow(self, clouds):
         work(0.01)
         return loss(self, clouds)
 
-    monkeypatch.setattr(toy_rows.Spray, "loss", slow)
-    study = Study(STUDY.data, 30, 0.4, None, 32, 60, 30, 20)
-    row = Row("representations", "epic", "vae", 16, 0)
-    found = run(row, study, tmp_path / row.name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [row.name, f"{row.name}.plan.json"]
-    plan = json.loads((tmp_path / f"{row.name}.plan.json").read_text())
+    monkeypatch.setattr(toy_study.Spray, "loss", slow)
+    found = run(tmp_path, few, budget={"seconds": 0.4})
+    runs = tmp_path / "out" / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == ["a_s0", "a_s0.plan.json"]
+    plan = json.loads((runs / "a_s0.plan.json").read_text())
     assert plan["seconds_per_step"] == pytest.approx(0.01)
     assert found["steps"] == plan["steps"] == 40
     assert found["cpu_seconds"] == pytest.approx(0.4)
+    trial.forget(runs / "a_s0")
+    assert list(runs.iterdir()) == []
 
 
 def test_the_clock_stands_still_where_it_is_stopped(work):

@@ -214,3 +214,18 @@ def test_the_best_checkpoint_of_shapes_is_chosen_by_their_shape(tmp_path: Path) 
     scores = [float(row.split(",")[column]) for row in rows if row.split(",")[column]]
     assert len(set(scores)) == len(scores) == 4
     assert min(scores) > 0
+
+
+def test_on_a_grid_both_sides_are_compared_in_its_cells() -> None:
+    """Points that differ within their cells alone are at no distance, nor are those outside."""
+    grid = Grid.parse("x:0:2:2:cm,y:0:2:2:cm")
+    pos = torch.tensor([[0.2, 0.2], [1.5, 0.5], [0.4, 0.3], [1.2, 1.9]])
+    real = pc.make(pos, [2, 2], weight=torch.ones(4))
+    moved = torch.tensor([[0.7, 0.9], [1.9, 0.1], [9.0, 0.0], [0.1, 0.1], [1.8, 1.3]])
+    generated = pc.make(moved, [3, 2], weight=torch.ones(5))
+    assert Validation(real)(Fixed(generated, HITS))["score"] > 0.1
+    assert Validation(real, grid)(Fixed(generated, HITS))["score"] == 0
+    broken = pc.make(torch.cat([moved, torch.full((1, 2), torch.nan)]), [3, 2, 1],
+                     weight=torch.ones(6))  # fmt: skip
+    whole = pc.make(pos.repeat(2, 1)[:6], [2, 2, 2], weight=torch.ones(6))
+    assert Validation(whole, grid)(Fixed(broken, HITS))["score"] < 1

@@ -11,7 +11,6 @@ from toy_runs import fit, last, plain, rows
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
 from pcgen.recipes import RECIPES
-from pcgen.tools.comparison.spine import LEARNING
 from pcgen.tools.train import train as command
 from pcgen.training import Machine, Optimiser, Reports
 from pcgen.training.learner import own_options
@@ -104,9 +103,6 @@ def test_defaults_stand_once():
             name = short.get(field.name, field.name)
             if name != "validate_at":
                 assert given[name].default == field.default, name
-    # The study of representations was done with these; its rows are resumed with them.
-    plan = Optimiser(2e-3, (0.9, 0.999), 0.0, "constant", 20, 5.0)
-    assert {learning.optimiser for learning in LEARNING.values()} == {plan}
 
 
 def test_betas_from_a_file_are_those_of_python():

@@ -1,96 +1,70 @@
-"""The same events for all rows, and the footing on which they are judged."""
+"""Where the events of rows are: files, their digests, and copies without what is outside a grid."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch_geometric.data import Batch
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
 
 from pcgen import clouds as pc
-from pcgen.datasets.batches import Batches
+from pcgen.datasets import jets
 from pcgen.datasets.loading import open_clouds
-from pcgen.errors import DataError
 from pcgen.grids import Grid
-from pcgen.images import snap
-from pcgen.metrics.jets.kinematics import is_jet
-from pcgen.schema import Schema
-from pcgen.tools.comparison.study import Study
+from pcgen.images.placing import layer_of
+from pcgen.io import CloudWriter, open_cloud_file
+from pcgen.tools.comparison.study import SAMPLE, Data
+
+_BLOCK = 10_000  # events that are copied at a time
 
 
-@dataclass(frozen=True)
-class Events:
-    """Jets in memory, only particles inside the grid: the input of networks of all kinds.
+class Placed(NamedTuple):
+    """Files that rows read.
 
     Attributes:
-        train: The training split.
-        validation: Events of the points of a learning curve.
-        test: Events that a row is judged by; their particles, not their cells.
-        schema: What the numbers mean.
-        grid: The cells of the row's resolution.
+        files: Absolute paths.
+        digests: Of the files that the study names (:func:`pcgen.datasets.provenance.digest`).
     """
 
-    train: Batch
-    validation: Batch
-    test: Batch
-    schema: Schema
-    grid: Grid
-
-    def on_grid(self, clouds: Batch) -> Batch:
-        """The footing of all: energy in cells; what lies outside the grid is lost."""
-        return snap(clouds, self.grid, outside="drop")
-
-    def batches(self, batch_size: int, seed: int) -> Batches:
-        """Random batches of the training split."""
-        return Batches(_InMemory(self.train), batch_size, seed)
+    files: tuple[str, ...]
+    digests: tuple[str, ...]
 
 
-def load(study: Study, resolution: int) -> Events:
-    """Read the jets of a study.
+def find(data: Data) -> Placed:
+    """Find the events that a study names.
 
     Raises:
-        DataError: the clouds are no jets.
-        FileError: a file is missing or damaged.
+        PcgenError: a file cannot be read.
     """
-    opened = {split: open_clouds(study.data, split) for split in ("train", "validation", "test")}
-    schema = opened["train"].schema
-    if not is_jet(schema) or len(schema.axes) != 2:
-        names = ", ".join(axis.name for axis in schema.axes)
-        raise DataError(f"{study.data[0]}: got axes {names}, expected jets: eta_rel, phi_rel")
-    grid = Grid.parse(study.grid(resolution), schema.axes)
-    parts = {}
-    for split, dataset in opened.items():
-        clouds = dataset.load()
-        clouds = pc.select_points(clouds, grid.locate(clouds.pos).inside)
-        parts[split] = clouds if study.max_points is None else pc.heaviest(clouds, study.max_points)
-    validation = spread(parts["validation"], study.validate_events)
-    return Events(parts["train"], validation, parts["test"], schema, grid)
+    named = [str(jets.SAMPLE) if file == SAMPLE else file for file in data.files]
+    files = [str(Path(file).resolve()) for file in named]
+    return Placed(tuple(files), tuple(open_clouds(files, "all").digests()))
 
 
-def spread(clouds: Batch, number: int) -> Batch:
-    """At most so many clouds from all over a batch, which may be sorted."""
-    last = clouds.num_graphs - 1
-    where = torch.linspace(0, last, min(number, last + 1), dtype=torch.float64)
-    return pc.select(clouds, where.round().long())
+def copied(placed: Placed, data: Data, folder: Path) -> Placed:
+    """The same events without points that are no part of them, in copies that are written once.
+
+    Raises:
+        PcgenError: the grid does not fit a file, or a copy cannot be written.
+    """
+    if data.within is None:
+        return placed
+    pairs = zip(map(Path, placed.files), placed.digests, strict=True)
+    copies = (str(_inside(file, data.within, digest, folder)) for file, digest in pairs)
+    return placed._replace(files=tuple(copies))
 
 
-class _InMemory:
-    """Clouds as a data set that batches can be drawn of."""
-
-    def __init__(self, clouds: Batch) -> None:
-        self._clouds = clouds
-
-    def __len__(self) -> int:
-        return int(self._clouds.num_graphs)
-
-    def sizes(self) -> Tensor:
-        return pc.sizes(self._clouds)
-
-    @property
-    def in_memory(self) -> bool:
-        """True."""
-        return True
-
-    def gather(self, items: Tensor) -> Batch:
-        return pc.select(self._clouds, items)
+def _inside(file: Path, within: str, digest: str, folder: Path) -> Path:
+    """A copy of a file without the points outside a grid; events keep their numbers."""
+    mark = hashlib.sha256(f"{within} {digest}".encode()).hexdigest()[:8]
+    copy = folder / f"{file.stem}-{mark}.h5"
+    if copy.exists():
+        return copy
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_cloud_file(file) as source:
+        grid = Grid.parse(within, source.schema.axes).matched(source.schema)
+        with CloudWriter(copy, source.schema) as writer:
+            for start in range(0, len(source), _BLOCK):
+                clouds = source.read(start, min(start + _BLOCK, len(source)))
+                inside = grid.locate(clouds.pos, layer_of(clouds, grid)).inside
+                writer.append(pc.select_points(clouds, inside))
+    return copy

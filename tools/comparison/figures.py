@@ -1,9 +1,19 @@
-"""A picture for each question of a comparison; hollow markers are rows that are not converged."""
+"""Pictures of a comparison; hollow markers are rows that are not converged.
+
+============ ===================================================================================
+``columns``  a score of each value of a factor, side by side in it another factor
+``lines``    a score along a factor that is a number, or along another number of the rows
+``profile``  several scores as one line, each at a number; and the learning curves
+``curves``   learning curves, in a panel for each value of one or two factors
+============ ===================================================================================
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,168 +21,246 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from pcgen.errors import ArgumentError
 from pcgen.plotting.figures import COLOURS, MARKERS, REAL, new, tidy
-from pcgen.tools.comparison.results import Cell, Result, Summary, cells
-from pcgen.tools.comparison.spine import AXIS, OBJECTIVES
+from pcgen.tools.comparison.results import Cell, Names, Summary, Value, summary
 
-SCORE = "score: mean $W_1$ [$\\sigma$]"
 FLOOR = "truth against truth"
-_STYLE = {name: (COLOURS[k], MARKERS[k]) for k, name in enumerate(AXIS)}
 _LINES = ("-", "--", ":", "-.")
 _NARROW = 4.0  # a logarithmic axis spans at least that factor
 
 
-def by_network(there: Sequence[Cell], floor: Summary | None) -> Figure:
-    """Score of each network, by objective: seeds, median and quartiles, the floor as a band."""
-    networks = _networks(there)
-    figure = new(max(6.0, 0.9 * len(networks) + 1.5), 4.0)
-    axes = figure.subplots()
-    _columns(axes, there, "score", SCORE)
-    _band(axes, floor)
-    return _finish(figure, [axes])
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        figure: Its kind.
+        file: Name of the file, beside the page.
+        caption: Below it.
+        scores: Numbers of the rows, and what their axes are called; of a profile where each stands.
+        x: A factor, or of lines also a number of the rows.
+        x_label: Of its axis.
+        colour: A factor: its values have colours of their own.
+        style: A factor: its values have lines of their own.
+        panels: Factors: there is a panel for each of their values.
+        label: What each colour is called, with the values of factors in braces.
+        tick: What a place along x is called, with numbers of the rows in braces.
+        base: Of the logarithm along x; None for a linear axis.
+        floors: Real events, as values of factors; without them the floors that the rows know.
+        mark: A number of the rows at which a profile has a dotted line, and
+        mark_label: what it is called.
+    """
+
+    figure: str
+    file: str
+    caption: str
+    scores: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, Any] = field(default_factory=dict)
+    x: str | None = None
+    x_label: str = ""
+    y_label: str = ""
+    colour: str | None = None
+    style: str | None = None
+    panels: list[str] = field(default_factory=list)
+    label: str | None = None
+    tick: str | None = None
+    base: float | None = 10.0
+    floors: dict[str, Any] | None = None
+    mark: str | None = None
+    mark_label: str = ""
+    curve_label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.figure not in KINDS:
+            raise ArgumentError(f"figure: got {self.figure!r}, expected one of {', '.join(KINDS)}")
 
 
-def flow_and_gan(there: Sequence[Cell], floor: Summary | None) -> Figure:
-    """W1 of the mass after the budget, and the time of an event: flows beside GANs."""
-    chosen = [cell for cell in there if cell.objective in ("flow", "gan")]
-    figure = new(max(8.0, 1.2 * len(_networks(chosen)) + 1.5), 4.0)
-    masses, times = figure.subplots(1, 2)
-    _columns(masses, chosen, "w1_mass", "$W_1$ of the mass [$\\sigma$]")
-    _band(masses, floor)
-    _columns(times, chosen, "us_per_event", "generated event [µs CPU]")
-    return _finish(figure, [masses, times])
+def draw(
+    picture: Picture,
+    there: Sequence[Cell],
+    floors: Sequence[Cell],
+    factors: Mapping[str, Mapping[Value, str]],
+) -> Figure:
+    """The figure of some rows.
+
+    Args:
+        picture: What it shows.
+        there: Rows, seeds together.
+        floors: Real events.
+        factors: Of the study, with their values in order.
+    """
+    return KINDS[picture.figure](_Figure(picture, there, floors, factors))
 
 
-def by_resolution(there: Sequence[Cell], floors: Sequence[Cell]) -> Figure:
-    """Score of one network of each representation against the resolution, by objective."""
-    objectives = _objectives(there)
-    figure = new(3.0 * len(objectives) + 1.0, 3.6)
-    panels = list(figure.subplots(1, len(objectives), squeeze=False, sharey=True)[0])
-    occupancy = dict(sorted((cell.resolution, _occupancy(cell)) for cell in there))
-    for axes, objective in zip(panels, objectives, strict=True):
-        for network in AXIS:
-            chosen = [c for c in there if (c.network, c.objective) == (network, objective)]
-            _line(axes, chosen, "score", network, "-", lambda cell: float(cell.resolution))
-        _floor_line(axes, [cell for cell in floors if cell.resolution in occupancy])
-        axes.set_title(objective, fontsize=10)
-        axes.set_xlabel("cells along each axis (occupancy)", fontsize=9)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(list(occupancy), [f"{r}\n({o:.1f} %)" for r, o in occupancy.items()])
-        axes.set_xlim(0.85 * min(occupancy), 1.18 * max(occupancy))
-        axes.minorticks_off()
-    panels[0].set_ylabel(SCORE)
-    return _finish(figure, panels)
+@dataclass(frozen=True)
+class _Figure:
+    """A picture and what is in it."""
+
+    of: Picture
+    there: Sequence[Cell]
+    floors: Sequence[Cell]
+    factors: Mapping[str, Mapping[Value, str]]
+
+    def values(self, factor: str | None, among: Sequence[Cell] | None = None) -> list[Any]:
+        """The values of a factor that occur, in order; one None where there is no factor."""
+        found = {
+            cell.factors.get(factor or "") for cell in (self.there if among is None else among)
+        }
+        if factor is None:
+            return [None]
+        return [value for value in self.factors[factor] if value in found]
+
+    def number(self, factor: str | None, value: Any) -> int:
+        """The place of a value among all that the study has."""
+        return 0 if factor is None else list(self.factors[factor]).index(value)
+
+    def chosen(self, **wanted: Any) -> list[Cell]:
+        """The cells in which factors have these values."""
+        pairs = [(getattr(self.of, role), value) for role, value in wanted.items()]
+        return [
+            cell
+            for cell in self.there
+            if all(name is None or cell.factors[name] == value for name, value in pairs)
+        ]
+
+    def label(self, cell: Cell, factor: str | None) -> str:
+        """What the rows of a colour are called."""
+        if self.of.label is not None:
+            return self.of.label.format_map(cell.factors)
+        return "" if factor is None else str(cell.factors[factor])
+
+    def floor(self, name: str) -> Summary | None:
+        """What real events score: of the rows that are real events, or beside those of others."""
+        own = self.floors or self.there
+        key = name if self.floors else f"{name} floor"
+        return summary(each.number(key) for cell in own for each in cell.results)
 
 
-def by_occupancy(there: Sequence[Cell]) -> Figure:
-    """Time of a training step and of a generated event against the occupancy of real events."""
-    figure = new(8.0, 4.0)
-    panels = list(figure.subplots(1, 2))
-    labels = {"ms_per_step": "training step [ms CPU]", "us_per_event": "generated event [µs CPU]"}
-    objectives = _objectives(there)
-    for axes, (name, label) in zip(panels, labels.items(), strict=True):
-        for network in AXIS:
-            for objective, style in zip(objectives, _LINES, strict=False):
-                chosen = [c for c in there if (c.network, c.objective) == (network, objective)]
-                _line(axes, chosen, name, network, style, _occupancy)
-        for objective, style in zip(objectives, _LINES, strict=False):
-            axes.plot([], [], style, color=REAL, label=objective)
-        ticks = sorted({_occupancy(cell) for cell in there if math.isfinite(_occupancy(cell))})
-        axes.set_xscale("log")
-        axes.set_xticks(ticks, [f"{tick:.1f}" for tick in ticks])
-        if ticks:
-            axes.set_xlim(0.8 * min(ticks), 1.25 * max(ticks))
-        axes.minorticks_off()
-        axes.set_xlabel("occupancy of real events [%]", fontsize=9)
-        axes.set_ylabel(label)
-    return _finish(figure, panels)
+def _columns(figure: _Figure) -> Figure:
+    """A panel for each score; in it a column for each value of x, a marker for each seed."""
+    of = figure.of
+    names, colours = figure.values(of.x), figure.values(of.colour)
+    wide = (6.0, 0.9) if len(of.scores) == 1 else (8.0, 1.2)
+    canvas = new(max(wide[0], wide[1] * len(names) + 1.5), 4.0)
+    panels = list(np.atleast_1d(canvas.subplots(1, len(of.scores))))
+    for axes, (name, label) in zip(panels, of.scores.items(), strict=True):
+        for k, value in enumerate(colours):
+            number = figure.number(of.colour, value)
+            shade, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            shift = (k - (len(colours) - 1) / 2) * 0.27
+            for cell in figure.chosen(colour=value):
+                x = names.index(cell.factors[str(of.x)]) + shift
+                _seeds(axes, x, cell, name, shade, marker)
+            if value is not None:
+                axes.plot([], [], marker=marker, color=shade, linestyle="", label=str(value))
+        if not all(cell.sound for cell in figure.there):
+            axes.plot([], [], "o", color=REAL, markerfacecolor="none", label="not converged")
+        axes.set_xticks(range(len(names)), list(map(str, names)), rotation=30, ha="right")
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_ylabel(str(label))
+        for edge in range(len(names) - 1):
+            axes.axvline(edge + 0.5, color=REAL, linewidth=0.3, alpha=0.5)
+        _band(axes, figure.floor(name))
+    return _finish(canvas, panels)
 
 
-def learning_curves(there: Sequence[Cell]) -> Figure:
-    """Validation score against the step: a panel for each network and objective."""
-    networks, objectives = _networks(there), _objectives(there)
-    figure = new(2.3 * len(objectives) + 0.8, 1.5 * len(networks) + 0.8)
-    grid = figure.subplots(len(networks), len(objectives), squeeze=False, sharex=True, sharey=True)
-    resolutions = sorted({cell.resolution for cell in there})
-    lowest: dict[str, Axes] = {}
-    for panels, network in zip(grid, networks, strict=True):
-        for axes, objective in zip(panels, objectives, strict=True):
-            chosen = [c for c in there if (c.network, c.objective) == (network, objective)]
+def _lines(figure: _Figure) -> Figure:
+    """A panel for each score or value of a factor; in it a line for each colour and style."""
+    of = figure.of
+    several = figure.values(of.panels[0]) if of.panels else [None] * len(of.scores)
+    scores = list(of.scores.items())
+    scores = scores * len(several) if of.panels else scores
+    size = (3.0 * len(several) + 1.0, 3.6) if of.panels else (4.0 * len(several), 4.0)
+    canvas = new(*size)
+    panels = list(canvas.subplots(1, len(several), squeeze=False, sharey=bool(of.panels))[0])
+    styles = figure.values(of.style)
+    for axes, value, (name, label) in zip(panels, several, scores, strict=True):
+        here = [c for c in figure.there if value is None or c.factors[of.panels[0]] == value]
+        for colour in figure.values(of.colour):
+            for style, line in zip(styles, _LINES, strict=False):
+                cells = [c for c in figure.chosen(colour=colour, style=style) if c in here]
+                _line(axes, figure, cells, name, colour, line)
+        for style, line in zip(styles, _LINES, strict=False):
+            if style is not None:
+                axes.plot([], [], line, color=REAL, label=str(style))
+        _floor_line(axes, figure, name)
+        if value is not None:
+            axes.set_title(str(value), fontsize=10)
+        _ticks(axes, figure)
+        axes.set_xlabel(of.x_label or str(of.x), fontsize=9)
+        if value is None or axes is panels[0]:
+            axes.set_ylabel(str(label))
+    return _finish(canvas, panels)
+
+
+def _profile(figure: _Figure) -> Figure:
+    """Scores as one line for each cell, and the learning curves of the same rows."""
+    of = figure.of
+    canvas = new(9.0, 4.0)
+    scores, curves = canvas.subplots(1, 2)
+    colours, styles = figure.values(of.colour), figure.values(of.style)
+    for cell in figure.there:
+        k = colours.index(cell.factors.get(of.colour or ""))
+        shade, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        line = _LINES[styles.index(cell.factors.get(of.style or "")) % len(_LINES)]
+        label = figure.label(cell, of.colour)
+        found = [(float(x), cell.summary(name)) for name, x in of.scores.items()]
+        known = [(x, s) for x, s in found if s is not None]
+        xs, medians = [x for x, _ in known], [s.median for _, s in known]
+        look = {"linestyle": line, "marker": marker}
+        look["markerfacecolor"] = shade if cell.sound else "none"
+        scores.plot(xs, medians, color=shade, label=label, **look)
+        scores.vlines(xs, [s.low for _, s in known], [s.high for _, s in known], color=shade)
+        _curves_of(curves, cell, shade, f"_{label}")  # the legend shows the lines on the left
+    for at in {each.number(of.mark or "") for cell in figure.there for each in cell.results}:
+        if math.isfinite(at):
+            scores.axvline(at, color=REAL, linewidth=1, linestyle=":", label=of.mark_label)
+    scores.set_xlabel(of.x_label)
+    scores.set_ylabel(of.y_label)
+    curves.set_xlabel("step")
+    curves.set_ylabel(of.curve_label or "validation score")
+    return _finish(canvas, [scores, curves])
+
+
+def _curves(figure: _Figure) -> Figure:
+    """Validation score against the step, a panel for each value of the factors of panels."""
+    of = figure.of
+    down, across = [*of.panels, None, None][:2]
+    rows, columns = figure.values(down), figure.values(across)
+    size = (2.3 * len(columns) + 0.8, 1.5 * len(rows) + 0.8) if of.panels else (6.0, 4.0)
+    canvas = new(*size)
+    grid = canvas.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    shades = figure.values(of.colour)
+    lowest: dict[int, Axes] = {}
+    for panels, row in zip(grid, rows, strict=True):
+        for k, (axes, column) in enumerate(zip(panels, columns, strict=True)):
+            wanted = [(down, row), (across, column)]
+            chosen = [
+                c for c in figure.there if all(f is None or c.factors[f] == v for f, v in wanted)
+            ]
             for cell in chosen:
-                colour = COLOURS[resolutions.index(cell.resolution) % len(COLOURS)]
-                _curves(axes, cell, colour, f"{cell.resolution}²")
+                shade = COLOURS[shades.index(cell.factors.get(of.colour or "")) % len(COLOURS)]
+                _curves_of(axes, cell, shade, figure.label(cell, of.colour))
             axes.set_xscale("log")
-            axes.set_title(f"{network}, {objective}", fontsize=8, pad=2)
+            words = [str(value) for value in (row, column) if value is not None]
+            axes.set_title(", ".join(words), fontsize=8, pad=2)
             axes.set_visible(bool(chosen))
             if chosen:
-                lowest[objective] = axes
+                lowest[k] = axes
     for axes in lowest.values():
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("step", fontsize=9)
-    figure.supylabel(SCORE, fontsize=9)
-    return _finish(figure, [axes for row in grid for axes in row if axes.get_visible()])
+    canvas.supylabel(of.y_label or "validation score", fontsize=9)
+    return _finish(canvas, [axes for row in grid for axes in row if axes.get_visible()])
 
 
-def dead_channels(there: Sequence[Cell], names: Sequence[str]) -> Figure:
-    """Error against the percentage of dead cells, and the learning curves of the same rows.
-
-    Args:
-        there: Cells of that question.
-        names: Numbers of a row, ``mae_00`` and so on.
-    """
-    figure = new(9.0, 4.0)
-    errors, curves = figure.subplots(1, 2)
-    percent = [int(name.removeprefix("mae_")) for name in names]
-    networks, resolutions = _networks(there), sorted({c.resolution for c in there})
-    for cell in there:
-        k = networks.index(cell.network)
-        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        line = _LINES[resolutions.index(cell.resolution) % len(_LINES)]
-        label = cell.network if len(resolutions) == 1 else f"{cell.network}, {cell.resolution}²"
-        found = [cell.summary(name) for name in names]
-        known = [(x, s) for x, s in zip(percent, found, strict=True) if s is not None]
-        face = colour if cell.sound else "none"
-        xs, medians = [x for x, _ in known], [s.median for _, s in known]
-        style = {"linestyle": line, "marker": marker, "markerfacecolor": face}
-        errors.plot(xs, medians, color=colour, label=label, **style)
-        errors.vlines(xs, [s.low for _, s in known], [s.high for _, s in known], color=colour)
-        _curves(curves, cell, colour, f"_{label}")  # the legend shows the lines on the left
-    for at in {each.number("trained_at") for cell in there for each in cell.results}:
-        if math.isfinite(at):
-            errors.axvline(at, color=REAL, linewidth=1, linestyle=":", label="as in training")
-    errors.set_xlabel("dead cells in the test [%]")
-    errors.set_ylabel("mean absolute error [$\\sigma$]")
-    curves.set_xlabel("step")
-    curves.set_ylabel("the same, validation, as in training")
-    return _finish(figure, [errors, curves])
-
-
-def floor_of(results: Sequence[Result], resolution: int, name: str) -> Summary | None:
-    """A number of truth against truth at a resolution."""
-    for cell in cells(results, "floor"):
-        if (cell.network, cell.resolution) == ("truth", resolution):
-            return cell.summary(name)
-    return None
-
-
-def _columns(axes: Axes, there: Sequence[Cell], name: str, label: str) -> None:
-    """A column for each network, side by side in it a marker for each objective and seed."""
-    networks, objectives = _networks(there), _objectives(there)
-    for k, objective in enumerate(objectives):
-        style = list(OBJECTIVES).index(objective) if objective in OBJECTIVES else k + 3
-        colour, marker = COLOURS[style % len(COLOURS)], MARKERS[style % len(MARKERS)]
-        shift = (k - (len(objectives) - 1) / 2) * 0.27
-        for cell in there:
-            if cell.objective == objective:
-                _seeds(axes, networks.index(cell.network) + shift, cell, name, colour, marker)
-        axes.plot([], [], marker=marker, color=colour, linestyle="", label=objective)
-    if not all(cell.sound for cell in there):
-        axes.plot([], [], "o", color=REAL, markerfacecolor="none", label="not converged")
-    axes.set_xticks(range(len(networks)), networks, rotation=30, ha="right")
-    axes.set_xlim(-0.6, len(networks) - 0.4)
-    axes.set_ylabel(label)
-    for edge in range(len(networks) - 1):
-        axes.axvline(edge + 0.5, color=REAL, linewidth=0.3, alpha=0.5)
+KINDS: dict[str, Callable[[_Figure], Figure]] = {
+    "columns": _columns,
+    "lines": _lines,
+    "profile": _profile,
+    "curves": _curves,
+}
 
 
 def _seeds(axes: Axes, x: float, cell: Cell, name: str, colour: str, marker: str) -> None:
@@ -188,29 +276,52 @@ def _seeds(axes: Axes, x: float, cell: Cell, name: str, colour: str, marker: str
         axes.hlines(found.median, x + 0.05, x + 0.13, color=colour, linewidth=2)
 
 
+def _place(figure: _Figure, cell: Cell) -> float:
+    """Where a cell stands along x: the value of a factor, or the median of a number."""
+    name = str(figure.of.x)
+    if name in figure.factors:
+        return float(cell.factors[name])
+    found = cell.summary(name)
+    return math.nan if found is None else found.median
+
+
 def _line(
-    axes: Axes,
-    there: Sequence[Cell],
-    name: str,
-    network: str,
-    style: str,
-    where: Callable[[Cell], float],
+    axes: Axes, figure: _Figure, there: Sequence[Cell], name: str, colour: Any, style: str
 ) -> None:
-    """Medians and quartiles of the cells of a network along an axis."""
-    colour, marker = _STYLE[network]
-    points = [(where(cell), cell.summary(name), cell.sound) for cell in there]
+    """Medians and quartiles of cells along an axis."""
+    number = figure.values(figure.of.colour).index(colour)
+    shade, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    points = [(_place(figure, cell), cell.summary(name), cell.sound) for cell in there]
     known = sorted((x, s, sound) for x, s, sound in points if s is not None and math.isfinite(x))
     if not known:
         return
-    axes.plot([x for x, _, _ in known], [s.median for _, s, _ in known], style, color=colour)
-    axes.plot([], [], color=colour, marker=marker, label=network)
+    axes.plot([x for x, _, _ in known], [s.median for _, s, _ in known], style, color=shade)
+    axes.plot([], [], color=shade, marker=marker, label=figure.label(there[0], figure.of.colour))
     for x, found, sound in known:
-        face = colour if sound else "white"
-        axes.plot(x, found.median, marker=marker, color=colour, markerfacecolor=face, ls="")
-        axes.vlines(x, found.low, found.high, color=colour, linewidth=1.5)
+        face = shade if sound else "white"
+        axes.plot(x, found.median, marker=marker, color=shade, markerfacecolor=face, ls="")
+        axes.vlines(x, found.low, found.high, color=shade, linewidth=1.5)
 
 
-def _curves(axes: Axes, cell: Cell, colour: str, label: str) -> None:
+def _ticks(axes: Axes, figure: _Figure) -> None:
+    """Ticks where there are cells, and with what the picture calls them."""
+    places = {_place(figure, cell): cell for cell in figure.there}
+    known = sorted(place for place in places if math.isfinite(place))
+    if figure.of.base is not None:
+        axes.set_xscale("log", base=figure.of.base)
+    if not known:
+        return
+    texts = []
+    for place in known:
+        names = Names({**places[place].factors, "x": place}, places[place].results)
+        texts.append((figure.of.tick or "{x:g}").format_map(names))
+    axes.set_xticks(known, texts)
+    if figure.of.base is not None:
+        axes.set_xlim(0.82 * min(known), 1.2 * max(known))
+    axes.minorticks_off()
+
+
+def _curves_of(axes: Axes, cell: Cell, colour: str, label: str) -> None:
     """The learning curve of each seed; dashed where it is not converged."""
     for result in cell.results:
         points = result.curve
@@ -226,12 +337,14 @@ def _curves(axes: Axes, cell: Cell, colour: str, label: str) -> None:
     axes.plot([], [], color=colour, label=label)
 
 
-def _floor_line(axes: Axes, floors: Sequence[Cell]) -> None:
-    """Truth against truth at each resolution, quartiles as a band."""
-    found = [(f.resolution, f.summary("score")) for f in floors if f.network == "truth"]
-    known = sorted((r, s) for r, s in found if s is not None)
+def _floor_line(axes: Axes, figure: _Figure, name: str) -> None:
+    """Real events along a factor, quartiles as a band."""
+    if figure.of.x not in figure.factors:
+        return
+    found = [(float(f.factors[str(figure.of.x)]), f.summary(name)) for f in figure.floors]
+    known = sorted((x, s) for x, s in found if s is not None)
     if known:
-        ends = [r for r, _ in known]
+        ends = [x for x, _ in known]
         low, high = [s.low for _, s in known], [s.high for _, s in known]
         axes.fill_between(ends, low, high, color=REAL, alpha=0.3, lw=0)
         axes.plot(ends, [s.median for _, s in known], color=REAL, marker="_", label=FLOOR)
@@ -241,23 +354,6 @@ def _band(axes: Axes, floor: Summary | None) -> None:
     if floor is not None:
         axes.axhspan(floor.low, floor.high, color=REAL, alpha=0.3, lw=0, label=FLOOR)
         axes.axhline(floor.median, color=REAL, linewidth=1)
-
-
-def _occupancy(cell: Cell) -> float:
-    """Of the real events, in percent."""
-    found = cell.summary("occupancy_real")
-    return math.nan if found is None else 100 * found.median
-
-
-def _networks(there: Sequence[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.network for cell in there))
-
-
-def _objectives(there: Sequence[Cell]) -> list[str]:
-    """Those that occur, in the order of the spine."""
-    found = dict.fromkeys(cell.objective for cell in there)
-    known = [name for name in OBJECTIVES if name in found]
-    return known + [name for name in found if name not in OBJECTIVES]
 
 
 def _finish(figure: Figure, panels: Sequence[Axes]) -> Figure:

@@ -1,147 +1,223 @@
-"""What all rows of a comparison share, and the profiles of ``pcgen compare``."""
+"""A study: what is trained and judged, what was expected of it, and what its page looks like.
+
+A row is one training; a study is a table of them (:mod:`.study_file` reads it). The values here are
+plain ones, as they are recorded with a result.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+import fnmatch
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pcgen.errors import ArgumentError, FileError
-from pcgen.io import atomic
-from pcgen.io.atomic import is_own
+from pcgen.errors import ArgumentError
+from pcgen.tools.comparison.questions import Question
+from pcgen.tools.comparison.results import Factors, Value
+
+__all__ = [
+    "SAMPLE",
+    "STUDIES",
+    "TRAIN",
+    "Budget",
+    "Data",
+    "Row",
+    "Study",
+    "function_of",
+    "use_modules",
+]
+
+STUDIES = Path(__file__).resolve().parents[1] / "studies"
+"""Studies that come with the source, and not with what pip installs."""
+SAMPLE = "jets"
+"""The data that ship with pcgen, and that a study has where it names no others."""
+TRAIN = (
+    *("batch_size", "lr", "betas", "weight_decay", "schedule", "warmup", "clip", "phases", "ema"),
+    *("accelerator", "precision", "validate_events"),
+)
+"""Options of ``pcgen train`` that a study may give."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The events of a row.
+
+    Attributes:
+        files: Clouds, beside the study or anywhere; ``jets`` are those that ship with pcgen.
+        classes: These classes alone.
+        max_points: Points that are kept of each event, the heaviest.
+        within: A grid; points outside of it are no part of the events.
+        split: Part of them that rows are judged on.
+    """
+
+    files: list[str] = field(default_factory=lambda: [SAMPLE])
+    classes: list[str] | None = None
+    max_points: int | None = None
+    within: str | None = None
+    split: str = "test"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a row is trained.
+
+    Attributes:
+        steps: So many steps, or
+        seconds: as many as so many CPU-seconds pay for.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.seconds is None):
+            got = "neither" if self.steps is None else "both"
+            raise ArgumentError(f"got {got} of steps and seconds, expected one of them")
+        for name, value in asdict(self).items():
+            if value is not None and not value > 0:
+                raise ArgumentError(f"{name}: got {value}, expected a positive number")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training, or real events in the place of generated ones, as plain values.
+
+    Attributes:
+        factors: What sets the row apart from others.
+        seed: Of everything random.
+        recipe: What is trained; None where ``real`` events are judged.
+        options: Of the recipe.
+        train: Options of ``pcgen train``; the others have their defaults.
+        data: What it is trained on and judged by.
+        budget: How long.
+        grid: Cells in which events are compared; None compares them as they are.
+        protocol: ``name`` of the protocol, and its options.
+        events: Generated events that are judged, at most.
+        permutations: Of the permutation tests of the scores; 0 leaves them out.
+        sides: ``module:function`` that makes the two sides of the comparison and their schema of
+            the model, events and a generator. None: events are drawn for the conditions of others.
+        real: A split whose events are judged in the place of generated ones.
+        on_grid: Whether these are put into the cells of the grid, as all other events are.
+        facts: Numbers and words to be recorded with the row.
+    """
+
+    factors: Factors
+    seed: int
+    recipe: str | None
+    options: dict[str, Any]
+    train: dict[str, Any]
+    data: Data
+    budget: Budget
+    grid: str | None
+    protocol: dict[str, Any]
+    events: int
+    permutations: int
+    sides: str | None = None
+    real: str | None = None
+    on_grid: bool = True
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Unique among the rows of a study, and fit for a file."""
+        return "_".join([*map(str, self.factors.values()), f"s{self.seed}"])
+
+    def settings(self, digests: Sequence[str] = ()) -> dict[str, Any]:
+        """What the result depends on, without a place on this machine."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        del values["factors"], values["seed"]
+        files = [Path(file).name for file in self.data.files]
+        data = {**asdict(self.data), "files": files, "digests": list(digests)}
+        return {**values, "data": data, "budget": asdict(self.budget)}
 
 
 @dataclass(frozen=True)
 class Study:
-    """Settings that every row depends on.
+    """A study with its rows multiplied out.
 
     Attributes:
-        data: Files of jets; the folder of a comparison, which may be given to others, keeps their
-            names alone.
-        max_points: Points that are kept of each jet, the hardest; None keeps all.
-        budget: CPU-seconds of training of each row, unless ``steps`` gives its length.
-        steps: Length of each row's training.
-        batch_size: Events in a batch.
-        events: Generated events that a row is judged by, and as many real ones.
-        validate_events: Events of each point of a learning curve.
-        neighbours: Events on each side of the 1-NN accuracy.
-        halfwidth: The grid spans that much on both sides of the axis, in η and φ.
-        digests: Of the files (:func:`pcgen.datasets.provenance.digest`); none where not known.
+        file: Where it was read from.
+        title: Of its page.
+        factors: What rows differ in: the values of each, in order, and what they are called.
+        scores: Scores that tables and figures show, by their names, and what they are called; the
+            first one is that of figures. Empty: the first ones that rows have.
+        rows: What is trained.
+        questions: What was expected.
+        text: What the page says first, in Markdown.
+        page: The blocks of the page (:mod:`.page`); empty for the usual ones.
+    """
+
+    file: Path
+    title: str
+    factors: dict[str, dict[Value, str]]
+    scores: dict[str, str]
+    rows: tuple[Row, ...]
+    questions: tuple[Question, ...]
+    text: str
+    page: tuple[Any, ...]
+
+    def chosen(self, patterns: Sequence[str] | None, first: int = 0) -> list[Row]:
+        """The rows whose names match one of some patterns of the shell, in order.
+
+        Args:
+            patterns: ``flow_*`` say; None: all.
+            first: Is added to all seeds.
+
+        Raises:
+            ArgumentError: a pattern matches no row.
+        """
+        rows = [replace(row, seed=row.seed + first) for row in self.rows]
+        names = [row.name for row in rows]
+        for pattern in patterns or ():
+            if not fnmatch.filter(names, pattern):
+                some = ", ".join(names[:3])
+                raise ArgumentError(f"only: got {pattern!r}, expected a pattern of rows: {some}")
+        if patterns is None:
+            return rows
+        return [row for row in rows if any(fnmatch.fnmatch(row.name, each) for each in patterns)]
+
+    def shared(self, digests: Sequence[str]) -> dict[str, Any]:
+        """What trained rows have in common, plain values by name; a list where they differ.
+
+        Args:
+            digests: Of the files.
+        """
+        from pcgen.tools.train import train
+
+        every: dict[str, list[Any]] = {}
+        for row in [row for row in self.rows if row.recipe is not None] or self.rows:
+            data = {**asdict(row.data), "files": [Path(file).name for file in row.data.files]}
+            defaults = train.__kwdefaults__ or {}
+            train_options = {k: defaults[k] for k in ("batch_size", "validate_events")}
+            of_train = {name: row.train.get(name, value) for name, value in train_options.items()}
+            own = {"events": row.events, "permutations": row.permutations}
+            own["protocol"] = row.protocol["name"]
+            for name, value in {**data, **asdict(row.budget), **own, **of_train}.items():
+                if value not in every.setdefault(name, []):
+                    every[name].append(value)
+        alone = {name: values[0] if len(values) == 1 else values for name, values in every.items()}
+        return {**alone, "digests": list(digests)}
+
+
+def use_modules(folder: Path) -> None:
+    """Let modules beside a study be found by their names, as those of the current folder are."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def function_of(name: str, what: str) -> Callable[..., Any]:
+    """A function by ``module:function``, from beside the study or installed.
 
     Raises:
-        ArgumentError: a number is out of range, or neither budget nor steps is given.
+        ArgumentError: there is none.
     """
-
-    data: tuple[str, ...]
-    max_points: int | None = None
-    budget: float | None = 25.0
-    steps: int | None = None
-    batch_size: int = 64
-    events: int = 400
-    validate_events: int = 200
-    neighbours: int = 150
-    halfwidth: float = 0.4
-    digests: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        least = {"batch_size": 1, "events": 20, "validate_events": 2, "neighbours": 1}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ArgumentError(f"{name}: got {getattr(self, name)}, expected >= {low}")
-        for name in ("max_points", "budget", "steps", "halfwidth"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ArgumentError(f"{name}: got {value}, expected a positive number")
-        if self.budget is None and self.steps is None:
-            raise ArgumentError("budget, steps: got none, expected one of them")
-        if not self.data:
-            raise ArgumentError("data: got no file, expected at least one")
-
-    def grid(self, resolution: int) -> str:
-        """The square grid of so many cells along each axis, as ``Grid.parse`` reads it."""
-        span = f"{-self.halfwidth:g}:{self.halfwidth:g}:{resolution}"
-        return f"eta_rel:{span},phi_rel:{span}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields, plain values, the files by their names without a place."""
-        names = [Path(path).name for path in self.data]
-        return json.loads(json.dumps({**asdict(self), "data": names}))
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Which rows there are, and how long they train.
-
-    Attributes:
-        networks: Names of the spine; None means all.
-        resolutions: The first is that of all networks.
-        seeds: Seeds of each row.
-        budget: CPU-seconds of training of each row.
-        events: Events that a row is judged by.
-        dead: Networks of the study of dead channels; None means all.
-        floors: Cuts of the real events into halves.
-    """
-
-    networks: tuple[str, ...] | None
-    resolutions: tuple[int, ...]
-    seeds: int
-    budget: float
-    events: int
-    dead: tuple[str, ...] | None = None
-    floors: int = 5
-
-
-PROFILES = {
-    "quick": Profile(
-        ("image", "image-gated", "sites", "list", "epic"),
-        (24, 16, 48),
-        seeds=2,
-        budget=15.0,
-        events=400,
-        dead=("image", "image-mask", "image-observed"),
-    ),
-    "full": Profile(None, (24, 16, 48), seeds=3, budget=40.0, events=500),
-}
-
-
-def claim(folder: Path, study: Study) -> None:
-    """Write the settings into the folder of a comparison, or find the same there.
-
-    Raises:
-        FileError: the folder holds something else, or cannot be written.
-        ArgumentError: its rows were trained with other settings, naming one.
-    """
-    file = folder / "study.json"
-    if not file.exists():
-        if not all(is_own(each.name) for each in folder.iterdir()):
-            raise FileError(f"{folder}: exists and is not a comparison, expected a new folder")
-        # It comes first: by it the folder is known, wherever this is interrupted.
-        with atomic(file) as temporary:
-            temporary.write_text(json.dumps(study.to_dict(), indent=2) + "\n", encoding="utf-8")
-    for part in ("rows", "runs"):
-        (folder / part).mkdir(exist_ok=True)
-    kept, now = read(folder).to_dict(), study.to_dict()
-    known = kept["digests"] and now["digests"]
-    for name in now if known else now.keys() - {"digests"}:
-        if kept[name] != now[name]:
-            raise ArgumentError(
-                f"{name}: got {now[name]}, expected {kept[name]} as the rows of {folder} were "
-                "trained with, or another folder"
-            )
-
-
-def read(folder: Path) -> Study:
-    """The settings of the comparison in a folder; files of data are names without a place.
-
-    Raises:
-        FileError: there is none.
-    """
-    file = folder / "study.json"
+    module, _, function = name.partition(":")
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        stored = {"digests": (), **stored}  # earlier comparisons recorded none
-        values = {field.name: stored[field.name] for field in fields(Study)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{folder}: holds no comparison ({error}), expected study.json") from error
-    return Study(**{**values, **{name: tuple(values[name]) for name in ("data", "digests")}})
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ArgumentError(
+            f"{what}: got {name!r} ({error}), expected module:function of a module beside the study"
+        ) from error

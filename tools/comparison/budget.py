@@ -1,14 +1,18 @@
-"""CPU-seconds of training, apart from those of validation."""
+"""A budget of CPU-seconds: a clock of training alone, how many steps it pays for, and its curve."""
 
 from __future__ import annotations
 
+import csv
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from torch_geometric.data import Batch
 
-from pcgen.training import Batches
+from pcgen.errors import TrainingError
+from pcgen.training import Batches, RunFolder
+
+_SHARE, _LONGEST = 0.05, 3.0  # of the budget, and seconds, that are thrown away to plan
 
 
 class EnoughError(Exception):
@@ -76,3 +80,48 @@ class Clock:
             yield
         finally:
             self._out += time.process_time() - start
+
+
+def affordable(
+    seconds: float, batches: Batches, draws: int, train: Callable[[Batches], object]
+) -> dict[str, float]:
+    """How many ``steps`` so many CPU-seconds pay for, by steps of a model that is thrown away.
+
+    Args:
+        seconds: The budget.
+        batches: Of the training split.
+        draws: Batches in a step.
+        train: Trains such a model on batches, and is interrupted by an :class:`EnoughError`.
+    """
+    clock = Clock(batches, draws, limit=min(_SHARE * seconds, _LONGEST))
+    # What is not finite after a few steps will be found again in the training itself.
+    with suppress(EnoughError, TrainingError):
+        train(clock)
+    each = clock.seconds / max(clock.steps - 1, 1)
+    return {"steps": max(round(seconds / max(each, 1e-6)), 1), "seconds_per_step": each}
+
+
+def points_of(run: RunFolder) -> list[dict[str, float]]:
+    """The learning curve in the log of a run."""
+    file = run.path / "metrics.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    prefix = "validation/"
+    points = []
+    for row in rows:
+        found = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix) and v}
+        if found:
+            points.append({"step": float(row["step"]), **{k: float(v) for k, v in found.items()}})
+    return points
+
+
+def seconds_of(run: RunFolder) -> float:
+    """CPU-seconds of the steps up to the checkpoint from which a run goes on."""
+    found = run.newest()
+    if found is None:
+        return 0.0
+    step = found[1].step
+    before = [point for point in points_of(run) if point["step"] <= step]
+    return before[-1]["cpu_seconds"] / before[-1]["step"] * step if before else 0.0
