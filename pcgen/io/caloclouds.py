@@ -75,7 +75,8 @@ class CaloCloudsFile(HitSource):
             weight=quantities[self._place["energy"]],
             condition=(Quantity("incident_energy", "GeV"),),
             layers=tuple(map(str, layers)),
-            description="hits of showers in CaloClouds's layout",
+            description="hits of showers in CaloClouds's layout, with columns "
+            + ("of its convention" if columns is None else "as given"),
         )
 
     def _open(self) -> None:

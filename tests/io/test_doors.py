@@ -18,7 +18,19 @@ from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Calorimeter
 from pcgen.schema import Quantity, Schema
 
-LAYOUTS = ("clouds", "images", "jetnet", "calochallenge")
+SHOWERS: dict[str, dict[str, tuple[int, ...]]] = {
+    "calochallenge": {"showers": (3, 9), "incident_energies": (3, 1)},
+    "hgcal": {"showers": (3, 2, 5), "gen_info": (3, 3)},
+    "calogan": {
+        "energy": (3, 1),
+        "layer_0": (3, 3, 96),
+        "layer_1": (3, 12, 12),
+        "layer_2": (3, 12, 6),
+    },
+    "caloclouds": {"events": (3, 5, 4), "energy": (3, 1)},
+}
+"""Shapes of the data sets of files of showers."""
+LAYOUTS = ("clouds", "images", "jetnet", *SHOWERS)
 
 
 def layout(folder: Path, kind: str) -> tuple[Path, list[str]]:
@@ -35,7 +47,7 @@ def layout(folder: Path, kind: str) -> tuple[Path, list[str]]:
             file["particle_features"] = np.ones((3, 2, 4))
             file["jet_features"], file["label"] = np.full((3, 4), 2.0), [0, 1, 2]
         else:
-            file["showers"], file["incident_energies"] = np.ones((3, 9)), np.ones((3, 1))
+            file.update({name: np.ones(shape) for name, shape in SHOWERS[kind].items()})
         return path, list(file)
 
 
