@@ -105,13 +105,11 @@ class _Figure:
     floors: Sequence[Cell]
     factors: Mapping[str, Mapping[Value, str]]
 
-    def values(self, factor: str | None, among: Sequence[Cell] | None = None) -> list[Any]:
+    def values(self, factor: str | None) -> list[Any]:
         """The values of a factor that occur, in order; one None where there is no factor."""
-        found = {
-            cell.factors.get(factor or "") for cell in (self.there if among is None else among)
-        }
         if factor is None:
             return [None]
+        found = {cell.factors[factor] for cell in self.there}
         return [value for value in self.factors[factor] if value in found]
 
     def number(self, factor: str | None, value: Any) -> int:
