@@ -134,6 +134,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(changes, message, tmp_pat
         (["--seeds", "0"], "got 2, 0, 0, expected at least 1, 1, 0"),
         (["--only", "gan*"], "only: got 'gan*', expected a pattern of rows: spray_s0"),
         (["--page"], "holds no comparison"),
+        (["--page", "--only", "spray*"], "page: got only or dask too"),
         (["--page", "--report", "docs"], "report: got docs, expected a file, docs.md say"),
         (["--settings", "rows=3"], "rows: got 3, expected a list"),
     ],

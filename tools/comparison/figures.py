@@ -38,9 +38,12 @@ class Picture:
         figure: Its kind.
         file: Name of the file, beside the page.
         caption: Below it.
+        rows: Values of factors of the rows that it shows.
         scores: Numbers of the rows, and what their axes are called; of a profile where each stands.
         x: A factor, or of lines also a number of the rows.
         x_label: Of its axis.
+        y_label: Of the other one, of a profile or of learning curves.
+        curve_label: Of the learning curves beside a profile.
         colour: A factor: its values have colours of their own.
         style: A factor: its values have lines of their own.
         panels: Factors: there is a panel for each of their values.
