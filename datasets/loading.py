@@ -23,9 +23,10 @@ from pcgen import clouds as convention
 from pcgen.datasets.batches import Batches
 from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
+from pcgen.datasets.voxel_clouds import open_events
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, Grid
-from pcgen.io import CloudSource, open_cloud_file
+from pcgen.io import CloudSource
 from pcgen.schema import Schema
 
 _GAP = 16_384  # points between two wanted events that are read rather than jumped over
@@ -65,7 +66,7 @@ def open_clouds(
         raise ArgumentError("paths: got none, expected at least one file")
     if max_points is not None and max_points < 1:
         raise ArgumentError(f"max_points: got {max_points}, expected a positive number or None")
-    files = [open_cloud_file(path) for path in listed]
+    files = [open_events(path) for path in listed]
     schema = _common_schema(files)
     wanted = None if classes is None else _class_numbers(schema, classes)
     index, start = [], 0

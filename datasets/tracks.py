@@ -80,7 +80,8 @@ def simulate_tracks(
         seed: 0 to 2³² - 1; also decides which modules are dead.
         processes: Worker processes; 1 works in this one. With more, a script needs Python's usual
             ``if __name__ == "__main__":``.
-        dask: Address of a Dask scheduler, whose workers do the work instead.
+        dask: Address of a Dask scheduler, whose workers do the work instead, or ``local``
+            (:func:`pcgen.cluster.connected`).
         progress: Whether to draw a progress bar.
 
     Returns:

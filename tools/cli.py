@@ -51,6 +51,7 @@ COMMANDS = {
         "pcgen.tools.compare:compare",
         "train representations and objectives on the same events, and report",
     ),
+    "papers": ("pcgen.tools.papers:papers", "check what papers claim on toys, claim by claim"),
     "demo": ("pcgen.tools.demo:demo", "the main job, end to end, on the shipped jets"),
 }
 

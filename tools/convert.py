@@ -23,6 +23,9 @@ def convert(source: str, target: str, **options: Any) -> conversion.Converted:
 
 
 def _lines(done: conversion.Converted, target: str, outside: str | None) -> Iterator[str]:
+    if done.format == "geometry":
+        yield f"{target}: the calorimeter, {done.points} voxels"
+        return
     yield "; ".join(
         [f"{target}: {_many(done.events, 'event')}, {done.points} points", *_left(done, outside)]
     )

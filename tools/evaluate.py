@@ -15,6 +15,7 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.notes import in_common, left_out, trained_on
 from pcgen.tools.selection import Range, ranges, select
+from pcgen.tools.shower_files import shower_pair
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from pcgen import metrics
     from pcgen.datasets.loading import CloudDataset
-    from pcgen.grids import Calorimeter
 
 ProtocolName = Literal[
     "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
@@ -96,9 +96,10 @@ def evaluate(
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
         particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
         statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
-        geometry: The CaloChallenge's XML file of the calorimeter, for its protocol; by default the
-            calorimeter that the file of real showers knows.
-        data_set: Which of the CaloChallenge's data sets, for its protocol.
+        geometry: For the CaloChallenge's protocol, a file of the calorimeter (.xml, .npz, .json);
+            by default that which both files store.
+        data_set: Which of the CaloChallenge's data sets, for its protocol; by default threshold and
+            limits of the histograms are those of the real showers.
         seed: Seed of everything random.
         dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
             distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
@@ -133,8 +134,7 @@ def evaluate(
             raise ArgumentError(
                 "classes, between: got values, protocol calochallenge takes all showers"
             )
-        calorimeter, facts = _calorimeter(real, geometry, data_set)
-        events, fake = (_showers(path, calorimeter) for path in (real, generated))
+        events, fake, calorimeter, facts = shower_pair(real, generated, geometry, data_set)
         kept = torch.arange(fake.num_graphs)
         schema = calorimeter.schema
         chosen = protocols.calochallenge(calorimeter, facts)
@@ -212,36 +212,6 @@ def _protocol(
     return FIXED[name]()
 
 
-def _calorimeter(
-    real: str, geometry: str | None, data_set: str | None
-) -> tuple[Calorimeter, metrics.showers.ChallengeData]:
-    from pcgen.grids import Calorimeter
-    from pcgen.io.calochallenge import ShowerFile
-    from pcgen.metrics import showers
-
-    if data_set is None:
-        known = ", ".join(showers.CALOCHALLENGE)
-        raise ArgumentError(f"data_set: got none, expected one of {known} for calochallenge")
-    facts = showers.CALOCHALLENGE[data_set]
-    if geometry is None:
-        with ShowerFile(real) as file:
-            if file.calorimeter is None:
-                raise ArgumentError(
-                    f"geometry: got none, and {real} does not know its calorimeter, expected the "
-                    "XML file of the binning"
-                )
-            return file.calorimeter, facts
-    return Calorimeter.from_xml(geometry, facts.particle), facts
-
-
-def _showers(path: str, calorimeter: Calorimeter) -> Batch:
-    from pcgen.images import shower_to_cloud
-    from pcgen.io import read_showers
-
-    showers = read_showers(path, calorimeter)
-    return shower_to_cloud(showers.image, calorimeter, y=showers.y)
-
-
 def _generated(
     path: str, real: Schema, classes: list[str] | None, within: list[Range]
 ) -> tuple[Batch, Schema, Tensor, dict[str, Any]]:
@@ -252,9 +222,9 @@ def _generated(
     import torch
 
     from pcgen import clouds as pc
-    from pcgen.io import open_cloud_file
+    from pcgen.datasets.voxel_clouds import open_events
 
-    with open_cloud_file(path) as source:
+    with open_events(path) as source:
         clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
     _check_meaning(real, schema, path)

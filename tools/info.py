@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pcgen import io
-    from pcgen.grids import Grid
+    from pcgen.grids import Calorimeter, Grid
     from pcgen.schema import Quantity, Schema
     from pcgen.training.checkpoint import Checkpoint
 
@@ -115,6 +115,7 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
         rows["classes"] = ", ".join(f"{name}: {count}" for name, count in pairs if count)
     grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
     rows["grid"] = "" if grid is None else str(grid)
+    rows["calorimeter"] = _calorimeter(file.calorimeter)
     return rows | trainable(file.schema, names, grid)
 
 
@@ -178,8 +179,20 @@ def _showers(file: io.ShowerSource) -> dict[str, str]:
         energy = file.incident()
         low, high = float(energy.min()), float(energy.max())
         rows["incident energies"] = f"{low:.6g} to {high:.6g} MeV"
-    rows |= _schema(file.schema)
-    return rows | {"to train on": "pcgen convert makes clouds, with --geometry (XML file)"}
+    rows |= _schema(file.schema) | {"calorimeter": _calorimeter(file.calorimeter)}
+    if file.calorimeter is not None:
+        return rows | {"to train on": "points-*, latent and showers-* recipes"}
+    return rows | {"to train on": "pcgen convert makes clouds, with --geometry"}
+
+
+def _calorimeter(cells: Calorimeter | None) -> str:
+    """Number and kind of its layers and voxels; nothing where it is not known."""
+    if cells is None:
+        return ""
+    kind = {"cylindrical": "rings", "planar": "rectangles", "cells": "listed cells"}[cells.kind]
+    depth = "" if not cells.depth else f", {cells.depth[0]:g} to {cells.depth[-1]:g} mm deep"
+    layers = len(cells.layers)
+    return f"{layers} layer{'s' * (layers != 1)} of {kind}, {cells.voxels} voxels{depth}"
 
 
 def _schema(schema: Schema) -> dict[str, str]:

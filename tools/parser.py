@@ -160,7 +160,8 @@ class Parser:
     def _place(self, bare: Sequence[str], given: dict[str, list[list[str]]]) -> None:
         """Words without an option go to the arguments that need none, in their order."""
         free = [option for option in self.positional if option.word not in given]
-        if len(bare) > len(free):
+        several = bool(free) and free[-1].kind is list  # the last one takes all words that are left
+        if len(bare) > len(free) and not several:
             known = ", ".join(option.word for option in self.positional)
             raise MisuseError(
                 f"got {bare[len(free)]!r}, expected an option"
@@ -168,6 +169,8 @@ class Parser:
             )
         for option, word in zip(free, bare, strict=False):
             given[option.word] = [[word]]
+        if several and len(bare) > len(free):
+            given[free[-1].word] = [list(bare[len(free) - 1 :])]
 
     def _configured(self, path: str) -> dict[str, Any]:
         """The values in a YAML or JSON file."""

@@ -192,7 +192,8 @@ def simulate_tracks(
         dead: Share of the modules that are dead.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
-        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
     from pcgen.datasets.tracker import RADII, TrackerSettings

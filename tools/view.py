@@ -28,6 +28,8 @@ def view(
     output: str | None = None,
     label: str | None = None,
     names: str | None = None,
+    geometry: str | None = None,
+    particle: str | None = None,
 ) -> viewing.Page | None:
     """Look at events in a window, a picture or a web page.
 
@@ -42,8 +44,8 @@ def view(
     notebook the page is shown inline.
 
     Args:
-        path: File of events (any that pcgen convert reads as clouds), or the folder of a run, whose
-            newest samples are shown.
+        path: File of clouds or showers (any that pcgen convert reads), or the folder of a run,
+            whose newest samples are shown.
         second: Another file or run, shown beside the first with the same axes and scales.
         event: Number of the first event to show, counted from 0.
         number: Events on a page; a window steps through at most 1000.
@@ -51,15 +53,21 @@ def view(
         label: Show only events of this class (t, say); they are then counted among themselves.
         names: Titles, separated by a comma, where the names of the files are not clear:
             real,generated.
+        geometry: For files of showers that do not store their calorimeter, a file of it: the
+            CaloChallenge's XML (.xml), a list of cells (.npz), or JSON of pcgen (.json).
+        particle: Which particle of an XML file (photon, pion, electron), where it has several.
 
     Returns:
         The page, in a notebook; nothing otherwise.
     """
     from pcgen import viewing
 
+    if particle is not None and geometry is None:
+        raise ArgumentError(f"particle: got {particle!r} without --geometry, expected both")
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
-    read = [_read(file, label, max(event, 0) + max(number, _STEPS)) for file in files]
+    most = max(event, 0) + max(number, _STEPS)
+    read = [_read(file, label, most, (geometry, particle)) for file in files]
     schema = _agreed(files, [each.schema for each in read])
     samples = dict(zip(titles, (each.clouds for each in read), strict=True))
     calorimeter = next((each.calorimeter for each in read if each.calorimeter), None)
@@ -135,14 +143,19 @@ def _titles(paths: Sequence[Path], names: str | None) -> list[str]:
     return titles
 
 
-def _read(path: Path, label: str | None, number: int) -> _Read:
+def _read(
+    path: Path, label: str | None, number: int, geometry: tuple[str | None, str | None]
+) -> _Read:
     """The first ``number`` events, of one class where one is chosen, and what they mean."""
     from pcgen import clouds as convention
-    from pcgen.io import open_cloud_file
+    from pcgen.datasets.voxel_clouds import open_events
+    from pcgen.io import read_calorimeter
 
+    file, particle = geometry
+    cells = None if file is None else read_calorimeter(file, particle)
     parts: list[Batch] = []
-    with open_cloud_file(path) as source:
-        schema, calorimeter = source.schema, source.calorimeter
+    with open_events(path, calorimeter=cells) as source:
+        schema, calorimeter = source.schema, source.calorimeter or cells
         if label is not None and label not in schema.labels:
             known = ", ".join(schema.labels) or "none"
             raise ArgumentError(f"label: got {label!r}, expected a class of {path}: {known}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -25,10 +26,10 @@ class Converted(NamedTuple):
 
     Attributes:
         events: Number of events written.
-        points: Number of points, or filled cells, written.
+        points: Number of points, or filled cells, written; of voxels of a calorimeter.
         outside: Number of points that were outside the grid, and were dropped or clipped.
         outside_weight: Their weight, in the unit of the source.
-        format: Of the target.
+        format: Of the target; ``"geometry"`` where it describes a calorimeter.
         unobserved: Number of cells that were NaN and gave no point.
         negative: Number of cells that were negative, below the threshold, and gave no point.
         missing: Number of points without coordinates that were left out.
@@ -95,6 +96,7 @@ def convert(
 
     Voxels of showers have their places in a calorimeter, which --geometry describes where the file
     does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
+    A target that ends in .xml or .json is a description of the calorimeter that the source stores.
 
     Large files pass through in blocks; the target appears when it is complete, or not at all.
 
@@ -197,6 +199,11 @@ def convert(
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
+    if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
+        from pcgen.conversion.geometry import write_geometry
+
+        plain = {name: each.default for name, each in inspect.signature(convert).parameters.items()}
+        return write_geometry(given, plain)
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else read_calorimeter(geometry, particle)

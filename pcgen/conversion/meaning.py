@@ -171,7 +171,9 @@ def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...
     if format == "showerdata":
         both = (*source.schema.features, *source.schema.condition)
         known = {each.name for each in (TIME, INCIDENT_ENERGY, *DIRECTION)}
-        return tuple(each.name for each in both if each.name not in known)
+        names = [each.name for each in both if each.name not in known]
+        stored = isinstance(source, io.CloudSource | io.ShowerSource) and source.calorimeter
+        return (*names, "calorimeter") if stored else tuple(names)
     names = [feature.name for feature in source.schema.features]
     if format == "npy" or kind == "showers":
         kept = INCIDENT if kind == "showers" else None

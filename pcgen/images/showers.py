@@ -21,7 +21,7 @@ from pcgen.images.multi_hit import MultiHit, check_policy, settled
 from pcgen.images.placing import Outside, Overflow
 from pcgen.images.spreading import spread_over_cells
 from pcgen.ops.segments import sum_by
-from pcgen.schema import Schema
+from pcgen.schema import Quantity, Schema
 from pcgen.units import factor
 
 INCIDENT = "incident_energy"
@@ -150,7 +150,8 @@ def in_calorimeter(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> B
     Args:
         clouds: B clouds with weights; their coordinates are found by name.
         schema: What their numbers mean: x and y are lengths, and so is z where the calorimeter has
-            depths; where points have a layer, it is found by its name and z is not needed.
+            depths; where points have a layer, it is found by its name, and z, where it is no such
+            length, is the middle of the layer.
         calorimeter: Where they are to be.
 
     Returns:
@@ -175,8 +176,9 @@ def in_calorimeter(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> B
     axes = {axis.name: column for column, axis in enumerate(schema.axes)}
     columns = []
     for axis in wanted.axes:
-        if axis.name == "z" and layer is not None:
-            columns.append(layer.to(clouds.pos.dtype) + 0.5)
+        if axis.name == "z" and layer is not None and not _measured(schema, axis):
+            edges = torch.tensor(calorimeter.depth_edges, dtype=torch.double, device=layer.device)
+            columns.append((0.5 * (edges[:-1] + edges[1:])).to(clouds.pos.dtype)[layer])
             continue
         if axis.name not in axes:
             raise ArgumentError(f"axes: got {', '.join(axes)}, expected {axis.name} among them")
@@ -236,6 +238,12 @@ def check_showers(voxels: Tensor, calorimeter: Calorimeter, *, threshold: float 
     return voxels
 
 
+def _measured(schema: Schema, axis: Quantity) -> bool:
+    """Whether clouds have such a coordinate, in a unit that can be converted."""
+    own = next((each for each in schema.axes if each.name == axis.name), None)
+    return own is not None and (own.unit == axis.unit or "" not in (own.unit, axis.unit))
+
+
 def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Tensor | None:
     """Layer of each point in the calorimeter [N]; None where points have none."""
     layer = clouds.get("layer")
@@ -243,6 +251,9 @@ def _named_layer(clouds: Batch, schema: Schema, calorimeter: Calorimeter) -> Ten
         return layer
     own = calorimeter.schema.layers
     unknown = [name for name in schema.layers if name not in own]
+    counted = schema.layers == tuple(map(str, range(len(schema.layers))))
+    if unknown and counted and len(schema.layers) <= len(own):
+        return layer  # they are counted, and not called by their numbers
     if unknown:
         raise ArgumentError(
             f"layers: got {', '.join(unknown[:5])}, expected those of the calorimeter: "

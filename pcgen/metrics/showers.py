@@ -238,6 +238,29 @@ def log_voxels(voxels: Tensor, *, empty: float = 0.1) -> Tensor:
     return torch.where(energy > 0, energy, empty).log10()
 
 
+def own_facts(showers: Showers, calorimeter: Calorimeter) -> ChallengeData:
+    """Facts about showers that are of no data set of the challenge, taken from themselves.
+
+    The threshold is the least energy of a voxel that has some, and histograms end where the cells
+    do; there is none of the response by energy.
+
+    Raises:
+        DataError: no voxel has energy.
+
+    >>> cells = Calorimeter.planar([(-2, 0, 2)], [(-1, 1)])
+    >>> own_facts(Showers(torch.tensor([[0.0, 3.0]]), torch.ones(1)), cells).centre
+    1.0
+    """
+    filled = showers.voxels[showers.voxels > 0]
+    if not len(filled):
+        raise DataError("showers: got none with energy, expected some")
+    reach = float(calorimeter.geometry().centre[:, :2].abs().max())
+    incident = (float(showers.incident.min()), float(showers.incident.max()))
+    return ChallengeData(
+        "", calorimeter.voxels, float(filled.min()), incident, reach or 1.0, reach or 1.0
+    )
+
+
 def angular_layers(calorimeter: Calorimeter) -> list[int]:
     """Layers in which x and y are measured: all but rings that are not cut into angles."""
     return [

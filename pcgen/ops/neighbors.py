@@ -26,6 +26,7 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.ops._kernels.search import search, within
 from pcgen.ops.points import Period, Side, check_count, check_points, pointers, square
+from pcgen.ops.sampling import farthest_points as farthest_points  # its home up to version 0.2
 
 __all__ = [
     "Flow",

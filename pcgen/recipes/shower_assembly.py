@@ -18,6 +18,7 @@ from pcgen.nn import LayeredEncoder, LayeredField, LayerProfileField
 from pcgen.objectives.coupling import optimal_pairs
 from pcgen.objectives.flow_matching import Clock
 from pcgen.recipes import assembly
+from pcgen.recipes.adversaries import Choice
 from pcgen.schema import Schema
 
 
@@ -87,7 +88,8 @@ def showers_latent_gan(
     layers: int,
     noise: float,
     share: float,
-    prior: dict[str, Any],
+    width: int,
+    choice: Choice,
 ) -> LatentModel:
     """A code of each shower, a flow that draws its points given the code, and a GAN of codes.
 
@@ -98,7 +100,8 @@ def showers_latent_gan(
         layers: Exchanges of the decoder; the encoder has half as many.
         noise: See :func:`~pcgen.recipes.assembly.smooth`.
         share: Fraction of the run's steps that the autoencoder gets.
-        prior: Arguments of :func:`~pcgen.recipes.assembly.adversarial_prior`.
+        width: See :func:`~pcgen.recipes.assembly.adversarial_prior`.
+        choice: See there.
     """
     at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
     encoder = LayeredEncoder(
@@ -119,5 +122,5 @@ def showers_latent_gan(
     )
     latent = assembly.smooth(noise)(hidden, latent_dim)
     codec = Autoencoder(representation, encoder, latent, decoder)
-    judged = assembly.adversarial_prior(codec, latent_dim=latent_dim, **prior)
+    judged = assembly.adversarial_prior(codec, latent_dim=latent_dim, width=width, choice=choice)
     return assembly.latent_model(codec, judged, latent_dim, share)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.flows import Coupling
+from pcgen.recipes.games import Game, Regulariser
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
@@ -76,8 +77,9 @@ def showers_latent_gan(
     totals: Literal["flow", "nearest"] = "flow",
     noise: float = 0.01,
     share: float = 0.8,
-    game: Literal["r1", "wgan-gp"] = "r1",
-    penalty: float = 5.0,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
     critic_steps: int = 1,
     squash: float | None = 0.25,
     depth: str | None = "z",
@@ -99,8 +101,11 @@ def showers_latent_gan(
             or nearest, those of a training shower of nearly the same condition.
         noise: Factor of the Kullback-Leibler divergence, which makes codes nearby nearby showers.
         share: Fraction of the steps that the autoencoder gets.
-        game: What the GAN plays: r1 (non-saturating, with R1) or wgan-gp.
-        penalty: Factor of the penalty of the game.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
+        penalty: Strength of the regulariser, as in points-latent-gan.
         critic_steps: Steps of the critic for each one of the generator.
         squash: Width, in standard deviations of the coordinates, within which their scale is linear
             and beyond which it is logarithmic; null for linear throughout.
@@ -114,7 +119,7 @@ def showers_latent_gan(
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.
     """
-    from pcgen.recipes import shower_assembly
+    from pcgen.recipes import adversaries, shower_assembly
 
     return shower_assembly.showers_latent_gan(
         shower_assembly.layered(
@@ -125,5 +130,6 @@ def showers_latent_gan(
         layers=layers,
         noise=noise,
         share=share,
-        prior={"width": width, "game": game, "penalty": penalty, "critic_steps": critic_steps},
+        width=width,
+        choice=adversaries.Choice(game, regulariser, penalty, critic_steps=critic_steps),
     )

@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
+from fabricated_showers import CELLS, RINGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter, CellList, Grid
 from pcgen.images import cloud_to_shower, shower_to_cloud
-from tests.fabricated_showers import CELLS, RINGS
 
 
 def hexagons(rings: int, pitch: float) -> CellList:

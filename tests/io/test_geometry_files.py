@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 import pytest
+from fabricated_showers import CELLS, RINGS
 
 from pcgen import io
 from pcgen.errors import ArgumentError, FileError
 from pcgen.grids import Calorimeter
-from tests.fabricated_showers import CELLS, RINGS
 
 HEXAGONS = {
     "x": np.array([[0, 1, 2, 9], [0, 0.5, 7, 7]], "f4"),

@@ -166,3 +166,10 @@ def test_clouds_that_do_not_fit_are_refused() -> None:
     pos = tilted.pos + torch.tensor([0.0, 0.0, 0.1]) * torch.rand(len(tilted.pos), 1)
     with pytest.raises(DataError, match="expected one value of each layer"):
         layered(clouds=cl.replace(tilted, pos=pos))
+
+
+def test_points_that_are_not_those_of_the_calorimeter_are_refused() -> None:
+    plates = Calorimeter.planar([[-40, 0, 40]] * 4, [[-40, 0, 40]] * 4)
+    swapped = Schema(SCHEMA.axes[::-1], SCHEMA.weight, layers=SCHEMA.layers)
+    with pytest.raises(ArgumentError, match="calorimeter: got points with z, y, x"):
+        Layered(swapped, LayerProfileField(4), calorimeter=plates)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
+import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
 from pcgen.errors import ArgumentError
@@ -242,6 +243,18 @@ def test_annealing_is_a_function_of_the_step(tmp_path: Path) -> None:
         penalty[done] = float(terms["penalty"].detach())
     assert penalty[0.5] == pytest.approx(0.1 * penalty[0.0])
     assert isinstance(found, GAN)
+
+
+def test_a_spectrally_normed_critic_is_loaded_again(tmp_path: Path) -> None:
+    found = model("points-gan", regulariser="spectral", game="hinge")
+    options = {**TINY["points-gan"], "regulariser": "spectral", "game": "hinge"}
+    train(found, batches(), folder=tmp_path, steps=2, ema=None, machine=Machine("cpu"),
+          reports=QUIET, recipe="points-gan", arguments=options)  # fmt: skip
+    again = pcgen.load(tmp_path)
+    assert isinstance(again.critic, SpectralCritic)
+    state = again.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in found.state_dict().items())
+    assert again.sample(number=2).num_graphs == 2
 
 
 def test_a_clipped_critic_stays_in_its_box(tmp_path: Path) -> None:

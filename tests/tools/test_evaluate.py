@@ -189,9 +189,7 @@ def test_protocols_refuse_what_they_fix_and_what_is_too_small(files, capsys):
     assert cli.main([*words, "--protocol", "jetnet-0.2.5"]) == 1
     assert "expected at least 100000 and 50000 for protocol jetnet-0.2.5" in capsys.readouterr().err
     assert cli.main([*words, "--protocol", "calochallenge"]) == 1
-    assert "data_set: got none, expected one of 1-photons" in capsys.readouterr().err
-    assert cli.main([*words, "--protocol", "calochallenge", "--data-set", "2"]) == 1
-    assert "got the data sets" in capsys.readouterr().err
+    assert "does not store its calorimeter, expected a file of it" in capsys.readouterr().err
     assert cli.main([*words, "--particlenet", "weights.pt"]) == 1
     assert "particlenet: got weights.pt, protocol pcgen takes none" in capsys.readouterr().err
     one = ["--protocol", "mpgan2021", "--particlenet", "weights.pt"]

@@ -35,7 +35,7 @@ def test_a_combination_is_trained_and_recorded(data: str, tmp_path: Path) -> Non
     assert cli.main([*command, "--data", data, "--output", str(folder)]) == 0
     arguments = json.loads((folder / "config.json").read_text())["arguments"]
     assert (arguments["regulariser"], arguments["penalty"]) == ("roth", 2.0)
-    header = (folder / "log.csv").read_text().splitlines()[0].split(",")
+    header = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"critic/critic", "critic/penalty", "generator/generator"} <= set(header)
 
 

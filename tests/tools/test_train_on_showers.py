@@ -5,12 +5,12 @@ from __future__ import annotations
 import h5py
 import pytest
 import torch
+from fabricated_showers import RINGS, fabricated_showers
 
 from pcgen import io
 from pcgen.images import cloud_to_shower, in_calorimeter, shower_to_cloud
 from pcgen.tools import cli
 from pcgen.training import weights
-from tests.fabricated_showers import RINGS, fabricated_showers
 
 
 @pytest.fixture(scope="module")

@@ -228,6 +228,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
                        "--classes a,b"),
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
                       "--multi-hit shift"),
+        (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
@@ -239,6 +240,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),
+        (1, "view", f"{data} --geometry none.xml --particle photon"),
     ]  # fmt: skip
 
 

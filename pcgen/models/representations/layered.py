@@ -26,6 +26,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
+from pcgen.grids.grid import columns_of
 from pcgen.images.spreading import cell_edges, spread_over_cells
 from pcgen.models.base import Phase, kept
 from pcgen.models.cardinality import CAPACITY, Drawn, LayerSums
@@ -91,9 +92,12 @@ class Layered(Representation):
         self.totals = LayerTotals(len(schema.layers), given_channels(schema), field, law=totals)
         self.log_layers = Scale(2)
         self.squash = None if squash is None else Squash(squash)
-        if calorimeter is not None and calorimeter.columns(schema.axes) != (0, 1, 2):
-            got = ", ".join(names)
-            raise ArgumentError(f"calorimeter: got points with the axes {got}, expected x, y, z")
+        if calorimeter is not None:
+            # z may count layers in one of the two: the layer of a point decides over it.
+            x_and_y = columns_of(calorimeter.schema.axes[:2], schema.axes)
+            if x_and_y != (0, 1) or len(names) != len(calorimeter.schema.axes):
+                got = ", ".join(names)
+                raise ArgumentError(f"calorimeter: got points with {got}, expected x, y and z")
         self.calorimeter = calorimeter
         self._edges: Tensor | None = None  # of the cells, where they were needed last
         self.place: Tensor

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fabricated_showers import CELLS, RINGS, fabricated_showers
 
 from pcgen import io
 from pcgen.conversion import convert
@@ -17,7 +18,6 @@ from pcgen.grids import Calorimeter
 from pcgen.images import shower_to_cloud
 from pcgen.schema import Quantity
 from pcgen.tools import cli
-from tests.fabricated_showers import CELLS, RINGS, fabricated_showers
 
 XML = """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,1,2" n_bin_alpha="4"/>
 <Layer id="3" r_edges="0,5" n_bin_alpha="1"/></Bin></Bins>"""

@@ -1,0 +1,126 @@
+"""``pcgen papers``: the claims run, a verdict is what the numbers say, and tables are written."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from pcgen.errors import ArgumentError
+from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, wasserstein
+from pcgen.tools.claims.claim import Claim
+from pcgen.tools.claims.several import Networks, per_seed
+from pcgen.tools.cli import main
+from pcgen.tools.papers import FAMILIES, papers
+
+
+def claim(values: list[float], threshold: float, *, above: bool) -> Claim:
+    return Claim("f", "text", "paper", "1", lambda seeds, quick: values, threshold, above)
+
+
+def test_the_median_decides_and_nothing_that_is_not_a_number_passes() -> None:
+    assert claim([0.0, 0.5, 9.0], 0.5, above=False).check(range(3), False).holds
+    assert not claim([0.0, 0.6, 0.6], 0.5, above=False).check(range(3), False).holds
+    assert claim([0.0, 0.5, 9.0], 0.5, above=True).check(range(3), False).holds
+    assert not claim([math.nan], 0.5, above=True).check([0], False).holds
+    assert not claim([math.nan], 0.5, above=False).check([0], False).holds
+    row = claim([1.0, 3.0], 5.0, above=True).check([0, 1], False).row
+    assert (row["ours"], row["spread"], row["threshold"]) == ("2", "1 to 3", ">= 5")
+    assert row["verdict"] == "FAIL"
+
+
+def test_every_family_has_claims_of_its_name() -> None:
+    for name in FAMILIES:
+        found = importlib.import_module(f"pcgen.tools.claims.{name}").CLAIMS
+        assert len(found) >= 3
+        assert {each.family for each in found} == {name}
+    assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 33  # fmt: skip
+
+
+def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
+    target = tmp_path / "papers"
+    words = ["papers", "games", "dirac", "frozen", "ring", "occupancy", "--quick", "--seeds", "2"]
+    assert main([*words, "--output", str(target)]) == 0
+    out = capsys.readouterr().out
+    assert "quick: the verdicts mean nothing" in out
+    with target.with_suffix(".csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 28
+    held = sum(row["verdict"] == "pass" for row in rows)
+    assert f"{held} of 28 claims hold" in out
+    page = target.with_suffix(".md").read_text()
+    assert page.count("\n| ") == 28 - 1 + 1
+    assert all(row["claim"] in page and row["claim"] in out for row in rows)
+
+
+def test_refusals() -> None:
+    with pytest.raises(ArgumentError, match="names: got 'chess', expected some of games, dirac"):
+        papers(["chess"])
+    with pytest.raises(ArgumentError, match=r"output: got 'a.pdf', expected .md, .csv or a name"):
+        papers(["games"], output="a.pdf")
+    with pytest.raises(ArgumentError, match="seeds: got 0, expected >= 1"):
+        papers(["games"], seeds=0)
+
+
+# --- what the claims measure ----------------------------------------------------------------------
+
+
+def test_networks_of_several_seeds_do_not_see_each_other() -> None:
+    both, one = Networks([3, 8], (2, 5, 1)), Networks([8], (2, 5, 1))
+    rows = torch.randn(6, 2)
+    torch.testing.assert_close(both(torch.cat([rows, rows]))[6:], one(rows))
+    sides = [torch.optim.Adam(net.parameters(), 1e-2) for net in (both, one)]
+    for _ in range(3):
+        for net, optimiser, x in zip((both, one), sides, (torch.cat([-rows, rows]), rows),
+                                     strict=True):  # fmt: skip
+            optimiser.zero_grad()
+            per_seed(net(x).square(), range(net.number)).sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(both(torch.cat([rows, rows]))[6:], one(rows))
+
+
+def test_dirac_gan_is_that_of_the_paper_step_by_step() -> None:
+    """ψ and θ by hand: f'(t) = σ(t) at t = ψ θ, and R1 is λ ψ²."""
+    psi, theta = (math.sqrt(2) * f(dirac._angle(4)) for f in (math.sin, math.cos))
+    largest = 0.0
+    for _ in range(40):
+        psi -= dirac.RATE * (theta / (1 + math.exp(-psi * theta)) + 2 * 0.5 * psi)
+        theta += dirac.RATE * psi / (1 + math.exp(psi * theta))
+        largest = max(largest, abs(theta))
+    (got,) = dirac.farthest(dirac.ADVERSARIES["R1"], [4], True)
+    assert got == pytest.approx(largest, rel=1e-4)
+
+
+def test_modes_are_counted_on_the_truth_and_on_a_collapse() -> None:
+    draw = torch.Generator().manual_seed(0)
+    samples = ring.ring(5000, draw)
+    assert ring.modes(samples) == 7
+    assert samples.norm(dim=1).mean() == pytest.approx(1, abs=0.01)
+    assert ring.modes(samples[:1].expand(5000, 3)) == 1
+    assert ring.modes(torch.zeros(5000, 3)) == 0
+    few = samples.clone()
+    few[19:] = 0.0
+    assert ring.modes(few) == 0
+
+
+def test_identities_hold_without_any_training() -> None:
+    assert games.saturating_slope([0], False)[0] == pytest.approx(1 / (1 + math.exp(20)))
+    assert games.other_slope([0], False)[0] == pytest.approx(1, abs=1e-8)
+    assert occupancy.slope(True, [0], False)[0] == pytest.approx(-2, abs=0.05)
+    assert occupancy.snr_at_64([0], False)[0] < 0.05
+    real, generated = frozen.curves([1, 2])
+    assert real.shape == generated.shape == (256, 10)
+    centred = real[:128] - real[:128].mean(0)
+    assert int((torch.linalg.svdvals(centred) > 1e-3).sum()) == 2
+
+
+@pytest.mark.slow
+def test_wasserstein_claims_run_and_lines_are_as_far_as_they_are() -> None:
+    assert wasserstein.transport_error([0, 1], True) == pytest.approx([0, 0], abs=1e-5)
+    for each in wasserstein.CLAIMS:
+        assert all(math.isfinite(value) for value in each.measure([0, 1], True))
