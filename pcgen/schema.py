@@ -27,14 +27,23 @@ class Quantity:
         unit: ``"GeV"``, ``"mm"``, ``"rad"``; empty for a pure number.
         period: Length after which the coordinate repeats (2π for φ in rad), None if it does not.
         symbol: How plots write it; the name where empty.
+        categories: Of a feature that is one of several kinds (a particle's type, its charge): the
+            name of each, where the value k of the feature stands for the k-th name. Empty for a
+            number.
     """
 
     name: str
     unit: str = ""
     period: float | None = None
     symbol: str = ""
+    categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(set(self.categories)) != len(self.categories):
+            raise DataError(
+                f"categories of {self.name!r}: got {', '.join(self.categories)}, expected "
+                "different names"
+            )
         if self.period is not None and not 0 < self.period < math.inf:
             raise DataError(
                 f"period of {self.name!r}: got {self.period}, expected a positive number"
@@ -48,13 +57,25 @@ class Quantity:
             TypeError: a field is unknown, missing or of the wrong kind.
             DataError: the period is not positive.
         """
-        quantity = cls(**data)
+        fields = {**data}
+        fields["categories"] = _names(fields.get("categories", ()), "categories")
+        quantity = cls(**fields)
         for name in ("name", "unit", "symbol"):
             if not isinstance(getattr(quantity, name), str):
                 raise TypeError(f"{name} is {reprlib.repr(getattr(quantity, name))}, no text")
         if type(quantity.period) not in (int, float, type(None)):
             raise TypeError(f"period is {reprlib.repr(quantity.period)}, no number")
         return quantity
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of its fields; categories only where there are some.
+
+        A file without categories is thus one that earlier versions read too.
+        """
+        fields = dataclasses.asdict(self)
+        if not self.categories:
+            del fields["categories"]
+        return fields
 
     @property
     def label(self) -> str:
@@ -95,7 +116,7 @@ class Schema:
     Attributes:
         axes: The D coordinates of ``pos``, in order.
         weight: What a point carries (``weight``); None where points only count.
-        features: The F columns of ``x``.
+        features: The F columns of ``x``; they alone may be categories.
         condition: The C columns of ``y``.
         labels: Name of the class of each value of ``label``.
         layers: Name of the detector layer or channel of each value of ``layer``.
@@ -110,6 +131,15 @@ class Schema:
     layers: tuple[str, ...] = ()
     description: str = ""
 
+    def __post_init__(self) -> None:
+        others = (*self.axes, *self.condition, *((self.weight,) if self.weight else ()))
+        for quantity in others:
+            if quantity.categories:
+                raise DataError(
+                    f"categories: got some for {quantity.name!r}, expected them for features alone "
+                    "(classes of events are labels)"
+                )
+
     @property
     def periods(self) -> tuple[float | None, ...]:
         """Period of each coordinate of ``pos``, None where it is not periodic."""
@@ -118,7 +148,8 @@ class Schema:
     def difference(self, other: Schema, *, of: Collection[str] = FIELDS) -> Difference | None:
         """The first field in which ``other`` means something else, or None where it means the same.
 
-        Names, units, periods and order count. Symbols do not: they are only how plots write a name.
+        Names, units, periods, categories and order count. Symbols do not: they are only how plots
+        write a name.
 
         Args:
             other: The schema to compare with.
@@ -144,7 +175,11 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of strings, numbers and lists, ready for JSON."""
-        return dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
+        for name in ("axes", "features", "condition"):
+            fields[name] = tuple(quantity.to_dict() for quantity in getattr(self, name))
+        fields["weight"] = None if self.weight is None else self.weight.to_dict()
+        return fields
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
@@ -164,10 +199,7 @@ class Schema:
             if fields.get("weight") is not None:
                 fields["weight"] = Quantity.from_dict(fields["weight"])
             for name in ("labels", "layers"):
-                values = fields.get(name, ())
-                if isinstance(values, (str, bytes, Mapping)):
-                    raise TypeError(f"{name} are {values!r:.40}, no list of names")
-                fields[name] = tuple(str(value) for value in values)
+                fields[name] = _names(fields.get(name, ()), name)
             if not isinstance(fields.get("description", ""), str):
                 raise TypeError("description is no text")
             return cls(**fields)
@@ -175,6 +207,12 @@ class Schema:
             raise DataError(
                 f"schema: got {reprlib.repr(data)}, expected the fields of Schema ({error})"
             ) from error
+
+
+def _names(values: Any, what: str) -> tuple[str, ...]:
+    if isinstance(values, (str, bytes, Mapping)):
+        raise TypeError(f"{what} are {values!r:.40}, no list of names")
+    return tuple(str(value) for value in values)
 
 
 def _meaning(value: Any) -> Any:
@@ -189,5 +227,6 @@ def _text(value: Any) -> str:
         return ", ".join(map(_text, value)) or "none"
     if not isinstance(value, Quantity):
         return "none" if value is None else str(value)
-    unit = f" [{value.unit}]" if value.unit else ""
-    return f"{value.name}{unit}" + (f" with period {value.period}" if value.period else "")
+    text = f"{value.name} [{value.unit}]" if value.unit else value.name
+    text += f" with period {value.period}" if value.period else ""
+    return text + (f" of {'/'.join(value.categories)}" if value.categories else "")

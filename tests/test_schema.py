@@ -13,7 +13,7 @@ from pcgen.schema import FIELDS, Quantity, Schema
 JETS = Schema(
     axes=(Quantity("eta_rel"), Quantity("phi_rel", "rad", 2 * math.pi, "$\\phi$")),
     weight=Quantity("pt", "GeV"),
-    features=(Quantity("charge"),),
+    features=(Quantity("d0", "mm"), Quantity("charge", categories=("-1", "0", "1"))),
     condition=(Quantity("jet_pt", "GeV"),),
     labels=("g", "q"),
     layers=("ecal", "hcal"),
@@ -68,6 +68,8 @@ def test_symbols_and_description_do_not_count():
         ("weight", None),
         ("weight", Quantity("pt", "MeV")),
         ("features", ()),
+        ("features", (JETS.features[0], Quantity("charge"))),
+        ("features", (JETS.features[0], Quantity("charge", categories=("0", "-1", "1")))),
         ("condition", (Quantity("jet_pt", "GeV"), Quantity("jet_eta"))),
         ("labels", ("q", "g")),
         ("layers", ("ecal",)),
@@ -95,3 +97,22 @@ def test_a_message_states_what_differs():
 def test_a_field_that_a_schema_does_not_have_is_refused():
     with pytest.raises(ArgumentError, match="of: got axis, expected some of"):
         JETS.difference(JETS, of=("axis",))
+
+
+def test_categories_belong_to_features_have_different_names_and_are_stored_where_there_are_some():
+    charge = JETS.features[1]
+    for field in ("axes", "condition"):
+        with pytest.raises(DataError, match="categories: got some for 'charge', expected"):
+            replace(JETS, **{field: (charge,)})
+    with pytest.raises(DataError, match="categories: got some for 'charge'"):
+        replace(JETS, weight=charge)
+    with pytest.raises(DataError, match=r"categories of 'c': got 0, 0, expected different"):
+        Quantity("c", categories=("0", "0"))
+    with pytest.raises(DataError, match="categories are 'abc', no list of names"):
+        Schema.from_dict({"axes": [], "features": [{"name": "c", "categories": "abc"}]})
+    stored = [set(each) for each in JETS.to_dict()["features"]]
+    assert stored[1] - stored[0] == {"categories"}
+    # Earlier versions of pcgen know no categories, and read what has none.
+    assert "categories" not in json.dumps(replace(JETS, features=JETS.features[:1]).to_dict())
+    found = JETS.difference(replace(JETS, features=(JETS.features[0], Quantity("charge"))))
+    assert str(found) == "got features d0 [mm], charge, expected d0 [mm], charge of -1/0/1"

@@ -276,7 +276,7 @@ def loaded(path: str) -> Any:
     """
     from pcgen.bounds import TEXT, regular_file
     from pcgen.errors import PcgenError
-    from pcgen.tools.configuration import parse_yaml
+    from pcgen.plain_yaml import parse_yaml
 
     try:
         file = regular_file(path)

@@ -62,7 +62,7 @@ def convert(
     max_points: int | None = None,
     seed: int = 0,
     outside: Outside = "error",
-    event: int | None = None,
+    event: int | str | None = None,
     nan: Nan = "error",
     weight: str | None = None,
     condition: list[str] | None = None,
@@ -74,6 +74,16 @@ def convert(
     particles: int | None = None,
     dtype: Literal["float32", "float64"] | None = None,
     missing: Literal["error", "drop"] = "error",
+    preset: str | None = None,
+    pos: list[str] | None = None,
+    momentum: list[str] | None = None,
+    x: list[str] | None = None,
+    layer: str | None = None,
+    where: list[str] | None = None,
+    offsets: str | None = None,
+    events: str | None = None,
+    sort: bool = False,
+    table: str | None = None,
     block: int = 1024,
     from_format: Readable | None = None,
     to_format: Writable | None = None,
@@ -85,8 +95,14 @@ def convert(
     pictures of 16 bits, one event each, whose text states scale and grid so that they can be read
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
     clouds, or the CaloChallenge's showers, which need --geometry; .npz with pos and ptr are clouds
-    as flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
-    Large files pass through in blocks; the target appears when it is complete, or not at all.
+    as flat arrays (written with --to arrays), and .hepmc are HepMC events: their final particles
+    for reading, jets for writing. Large files pass through in blocks; the target appears when it is
+    complete, or not at all.
+
+    Tables (.root, .parquet, .csv, also .h5 and .npz) become clouds by --preset, or by --pos and its
+    like, which name columns with their units: energy:GeV. A row is a point, and --event names the
+    column of the event's number; or a row is an event, and columns are lists. Another name is
+    pt=part_pt:GeV, another unit part_pt*0.001:GeV, a period phi:rad:2pi, kinds charge:-1/0/1.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
     conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
@@ -113,17 +129,19 @@ def convert(
         seed: Seed of that randomness.
         outside: Points outside the grid are refused (error), left out (drop) or put into the
             nearest cell (clip).
-        event: Convert only the event of this number, counted from 0.
+        event: Convert only the event of this number, counted from 0. In a table whose rows are
+            points: the column of the event's number, or file where a file is one event.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
         weight: What a cell carries, with its unit, where the source does not state it, for
             instance 'energy [MeV]'. A source that states another one is refused: nothing is
-            converted.
+            converted. Of a table, the column of what a point carries: energy:GeV.
         condition: A number that each event has, with its name, its unit and where it is: 'E
             [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
-            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array of the source
-            itself; a number at the end is a column of an array, 'p_z [GeV]=momentum.npy:2'. Give it
-            several times for several. Replaces the conditions of the source.
+            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array or column of the
+            source itself; a number at the end is a column of an array, 'p_z
+            [GeV]=momentum.npy:2'. Give it several times for several. Replaces the conditions of the
+            source.
         labels: The class of each event, from such a place: labels.npy, table.csv:particle, or
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
@@ -138,6 +156,22 @@ def convert(
             coordinates that float32 resolves in steps of more than a thousandth of their event.
         missing: Points without coordinates (NaN or infinite, as organised PCD files have them
             where a sensor got no return) are refused (error) or left out and counted (drop).
+        preset: Columns of a known layout: delphes, edm4hep:COLLECTION, hepmc, jetclass,
+            nanoaod:COLLECTION, pfnano:JETS, pfnano-event, quarkgluon, topquark, trackml; or a YAML
+            file of your own. Other options go before it; pcgen info NAME prints one.
+        pos: Columns of the coordinates of a table; a unit is that of those in front of it too:
+            x,y,z:mm.
+        momentum: Columns px,py,pz:GeV in place of --pos and --weight: points have eta, phi and pt.
+        x: Further columns of points, for instance time:ns; none for none of a preset.
+        layer: Column of the layer of a point, or bits of one, first and number: cellID:19:9.
+        where: Only points, or events, whose columns compare so: 'energy > 0.1'. Give it several
+            times for several.
+        offsets: Array in .h5 or .npz of where each event begins in flat arrays, and at the end
+            their length.
+        events: Where the numbers of all events are, from a file as for --condition: events without
+            a row are empty then, and not left out.
+        sort: Sort the rows of a table by --event, in memory.
+        table: Tree of a ROOT file, or group of an HDF5 file, where several have such columns.
         block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
@@ -158,6 +192,7 @@ def convert(
     from pcgen.conversion.meaning import check_cells, grid_of, lost, meaning, number_of_cells
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
+    from pcgen.conversion.table_options import OPTIONS, table_columns
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.grids import Calorimeter
 
@@ -169,13 +204,22 @@ def convert(
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else Calorimeter.from_xml(geometry, particle)
+    columns = table_columns(source, given)
+    if columns is None and isinstance(event, str):
+        raise ArgumentError(
+            f"event: got {event!r}, expected the number of an event; it is a column of tables "
+            "alone, with --pos or --preset"
+        )
     with (
-        io.open_file(source, format=from_format, label=label, calorimeter=voxels) as opened,
+        io.open_file(
+            source, format=from_format, label=label, calorimeter=voxels, columns=columns
+        ) as opened,
         progress_bar() as bar,
     ):
         check_options(
             opened.kind,
             chosen,
+            columns is not None,
             threshold=threshold,
             nan=nan,
             jitter=jitter,
@@ -189,15 +233,16 @@ def convert(
             particle=particle,
             condition=condition or [],
             labels=labels,
+            **{name: given[name] for name in OPTIONS},
         )
         check_cells(opened, wanted, voxels)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
-        events = chosen_events(opened, event, block)
+        numbers = chosen_events(opened, None if isinstance(event, str) else event, block)
         cells = grid_of(opened, wanted, grid)
         reading = Reading(
             opened,
-            events,
+            numbers,
             block,
             bar,
             y=own.y,
@@ -206,7 +251,8 @@ def convert(
             drop=missing == "drop",
             cells=number_of_cells(opened, cells),
         )
-        into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
+        named = weight if columns is None else None
+        into = Target(target, chosen, own.named(meaning(opened, cells, named)), opened.attrs)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
         else:

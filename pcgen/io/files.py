@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import importlib
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from pcgen.formats import (
     by_name,
     endings,
     readable,
+    tables,
     writable,
     written_format,
 )
@@ -33,6 +34,7 @@ from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
 from pcgen.io.image_source import ImageSink, ImageSource
 from pcgen.io.source import CloudSink, CloudSource, existing_file
+from pcgen.io.tables.mapping import Columns
 from pcgen.schema import Schema
 
 Made = TypeVar("Made")
@@ -40,8 +42,13 @@ Made = TypeVar("Made")
 _HDF5 = (".h5", ".hdf5")
 
 
-def read_format(path: str | Path, format: str | None = None) -> str:
+def read_format(path: str | Path, format: str | None = None, *, table: bool = False) -> str:
     """Format of a file or folder that is there: the chosen one, or that of ending and content.
+
+    Args:
+        path: File, folder or numbered name.
+        format: The chosen one; None: by ending and content.
+        table: It is to be read as a table, whatever else it is.
 
     Raises:
         ArgumentError: the ending or the format is unknown.
@@ -50,7 +57,9 @@ def read_format(path: str | Path, format: str | None = None) -> str:
     """
     path = Path(path)
     if format is None and path.is_dir():
-        return _folder_format(path)
+        return _folder_format(path, tables() if table else single())
+    if table:
+        return by_name(path, format, tables())
     if format is None and not path.suffix and not path.exists():
         near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
         hint = f", did you mean {near[0]}?" if near else ", expected a file of events"
@@ -81,7 +90,11 @@ def _check_read(path: Path, format: str | None) -> None:
 
 def _recognised(names: Collection[str], of: Collection[str]) -> str | None:
     """The format of one of these endings that has such arrays; else one that needs none."""
-    known = [(name, FORMATS[name]) for name in readable() if FORMATS[name].ending in of]
+    known = [
+        (name, FORMATS[name])
+        for name in readable()
+        if FORMATS[name].ending in of and not FORMATS[name].table
+    ]
     for name, layout in known:
         if any(set(each.split()) <= set(names) for each in layout.content):
             return name
@@ -96,10 +109,11 @@ def _hdf5_format(path: Path) -> str:
             return found
         if attribute(file, "format", path) is not None:
             return "clouds"  # pcgen's own, of which something is missing: its reader names it
-        known = [FORMATS[name] for name in readable() if FORMATS[name].ending in _HDF5]
+        known = [each for each in FORMATS.values() if each.ending in _HDF5 and each.content]
         raise FileError(
             f"{path}: got the data sets {listed(file, path)}, expected "
-            f"{'; or '.join(map(_content, known))}"
+            f"{'; or '.join(map(_content, known))}; or columns of points, which pcgen convert "
+            "reads with --pos or --preset"
         )
 
 
@@ -109,17 +123,25 @@ def _content(layout: Layout) -> str:
     return f"{names} ({layout.about})"
 
 
-def _folder_format(folder: Path) -> str:
-    single = [name for name in readable() if FORMATS[name].one_event]
-    known = endings(single)
+def _folder_format(folder: Path, among: Collection[str]) -> str:
+    known = endings(among)
     there = {file.suffix.lower() for file in folder.iterdir() if not file.name.startswith(".")}
     found = sorted(there & set(known))
     if len(found) != 1:
         raise FileError(
-            f"{folder}: is a folder with {', '.join(found) or 'no'} point files or pictures, "
+            f"{folder}: is a folder with {', '.join(found) or 'no'} {_what(among)}, "
             f"expected files of one ending {', '.join(known[:-1])} or {known[-1]}, or a format"
         )
-    return by_name(f"events{found[0]}", None, single)
+    return by_name(f"events{found[0]}", None, among)
+
+
+def single() -> tuple[str, ...]:
+    """Names of the formats that pcgen reads whose files hold one event each."""
+    return tuple(name for name in readable() if FORMATS[name].one_event)
+
+
+def _what(among: Collection[str]) -> str:
+    return "tables" if set(among) <= set(tables()) else "point files or pictures"
 
 
 def open_file(
@@ -128,6 +150,7 @@ def open_file(
     format: str | None = None,
     label: str | None = None,
     calorimeter: Calorimeter | None = None,
+    columns: Columns | Sequence[Columns] | None = None,
 ) -> CloudSource | ImageSource:
     """Open a file of clouds, images or showers, whichever it is.
 
@@ -136,14 +159,18 @@ def open_file(
         format: A name of the table of formats; None: by ending and content.
         label: Class of all jets of a JetNet file; None: as the file or its name states it.
         calorimeter: The voxels of a file of showers; without it only their number is known.
+        columns: What the columns of a table are (:mod:`pcgen.io.tables`), or several choices, of
+            which the first one that fits is taken. The file is then read as a table.
 
     Raises:
-        ArgumentError: the ending or the format is unknown.
+        ArgumentError: the ending or the format is unknown, or a column is not there.
         FileError: the file is missing, truncated or of another layout.
         DataError: the class of an event cannot be used.
+        MissingExtraError: the format needs a package that is not installed.
     """
-    reader = _loaded(FORMATS[read_format(path, format)].reader)
-    source: CloudSource | ImageSource = _call(reader, path, label=label, calorimeter=calorimeter)
+    reader = _loaded(FORMATS[read_format(path, format, table=columns is not None)].reader)
+    options = {"label": label, "calorimeter": calorimeter, "columns": columns}
+    source: CloudSource | ImageSource = _call(reader, path, **options)
     return source
 
 

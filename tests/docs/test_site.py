@@ -20,7 +20,14 @@ MODULES = [
     for page in sorted((ROOT / "docs" / "api").glob("*.md"))
     for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 ]
-APART = {"pcgen.bounds", "pcgen.escaping", "pcgen.periods", "pcgen.shipped", "pcgen.tools"}
+APART = {
+    "pcgen.bounds",
+    "pcgen.escaping",
+    "pcgen.periods",
+    "pcgen.plain_yaml",
+    "pcgen.shipped",
+    "pcgen.tools",
+}
 """Modules and packages that are the command line, or serve others."""
 
 

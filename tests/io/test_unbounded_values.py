@@ -17,9 +17,9 @@ from pcgen import bounds, io
 from pcgen.errors import ArgumentError, CheckpointError, DataError, FileError
 from pcgen.io.columns import read_array, read_column
 from pcgen.io.npy_header import read_header
+from pcgen.plain_yaml import parse_yaml
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.conditions import of_table
-from pcgen.tools.configuration import parse_yaml
 
 BEAM = Schema((Quantity("x", "mm"),), condition=(Quantity("E", "GeV"),), labels=("photon", "pion"))
 
