@@ -252,8 +252,10 @@ def _derived(px: Array, py: Array, pz: Array) -> dict[str, Array]:
 def _summed(momentum: Array, sizes: Array) -> dict[str, Array]:
     """Those of the sum over each cloud; 0 for an empty one."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    each = momentum.astype(np.float64).T
-    found = _derived(*(np.bincount(owner, part, len(sizes)) for part in each))
+    total = np.zeros((3, len(sizes)))
+    for part, sums in zip(momentum.T, total, strict=True):
+        np.add.at(sums, owner, part)
+    found = _derived(*total)
     kind = momentum.dtype
     return {f"sum.{n}": np.where(sizes > 0, value, 0).astype(kind) for n, value in found.items()}
 

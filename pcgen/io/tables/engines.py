@@ -84,7 +84,7 @@ def opened(path: Path, engine: Engine, choices: Sequence[Columns]) -> tuple[Tabl
                 if place not in known:
                     known[place] = engine.open(files[0], *place)
                 there = known[place].columns
-                missing = [name for name in sorted(names) if name not in there]
+                missing = [name for name in names if name not in there]
                 if not missing:
                     fit.append(table)
                 elif best is None or len(names) - len(missing) > best[0]:

@@ -163,7 +163,7 @@ def fitting(columns: Mapping[str, Column]) -> dict[str, str]:
 
 def _fits(wanted: Columns, there: Mapping[str, Column]) -> bool:
     """Whether a table has the columns, and lists where they are wanted."""
-    if not needed(wanted) <= there.keys():
+    if not set(needed(wanted)) <= there.keys():
         return False
 
     def depths(references: Iterable[str]) -> set[int]:
@@ -178,11 +178,12 @@ def _fits(wanted: Columns, there: Mapping[str, Column]) -> bool:
     return depths((*wanted.of_points, *links, *jets)) == {1}
 
 
-def needed(columns: Columns) -> set[str]:
-    """Names of the columns of a table that are needed."""
+def needed(columns: Columns) -> tuple[str, ...]:
+    """Names of the columns of a table that are needed, each once."""
     links = (columns.members.owner, columns.members.index) if columns.members else ()
     event = (columns.event,) if columns.event not in ("", "file") else ()
-    return {places(each)[0] for each in (*columns.of_points, *columns.of_clouds, *links, *event)}
+    every = (*event, *columns.of_points, *columns.of_clouds, *links)
+    return tuple(dict.fromkeys(places(each)[0] for each in every))
 
 
 def _collections(preset: Preset, columns: Iterable[str]) -> list[str]:

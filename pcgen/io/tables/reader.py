@@ -180,7 +180,7 @@ def _grouped(table: Table, columns: Columns) -> Grouping:
         values, where = read_column(columns.events, table.path)
         ids = exact_ids(Values(values), where)
     if columns.sort:
-        table = Sorted(table, sorted(presets.needed(columns)), columns.event)
+        table = Sorted(table, presets.needed(columns), columns.event)
     return Runs(table, columns, ids)
 
 
