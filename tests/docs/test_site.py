@@ -26,7 +26,6 @@ APART = {
     "pcgen.periods",
     "pcgen.plain_yaml",
     "pcgen.shipped",
-    "pcgen.tools",
 }
 """Modules and packages that are the command line, or serve others."""
 
