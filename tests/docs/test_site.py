@@ -26,8 +26,9 @@ APART = {
     "pcgen.periods",
     "pcgen.plain_yaml",
     "pcgen.shipped",
+    "pcgen.tools",
 }
-"""Modules that serve others."""
+"""Modules and packages that are the command line, or serve others."""
 
 
 @pytest.fixture(scope="module")
