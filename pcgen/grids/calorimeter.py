@@ -30,7 +30,7 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.grids.binning import read_binning
 from pcgen.grids.cell_list import CellList
-from pcgen.grids.describing import CELLS, entries_of, unusable
+from pcgen.grids.describing import CELLS, entries_of, packed, unusable
 from pcgen.grids.grid import Grid, columns_of
 from pcgen.schema import Quantity, Schema
 
@@ -96,8 +96,8 @@ class Calorimeter:
         kinds = {_kind(layer) for layer in layers}
         if len(kinds) != 1 or not kinds <= {*CELLS}:
             raise ArgumentError(
-                f"layers: got {count} with {' and '.join(sorted(kinds)) or 'no axes'}, expected at "
-                "least one, all with alpha and r, with x and y, or lists of cells"
+                f"layers: got {count} ({', '.join(sorted(kinds)) or 'none'}), expected at least "
+                "one, all with the same axes, alpha and r or x and y, or all lists of cells"
             )
         numbers = tuple(self.numbers) or tuple(range(count))
         if len(numbers) != count or list(numbers) != sorted(set(numbers)):
@@ -185,13 +185,15 @@ class Calorimeter:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of strings, numbers and lists, ready for JSON; nothing is rounded.
 
-        ``kind`` is the name of the constructor, the other entries are its arguments.
+        ``kind`` is the name of the constructor, the other entries are its arguments; those of
+        listed cells are packed (:mod:`pcgen.grids.describing`).
         """
         common = {"numbers": list(map(int, self.numbers)), "depth": list(self.depth)}
         lists = [each for each in self.layers if isinstance(each, CellList)]
         if lists:
-            own = {name: [list(getattr(each, name)) for each in lists] for name in CELLS["cells"]}
-            return {"kind": "cells", **own, **common}
+            own = {n: packed([getattr(each, n) for each in lists]) for n in CELLS["cells"]}
+            counts = [len(each.x) for each in lists]
+            return {"kind": "cells", "counts": counts, **own, **common}
         grids = [each for each in self.layers if isinstance(each, Grid)]
         first, second = ([list(grid.edges[axis]) for grid in grids] for axis in (0, 1))
         if not self.cylinder:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
+import zlib
 
 import pytest
 import torch
@@ -97,12 +100,50 @@ def test_what_is_no_list_is_refused(x, y, size, message) -> None:
         Calorimeter.from_dict({"kind": "cells", "x": [x], "y": [y], "size": [size]})
 
 
+def test_a_calorimeter_of_many_cells_is_a_short_dictionary() -> None:
+    """As many as the HGCal challenge has for photons: JSON of a checkpoint stays within bounds."""
+    rings = hexagons(26, 12.09)
+    many = Calorimeter((rings,) * 47)
+    text = json.dumps(many.to_dict())
+    assert many.voxels > 95_000
+    assert len(text) < 2**20
+    assert Calorimeter.from_dict(json.loads(text)) == many
+    plain = {"kind": "cells"} | {n: [list(getattr(rings, n))] for n in ("x", "y", "size")}
+    assert Calorimeter.from_dict(plain) == Calorimeter((rings,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": "?"},
+        {"x": ""},
+        {"x": 3},
+        {"x": base64.b64encode(b"no zip").decode()},
+        {"x": base64.b64encode(zlib.compress(bytes(8 * 55))).decode()},
+        {"x": base64.b64encode(zlib.compress(bytes(8 * 57))).decode()},
+        {"x": base64.b64encode(zlib.compress(bytes(10**8))).decode()},
+        {"x": base64.b64encode(zlib.compress(bytes(8 * 56))[:-5]).decode()},
+        {"size": base64.b64encode(zlib.compress(bytes(8 * 56))).decode()},
+        {"counts": [19]},
+        {"counts": [19.0, 37]},
+        {"counts": [0, 56]},
+        {"counts": [10**8, 1]},
+        {"counts": []},
+        {"counts": 5},
+    ],
+)
+def test_packed_lists_that_are_damaged_are_refused(change) -> None:
+    good = TILED.to_dict()
+    with pytest.raises(DataError, match="calorimeter: "):
+        Calorimeter.from_dict(good | change)
+
+
 def test_layers_of_several_kinds_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="got 2 with cells and planar, expected"):
+    with pytest.raises(ArgumentError, match=r"got 2 \(cells, planar\), expected at least one"):
         Calorimeter((hexagons(1, 1.0), CELLS.layers[0]))
-    with pytest.raises(ArgumentError, match="expected at least one, all with alpha and r"):
+    with pytest.raises(ArgumentError, match=r"got 1 \(u and v\), expected at least one"):
         Calorimeter((Grid.regular({"u": (0, 1, 2), "v": (0, 1, 2)}),))
-    with pytest.raises(ArgumentError, match="got 0 with no axes"):
+    with pytest.raises(ArgumentError, match=r"got 0 \(none\), expected at least one"):
         Calorimeter(())
 
 

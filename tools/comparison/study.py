@@ -146,7 +146,7 @@ class Study:
             first one is that of figures. Empty: the first ones that rows have.
         rows: What is trained.
         questions: What was expected.
-        text: What the page says first, in Markdown.
+        text: Markdown that the page begins with.
         page: The blocks of the page (:mod:`.page`); empty for the usual ones.
     """
 
