@@ -78,8 +78,8 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@echo "== installing the tools of tests and documentation, Pythia, Dask, ONNX and HepMC3"
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,simulation,dask,export,hepmc]'
+	@echo "== installing the tools of tests and documentation, Pythia, Dask, ONNX, HepMC3, uproot and pyarrow"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,simulation,dask,export,hepmc,root,parquet]'
 	@touch $@
 
 # Open3D links against libraries that a bare machine lacks.

@@ -44,6 +44,8 @@ class Layout(NamedTuple):
             where a blank joins names that belong together. Empty: such a file is what no other
             format of its ending is.
         one_event: A file holds one event; many are a folder, or a name such as ``event_%05d.ply``.
+        table: A file holds columns, and options or a preset state what they are: it is read so
+            where these are given (:mod:`pcgen.io.tables`).
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class Layout(NamedTuple):
     writer: str = ""
     content: tuple[str, ...] = ()
     one_event: bool = False
+    table: bool = False
 
 
 FORMATS: dict[str, Layout] = {
@@ -134,7 +137,14 @@ FORMATS: dict[str, Layout] = {
         writer="arrays_file:ArraysWriter",
         content=("pos ptr",),
     ),
-    "hepmc": Layout("clouds", ".hepmc", "HepMC3", writer="hepmc:HepMCWriter"),
+    "hepmc": Layout(
+        "clouds",
+        ".hepmc",
+        "HepMC3 (and HepMC2 for reading)",
+        reader="tables.reader:read_hepmc",
+        writer="hepmc:HepMCWriter",
+        table=True,
+    ),
     "calochallenge": Layout(
         "showers",
         ".hdf5",
@@ -172,13 +182,64 @@ FORMATS: dict[str, Layout] = {
         writer="showerdata_writer:ShowerDataWriter",
         content=("showers shape energies",),
     ),
+    "root": Layout(
+        "clouds",
+        ".root",
+        "columns of a TTree or RNTuple",
+        reader="tables.reader:read_root",
+        table=True,
+    ),
+    "parquet": Layout(
+        "clouds",
+        ".parquet",
+        "columns of Arrow and awkward",
+        reader="tables.reader:read_parquet",
+        table=True,
+    ),
+    "csv": Layout(
+        "clouds",
+        ".csv",
+        "columns of text, also .tsv and .csv.gz",
+        reader="tables.reader:read_csv",
+        table=True,
+    ),
+    "hdf5-table": Layout(
+        "clouds",
+        ".h5",
+        "columns of HDF5",
+        reader="tables.reader:read_hdf5",
+        table=True,
+    ),
+    "npz-table": Layout(
+        "clouds",
+        ".npz",
+        "columns of NumPy",
+        reader="tables.reader:read_npz",
+        table=True,
+    ),
 }
 """Every format; the first one of an ending is what is written by that ending alone."""
+
+_ALSO = {
+    ".hdf5": ".h5",
+    ".hepmc3": ".hepmc",
+    ".tsv": ".csv",
+    ".csv.gz": ".csv",
+    ".tsv.gz": ".csv",
+    ".hepmc.gz": ".hepmc",
+    ".hepmc3.gz": ".hepmc",
+}
+"""Endings of tables that are read as another one."""
 
 
 def readable(kind: Kind | None = None) -> tuple[str, ...]:
     """Names of the formats that pcgen reads, those of one kind or all."""
     return tuple(n for n, each in FORMATS.items() if each.reader and kind in (None, each.kind))
+
+
+def tables() -> tuple[str, ...]:
+    """Names of the formats of tables."""
+    return tuple(name for name, each in FORMATS.items() if each.table)
 
 
 def writable(kind: Kind | None = None) -> tuple[str, ...]:
@@ -213,6 +274,21 @@ def endings(names: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(FORMATS[name].ending for name in names))
 
 
+def ending_of(path: str | Path) -> str:
+    """The ending of a file's name, with that of what is packed in it.
+
+    >>> ending_of("a.H5"), ending_of("event.1.csv.gz")
+    ('.h5', '.csv.gz')
+    """
+    suffixes = Path(path).suffixes
+    packed = suffixes[-1:] == [".gz"] and len(suffixes) > 1
+    return "".join(suffixes[-2:] if packed else suffixes[-1:]).lower()
+
+
+def _first(ending: str | None, among: Collection[str]) -> str | None:
+    return next((name for name in among if FORMATS[name].ending == ending), None)
+
+
 def by_name(path: str | Path, format: str | None, among: Collection[str]) -> str:
     """The format that is chosen, or else the first one of the ending of a file's name.
 
@@ -224,8 +300,8 @@ def by_name(path: str | Path, format: str | None, among: Collection[str]) -> str
     Raises:
         ArgumentError: the ending or the format is not among these.
     """
-    ending = Path(path).suffix.lower()
-    found = format or next((name for name in among if FORMATS[name].ending == ending), None)
+    ending = ending_of(path)
+    found = format or _first(ending, among) or _first(_ALSO.get(ending), among)
     if found in among:
         return str(found)
     if format is not None:

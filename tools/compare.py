@@ -45,7 +45,7 @@ def compare(
             with the source.
         output: Folder of the comparison, results/STUDY by default.
         only: Rows to do, by patterns of their names: flow_* say.
-        seeds: Number of seeds of each row,
+        seeds: Number of seeds of each row, where the study does not give a row its own,
         seed: and the first of them; the next is greater by 1.
         settings: Settings of the study to change, events=100 budget.steps=50 say; files in
             data.files are those of the current folder.
@@ -53,7 +53,7 @@ def compare(
         dask: Do the rows on the workers of a Dask cluster, which see the folder under the same
             path: the address of its scheduler, or local:N for N workers of this machine.
         keep_runs: Keep checkpoints and logs of rows that are done; each is a run of pcgen train.
-        page: Write the page of the rows that are done, and do no others.
+        page: Write the page of all rows that are done, and do no others.
         report: Page to write instead of report.md in the folder of the comparison, docs/NAME.md
             say; figures and numbers then go to docs/NAME.
         progress: Draw a progress bar.
@@ -75,6 +75,10 @@ def compare(
     if processes < 1 or seed < 0 or (seeds is not None and seeds < 1):
         raise ArgumentError(
             f"processes, seeds, seed: got {processes}, {seeds}, {seed}, expected at least 1, 1, 0"
+        )
+    if page and (only is not None or dask is not None):
+        raise ArgumentError(
+            "page: got only or dask too, expected the page of all rows that are done"
         )
     found = study_file.read(study, settings, seeds)
     use_modules(found.file.parent)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcgen.errors import CheckpointError, FileError
+from pcgen.errors import CheckpointError, FileError, PcgenError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,9 +23,11 @@ def info(path: str) -> None:
     """Say what is in a file of events, a run, a checkpoint or a shipped model.
 
     Args:
-        path: File of clouds or images, folder of a run (its last checkpoint is shown), a checkpoint
+        path: File of clouds or images, or a table (its columns are listed, with the presets of
+            pcgen convert that fit); folder of a run (its last checkpoint is shown), a checkpoint
             (.ckpt), weights (.safetensors), or the name of a model that ships with pcgen. The card
-            of weights, a text (.md) of the same name beside them, is shown too.
+            of weights, a text (.md) of the same name beside them, is shown too. The name of a
+            preset prints its YAML, to be copied.
     """
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +35,9 @@ def info(path: str) -> None:
 
     from pcgen.escaping import terminal
 
+    if (preset := _preset(path)) is not None:
+        print(preset, end="")
+        return
     target = _target(path)
     if target.suffix in (".ckpt", _WEIGHTS) or (target / "config.json").is_file():
         rows = _run(target)
@@ -55,6 +60,15 @@ def _target(path: str) -> Path:
     return Path(path) if there or not shipped.is_name(path) else shipped.weights(path)
 
 
+def _preset(path: str) -> str | None:
+    """The text of a preset, if the path is the name of one and no file."""
+    if os.path.lexists(path) or not path.replace("-", "").isalnum():
+        return None
+    from pcgen.io.tables import presets
+
+    return presets.text(path) if path in presets.names() else None
+
+
 def _card(path: Path) -> list[str]:
     """The lines of the card of weights; none where there is no card."""
     from pcgen.bounds import TEXT, regular_file
@@ -68,12 +82,17 @@ def _card(path: Path) -> list[str]:
 
 def _events(path: Path) -> dict[str, str]:
     from pcgen import io
+    from pcgen.io.tables import summary
 
     if not path.exists() and "%" not in path.name:
         raise FileError(f"{path}: no such file or folder")
+    if summary.is_table(path):
+        return _tables(path)
     try:
         file = io.open_file(path)
     except FileError as error:
+        if rows := _columns(path):
+            return rows
         if path.is_dir():
             reason = str(error).removeprefix(f"{path}: ")
             raise FileError(f"{path}: no run here, and no events ({reason})") from error
@@ -88,6 +107,34 @@ def _events(path: Path) -> dict[str, str]:
         else:
             rows = _images(source)
         return rows | {"passed over": ", ".join(left_out)}
+
+
+def _columns(path: Path) -> dict[str, str]:
+    """The columns of a file that is no layout of events, if it has some."""
+    if path.is_dir() or path.suffix.lower() not in (".h5", ".hdf5", ".npz"):
+        return {}
+    try:
+        return _tables(path)
+    except PcgenError:
+        return {}  # what its own reader found is what counts
+
+
+def _tables(path: Path) -> dict[str, str]:
+    from pcgen.io.tables.summary import summaries
+
+    rows: dict[str, str] = {}
+    words: dict[str, str] = {}
+    for table in summaries(path):
+        name = f" of {table.name}" if table.name else ""
+        rows[f"rows{name}"] = str(table.rows)
+        rows[f"columns{name}"] = "\n".join(table.lines())
+        words |= table.presets
+    fits: dict[str, list[str]] = {}
+    for word, about in words.items():
+        fits.setdefault(about, []).append(word)
+    rows["presets that fit"] = "\n".join(f"{', '.join(w)} ({about})" for about, w in fits.items())
+    way = f"--preset {next(iter(words))}" if words else "--pos and --weight (and --event)"
+    return rows | {"to train on": f"pcgen convert makes clouds, with {way}"}
 
 
 def _clouds(file: io.CloudSource) -> dict[str, str]:

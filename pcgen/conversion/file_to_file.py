@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pcgen.errors import ArgumentError, at_least
 from pcgen.formats import FORMATS, Readable, Writable, written_format
@@ -66,7 +66,7 @@ def convert(
     seed: int = 0,
     outside: Outside = "error",
     multi_hit: MultiHit = "sum",
-    event: int | None = None,
+    event: int | str | None = None,
     nan: Nan = "error",
     weight: str | None = None,
     condition: list[str] | None = None,
@@ -79,6 +79,16 @@ def convert(
     particles: int | None = None,
     dtype: Literal["float32", "float64"] | None = None,
     missing: Literal["error", "drop"] = "error",
+    preset: str | None = None,
+    pos: list[str] | None = None,
+    momentum: list[str] | None = None,
+    x: list[str] | None = None,
+    layer: str | None = None,
+    where: list[str] | None = None,
+    offsets: str | None = None,
+    events: str | None = None,
+    sort: bool = False,
+    table: str | None = None,
     block: int = 1024,
     from_format: Readable | None = None,
     to_format: Writable | None = None,
@@ -92,13 +102,19 @@ def convert(
     back (pcgen view draws figures with axes). HDF5 files are read as what they hold: images, jets,
     clouds, or showers in the layouts of the CaloChallenge, the CMS HGCal challenge, CaloGAN,
     ShowerData (written with --to showerdata) and CaloClouds; .npz with pos and ptr are clouds as
-    flat arrays (written with --to arrays), and .hepmc are jets as HepMC3 events, for writing.
+    flat arrays (written with --to arrays), and .hepmc are HepMC events: their final particles for
+    reading, jets for writing.
 
     Voxels of showers have their places in a calorimeter, which --geometry describes where the file
     does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
     A target that ends in .xml or .json is a description of the calorimeter that the source stores.
 
     Large files pass through in blocks; the target appears when it is complete, or not at all.
+
+    Tables (.root, .parquet, .csv, also .h5 and .npz) become clouds by --preset, or by --pos and its
+    like, which name columns with their units: energy:GeV. A row is a point, and --event names the
+    column of the event's number; or a row is an event, and columns are lists. Another name is
+    pt=part_pt:GeV, another unit part_pt*0.001:GeV, a period phi:rad:2pi, kinds charge:-1/0/1.
 
     In .npz and HDF5 the images are the array image (or images) of shape [B, cells ...], their
     conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
@@ -129,17 +145,19 @@ def convert(
         multi_hit: Points that share a voxel add up (sum), or the hottest keeps it and each other
             one goes to the nearest free cell of its layer (shift) or to a random free cell of its
             ring (distinct): generated points do not know of cells. Energies of layers stay.
-        event: Convert only the event of this number, counted from 0.
+        event: Convert only the event of this number, counted from 0. In a table whose rows are
+            points: the column of the event's number, or file where a file is one event.
         nan: Cells of an image that are NaN are refused (error), or are dead channels that give no
             points (unobserved).
         weight: What a cell carries, with its unit, where the source does not state it, for
             instance 'energy [MeV]'. A source that states another one is refused: nothing is
-            converted.
+            converted. Of a table, the column of what a point carries: energy:GeV.
         condition: A number that each event has, with its name, its unit and where it is: 'E
             [GeV]=energy.npy', 'E [GeV]=more.npz:energy' (or more.h5:energy), 'E
-            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array of the source
-            itself; a number at the end is a column of an array, 'p_z [GeV]=momentum.npy:2'. Give it
-            several times for several. Replaces the conditions of the source.
+            [GeV]=table.csv:energy' (a column), or 'E [GeV]=energy' for an array or column of the
+            source itself; a number at the end is a column of an array, 'p_z
+            [GeV]=momentum.npy:2'. Give it several times for several. Replaces the conditions of the
+            source.
         labels: The class of each event, from such a place: labels.npy, table.csv:particle, or
             label. Whole numbers from 0, or names.
         classes: Names of the classes, in the order of their numbers: e,pi. By default those that
@@ -159,6 +177,22 @@ def convert(
             coordinates that float32 resolves in steps of more than a thousandth of their event.
         missing: Points without coordinates (NaN or infinite, as organised PCD files have them
             where a sensor got no return) are refused (error) or left out and counted (drop).
+        preset: Columns of a known layout: delphes, edm4hep:COLLECTION, hepmc, jetclass,
+            nanoaod:COLLECTION, pfnano:JETS, pfnano-event, quarkgluon, topquark, trackml; or a YAML
+            file of your own. Other options go before it; pcgen info NAME prints one.
+        pos: Columns of the coordinates of a table; a unit is that of those in front of it too:
+            x,y,z:mm.
+        momentum: Columns px,py,pz:GeV in place of --pos and --weight: points have eta, phi and pt.
+        x: Further columns of points, for instance time:ns; none for none of a preset.
+        layer: Column of the layer of a point, or bits of one, first and number: cellID:19:9.
+        where: Only points, or events, whose columns compare so: 'energy > 0.1'. Give it several
+            times for several.
+        offsets: Array in .h5 or .npz of where each event begins in flat arrays, and at the end
+            their length.
+        events: Where the numbers of all events are, from a file as for --condition: events without
+            a row are empty then, and not left out.
+        sort: Sort the rows of a table by --event, in memory.
+        table: Tree of a ROOT file, or group of an HDF5 file, where several have such columns.
         block: Events that are in memory at a time, at most; fewer of large images.
         from_format: Format of the source where the ending misleads.
         to_format: Format of the target where the ending misleads; images is HDF5 of images.
@@ -191,6 +225,7 @@ def convert(
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.showers import Placing, check_incident, write_showers
+    from pcgen.conversion.table_options import OPTIONS, table_columns
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import read_calorimeter
 
@@ -207,7 +242,14 @@ def convert(
     chosen = written_format(target, to_format)
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else read_calorimeter(geometry, particle)
-    options = {"format": from_format, "label": label, "calorimeter": voxels, "columns": columns}
+    tabular = table_columns(source, given)
+    if tabular is None and isinstance(event, str):
+        raise ArgumentError(
+            f"event: got {event!r}, expected the number of an event; it is a column of tables "
+            "alone, with --pos or --preset"
+        )
+    options: dict[str, Any] = {"format": from_format, "label": label, "calorimeter": voxels}
+    options["columns"] = columns if tabular is None else tabular
     opening = Opening(Path(source), options, raw=wanted == "clouds", drop=missing == "drop")
     with (
         opening.source as opened,
@@ -217,6 +259,7 @@ def convert(
         check_options(
             opened.kind,
             chosen,
+            tabular is not None,
             threshold=threshold,
             nan=nan,
             jitter=jitter,
@@ -231,16 +274,17 @@ def convert(
             particle=particle,
             condition=condition or [],
             labels=labels,
+            **{name: given[name] for name in OPTIONS},
         )
         check_cells(opened, wanted)
         voxels = calorimeter_of(opened, wanted, voxels)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
-        events = chosen_events(opened, event, block)
+        numbers = chosen_events(opened, None if isinstance(event, str) else event, block)
         cells = grid_of(opened, wanted, grid)
         reading = Reading(
             opening,
-            events,
+            numbers,
             block,
             bar,
             y=own.y,
@@ -248,7 +292,8 @@ def convert(
             cells=number_of_cells(opened, cells),
             cluster=cluster,
         )
-        into = Target(target, chosen, own.named(meaning(opened, cells, weight)), opened.attrs)
+        named = weight if tabular is None else None
+        into = Target(target, chosen, own.named(meaning(opened, cells, named)), opened.attrs)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
         elif wanted == "showers" and voxels is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from pcgen.conversion.table_options import OPTIONS
 from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind
 
@@ -19,6 +20,7 @@ _WITHOUT = {
     "multi_hit": "sum",
     "missing": "error",
     "condition": [],
+    "sort": False,
 }
 """Options that are there without being given, and what they then are; all others are None."""
 
@@ -37,6 +39,7 @@ _PARTS = {
     "particle": "without --geometry",
     "condition": "in .npy, which keeps the images alone",
     "labels": "in .npy and in files of showers, which have no classes",
+    **dict.fromkeys(OPTIONS, "unless --pos, --momentum or --preset reads the source as a table"),
 }
 
 _PATHS = ("source", "target", "geometry")
@@ -66,7 +69,8 @@ def check_kinds(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
         plain = str(value) if name in _PATHS and isinstance(value, Path) else value
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         if plain == "" or not any(_is_of(plain, kind) for kind in kinds):
-            words = "the path of a file" if name in _PATHS else _words(kinds[0])
+            known = [_words(kind) for kind in kinds if kind is not NoneType]
+            words = "the path of a file" if name in _PATHS else " or ".join(known)
             raise ArgumentError(f"{name}: got {value!r}, expected {words}")
 
 
@@ -85,12 +89,13 @@ def _words(kind: Any) -> str:
     return ", ".join(get_args(kind)) if get_origin(kind) is Literal else _WORDS[kind]
 
 
-def check_options(source: Kind, target: str, **given: Any) -> None:
+def check_options(source: Kind, target: str, as_table: bool, **given: Any) -> None:
     """Refuse options that were given and would do nothing.
 
     Args:
         source: What is read.
         target: Format of what is written.
+        as_table: Whether the source is read as a table.
         given: Values of the options by name, of all that do not always play a part.
 
     Raises:
@@ -114,6 +119,7 @@ def check_options(source: Kind, target: str, **given: Any) -> None:
         "particle": showers and given["geometry"] is not None,
         "condition": target != "npy",
         "labels": target != "npy" and wanted != "showers",
+        **dict.fromkeys(OPTIONS, as_table),
     }
     for name, used in plays.items():
         if not used and given[name] != _WITHOUT.get(name):

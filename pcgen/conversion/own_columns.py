@@ -13,7 +13,8 @@ from torch import Tensor
 from pcgen import io
 from pcgen.errors import ArgumentError
 from pcgen.io.beside import classes, conditions
-from pcgen.io.columns import Array, read_column
+from pcgen.io.columns import Array, names_a_file, read_column
+from pcgen.io.tables import TableFile
 from pcgen.schema import Quantity, Schema
 
 
@@ -108,6 +109,8 @@ def quantity(option: str, text: str) -> Quantity:
 
 def _check_own(given: Quantity, where: str, source: io.CloudSource | io.ImageSource) -> None:
     """Refuse to give the source's own condition another unit: no number would change with it."""
+    if isinstance(source, TableFile):
+        return  # its columns have no unit of their own
     place = where.removeprefix(f"{source.path}:").removeprefix("/")
     match = re.fullmatch(r"y(?::(\d+))?", place)
     known = () if source.schema is None else source.schema.condition
@@ -153,6 +156,8 @@ def _together(columns: list[Tensor]) -> Tensor | None:
 
 def _read(option: str, where: str, source: io.CloudSource | io.ImageSource) -> tuple[Array, str]:
     try:
+        if isinstance(source, TableFile) and not names_a_file(where):
+            return source.values(where), f"{source.path}: {where}"
         return read_column(where, source.path)
     except ArgumentError as error:
         raise ArgumentError(f"{option}: {error}") from error
@@ -167,6 +172,10 @@ def _class_names(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def _stored_labels(source: io.CloudSource | io.ImageSource) -> str:
     """Where the source itself keeps its classes."""
+    if isinstance(source, TableFile):
+        raise ArgumentError(
+            "classes: was given without --labels, expected the column of the classes"
+        )
     for name in ("label", "labels"):
         try:
             read_column(name, source.path)

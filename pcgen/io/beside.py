@@ -99,7 +99,7 @@ def conditions(values: Array, events: int, where: str) -> Tensor:
 
 
 def classes(
-    values: Array, events: int, where: str, names: Sequence[str] = ()
+    values: Array, events: int, where: str, names: Sequence[str] = (), *, first: int = 0
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Class of each event [B], int64, and the names of the classes.
 
@@ -108,6 +108,7 @@ def classes(
         events: Number of events B that there must be.
         where: File and name, for messages.
         names: Of the classes, in their order. Where there are none, text brings its own, sorted.
+        first: Number of the first of these events in its file, for messages.
 
     Raises:
         FileError: the shape does not fit.
@@ -138,7 +139,7 @@ def classes(
         counted = f" (0 to {len(names) - 1})" if names else ""
         if values.dtype.kind != "U":
             expected += f" as a whole number{counted or ' from 0'}"
-        raise DataError(f"{_of_event(values, where, event)}, expected {expected}")
+        raise DataError(f"{_of_event(values, where, event, first)}, expected {expected}")
     return torch.from_numpy(numbers), names
 
 
@@ -156,7 +157,7 @@ def representable(values: Array) -> Array:
     return (values <= _EXACT) & (values >= (-_EXACT if values.dtype.kind == "i" else 0))
 
 
-def _of_event(values: Array, where: str, event: int = 0) -> str:
-    return (
-        f"{where} of event {event} is {str(values[event].tolist())[:40]}" if len(values) else where
-    )
+def _of_event(values: Array, where: str, event: int = 0, first: int = 0) -> str:
+    if not len(values):
+        return where
+    return f"{where} of event {first + event} is {str(values[event].tolist())[:40]}"

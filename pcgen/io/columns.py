@@ -85,6 +85,15 @@ def read_column(reference: str, source: str | Path) -> tuple[Array, str]:
     return values[:, column], where
 
 
+def names_a_file(reference: str) -> bool:
+    """Whether a reference of :func:`read_column` is to a file of its own.
+
+    >>> names_a_file("energy.npy"), names_a_file("more.h5:energy"), names_a_file("Jet.PT")
+    (True, True, False)
+    """
+    return _FILE.fullmatch(reference) is not None
+
+
 def _parts(key: str | None, ending: str) -> tuple[str | None, int | None]:
     """Name of an array and number of a column."""
     if ending == ".npy":
@@ -234,7 +243,7 @@ def _of_table(path: Path, name: str | None) -> Array:
             raise FileError(
                 f"{path}: row {number} has {len(row)} cells, expected the {len(names)} of the first"
             )
-    return _typed([row[place].strip() for row in cells[1:]], f"{path}: {names[place]}")
+    return typed_column([row[place].strip() for row in cells[1:]], f"{path}: {names[place]}")
 
 
 def _split(rows: list[str], path: Path) -> list[list[str]]:
@@ -247,8 +256,13 @@ def _split(rows: list[str], path: Path) -> list[list[str]]:
         raise FileError(f"{path}: is no table that can be read ({error})") from error
 
 
-def _typed(words: list[str], where: str) -> Array:
-    """Whole numbers if all are, else numbers if all are, else text."""
+def typed_column(words: list[str], where: str) -> Array:
+    """A column of text: whole numbers if all words are, else numbers if all are, else the words.
+
+    Args:
+        words: Without blanks around them.
+        where: File and name of the column, for messages.
+    """
     for kind in ("i8", "f8"):
         try:
             return text_column(words, kind, where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import importlib
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from pcgen.formats import (
     by_name,
     endings,
     readable,
+    tables,
     writable,
     written_format,
 )
@@ -33,6 +34,7 @@ from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
 from pcgen.io.image_source import ImageSink, ImageSource, ShowerSink
 from pcgen.io.source import CloudSink, CloudSource, existing_file
+from pcgen.io.tables.mapping import Columns
 from pcgen.schema import Schema
 
 Result = TypeVar("Result")
@@ -40,8 +42,13 @@ Result = TypeVar("Result")
 _HDF5 = (".h5", ".hdf5")
 
 
-def read_format(path: str | Path, format: str | None = None) -> str:
+def read_format(path: str | Path, format: str | None = None, *, table: bool = False) -> str:
     """Format of a file or folder that is there: the chosen one, or that of ending and content.
+
+    Args:
+        path: File, folder or numbered name.
+        format: The chosen one; None: by ending and content.
+        table: It is to be read as a table, whatever else it is.
 
     Raises:
         ArgumentError: the ending or the format is unknown.
@@ -50,7 +57,9 @@ def read_format(path: str | Path, format: str | None = None) -> str:
     """
     path = Path(path)
     if format is None and path.is_dir():
-        return _folder_format(path)
+        return _folder_format(path, tables() if table else single())
+    if table:
+        return by_name(path, format, tables())
     if format is None and not path.suffix and not path.exists():
         near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
         hint = f", did you mean {near[0]}?" if near else ", expected a file of events"
@@ -81,7 +90,11 @@ def _check_read(path: Path, format: str | None) -> None:
 
 def _recognised(names: Collection[str], of: Collection[str]) -> str | None:
     """The format of one of these endings that has such arrays; else one that needs none."""
-    known = [(name, FORMATS[name]) for name in readable() if FORMATS[name].ending in of]
+    known = [
+        (name, FORMATS[name])
+        for name in readable()
+        if FORMATS[name].ending in of and not FORMATS[name].table
+    ]
     for name, layout in known:
         if any(set(each.split()) <= set(names) for each in layout.content):
             return name
@@ -96,10 +109,11 @@ def _hdf5_format(path: Path) -> str:
             return found
         if attribute(file, "format", path) is not None:
             return "clouds"  # pcgen's own, of which something is missing: its reader names it
-        known = [FORMATS[name] for name in readable() if FORMATS[name].ending in _HDF5]
+        known = [each for each in FORMATS.values() if each.ending in _HDF5 and each.content]
         raise FileError(
             f"{path}: got the data sets {listed(file, path)}, expected "
-            f"{'; or '.join(map(_content, known))}"
+            f"{'; or '.join(map(_content, known))}; or columns of points, which pcgen convert "
+            "reads with --pos or --preset"
         )
 
 
@@ -109,17 +123,25 @@ def _content(layout: Layout) -> str:
     return f"{names} ({layout.about})"
 
 
-def _folder_format(folder: Path) -> str:
-    single = [name for name in readable() if FORMATS[name].one_event]
-    known = endings(single)
+def _folder_format(folder: Path, among: Collection[str]) -> str:
+    known = endings(among)
     there = {file.suffix.lower() for file in folder.iterdir() if not file.name.startswith(".")}
     found = sorted(there & set(known))
     if len(found) != 1:
         raise FileError(
-            f"{folder}: is a folder with {', '.join(found) or 'no'} point files or pictures, "
+            f"{folder}: is a folder with {', '.join(found) or 'no'} {_what(among)}, "
             f"expected files of one ending {', '.join(known[:-1])} or {known[-1]}, or a format"
         )
-    return by_name(f"events{found[0]}", None, single)
+    return by_name(f"events{found[0]}", None, among)
+
+
+def single() -> tuple[str, ...]:
+    """Names of the formats that pcgen reads whose files hold one event each."""
+    return tuple(name for name in readable() if FORMATS[name].one_event)
+
+
+def _what(among: Collection[str]) -> str:
+    return "tables" if set(among) <= set(tables()) else "point files or pictures"
 
 
 def open_file(
@@ -128,7 +150,7 @@ def open_file(
     format: str | None = None,
     label: str | None = None,
     calorimeter: Calorimeter | None = None,
-    columns: str | None = None,
+    columns: str | Columns | Sequence[Columns] | None = None,
 ) -> CloudSource | ImageSource:
     """Open a file of clouds, images or showers, whichever it is.
 
@@ -138,16 +160,20 @@ def open_file(
         label: Class of all jets of a JetNet file; None: as the file or its name states it.
         calorimeter: The voxels of a file of showers; None: those that the file knows, and in a file
             of others only their number is known.
-
-        columns: What the columns of a table of hits are, with units, where a file cannot state it:
+        columns: What the columns of a table are (:mod:`pcgen.io.tables`), or several choices, of
+            which the first one that fits is taken; the file is then read as a table. As text, what
+            the four columns of hits of CaloClouds are, with units, which such a file cannot state:
             ``"x [mm],layer,y [mm],energy [GeV]"``.
 
     Raises:
-        ArgumentError: the ending or the format is unknown, or has no use for ``columns``.
+        ArgumentError: the ending or the format is unknown, has no use for ``columns``, or a column
+            is not there.
         FileError: the file is missing, truncated or of another layout.
         DataError: the class of an event cannot be used.
+        MissingExtraError: the format needs a package that is not installed.
     """
-    chosen = read_format(path, format)
+    tabular = columns is not None and not isinstance(columns, str)
+    chosen = read_format(path, format, table=tabular)
     reader = _loaded(FORMATS[chosen].reader)
     if columns is not None and "columns" not in inspect.signature(reader).parameters:
         raise ArgumentError(

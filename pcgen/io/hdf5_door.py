@@ -96,6 +96,54 @@ def data_set(
         return found
 
 
+def columns_of(file: h5py.File, table: str, path: Path) -> dict[str, h5py.Dataset]:
+    """The data sets in and below a group, by their names in it, as columns of a table.
+
+    Besides numbers and text, they may hold records of these, and lists of numbers. What leads or
+    lies elsewhere, or holds something else, is left out.
+
+    Args:
+        file: The file.
+        table: Name of the group, empty for all of the file; or of one data set, whose name then is
+            empty.
+        path: Of the file.
+
+    Raises:
+        FileError: a data set announces more than its file holds.
+    """
+    with reading(path):
+        root = _reached(file, table, path)
+        if isinstance(root, h5py.Dataset):
+            _check_size(root, f"{path}: /{table}", path, _itemsize(root))
+            return {"": root} if _is_column(root) else {}
+        found: dict[str, h5py.Dataset] = {}
+
+        def look(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and _is_column(item):
+                _check_size(item, f"{path}: /{name}", path, _itemsize(item))
+                found[name] = item
+
+        if isinstance(root, h5py.Group):
+            root.visititems(look)  # follows no link to another file
+        return found
+
+
+def _is_column(data: h5py.Dataset) -> bool:
+    """Whether a data set lies in its file and holds numbers, text, records, or lists of numbers."""
+    layout = data.id.get_create_plist()
+    outside = layout.get_layout() == h5py.h5d.CONTIGUOUS and layout.get_external_count()
+    if data.is_virtual or outside or not data.shape:
+        return False
+    kind = data.dtype
+    fields = [kind[name] for name in kind.names] if kind.names else [kind]
+    for field in fields:
+        lists = h5py.check_vlen_dtype(field)
+        base = np.dtype(lists) if isinstance(lists, np.dtype | type) and lists is not str else field
+        if base.base.kind not in "biufSU" and h5py.check_string_dtype(base) is None:
+            return False
+    return True
+
+
 def names_of(file: h5py.File, path: Path) -> tuple[str, ...]:
     """Names of what lies in the root of a file, whatever it is."""
     with reading(path):
@@ -208,6 +256,11 @@ def _check(data: h5py.Dataset, where: str, path: Path, ragged: bool) -> None:
     if h5py.check_string_dtype(kind) is None and (kind.kind not in "biufcSU" or kind.subdtype):
         raise FileError(f"{where}: got values of type {kind}, expected real numbers or text")
     _check_size(data, where, path, kind.itemsize)
+
+
+def _itemsize(data: h5py.Dataset) -> int:
+    """Bytes of one entry as it is stored: of lists and texts of any length, a reference."""
+    return REFERENCE if data.dtype.kind == "O" else int(data.dtype.itemsize)
 
 
 def _check_size(data: h5py.Dataset, where: str, path: Path, itemsize: int) -> None:

@@ -27,7 +27,7 @@ APART = {
     "pcgen.plain_yaml",
     "pcgen.shipped",
 }
-"""Modules that serve others."""
+"""Modules and packages that are the command line, or serve others."""
 
 
 @pytest.fixture(scope="module")

@@ -69,14 +69,73 @@ def test_the_axis_is_that_of_the_conditions(tmp_path):
     assert (momentum.phi(), momentum.eta(), momentum.pt()) == pytest.approx((2.5, -1.5, 1.0))
 
 
-def test_only_jets_are_written_and_nothing_is_read(tmp_path):
+def test_only_jets_are_written(tmp_path):
     with pytest.raises(
         ArgumentError, match=r"expected eta_rel, phi_rel \[rad\] and GeV for HepMC3"
     ):
         io.cloud_writer(tmp_path / "a.hepmc", Schema((Quantity("x"),), Quantity("E", "GeV")))
-    io.write_clouds(tmp_path / "a.hepmc", jets([2]), io.JETS)
-    with pytest.raises(FileError, match=r"a\.hepmc: is HepMC3, which pcgen writes and does not"):
-        io.read_clouds(tmp_path / "a.hepmc")
+
+
+def test_jets_are_read_again_around_their_axis(tmp_path):
+    """What is written along the axis 0 has the coordinates and momenta that it had."""
+    clouds = jets([5, 1, 0, 40])
+    io.write_clouds(tmp_path / "a.hepmc", clouds, io.JETS)
+    with io.open_file(tmp_path / "a.hepmc") as source:
+        found = pc.concat(list(source.blocks(2)))
+        assert len(source) == 4
+        assert source.sizes().tolist() == [5, 1, 0, 40]
+    assert found.ptr.tolist() == clouds.ptr.tolist()
+    torch.testing.assert_close(found.pos.float(), clouds.pos)
+    torch.testing.assert_close(found.weight.float(), clouds.weight)
+
+
+def of_units(path, unit, particles, version=3):
+    """A file of two events of particles (px, py, pz, e, pid, status), in a unit."""
+    with pyhepmc.open(str(path), "w", format="hepmc2" if version == 2 else "hepmc3") as file:
+        for number in range(2):
+            event = pyhepmc.GenEvent(unit, pyhepmc.Units.MM)
+            event.event_number, event.weights = number, [1.0]
+            vertex = pyhepmc.GenVertex()
+            vertex.add_particle_in(pyhepmc.GenParticle((0, 0, 1, 1), 2212, 4))
+            for *momentum, pid, status in particles:
+                vertex.add_particle_out(pyhepmc.GenParticle(momentum, pid, status))
+            event.add_vertex(vertex)
+            file.write(event)
+
+
+PARTICLES = [
+    (3.0, 4.0, 12.0, 13.0, 211, 1),
+    (0.0, 2.0, 0.0, 2.0, 22, 1),
+    (1.0, 1.0, 1.0, 2.0, 23, 2),  # has decayed
+    (0.0, 0.0, 9.0, 9.0, 2112, 1),  # in the beam pipe: no pseudorapidity
+    (0.0, -1.0, 0.0, 1.0, 1000020040, 1),
+]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("unit", ["GEV", "MEV"])
+def test_final_particles_are_read_in_gev(tmp_path, version, unit):
+    scale = {"GEV": 1, "MEV": 1000}[unit]
+    particles = [tuple(scale * m for m in each[:4]) + each[4:] for each in PARTICLES]
+    of_units(tmp_path / "a.hepmc", getattr(pyhepmc.Units, unit), particles, version)
+    found, schema = io.read_clouds(tmp_path / "a.hepmc")
+    assert pc.sizes(found).tolist() == [3, 3]
+    expected = [(math.asinh(12 / 5), math.atan2(4, 3)), (0, math.pi / 2), (0, -math.pi / 2)]
+    torch.testing.assert_close(found.pos[:3].double(), torch.tensor(expected, dtype=torch.double))
+    assert found.weight[:3].tolist() == pytest.approx([5, 2, 1])
+    (pdg,) = schema.features
+    names = [pdg.categories[int(k)] for k in found.x[:3, 0]]
+    assert names == ["211", "22", "other"]
+    assert (schema.weight.name, schema.weight.unit) == ("pt", "GeV")
+    assert schema.periods == (None, 2 * math.pi)
+
+
+def test_a_hepmc_file_that_ends_early_names_the_event(tmp_path):
+    of_units(tmp_path / "a.hepmc", pyhepmc.Units.GEV, PARTICLES)
+    data = (tmp_path / "a.hepmc").read_bytes()
+    (tmp_path / "b.hepmc").write_bytes(data[: data.rindex(b"\nP 4")])
+    with pytest.raises(FileError, match=r"b\.hepmc: (event 1 cannot be read|ends after row 1)"):
+        io.read_clouds(tmp_path / "b.hepmc")
 
 
 def test_a_missing_library_names_its_extra(tmp_path, monkeypatch):

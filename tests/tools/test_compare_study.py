@@ -62,6 +62,20 @@ def test_files_are_beside_the_study_and_jets_are_those_that_ship(tmp_path):
     assert read(str(where), {"data": "jets"}).rows[0].data.files == ["jets"]
 
 
+def test_rows_may_have_data_of_their_own(tmp_path, data):
+    entries = [{"set": ["a", "b"], "recipe": "r", "data": "{set}.h5"},
+               {"set": "c", "recipe": "r", "data": {"classes": ["g"]}}]  # fmt: skip
+    found = rows(tmp_path, data, *entries, factors=["set"])
+    here = tmp_path / "s"
+    files = [[str(here / "a.h5")], [str(here / "b.h5")], [str(data)]]
+    assert [row.data.files for row in found] == files
+    assert [row.data.classes for row in found] == [None, None, ["g"]]
+    assert {row.data.max_points for row in found} == {6}
+    shared = read(str(here)).shared(["d"])
+    assert shared["files"] == [["a.h5"], ["b.h5"], ["jets.h5"]]
+    assert shared["max_points"] == 6
+
+
 def test_settings_of_the_command_line_take_the_place_of_the_files(tmp_path, data):
     where = str(written(tmp_path / "s", data))
     changes = {"budget": {"seconds": "1.5"}, "train": {"lr": "1e-2"}, "events": "9"}
@@ -97,6 +111,8 @@ REFUSED = [
     ({"budget": {"steps": "many"}}, "rows[0]: budget: steps: got 'many', expected a whole number"),
     ({"events": 1}, "rows[0]: got 1 events"),
     ({"rows": []}, "rows: got none, expected at least one"),
+    ({"questions": {"name": "H"}}, "questions: got {'name': 'H'}, expected a list"),
+    ({"factors": ["seeds"]}, "factors: got 'seeds', expected none of the keys of a row"),
     ({"rows": [{"name": "a"}]}, "rows[0]: got recipe None and real None, expected one of them"),
     ({"rows": [{"recipe": "r"}]}, "rows[0]: got no name, expected a value of that factor"),
     ({"rows": [{"name": "../x", "recipe": "r"}]}, "rows[0]: name: got '../x', expected letters"),
@@ -134,6 +150,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(changes, message, tmp_pat
         (["--seeds", "0"], "got 2, 0, 0, expected at least 1, 1, 0"),
         (["--only", "gan*"], "only: got 'gan*', expected a pattern of rows: spray_s0"),
         (["--page"], "holds no comparison"),
+        (["--page", "--only", "spray*"], "page: got only or dask too"),
         (["--page", "--report", "docs"], "report: got docs, expected a file, docs.md say"),
         (["--settings", "rows=3"], "rows: got 3, expected a list"),
     ],

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import toy_study
 from toy_study import written
 
+from pcgen.datasets import open_clouds
 from pcgen.tools import compare
 from pcgen.tools.comparison import study_file, trial
 from pcgen.tools.comparison.budget import Clock, EnoughError
@@ -63,6 +65,26 @@ def test_real_events_are_judged_in_the_place_of_generated_ones(tmp_path, few):
     assert found["note"] == "real"
     assert "steps" not in found
     assert found["W1 multiplicity"] < 2
+
+
+def test_real_events_need_not_be_in_the_cells_of_the_grid(tmp_path, few):
+    """One cell for all: each event has one point there, and several without it."""
+    grid = "eta_rel:-2:2:1,phi_rel:-2:2:1"
+    placed = run(tmp_path / "cells", few, {"real": "validation"}, grid=grid)
+    assert placed["W1 multiplicity"] == 0
+    free = run(tmp_path / "points", few, {"real": "validation", "on_grid": False}, grid=grid)
+    assert free["W1 multiplicity"] == pytest.approx(5, abs=1)
+
+
+def test_classes_and_split_of_the_data_are_those_of_the_row(tmp_path, few):
+    data = {"files": [str(few)], "classes": ["g"], "split": "validation"}
+    study = study_file.read(str(written(tmp_path / "study", few, data=data)))
+    (job,) = compare._jobs(study, study.rows, tmp_path / "out")
+    found = trial.Trial.of(job.row, job.files)
+    assert found.data.classes == ["g"]
+    held_out = open_clouds(str(few), "validation", classes=["g"])
+    assert torch.equal(found.test.pos, held_out.load().pos[: len(found.test.pos)])
+    assert found.test.num_graphs == min(len(held_out), 24)
 
 
 def test_a_diverged_row_is_scored_from_its_last_checkpoint(tmp_path, few):

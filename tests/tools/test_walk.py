@@ -231,6 +231,10 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
+        (0, "convert", f"{data} {made}-t.h5 --pos pos.0 pos.1 --weight weight:GeV --offsets ptr "
+                       "--where weight>1 --x w=weight:GeV --condition pt=label"),
+        (1, "convert", f"{data} {made}-u.h5 --preset none.yaml --momentum px py pz --layer l "
+                       "--events none.csv:a --sort --table t"),
         (0, "evaluate", f"{data} {made}-2.h5 --output {made} --split all --classes g q,t --repeats "
                         "2 --subset 4 --permutations 2 --seed 1 --between jet_pt=:1e9"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "

@@ -38,9 +38,12 @@ class Picture:
         figure: Its kind.
         file: Name of the file, beside the page.
         caption: Below it.
+        rows: Values of factors of the rows that it shows.
         scores: Numbers of the rows, and what their axes are called; of a profile where each stands.
         x: A factor, or of lines also a number of the rows.
         x_label: Of its axis.
+        y_label: Of the other one, of a profile or of learning curves.
+        curve_label: Of the learning curves beside a profile.
         colour: A factor: its values have colours of their own.
         style: A factor: its values have lines of their own.
         panels: Factors: there is a panel for each of their values.
@@ -102,13 +105,11 @@ class _Figure:
     floors: Sequence[Cell]
     factors: Mapping[str, Mapping[Value, str]]
 
-    def values(self, factor: str | None, among: Sequence[Cell] | None = None) -> list[Any]:
+    def values(self, factor: str | None) -> list[Any]:
         """The values of a factor that occur, in order; one None where there is no factor."""
-        found = {
-            cell.factors.get(factor or "") for cell in (self.there if among is None else among)
-        }
         if factor is None:
             return [None]
+        found = {cell.factors[factor] for cell in self.there}
         return [value for value in self.factors[factor] if value in found]
 
     def number(self, factor: str | None, value: Any) -> int:

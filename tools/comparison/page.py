@@ -273,13 +273,19 @@ def _names(
         "rows": len(trained),
         "length": length,
         "spent": spent,
-        "files": ", ".join(f"`{name}`" for name in settings.get("files", [])),
+        "files": ", ".join(f"`{name}`" for name in _flat(settings.get("files", []))),
         "cut": "" if most is None else f", the {most} hardest of each event",
         "machine": "; ".join(machines) or settings.get("machine", "an unknown machine"),
         "links": ", ".join(f"[{name}]({beside}/{name})" for name in TABLES.values()),
         "undertrained": tables.UNDERTRAINED,
         "rose": tables.ROSE,
     }
+
+
+def _flat(names: Sequence[Any]) -> list[str]:
+    """Names in lists of them, where rows differ."""
+    each = [name if isinstance(name, list) else [name] for name in names]
+    return list(dict.fromkeys(name for some in each for name in some))
 
 
 _MARKS = """\

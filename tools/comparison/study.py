@@ -88,13 +88,13 @@ class Row:
     Attributes:
         factors: What sets the row apart from others.
         seed: Of everything random.
+        data: What it is trained on and judged by.
+        budget: How long it is trained.
+        protocol: ``name`` of the protocol, and its options.
         recipe: What is trained; None where ``real`` events are judged.
         options: Of the recipe.
         train: Options of ``pcgen train``; the others have their defaults.
-        data: What it is trained on and judged by.
-        budget: How long.
         grid: Cells in which events are compared; None compares them as they are.
-        protocol: ``name`` of the protocol, and its options.
         events: Generated events that are judged, at most.
         permutations: Of the permutation tests of the scores; 0 leaves them out.
         sides: ``module:function`` that makes the two sides of the comparison and their schema of
@@ -106,15 +106,15 @@ class Row:
 
     factors: Factors
     seed: int
-    recipe: str | None
-    options: dict[str, Any]
-    train: dict[str, Any]
     data: Data
     budget: Budget
-    grid: str | None
     protocol: dict[str, Any]
-    events: int
-    permutations: int
+    recipe: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+    grid: str | None = None
+    events: int = 1000
+    permutations: int = 0
     sides: str | None = None
     real: str | None = None
     on_grid: bool = True
@@ -146,7 +146,7 @@ class Study:
             first one is that of figures. Empty: the first ones that rows have.
         rows: What is trained.
         questions: What was expected.
-        text: What the page says first, in Markdown.
+        text: Markdown that the page begins with.
         page: The blocks of the page (:mod:`.page`); empty for the usual ones.
     """
 

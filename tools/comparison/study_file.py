@@ -83,13 +83,16 @@ def _study(file: Path, found: dict[str, Any]) -> Study:
     known = ("title", "factors", "scores", "rows", "questions", "text", "page", "seeds", *_OF_BOTH)
     _check_keys("", found, known)
     factors = _factors(found.get("factors", ["name"]))
-    listed = _value("rows", list, found.get("rows", []))
-    entries = [_value(f"rows[{k}]", dict[str, Any], entry) for k, entry in enumerate(listed)]
-    if not entries:
+    reserved = [name for name in factors if name in (*_OF_ENTRY, *_OF_BOTH)]
+    if reserved:
+        raise ArgumentError(f"factors: got {reserved[0]!r}, expected none of the keys of a row")
+    rows: list[Row] = []
+    for k, each in enumerate(_value("rows", list, found.get("rows", []))):
+        entry = _value(f"rows[{k}]", dict[str, Any], each)
+        own = {"data": _data(entry["data"], file.parent)} if "data" in entry else {}
+        rows += _rows(f"rows[{k}]", {**entry, **own}, found, factors)
+    if not rows:
         raise ArgumentError("rows: got none, expected at least one")
-    rows = [
-        row for k, entry in enumerate(entries) for row in _rows(f"rows[{k}]", entry, found, factors)
-    ]
     twice = {row.name for row in rows if sum(row.name == other.name for other in rows) > 1}
     if twice:
         raise ArgumentError(f"rows: got {sorted(twice)[0]} twice, expected other values of factors")
@@ -98,7 +101,7 @@ def _study(file: Path, found: dict[str, Any]) -> Study:
             factors[name].setdefault(value, "")
     questions = [
         built(f"questions[{k}]", Question, each)
-        for k, each in enumerate(found.get("questions", []))
+        for k, each in enumerate(_value("questions", list, found.get("questions", [])))
     ]
     for question in questions:
         question.check(factors)
@@ -201,8 +204,6 @@ def _row(
             )
     own = {name: value for name, value in entry.items() if name not in (*factors, "seeds")}
     both = {name: study[name] for name in _OF_BOTH if name in study}
-    if "data" in own:
-        own["data"] = own["data"] if isinstance(own["data"], dict) else {"files": own["data"]}
     if "protocol" in own:
         both.pop("protocol", None)
     try:
@@ -218,14 +219,7 @@ def _row(
     found["budget"] = built(f"{place}: budget", Budget, found.get("budget", {}))
     train = _value(f"{place}: train", dict[str, Any], found.get("train", {}))
     _check_keys(f"{place}: train", train, TRAIN)
-    defaults: dict[str, Any] = {
-        "recipe": None,
-        "options": {},
-        "grid": None,
-        "events": 1000,
-        "permutations": 0,
-    }
-    row = built(place, Row, {**defaults, **found, "train": train, "factors": factors, "seed": seed})
+    row: Row = built(place, Row, {**found, "factors": factors, "seed": seed})
     if (row.recipe is None) == (row.real is None):
         raise ArgumentError(
             f"{place}: got recipe {row.recipe} and real {row.real}, expected one of them"
@@ -253,7 +247,7 @@ def _filled(value: Any, factors: Mapping[str, Value]) -> Any:
 
 
 def built(place: str, kind: Callable[..., Any], found: Any) -> Any:
-    """A dataclass of plain values, from what a file says."""
+    """A dataclass of plain values, from the keys of a file."""
     given = _value(place, dict[str, Any], found)
     hints = get_type_hints(kind)
     _check_keys(place, given, [each.name for each in fields(kind)])  # type: ignore[arg-type]
