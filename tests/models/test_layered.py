@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch_geometric.data import Batch
+from toy_layers import DEPTH, SCHEMA, toy_showers
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
@@ -15,7 +16,6 @@ from pcgen.models.request import Request
 from pcgen.nn import LayerProfileField
 from pcgen.ops.segments import sum_by
 from pcgen.schema import Quantity, Schema
-from tests.toy_layers import DEPTH, SCHEMA, toy_showers
 
 
 def layered(schema: Schema = SCHEMA, clouds: Batch | None = None, **options) -> Layered:
