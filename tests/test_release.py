@@ -6,6 +6,7 @@ import ast
 import configparser
 import re
 import sys
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
@@ -152,3 +153,9 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.split(".")[0])
     return names
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """pytest imports a test by the name of its file alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [n for n, number in names.items() if number > 1 and n.startswith("test_")] == []

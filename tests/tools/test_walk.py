@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
+import toy_layers
 import yaml
 
 import pcgen
@@ -28,7 +29,6 @@ from pcgen.recipes import RECIPES
 from pcgen.tools import cli
 from pcgen.tools.options import Option, options_of
 from pcgen.tools.run_options import GROUPS, recipe_options, run_options
-from tests import toy_layers
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
 SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--validate-every", "2",
