@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -116,7 +115,7 @@ class Grid:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of strings, numbers and lists, ready for JSON."""
         return {
-            "axes": [dataclasses.asdict(axis) for axis in self.axes],
+            "axes": [axis.to_dict() for axis in self.axes],
             "edges": [list(edges) for edges in self.edges],
             "layers": list(self.layers),
         }

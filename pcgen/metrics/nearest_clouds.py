@@ -54,6 +54,7 @@ class NearestClouds:
     Attributes:
         solved: Distances computed so far.
 
+    >>> from pcgen import clouds as pc
     >>> from pcgen.metrics.distances import earth_mover_bound, earth_mover_distance
     >>> clouds = pc.make(torch.tensor([[0.0], [5.0], [6.0]]), [1, 1, 1])
     >>> table = NearestClouds(clouds, earth_mover_distance(), earth_mover_bound(clouds))

@@ -16,11 +16,11 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 SCRIPT = """
 from pcgen.tools.cli import main
-assert main(["info", "a.csv"]) == 0
-assert main(["convert", "a.csv", "a.h5"]) == 0
-assert main(["view", "a.csv", "--output", "a.html"]) == 0
-assert main(["convert", "damaged.csv", "b.h5"]) == 1
-assert main(["convert", "a.csv", "b.csv"]) == 1
+assert main(["info", "a.hits"]) == 0
+assert main(["convert", "a.hits", "a.h5"]) == 0
+assert main(["view", "a.hits", "--output", "a.html"]) == 0
+assert main(["convert", "damaged.hits", "b.h5"]) == 1
+assert main(["convert", "a.hits", "b.hits"]) == 1
 main(["convert", "--help"])
 
 from pcgen import io
@@ -53,8 +53,8 @@ def pcgen_with_hits(tmp_path_factory):
 
 
 def test_one_file_and_one_entry_make_a_format(pcgen_with_hits, tmp_path):
-    (tmp_path / "a.csv").write_text("0,1,2,3,0.5\n2,7,8,9,2\n0,4,5,6,0.25\n")
-    (tmp_path / "damaged.csv").write_text("0,1,2,three,0.5\n")
+    (tmp_path / "a.hits").write_text("0,1,2,3,0.5\n2,7,8,9,2\n0,4,5,6,0.25\n")
+    (tmp_path / "damaged.hits").write_text("0,1,2,three,0.5\n")
     place = {**os.environ, "PYTHONPATH": str(pcgen_with_hits)}
     words = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(
@@ -63,7 +63,7 @@ def test_one_file_and_one_entry_make_a_format(pcgen_with_hits, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "a.h5: 3 events, 3 points" in done.stdout
     damaged, unwritten = done.stderr.splitlines()
-    assert damaged.startswith("pcgen: damaged.csv: ")
+    assert damaged.startswith("pcgen: damaged.hits: ")
     assert damaged.endswith("expected lines of event,x,y,z,energy")
-    assert unwritten.startswith("pcgen: b.csv: got the ending '.csv', expected one of .h5, .hdf5")
+    assert unwritten.startswith("pcgen: b.hits: got the ending '.hits', expected one of .h5, .hdf5")
     assert re.search(r"--from\s+\{hits,clouds,", done.stdout)
