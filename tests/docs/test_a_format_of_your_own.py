@@ -43,7 +43,7 @@ def pcgen_with_hits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("copy")
     copy = folder / "pcgen"
     shutil.copytree(ROOT / "pcgen", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "io/hits.py").write_text(reader[1], encoding="utf-8")
+    (copy / "io/hit_lines.py").write_text(reader[1], encoding="utf-8")
     table = copy / "formats.py"
     text = table.read_text(encoding="utf-8")
     start = "FORMATS: dict[str, Layout] = {\n"
