@@ -182,6 +182,7 @@ def _other_value(content: dict[str, Any], dice: random.Random) -> None:
 OTHERS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "npz": _archive,
     "arrays": _archive,
+    "table_npz": _archive,
     "conditions_npz": _archive,
     "png": _picture,
     "checkpoint": _checkpoint,
