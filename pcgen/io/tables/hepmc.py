@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,15 @@ class HepmcTable(Table):
     def _events(self) -> Iterator[Any]:
         number = 0
         try:
-            with self._hepmc.open(str(self.path)) as file:
-                for event in file:
+            with self._quiet():
+                file = self._hepmc.open(str(self.path))
+            with file:
+                events = iter(file)
+                while True:
+                    with self._quiet():
+                        event = next(events, None)
+                    if event is None:
+                        return
                     yield event
                     number += 1
         except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
@@ -100,6 +108,20 @@ class HepmcTable(Table):
             raise FileError(
                 f"{self.path}: event {number} cannot be read as HepMC ({reason})"
             ) from error
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """The library prints what it finds wrong; that becomes an error here."""
+        setup = self._hepmc.Setup
+        names = ("print_errors", "print_warnings", "debug_level")
+        before = {name: getattr(setup, name) for name in names}
+        try:
+            for name in names:
+                setattr(setup, name, 0)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(setup, name, value)
 
 
 def _values(name: str, event: Any) -> Values:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from pcgen.bounds import COLUMNS
 from pcgen.errors import ArgumentError, FileError, MissingExtraError, PcgenError, require
 from pcgen.io.source import existing_file
 from pcgen.io.tables.table import CHUNK_BYTES, CHUNK_ROWS, Column, Table, Values
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 _IMPORTED = re.compile(r"_collection\d+\.")
@@ -34,7 +37,7 @@ def trees(path: str | Path) -> list[str]:
         MissingExtraError: uproot is not installed.
     """
     path = existing_file(path)
-    with _reading(path), path.open("rb") as raw, _opened(raw) as file:
+    with _reading(path), _Bounded(path) as raw, _opened(raw) as file:
         kinds = {name.split(";")[0]: kind for name, kind in file.classnames().items()}
     found = [name for name, kind in kinds.items() if kind in _TREES]
     if not found:
@@ -55,7 +58,7 @@ def root_table(path: str | Path, tree: str) -> Table:
     known = trees(path)
     if tree not in known:
         raise ArgumentError(f"{path}: got the tree {tree}, expected one of {', '.join(known)}")
-    raw = path.open("rb")
+    raw = _Bounded(path)
     try:
         with _reading(path):
             file = _opened(raw)
@@ -67,11 +70,46 @@ def root_table(path: str | Path, tree: str) -> Table:
         raise
 
 
-def _opened(raw: Any) -> Any:
+class _Bounded:
+    """An open file of which no more is read than there is, whatever is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw, self._size = path.open("rb"), path.stat().st_size
+
+    @property
+    def name(self) -> str:
+        return str(self._raw.name)
+
+    @property
+    def closed(self) -> bool:
+        return self._raw.closed
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._size - self._raw.tell(), 0)
+        return self._raw.read(left if size < 0 else min(size, left))
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._raw.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _opened(raw: _Bounded) -> Any:
     """A ROOT file; without awkward, uproot reads no lists."""
     uproot = require("uproot", "root")
     require("awkward", "root")
-    return uproot.open(raw)
+    # Its caches know files by what these state as their number, and would outlive them.
+    return uproot.open(raw, object_cache=None, array_cache=None)
 
 
 @contextmanager
@@ -95,7 +133,7 @@ class _RootTable(Table):
         tree: Uproot's object.
     """
 
-    def __init__(self, path: Path, raw: Any, tree: Any) -> None:
+    def __init__(self, path: Path, raw: _Bounded, tree: Any) -> None:
         self.path, self._raw, self._tree = path, raw, tree
         self._number = int(tree.num_entries)
         if self._number < 0:
@@ -106,6 +144,10 @@ class _RootTable(Table):
     @abstractmethod
     def _find(self) -> None:
         """Set the columns."""
+
+    def _check_rows(self, name: str) -> None:
+        """Refuse a column that does not have all rows."""
+        return
 
     @abstractmethod
     def _array(self, name: str, start: int, stop: int) -> Any:
@@ -123,13 +165,18 @@ class _RootTable(Table):
 
     def stream(self, names: Sequence[str], start: int) -> Iterator[dict[str, Values]]:
         with _reading(self.path):
+            for name in names:
+                self._check_rows(name)
             size = sum(map(self._size, names)) + 1
         most = min(max(int(CHUNK_BYTES / size), 1), CHUNK_ROWS)
-        for first in [*range(start, self._number, most)] or [start]:
-            stop = min(first + most, self._number)
+        while True:
+            stop = min(start + most, self._number)
             with _reading(self.path):
-                chunk = {name: _plain(self._array(name, first, stop)) for name in names}
+                chunk = {name: _plain(self._array(name, start, stop)) for name in names}
             yield chunk
+            start = stop
+            if start >= self._number:
+                return
 
 
 class _Branches(_RootTable):
@@ -166,6 +213,15 @@ class _Branches(_RootTable):
             if inner.subdtype is None and inner.names is None:
                 return Column(inner.name, 1)
         return Column(str(branch.typename), -1)
+
+    def _check_rows(self, name: str) -> None:
+        branch = self._found[name][0]
+        held = int(branch.entry_offsets[-1])
+        if not held == branch.num_entries == self._number:
+            raise FileError(
+                f"{self.path}: branch {name} holds {held} entries, expected the {self._number} of "
+                "its tree"
+            )
 
     def _array(self, name: str, start: int, stop: int) -> Any:
         branch, field = self._found[name]
