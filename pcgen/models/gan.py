@@ -14,6 +14,14 @@ An :class:`Adversary` is that game as a value: the same one plays on events here
 good: the penalty, which may be annealed and taken in units of the spread of the critic's input,
 instance noise (:mod:`pcgen.objectives.noise`) and clipping. The penalty of the log is the one that
 is minimised, strength and weights included.
+
+With feature matching (Salimans et al. 2016, arXiv 1606.03498, section 3.1) the generator does not
+play for the logit; it matches the mean of the features f of a
+:class:`~pcgen.nn.critic.FeatureCritic`:
+
+    generator:  |E f(x, c) - E f(G(z, n, c), c)|²
+
+Encoders beside the generator, against lost modes, are in :mod:`pcgen.models.mode_gan`.
 """
 
 from __future__ import annotations
@@ -33,12 +41,43 @@ from pcgen.models.cardinality import Drawn
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
 from pcgen.objectives.adversarial import NON_SATURATING, OPTIMISER, Game
-from pcgen.objectives.noise import InstanceNoise, annealed
+from pcgen.objectives.noise import InstanceNoise, NoiseLevel, annealed
 from pcgen.objectives.penalties import clip, r1, spread
 from pcgen.ops.drawing import normal
 
 Penalty = Callable[..., Tensor]
 """``(critic, real, generated, ptr=...) -> [B]``, see :mod:`pcgen.objectives.penalties`."""
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A critic of events whose conditions are given.
+
+    Attributes:
+        network: ``(event, condition [B, K]) -> [B, 1]``; features and what is shared by a batch are
+            those of a :class:`~pcgen.nn.critic.FeatureCritic`.
+        condition: [B, K].
+    """
+
+    network: Any
+    condition: Tensor
+
+    def __call__(self, event: Any) -> Tensor:
+        """Logits [B, 1]."""
+        logit: Tensor = self.network(event, self.condition)
+        return logit
+
+    def features(self, event: Any) -> Tensor:
+        """What the logits are a function of [B, F]."""
+        found: Tensor = self.network.features(event, self.condition)
+        return found
+
+    def alone(self, event: Any) -> Tensor:
+        """Logits [B, 1] of which each receives a gradient from its own event alone."""
+        if not getattr(self.network, "statistics", False):
+            return self(event)
+        logit: Tensor = self.network(event, self.condition, alone=True)
+        return logit
 
 
 @dataclass(frozen=True)
@@ -56,6 +95,7 @@ class Adversary:
             strength carries over to data of other units.
         noise: On what the critic sees of real and generated events; None for none.
         bound: Clip the parameters of the critic to [-bound, bound] after each of its steps.
+        matching: The generator matches the mean features of the critic; see the head of this file.
 
     Raises:
         ArgumentError: ``annealing`` is not in (0, 1], or ``bound`` not positive.
@@ -69,6 +109,7 @@ class Adversary:
     in_spreads: bool = False
     noise: InstanceNoise | None = None
     bound: float | None = None
+    matching: bool = False
 
     def __post_init__(self) -> None:
         annealed(self.strength, self.annealing, 0.0)
@@ -83,6 +124,7 @@ class Adversary:
         representation: Representation | None = None,
         *,
         done: float = 0.0,
+        level: NoiseLevel | None = None,
     ) -> dict[str, Tensor]:
         """Terms of the critic.
 
@@ -92,10 +134,14 @@ class Adversary:
             generated: As many generated ones, without gradient.
             representation: Of the events, whose values noise and penalty vary; None for codes.
             done: Fraction of the run that is done, for what is annealed.
+            level: Of adaptive noise, which follows the logits of the real ones.
         """
-        real = self._blurred(real, representation, done)
-        generated = self._blurred(generated, representation, done)
-        terms = {"critic": self.game.critic_loss(critic(real), critic(generated)).mean()}
+        real = self._blurred(real, representation, done, level)
+        generated = self._blurred(generated, representation, done, level)
+        logit = critic(real)
+        terms = {"critic": self.game.critic_loss(logit, critic(generated)).mean()}
+        if level is not None:
+            level.hear(logit)
         if self.penalty is not None:
             slope = self.slope(critic, real, generated, representation)
             terms["penalty"] = annealed(self.strength, self.annealing, done) * slope.mean()
@@ -109,14 +155,27 @@ class Adversary:
         representation: Representation | None = None,
         *,
         done: float = 0.0,
+        level: NoiseLevel | None = None,
     ) -> dict[str, Tensor]:
         """Terms of the generator; ``real`` events or codes are used in a paired game only.
 
-        Arguments are those of :meth:`critic_loss`.
+        With feature matching both are used, and the critic is a :class:`Conditioned` one. Arguments
+        are those of :meth:`critic_loss`.
         """
-        logit = critic(self._blurred(generated, representation, done))
-        of_real = critic(self._blurred(real, representation, done)) if self.game.paired else None
+        seen = self._blurred(generated, representation, done, level)
+        if self.matching:
+            features = critic.features  # type: ignore[attr-defined]  # of a Conditioned
+            of_real = features(self._blurred(real, representation, done, level))
+            return {"features": (of_real.mean(0) - features(seen).mean(0)).square().sum()}
+        logit, of_real = critic(seen), None
+        if self.game.paired:
+            of_real = critic(self._blurred(real, representation, done, level))
         return {"generator": self.game.generator_loss(logit, of_real).mean()}
+
+    def noise_level(self) -> NoiseLevel | None:
+        """A new level of adaptive noise, which belongs to whoever plays; None without."""
+        adapts = self.noise is not None and self.noise.target is not None
+        return NoiseLevel(self.noise) if adapts and self.noise is not None else None
 
     def phases(
         self,
@@ -125,6 +184,7 @@ class Adversary:
         generator: nn.Module,
         generator_loss: Loss,
         progress: Callable[[float], object] | None = None,
+        level: NoiseLevel | None = None,
     ) -> tuple[Phase, Phase]:
         """The critic ``steps`` times, then the generator once.
 
@@ -134,21 +194,30 @@ class Adversary:
             generator: Learns by ``generator_loss``.
             generator_loss: See :meth:`generator_loss`.
             progress: Takes the fraction of the run that is done, before each step.
+            level: Of adaptive noise, which follows the critic.
         """
         common: dict[str, Any] = {"optimiser": OPTIMISER, "progress": progress}
         after = None if self.bound is None else partial(clip, critic, self.bound)
+        side = (critic,) if level is None else (critic, level)
         return (
-            Phase("critic", (critic,), critic_loss, repeat=self.steps, after=after, **common),
+            Phase("critic", side, critic_loss, repeat=self.steps, after=after, **common),
             Phase("generator", (generator,), generator_loss, **common),
         )
 
-    def _blurred(self, event: Any, representation: Representation | None, done: float) -> Any:
+    def _blurred(
+        self,
+        event: Any,
+        representation: Representation | None,
+        done: float,
+        level: NoiseLevel | None,
+    ) -> Any:
         """What the critic sees of events or codes."""
         if self.noise is None:
             return event
         if representation is None:
-            return self.noise(event, done)
-        return representation.with_values(event, self.noise(representation.values(event), done))
+            return self.noise(event, done, level=level)
+        values = self.noise(representation.values(event), done, level=level)
+        return representation.with_values(event, values)
 
     def slope(
         self,
@@ -169,11 +238,12 @@ class Adversary:
         if representation is not None:
             values = representation.values(real), representation.values(generated)
         unit = spread(values[0]) if self.in_spreads else None
+        logit = critic.alone if isinstance(critic, Conditioned) else critic
 
         def of_values(values: Tensor) -> Tensor:
             # Points and images: both sides have the same frame, which serves the values of either.
             values = values if unit is None else unit * values
-            return critic(
+            return logit(
                 values if representation is None else representation.with_values(frame, values)
             )
 
@@ -207,14 +277,23 @@ class GAN(GenerativeModel):
         super().__init__(representation)
         self.generator, self.critic, self.code_channels = generator, critic, code_channels
         self.adversary = Adversary() if adversary is None else adversary
+        self.level = self.adversary.noise_level()
         self.done = 0.0
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the critic and the generator take turns."""
-        play = self.adversary.phases(
-            self.critic, self.critic_loss, self.generator, self.generator_loss, self.set_done
+        return (*self.representation.phases(), *self._play())
+
+    def _play(self) -> tuple[Phase, Phase]:
+        """The critic's phase and the generator's."""
+        return self.adversary.phases(
+            self.critic,
+            self.critic_loss,
+            self.generator,
+            self.generator_loss,
+            self.set_done,
+            self.level,
         )
-        return (*self.representation.phases(), *play)
 
     def set_done(self, done: float) -> None:
         """Take the fraction of the run that is done, which annealing is a function of."""
@@ -225,18 +304,13 @@ class GAN(GenerativeModel):
         real, condition = self.representation.see(clouds)
         with torch.no_grad():
             generated = self._make(real, condition)
-        critic = self._critic(condition)
-        return self.adversary.critic_loss(
-            critic, real, generated, self.representation, done=self.done
-        )
+        return self._critic_terms(self._critic(condition), real, generated, self.level)
 
     def generator_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the generator."""
         real, condition = self.representation.see(clouds)
         generated = self._make(real, condition)
-        return self.adversary.generator_loss(
-            self._critic(condition), real, generated, self.representation, done=self.done
-        )
+        return self._generator_terms(self._critic(condition), real, generated, self.level)
 
     @torch.no_grad()
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
@@ -258,8 +332,24 @@ class GAN(GenerativeModel):
         event = self.generator.decode(code, start, condition)
         return self.representation.clouds(event, drawn)
 
-    def _critic(self, condition: Tensor) -> Callable[[Event], Tensor]:
-        return lambda event: self.critic(event, condition)
+    def _critic(self, condition: Tensor) -> Conditioned:
+        return Conditioned(self.critic, condition)
+
+    def _critic_terms(
+        self, critic: Conditioned, real: Event, generated: Event, level: NoiseLevel | None
+    ) -> dict[str, Tensor]:
+        """Terms of a critic that tells them apart, and the level of its noise."""
+        return self.adversary.critic_loss(
+            critic, real, generated, self.representation, done=self.done, level=level
+        )
+
+    def _generator_terms(
+        self, critic: Conditioned, real: Event, generated: Event, level: NoiseLevel | None
+    ) -> dict[str, Tensor]:
+        """Terms of what makes generated events for this critic."""
+        return self.adversary.generator_loss(
+            critic, real, generated, self.representation, done=self.done, level=level
+        )
 
     def _make(self, real: Event, condition: Tensor) -> Event:
         """As many events as the real ones, of their sizes and conditions."""

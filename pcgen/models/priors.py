@@ -69,6 +69,7 @@ class AdversarialPrior(Prior):
         super().__init__()
         self.generator, self.critic, self.code_channels = generator, critic, code_channels
         self.adversary = WGAN_GP if adversary is None else adversary
+        self.level = self.adversary.noise_level()
         self.done = 0.0
 
     def phases(self, codes: LatentModel) -> Sequence[Phase]:
@@ -83,7 +84,7 @@ class AdversarialPrior(Prior):
             return self.generator_loss(seen.code, seen.condition)
 
         return self.adversary.phases(
-            self.critic, critic_loss, self.generator, generator_loss, self.set_done
+            self.critic, critic_loss, self.generator, generator_loss, self.set_done, self.level
         )
 
     def set_done(self, done: float) -> None:
@@ -95,13 +96,15 @@ class AdversarialPrior(Prior):
         with torch.no_grad():
             generated = self._make(condition, None)
         critic = self._critic(condition)
-        return self.adversary.critic_loss(critic, code, generated, done=self.done)
+        return self.adversary.critic_loss(critic, code, generated, done=self.done, level=self.level)
 
     def generator_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the generator for codes [B, Z] and conditions [B, K] of real clouds."""
         generated = self._make(condition, None)
         critic = self._critic(condition)
-        return self.adversary.generator_loss(critic, code, generated, done=self.done)
+        return self.adversary.generator_loss(
+            critic, code, generated, done=self.done, level=self.level
+        )
 
     def sample(
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None

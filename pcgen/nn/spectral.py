@@ -36,9 +36,19 @@ class SpectralCritic(Network):
         super().__init__()
         self.critic, self.factor = spectrally_normed(critic), factor
 
-    def forward(self, *arguments: Any) -> Tensor:
+    @property
+    def statistics(self) -> bool:
+        """Whether logits depend on the batch (:class:`~pcgen.nn.critic.FeatureCritic`)."""
+        return getattr(self.critic, "statistics", False)
+
+    def features(self, *arguments: Any) -> Tensor:
+        """Those of a :class:`~pcgen.nn.critic.FeatureCritic` [B, F]."""
+        features: Tensor = self.critic.features(*arguments)  # type: ignore[operator]
+        return features
+
+    def forward(self, *arguments: Any, **options: Any) -> Tensor:
         """Arguments of the critic -> logits [B, 1]."""
-        return self.factor * self.critic(*arguments)
+        return self.factor * self.critic(*arguments, **options)
 
 
 def spectrally_normed(module: nn.Module) -> nn.Module:

@@ -7,13 +7,17 @@ A new remedy is one entry of ``PENALTIES``, where it is a function of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.models.gan import Adversary, Penalty
+from pcgen.models.autoencoder import Deterministic, Distance, Gaussian
+from pcgen.models.gan import GAN, Adversary, Penalty
+from pcgen.models.mode_gan import MDGAN, VAEGAN, RegGAN
+from pcgen.models.representations import Representation
+from pcgen.nn.critic import FeatureCritic
 from pcgen.nn.spectral import SpectralCritic
 from pcgen.objectives import adversarial
 from pcgen.objectives.adversarial import Game
@@ -49,6 +53,10 @@ FORMER: Mapping[str, tuple[str, str]] = {
 """Former names of a game with its penalty on codes."""
 ANNEALED = 0.01
 """Last strength over first of Roth's penalty (arXiv 1705.09367) and of instance noise."""
+MODES: Mapping[str, float] = {"none": 0.0, "reg-gan": 0.2, "mdgan": 0.2, "vae-gan": 1.0}
+"""Encoders beside the generator, and their customary strengths."""
+FEATURES = 64
+"""Columns of the features of a critic that has some, and of an encoder before the code."""
 _ODDS = ("non-saturating", "saturating", "maximum-likelihood")  # D = log p/q at the best critic
 
 
@@ -81,6 +89,11 @@ class Choice:
         label_smoothing: Of :class:`~pcgen.objectives.adversarial.Game`.
         label_flipping: The same.
         critic_steps: Steps of the critic per step of the generator.
+        adaptive_noise: Target of the noise; None: it is annealed.
+        minibatch_statistics: Of :class:`~pcgen.nn.critic.FeatureCritic`.
+        feature_matching: See :class:`~pcgen.models.gan.Adversary`.
+        modes: One of ``MODES``.
+        mode_strength: λ of :mod:`pcgen.models.mode_gan`; None: the customary one.
     """
 
     game: str = "non-saturating"
@@ -92,18 +105,83 @@ class Choice:
     label_smoothing: float = 0.0
     label_flipping: float = 0.0
     critic_steps: int = 1
+    adaptive_noise: float | None = None
+    minibatch_statistics: bool = False
+    feature_matching: bool = False
+    modes: str = "none"
+    mode_strength: float | None = None
+
+
+Build = Callable[[int], nn.Module]
+"""From the number of columns to an encoder ``(event, condition) -> [B, columns]``."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the two play, and how steep the layers of the critic make it; None: as they are."""
+    """What the two play, and with what.
+
+    Attributes:
+        adversary: Game and remedies.
+        factor: How steep the layers of the critic make it; None: as they are.
+        features: Whether the critic needs features of its own.
+        statistics: Whether they depend on the batch.
+        modes: One of ``MODES``,
+        strength: and its λ.
+    """
 
     adversary: Adversary
     factor: float | None = None
+    features: bool = False
+    statistics: bool = False
+    modes: str = "none"
+    strength: float = 0.0
 
     def critic(self, network: nn.Module) -> nn.Module:
-        """The critic that keeps to the rules."""
+        """The critic that keeps to the rules, of one without features."""
         return network if self.factor is None else SpectralCritic(network, self.factor)
+
+    def critic_of(self, encoder: Build) -> nn.Module:
+        """The critic that is made of an encoder."""
+        if not self.features:
+            return self.critic(encoder(1))
+        trunk = encoder(FEATURES)
+        return self.critic(FeatureCritic(trunk, FEATURES, statistics=self.statistics))
+
+    def gan(
+        self,
+        representation: Representation,
+        generator: nn.Module,
+        critic: Build,
+        encoder: Build,
+        latent_dim: int,
+        distances: Mapping[str, Distance],
+    ) -> GAN:
+        """The model of generator, critic and, where modes are regularised, encoder.
+
+        Args:
+            representation: Of the clouds.
+            generator: Built already.
+            critic: Of which the critic is made.
+            encoder: Of which the encoder is made, of the same kind.
+            latent_dim: Columns of the code.
+            distances: Of decoded and real events.
+        """
+        parts = (representation, generator, self.critic_of(critic))
+        if self.modes == "none":
+            return GAN(*parts, latent_dim, self.adversary)
+        if self.modes == "mdgan":
+            manifold = self.critic_of(critic)
+            code = encoder(FEATURES), Deterministic(FEATURES, latent_dim)
+            return MDGAN(
+                *parts, manifold, *code, self.adversary, distances=distances, strength=self.strength
+            )
+        if self.modes == "reg-gan":
+            code = encoder(FEATURES), Deterministic(FEATURES, latent_dim)
+            return RegGAN(
+                *parts, *code, self.adversary, distances=distances, strength=self.strength
+            )
+        normal = encoder(FEATURES), Gaussian(FEATURES, latent_dim)
+        return VAEGAN(*parts, *normal, self.adversary, strength=self.strength)
 
 
 def rules(choice: Choice, kind: Kind) -> Rules:
@@ -128,10 +206,6 @@ def rules(choice: Choice, kind: Kind) -> Rules:
     annealing = choice.annealing
     if annealing is None:
         annealing = ANNEALED if name == "roth" else 1.0
-    noise = None
-    if choice.instance_noise:
-        ratio = ANNEALED if choice.annealing is None else choice.annealing
-        noise = InstanceNoise(choice.instance_noise, ratio)
     adversary = Adversary(
         game,
         penalty,
@@ -139,10 +213,33 @@ def rules(choice: Choice, kind: Kind) -> Rules:
         steps=choice.critic_steps,
         annealing=1.0 if penalty is None else annealing,
         in_spreads=choice.penalty_in_spreads,
-        noise=noise,
+        noise=_noise(choice),
         bound=strength if name == "clip" else None,
+        matching=choice.feature_matching,
     )
-    return Rules(adversary, strength if name == "spectral" else None)
+    customary_mode = MODES[choice.modes]
+    return Rules(
+        adversary,
+        strength if name == "spectral" else None,
+        features=_has_features(choice),
+        statistics=choice.minibatch_statistics,
+        modes=choice.modes,
+        strength=customary_mode if choice.mode_strength is None else choice.mode_strength,
+    )
+
+
+def _has_features(choice: Choice) -> bool:
+    return choice.feature_matching or choice.minibatch_statistics or choice.modes == "vae-gan"
+
+
+def _noise(choice: Choice) -> InstanceNoise | None:
+    """The noise that is annealed, or follows the critic."""
+    if not choice.instance_noise:
+        return None
+    if choice.adaptive_noise is not None:
+        return InstanceNoise(choice.instance_noise, ANNEALED, choice.adaptive_noise)
+    ratio = ANNEALED if choice.annealing is None else choice.annealing
+    return InstanceNoise(choice.instance_noise, ratio)
 
 
 def _named(choice: Choice, kind: Kind) -> tuple[Choice, Kind]:
@@ -171,6 +268,18 @@ def _check_numbers(choice: Choice, name: str) -> None:
         raise ArgumentError(f"penalty: got 0, expected > 0 with {name}, whose bound it is")
     if name == "none" and choice.penalty is not None:
         raise ArgumentError(f"penalty: got {choice.penalty}, expected none without a regulariser")
+    if choice.modes not in MODES:
+        raise ArgumentError(f"modes: got {choice.modes!r}, expected one of {', '.join(MODES)}")
+    at_least(0, mode_strength=choice.mode_strength)
+    if choice.modes == "none" and choice.mode_strength is not None:
+        raise ArgumentError(
+            f"mode_strength: got {choice.mode_strength}, expected none without modes"
+        )
+    if choice.adaptive_noise is not None and not choice.instance_noise:
+        raise ArgumentError(
+            f"adaptive_noise: got {choice.adaptive_noise}, expected none without instance_noise, "
+            "which is the largest scale of it"
+        )
 
 
 def _check_meaning(choice: Choice, name: str, kind: Kind) -> None:
@@ -199,8 +308,20 @@ def _check_meaning(choice: Choice, name: str, kind: Kind) -> None:
         raise ArgumentError(
             f"penalty_in_spreads: got True, expected false with {name}, which takes no gradient"
         )
-    if choice.annealing is not None and name not in PENALTIES and not choice.instance_noise:
+    _check_noise(choice, name)
+
+
+def _check_noise(choice: Choice, name: str) -> None:
+    """Refuse what has no meaning for a noise that is annealed, or adapts."""
+    adapts = choice.adaptive_noise is not None
+    if adapts and choice.game in ("wasserstein", "relativistic"):
+        raise ArgumentError(
+            f"adaptive_noise: got {choice.adaptive_noise} with game {choice.game!r}, expected none "
+            "with it, as the sign of its logit means nothing"
+        )
+    annealed = name in PENALTIES or (choice.instance_noise and not adapts)
+    if choice.annealing is not None and not annealed:
         raise ArgumentError(
             f"annealing: got {choice.annealing}, expected none with {name} and without "
-            "instance_noise, as nothing is annealed"
+            "instance_noise that is annealed, as nothing is"
         )

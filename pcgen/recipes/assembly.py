@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.gan import GAN
 from pcgen.models.latent import CodeBook, LatentModel, Prior
+from pcgen.models.mode_gan import pixel_distance
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
 from pcgen.models.whitening import Whitening
@@ -35,6 +38,7 @@ from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
 _OF_WEIGHTS = ("spectral", "listed")  # sort points by their weight
+PIXELS: dict[str, Distance] = {"pixels": pixel_distance}
 _FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
 
@@ -201,8 +205,9 @@ def points_gan(
     at_least(1, latent_dim=latent_dim, layers=layers)
     play = rules(choice, Kind(0.1, sets=True))
     generator = network.generator(representation, latent_dim, layers)
-    critic = play.critic(network.encoder(representation, 1))
-    return GAN(representation, generator, critic, latent_dim, play.adversary)
+    encoder = partial(network.encoder, representation)
+    distances = reconstruction("both", representation.standardize)
+    return play.gan(representation, generator, encoder, encoder, latent_dim, distances)
 
 
 def image_gan(
@@ -213,8 +218,14 @@ def image_gan(
     play = rules(choice, Kind(1.0, cells=network in ("active", "observed")))
     generator = image_networks.image_generator(network, representation, latent_dim, channels)
     opening = network in ("gated", "points")  # cells open and close as the generator learns
-    critic = image_networks.image_encoder(network, representation, 1, channels, continuous=opening)
-    return GAN(representation, generator, play.critic(critic), latent_dim, play.adversary)
+
+    def encoder(out: int, *, continuous: bool = False) -> nn.Module:
+        return image_networks.image_encoder(
+            network, representation, out, channels, continuous=continuous
+        )
+
+    critic = partial(encoder, continuous=opening)
+    return play.gan(representation, generator, critic, encoder, latent_dim, PIXELS)
 
 
 def image_vae(
@@ -232,10 +243,15 @@ def sites_gan(representation: Images, *, latent_dim: int, channels: int, choice:
     """GAN whose critic convolves at active sites."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     play = rules(choice, Kind(1.0, cells=True))
-    critic = image_networks.site_encoder(representation, 1, channels, continuous=True)
-    trunk = image_networks.image_trunk(representation, latent_dim, channels)
-    generator = GatedImageDecoder(trunk)
-    return GAN(representation, generator, play.critic(critic), latent_dim, play.adversary)
+    generator = GatedImageDecoder(image_networks.image_trunk(representation, latent_dim, channels))
+
+    def encoder(out: int, *, critic: bool = False) -> nn.Module:
+        return image_networks.site_encoder(
+            representation, out, channels, continuous=critic, coarse=critic
+        )
+
+    critic = partial(encoder, critic=True)
+    return play.gan(representation, generator, critic, encoder, latent_dim, PIXELS)
 
 
 def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:

@@ -20,6 +20,8 @@ Game = Literal[
 Regulariser = Literal[
     "r1", "r2", "r1-r2", "roth", "wgan-gp", "wgan-lp", "dragan", "clip", "spectral", "none"
 ]
+Modes = Literal["none", "reg-gan", "mdgan", "vae-gan"]
+"""Encoders beside the generator, see :mod:`pcgen.models.mode_gan`."""
 LatentGame = Literal[
     "non-saturating",
     "saturating",

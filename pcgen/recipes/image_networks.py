@@ -57,7 +57,12 @@ def image_encoder(
 
 
 def site_encoder(
-    cells: Images | Sites, out: int, channels: int, *, continuous: bool = False
+    cells: Images | Sites,
+    out: int,
+    channels: int,
+    *,
+    continuous: bool = False,
+    coarse: bool = False,
 ) -> ImageEncoder:
     """Encoder or critic at active sites ``(event, condition) -> [B, out]``."""
     return ImageEncoder(
@@ -67,6 +72,7 @@ def site_encoder(
         channels=channels,
         condition_channels=cells.condition_channels,
         continuous=continuous,
+        coarse=coarse,
     )
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.recipes.games import Game, Regulariser
+from pcgen.recipes.games import Game, Modes, Regulariser
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
@@ -48,9 +48,14 @@ def image_gan(
     annealing: float | None = None,
     penalty_in_spreads: bool = False,
     instance_noise: float = 0.0,
+    adaptive_noise: float | None = None,
     label_smoothing: float = 0.0,
     label_flipping: float = 0.0,
     critic_steps: int = 1,
+    minibatch_statistics: bool = False,
+    feature_matching: bool = False,
+    modes: Modes = "none",
+    mode_strength: float | None = None,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN of dense images, by default the non-saturating game with R1, given class and y.
@@ -73,9 +78,16 @@ def image_gan(
         penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on all pixels that the critic sees, at the
             start of the run; refused with networks that ask which cells are active.
+        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
+            of the logit of real events to which it is regulated, 0.6 for instance.
         label_smoothing: Share by which real events are not labelled real, of this side only.
         label_flipping: Probability of a wrong label.
         critic_steps: Steps of the critic per step of the generator.
+        minibatch_statistics: Show the critic how much the events of a batch differ.
+        feature_matching: The generator matches the mean features of the critic, and not its logit.
+        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
+            docs/remedies.md.
+        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -99,6 +111,11 @@ def image_gan(
             label_smoothing,
             label_flipping,
             critic_steps,
+            adaptive_noise,
+            minibatch_statistics,
+            feature_matching,
+            modes,
+            mode_strength,
         ),
     )
 
@@ -170,9 +187,14 @@ def sites_gan(
     annealing: float | None = None,
     penalty_in_spreads: bool = False,
     instance_noise: float = 0.0,
+    adaptive_noise: float | None = None,
     label_smoothing: float = 0.0,
     label_flipping: float = 0.0,
     critic_steps: int = 1,
+    minibatch_statistics: bool = False,
+    feature_matching: bool = False,
+    modes: Modes = "none",
+    mode_strength: float | None = None,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
@@ -193,9 +215,15 @@ def sites_gan(
             start; by default 0.01 of roth and of the noise, and 1 of other penalties.
         penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: 0: noise on pixels would make all cells active, and is refused.
+        adaptive_noise: None, as there is no noise.
         label_smoothing: Share by which real events are not labelled real, of this side only.
         label_flipping: Probability of a wrong label.
         critic_steps: Steps of the critic per step of the generator.
+        minibatch_statistics: Show the critic how much the events of a batch differ.
+        feature_matching: The generator matches the mean features of the critic, and not its logit.
+        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
+            docs/remedies.md.
+        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
@@ -218,6 +246,11 @@ def sites_gan(
             label_smoothing,
             label_flipping,
             critic_steps,
+            adaptive_noise,
+            minibatch_statistics,
+            feature_matching,
+            modes,
+            mode_strength,
         ),
     )
 

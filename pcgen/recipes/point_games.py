@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.recipes.games import Game, LatentGame, Regulariser
+from pcgen.recipes.games import Game, LatentGame, Modes, Regulariser
 from pcgen.recipes.points import Encoder, Reconstruction
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def points_latent_gan(
     annealing: float | None = None,
     penalty_in_spreads: bool = False,
     instance_noise: float = 0.0,
+    adaptive_noise: float | None = None,
     label_smoothing: float = 0.0,
     label_flipping: float = 0.0,
     critic_steps: int = 1,
@@ -65,6 +66,8 @@ def points_latent_gan(
         penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on the codes that the critic sees, at the
             start of the run; in units of whitened codes.
+        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
+            of the logit of real events to which it is regulated, 0.6 for instance.
         label_smoothing: Share by which real events are not labelled real, of this side only.
         label_flipping: Probability of a wrong label.
         critic_steps: Steps of the critic per step of the generator.
@@ -112,6 +115,7 @@ def points_latent_gan(
             label_smoothing,
             label_flipping,
             critic_steps,
+            adaptive_noise,
         ),
     )
     return assembly.latent_model(codec, prior, latent_dim, share)
@@ -128,9 +132,14 @@ def points_gan(
     annealing: float | None = None,
     penalty_in_spreads: bool = False,
     instance_noise: float = 0.0,
+    adaptive_noise: float | None = None,
     label_smoothing: float = 0.0,
     label_flipping: float = 0.0,
     critic_steps: int = 1,
+    minibatch_statistics: bool = False,
+    feature_matching: bool = False,
+    modes: Modes = "none",
+    mode_strength: float | None = None,
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
@@ -159,9 +168,16 @@ def points_gan(
         penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on coordinates and log energies of the
             points that the critic sees, at the start of the run; in standardised units.
+        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
+            of the logit of real events to which it is regulated, 0.6 for instance.
         label_smoothing: Share by which real events are not labelled real, of this side only.
         label_flipping: Probability of a wrong label.
         critic_steps: Steps of the critic per step of the generator.
+        minibatch_statistics: Show the critic how much the events of a batch differ.
+        feature_matching: The generator matches the mean features of the critic, and not its logit.
+        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
+            docs/remedies.md.
+        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
         t_nets: Turn the channels of pointnet by T-Nets.
         neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
         dynamic: Find the neighbours of edgeconv again in each layer, among its features.
@@ -196,5 +212,10 @@ def points_gan(
             label_smoothing,
             label_flipping,
             critic_steps,
+            adaptive_noise,
+            minibatch_statistics,
+            feature_matching,
+            modes,
+            mode_strength,
         ),
     )
