@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pcgen.errors import ArgumentError
-from pcgen.models.gan import Adversary
+from pcgen.models.gan import Adversary, Conditioned
 from pcgen.nn import MLP, SubmanifoldConv
+from pcgen.nn.critic import FeatureCritic
 from pcgen.nn.spectral import SpectralCritic, spectrally_normed
 from pcgen.objectives import (
     LEAST_SQUARES,
@@ -28,6 +29,7 @@ from pcgen.objectives import (
     wgan_gp,
     wgan_lp,
 )
+from pcgen.objectives.noise import RISE, NoiseLevel
 from pcgen.objectives.penalties import between
 
 
@@ -243,3 +245,81 @@ def test_roth_is_the_first_order_of_noise() -> None:
     p, q = 0.3, 0.5
     best = p / (p + q)
     assert (p + q) * best * (1 - best) == pytest.approx(p * (1 - best) ** 2 + q * best**2)
+
+
+def test_adaptive_noise_follows_the_sign_of_the_logits() -> None:
+    """Up by C where more of the real events are called real than the target, and down."""
+    level = NoiseLevel(InstanceNoise(0.5, ratio=0.1, target=0.6))
+    sure, unsure = torch.ones(10), torch.tensor([1.0] * 7 + [-1.0] * 3)  # mean signs 1 and 0.4
+    for number in range(1, 4):
+        level.hear(sure)
+        assert float(level.value) == pytest.approx(0.1 + number * RISE)
+    level.hear(unsure[:, None])
+    assert float(level.value) == pytest.approx(0.1 + 2 * RISE)
+    level.hear(torch.tensor([1.0] * 8 + [-1.0] * 2))  # the target itself
+    assert float(level.value) == pytest.approx(0.1 + 2 * RISE, abs=RISE + 1e-6)
+    for _ in range(10):
+        level.hear(-sure)
+    assert float(level.value) == pytest.approx(0.1)
+    level.value.fill_(1.0)
+    level.hear(sure)
+    assert float(level.value) == 1.0
+    level.hear(sure[:0])
+    level.eval().hear(-sure)
+    assert float(level.value) == 1.0
+    assert list(level.state_dict()) == ["value"]
+    assert list(level.parameters()) == []
+
+
+def test_adaptive_noise_is_as_large_as_its_level() -> None:
+    noise = InstanceNoise(2.0, ratio=0.1, target=0.6)
+    level = NoiseLevel(noise)
+    level.value.fill_(0.25)
+    for done in (0.0, 0.9):
+        same = noise(torch.zeros(50_000), done, torch.Generator().manual_seed(0), level=level)
+        assert float(same.std()) == pytest.approx(0.5, rel=0.02)
+    with pytest.raises(ArgumentError, match="level: got none"):
+        noise(torch.zeros(3), 0.0)
+    with pytest.raises(ArgumentError, match="target: got none"):
+        NoiseLevel(InstanceNoise(2.0))
+    with pytest.raises(ArgumentError, match=r"target: got 1.0, expected a number in"):
+        InstanceNoise(2.0, target=1.0)
+
+
+def test_the_critic_of_real_events_moves_the_level_and_no_other() -> None:
+    adversary = Adversary(penalty=None, noise=InstanceNoise(1e-6, ratio=0.1, target=0.6))
+    level = adversary.noise_level()
+    assert level is not None
+    real, generated = torch.ones(4, 1), -torch.ones(4, 1)
+    adversary.critic_loss(lambda x: x, real, generated, level=level)
+    assert float(level.value) == pytest.approx(0.1 + RISE)
+    adversary.generator_loss(lambda x: x, real, generated, level=level)
+    assert float(level.value) == pytest.approx(0.1 + RISE)
+    adversary.critic_loss(lambda x: -x, real, generated, level=level)
+    assert float(level.value) == pytest.approx(0.1)
+    assert Adversary(noise=InstanceNoise(1.0)).noise_level() is None
+
+
+def test_feature_matching_is_the_distance_of_mean_features() -> None:
+    """Of linear features f = A x: |A (mean x - mean G)|², and the critic does not see it."""
+    matrix = torch.tensor([[1.0, 2.0], [0.0, -1.0], [3.0, 0.5]])
+    trunk = nn.Linear(2, 3, bias=False)
+    trunk.weight.data = matrix
+
+    class Trunk(nn.Module):
+        def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+            return trunk(x)
+
+    critic = Conditioned(FeatureCritic(Trunk(), 3), torch.zeros(5, 0))
+    real, generated = torch.rand(5, 2), torch.rand(5, 2).requires_grad_(True)
+    adversary = Adversary(penalty=None, matching=True)
+    (loss,) = adversary.generator_loss(critic, real, generated).values()
+
+    def leaky(x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, 0.2 * x)
+
+    apart = leaky(real @ matrix.T).mean(0) - leaky(generated @ matrix.T).mean(0)
+    torch.testing.assert_close(loss, apart.square().sum())
+    loss.backward()
+    assert generated.grad.abs().sum() > 0
+    assert set(adversary.critic_loss(critic, real, generated)) == {"critic"}

@@ -40,6 +40,30 @@ def test_a_combination_is_trained_and_recorded(data: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        ("points-gan --modes reg-gan --mode-strength 0.1 --minibatch-statistics --hidden 4",
+         "generator/decoded-generator generator/emd generator/chamfer critic/penalty"),
+        ("points-gan --modes vae-gan --feature-matching --hidden 4",
+         "encoder/kl encoder/reconstruction generator/features"),
+        ("image-gan --modes mdgan --channels 2 --instance-noise 0.2 --adaptive-noise 0.6",
+         "manifold-critic/critic manifold/pixels manifold/generator generator/generator"),
+        ("sites-gan --modes reg-gan --channels 2 --minibatch-statistics --feature-matching",
+         "generator/pixels generator/decoded-features"),
+        ("points-latent-gan --instance-noise 0.2 --adaptive-noise 0.6 --hidden 4",
+         "critic/critic generator/generator"),
+    ],
+)  # fmt: skip
+def test_encoders_and_critics_of_a_batch(words, columns, data, tmp_path) -> None:
+    folder = tmp_path / "run"
+    command = ["train", *words.split(), *SMALL, "--log-every", "1", "--data", data]
+    assert cli.main([*command, "--output", str(folder)]) == 0
+    header = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert set(columns.split()) <= set(header)
+    assert cli.main(["sample", str(folder), str(tmp_path / "made.h5"), "--number", "3"]) == 0
+
+
+@pytest.mark.parametrize(
     ("words", "reason"),
     [
         ("points-gan --regulariser wgan-gp", "no in between of two sets"),
@@ -47,6 +71,8 @@ def test_a_combination_is_trained_and_recorded(data: str, tmp_path: Path) -> Non
         ("image-gan --game wasserstein --regulariser none", "no best one otherwise"),
         ("image-gan --network active --instance-noise 0.1", "noise would open all of them"),
         ("points-latent-gan --game relativistic --label-smoothing 0.1", "which has no labels"),
+        ("points-gan --adaptive-noise 0.6", "without instance_noise"),
+        ("sites-gan --mode-strength 0.3", "expected none without modes"),
     ],
 )
 def test_what_has_no_meaning_is_refused(words, reason, data, tmp_path, capsys) -> None:

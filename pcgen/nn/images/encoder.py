@@ -40,7 +40,6 @@ from pcgen.nn.lattice import level_shapes
 from pcgen.nn.mlp import MLP
 from pcgen.nn.network import Network
 
-
 _MEAN: tuple[Any, ...] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
 
 
