@@ -11,7 +11,17 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, wasserstein
+from pcgen.tools.claims import (
+    dirac,
+    frozen,
+    games,
+    gaussians,
+    occupancy,
+    ring,
+    stacked,
+    toys,
+    wasserstein,
+)
 from pcgen.tools.claims.claim import Claim
 from pcgen.tools.claims.several import Networks, per_seed
 from pcgen.tools.cli import main
@@ -39,22 +49,23 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 33  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 54  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
     target = tmp_path / "papers"
-    words = ["papers", "games", "dirac", "frozen", "ring", "occupancy", "--quick", "--seeds", "2"]
+    words = ["papers", "games", "dirac", "frozen", "ring", "gaussians", "stacked", "occupancy",
+             "--quick", "--seeds", "2"]  # fmt: skip
     assert main([*words, "--output", str(target)]) == 0
     out = capsys.readouterr().out
     assert "quick: the verdicts mean nothing" in out
     with target.with_suffix(".csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 28
+    assert len(rows) == 49
     held = sum(row["verdict"] == "pass" for row in rows)
-    assert f"{held} of 28 claims hold" in out
+    assert f"{held} of 49 claims hold" in out
     page = target.with_suffix(".md").read_text()
-    assert page.count("\n| ") == 28 - 1 + 1
+    assert page.count("\n| ") == 49 - 1 + 1
     assert all(row["claim"] in page and row["claim"] in out for row in rows)
 
 
@@ -106,6 +117,44 @@ def test_modes_are_counted_on_the_truth_and_on_a_collapse() -> None:
     few = samples.clone()
     few[19:] = 0.0
     assert ring.modes(few) == 0
+    assert toys.quality(samples, ring.centres(), ring.WIDTH) > 0.99
+    assert toys.quality(few, ring.centres(), ring.WIDTH) == pytest.approx(19 / 5000)
+
+
+def test_other_modes_are_counted_where_they_are() -> None:
+    draw = torch.Generator().manual_seed(0)
+    lattice = gaussians.lattice(5000, draw)
+    assert toys.found(lattice, gaussians.centres(), gaussians.WIDTH) == 25
+    left = lattice[lattice[:, 0] < -0.3]
+    assert toys.found(left, gaussians.centres(), gaussians.WIDTH) == 10
+    assert sorted(gaussians.centres()[:, 0].unique().mul(1.414).round().tolist()) == [
+        -2, -1, 0, 1, 2]  # fmt: skip
+    numbers = stacked.numbers(26000, draw)
+    assert stacked.found(numbers) == 1000
+    same = numbers.clone()
+    same[:, :2] = stacked.places()[3]
+    assert stacked.found(same) == 100
+    same[:, 4:] = 0.0  # cannot be read
+    assert stacked.found(same) == 0
+
+
+@pytest.mark.parametrize("modes", ["none", "reg-gan", "mdgan"])
+def test_toys_train_each_seed_as_it_would_be_alone(modes: str) -> None:
+    """Losses of several seeds do not mix, in any phase: no seed moves with another's data."""
+    toy = toys.Toy(ring.ring, 3, hidden=(4,), noise=2, batch=5)
+    gan = toys.model(toy, [3, 8], ring.ADVERSARIES["r1"], modes)
+    for phase in gan.phases():
+        rows = ring.ring(10, torch.Generator().manual_seed(0))
+        gradients = []
+        for scale in (1.0, 5.0):
+            other = rows.clone()
+            other[5:] *= scale
+            torch.manual_seed(0)
+            loss = torch.stack(list(phase.loss(other).values())).sum()
+            gradients.append(torch.autograd.grad(loss, phase.parameters()))
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(*gradients, strict=True))
+        if phase.name != "generator" or modes == "reg-gan":
+            assert not all(torch.equal(a[1], b[1]) for a, b in zip(*gradients, strict=True))
 
 
 def test_identities_hold_without_any_training() -> None:

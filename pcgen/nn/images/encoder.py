@@ -159,7 +159,8 @@ class ImageEncoder(Network):
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Parameters of an encoder that was not coarse: the same function, as h is 0."""
-        if self.coarse is not None and not any(key.startswith(f"{prefix}coarse.") for key in state):
+        own = {key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)}
+        if self.coarse is not None and "head" in own and "coarse" not in own:
             for name, value in self.coarse.state_dict().items():
                 state[f"{prefix}coarse.{name}"] = value.new_zeros(value.shape)
         super()._load_from_state_dict(state, prefix, *rest)
