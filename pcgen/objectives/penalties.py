@@ -56,7 +56,8 @@ def gradient_penalty(
 ) -> Tensor:
     """w(D(x)) (|∇D(x)| - c)² at given points, differentiable in the parameters of the critic.
 
-    The gradient is that of the sum of all logits, so no sample may influence the logit of another.
+    The gradient is that of the sum of all logits, so no sample may influence the logit of another:
+    a critic that reads what a batch has in common holds that fixed here (:mod:`pcgen.nn.critic`).
 
     Args:
         critic: Maps points to logits [B] or [B, 1].

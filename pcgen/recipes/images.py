@@ -13,8 +13,9 @@ gated     convolutions                   occupancy gate x intensity  hurdle
 points    convolutions                   points, then rasterised     (none)
 ========= ============================== =========================== ===========================
 
-and ``sites_*`` convolve at active sites only: the critic of a gated generator, the encoder and the
-coarse-to-fine decoder of a VAE, and the field of a flow whose sites are drawn coarse to fine.
+and ``sites_*`` convolve at active sites only: the critic of a gated generator (which also reads the
+sums over windows, so that cells far from all filled ones learn), the encoder and the coarse-to-fine
+decoder of a VAE, and the field of a flow whose sites are drawn coarse to fine.
 
 As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 """
