@@ -127,20 +127,18 @@ def model(toy: Toy, seeds: Sequence[int], adversary: Adversary, modes: str) -> G
     def networks(sizes: tuple[int, ...], start: int) -> Bare:
         return Bare(Networks([seed + start for seed in seeds], sizes))
 
-    parts: tuple[Any, ...] = (
-        Rows(),
-        networks((toy.noise, *toy.hidden, toy.channels), 0),
-        networks((toy.channels, *toy.hidden, 1), 500),
-    )
+    rows: Any = Rows()
+    generator = networks((toy.noise, *toy.hidden, toy.channels), 0)
+    critic = networks((toy.channels, *toy.hidden, 1), 500)
     if modes == "none":
-        return GAN(*parts, toy.noise, adversary)
+        return GAN(rows, generator, critic, toy.noise, adversary)
     encoder = networks((toy.channels, *toy.hidden, toy.noise), 1000)
-    further: tuple[Any, ...] = (encoder, Straight(toy.noise), adversary)
+    code: Any = Straight(toy.noise)
     distances = {"squared": _squared}
     if modes == "reg-gan":
-        return RegGAN(*parts, *further, distances=distances)
+        return RegGAN(rows, generator, critic, encoder, code, adversary, distances=distances)
     manifold = networks((toy.channels, *toy.hidden, 1), 1500)
-    return MDGAN(*parts, manifold, *further, distances=distances)
+    return MDGAN(rows, generator, critic, manifold, encoder, code, adversary, distances=distances)
 
 
 def trained(
@@ -189,7 +187,7 @@ def _learn(phase: Phase, optimiser: torch.optim.Optimizer, rows: Tensor, number:
     """One step; losses are means over all seeds, and each is to learn as it would alone."""
     assert phase.loss is not None
     optimiser.zero_grad()
-    terms: Any = phase.loss(rows)  # type: ignore[arg-type]  # rows are the events here
+    terms = phase.loss(rows)
     loss = number * torch.stack(list(terms.values())).sum()
     parameters = phase.parameters()
     gradients = torch.autograd.grad(loss, parameters)
