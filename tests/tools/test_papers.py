@@ -41,6 +41,8 @@ def test_the_median_decides_and_nothing_that_is_not_a_number_passes() -> None:
     row = claim([1.0, 3.0], 5.0, above=True).check([0, 1], False).row
     assert (row["ours"], row["spread"], row["threshold"]) == ("2", "1 to 3", ">= 5")
     assert row["verdict"] == "FAIL"
+    row = claim([999.0, 999.0, 0.12345], 5.0, above=True).check([0], False).row
+    assert (row["ours"], row["spread"]) == ("999", "0.123 to 999")
 
 
 def test_every_family_has_claims_of_its_name() -> None:

@@ -80,9 +80,15 @@ class Verdict:
             "claim": self.claim.text,
             "source": self.claim.source,
             "published": self.claim.published,
-            "ours": f"{self.median:.3g}",
-            "spread": f"{low:.3g} to {high:.3g}",
+            "ours": _text(self.median),
+            "spread": f"{_text(low)} to {_text(high)}",
             "threshold": self.claim.condition,
             "verdict": "pass" if self.holds else "FAIL",
             "seconds": f"{self.seconds:.1f}",
         }
+
+
+def _text(value: float) -> str:
+    """Three digits, and all of a whole number."""
+    whole = value.is_integer() and abs(value) < 1e6
+    return str(int(value)) if whole else f"{value:.3g}"
