@@ -15,15 +15,17 @@ from torch.nn import functional as F
 
 
 class Networks(nn.Module):
-    """A perceptron for each seed, of equal layers and activation LeakyReLU(0.2).
+    """A perceptron for each seed, of equal layers and a leaky ReLU.
 
     Args:
         seeds: Start of each; they give S.
         sizes: Columns of input, hidden layers and output.
+        slope: Of the activation below 0; 0 for a ReLU.
     """
 
-    def __init__(self, seeds: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(self, seeds: Sequence[int], sizes: Sequence[int], *, slope: float = 0.2) -> None:
         super().__init__()
+        self.slope = slope
         self.number, self.columns = len(seeds), sizes[0]
         starts = [_start(seed, sizes) for seed in seeds]
         self.weights = nn.ParameterList(
@@ -37,7 +39,7 @@ class Networks(nn.Module):
         """Rows [S B, C], seed after seed -> [S B, C']."""
         x = rows.reshape(self.number, -1, self.columns)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias[:, None], x if i == 0 else F.leaky_relu(x, 0.2), weight)
+            x = torch.baddbmm(bias[:, None], x if i == 0 else F.leaky_relu(x, self.slope), weight)
         return x.flatten(0, 1)
 
 

@@ -39,6 +39,7 @@ class Toy:
         steps: Of the generator.
         rate: Learning rate of all.
         decay: Of the running average.
+        slope: Of the networks' leaky ReLUs; 0, of ReLUs, is what the papers have.
     """
 
     truth: Truth
@@ -46,9 +47,10 @@ class Toy:
     hidden: tuple[int, ...] = (64, 64, 64)
     noise: int = 4
     batch: int = 128
-    steps: int = 2500
+    steps: int = 4000
     rate: float = 1e-3
     decay: float = 0.995
+    slope: float = 0.0
 
 
 class Rows(nn.Module):
@@ -125,7 +127,7 @@ def model(toy: Toy, seeds: Sequence[int], adversary: Adversary, modes: str) -> G
     """An untrained GAN, or with ``modes`` a Reg-GAN or MDGAN."""
 
     def networks(sizes: tuple[int, ...], start: int) -> Bare:
-        return Bare(Networks([seed + start for seed in seeds], sizes))
+        return Bare(Networks([seed + start for seed in seeds], sizes, slope=toy.slope))
 
     rows: Any = Rows()
     generator = networks((toy.noise, *toy.hidden, toy.channels), 0)
