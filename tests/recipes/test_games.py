@@ -24,7 +24,7 @@ from pcgen.nn.spectral import SpectralCritic
 from pcgen.objectives import NON_SATURATING, WASSERSTEIN
 from pcgen.objectives.noise import InstanceNoise
 from pcgen.objectives.penalties import r1, roth, wgan_gp
-from pcgen.recipes import RECIPES, adversaries, games
+from pcgen.recipes import RECIPES, adversaries, games, images, points
 from pcgen.recipes.adversaries import FORMER, GAMES, PENALTIES, REGULARISERS
 from pcgen.testing import InMemory, clouds_of_schema, random_sizes
 from pcgen.training import Machine, Reports, train
@@ -286,6 +286,23 @@ def test_models_with_encoders_are_trained_and_loaded_again(
     assert one.y.flatten().tolist() == [1000.0] * 3
     if recipe == "points-gan":
         assert cl.sizes(again.sample(sizes=[3, 1])).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option", "network"),
+    [("points-gan", "encoder", name) for name in get_args(points.Encoder)]
+    + [("image-gan", "network", name) for name in images.GAME_NETWORKS],
+)
+def test_every_network_is_critic_and_encoder(recipe: str, option: str, network: str) -> None:
+    """Empty clouds and clouds of one point among them."""
+    clouds = clouds_of_schema(JETS, torch.tensor([0, 1, 4, 2]), spread=0.2)
+    for modes in ("reg-gan", "vae-gan"):
+        found = model(recipe, modes=modes, minibatch_statistics=True, **{option: network})
+        for phase in found.phases():
+            if phase.prepare is not None:
+                phase.prepare([clouds])
+        steps_of(found, clouds, (network, modes))
+        assert found.reconstruct(clouds).num_graphs == 4
 
 
 def test_customary_strengths_of_modes() -> None:
