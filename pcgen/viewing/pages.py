@@ -117,7 +117,7 @@ def page(
     figure.update_scenes(_scene(frame, len(samples)))
     figure.update_layout(
         height=_HEIGHT + (_PROFILES if profiled else 0),
-        margin={"l": 60 if profiled else 0, "r": 0, "t": 60, "b": 50 if profiled else 0},
+        margin={"l": 60 if profiled else 0, "r": 0, "t": 60, "b": 60 if profiled else 0},
         legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.06},
         showlegend=profiled,
         coloraxis=_colours(frame),

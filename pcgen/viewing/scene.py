@@ -141,7 +141,7 @@ def frame_of(
     if calorimeter is not None:
         if calorimeter.columns(schema.axes) != (0, 1, 2):
             raise ArgumentError("calorimeter: got axes in another order, expected x, y and z")
-        low, high = widened(low, high, calorimeter)
+        low, high = widened(low, high, calorimeter, whole=not len(values))
         rims = outlines(low, high, calorimeter)
     size = _size(axes, high - low, bool(lift))
     most = max(int(convention.sizes(batch).max()) for batch in shown)
@@ -223,7 +223,7 @@ def _axes(batch: Batch, schema: Schema) -> tuple[tuple[Quantity, Quantity, Quant
 def _carried(shown: Sequence[Batch], schema: Schema, weight: Floats) -> Quantity | None:
     """What the points carry; None where they have no weight, or where all weights are 0."""
     known = all(batch.get("weight") is not None for batch in shown)
-    return schema.weight if known and (weight > 0).any() else None
+    return schema.weight if known and (not len(weight) or (weight > 0).any()) else None
 
 
 def coordinates(batch: Batch) -> Floats:
