@@ -49,10 +49,8 @@ def calorimeter_of(
     if given is None and own is None:
         example = "--geometry cells.npz, a list of its cells"
         if not isinstance(source, HgcalFile):
-            example = (
-                "--geometry binning_dataset_2.xml of the CaloChallenge (and --particle photon "
-            )
-            example += "where the file has several)"
+            example = "--geometry binning_dataset_2.xml of the CaloChallenge (and --particle NAME "
+            example += "where it has several)"
         raise ArgumentError(
             f"geometry: got none and {source.path} does not know the voxels of its calorimeter, "
             f"expected a file that describes them, for instance {example}"

@@ -116,7 +116,7 @@ def _draw_profiles(figure: Figure, found: Sequence[Profile], schema: Schema) -> 
             axes.stairs(profile.mean[name], profile.edges, color=colour, linestyle="--")
         axes.set_xlabel(escaping.label(profile.axis))
         axes.set_ylabel(escaping.label(schema.weight) if schema.weight else "")
-        if place and any(values.any() for values in profile.mean.values()):
+        if place and profile.decades:
             axes.set_yscale("log")  # energies fall by decades along the radius
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[-1].legend(frameon=False, title="dashed: mean of all", fontsize=9)

@@ -33,6 +33,13 @@ class Profile:
     event: Mapping[str, Floats]
     mean: Mapping[str, Floats]
 
+    @property
+    def decades(self) -> bool:
+        """Whether the energies differ so much that only a logarithmic axis shows them."""
+        values = np.concatenate([*self.event.values(), *self.mean.values()])
+        positive = values[values > 0]
+        return len(positive) > 0 and bool(positive.max() > 10 * positive.min())
+
 
 def profiles(
     samples: Mapping[str, Batch],
