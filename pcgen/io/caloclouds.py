@@ -165,12 +165,7 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
             f"columns: got {text!r}, expected energy with x, y and z or with x, y and layer, in "
             f"the order of the file, each with its unit; for instance {COLUMNS!r}"
         )
-    lengths = {each.unit for each in found if each.name in "xyz"}
     for each in found:
         if each.name != "layer":
             factor(each.unit, "GeV" if each.name == "energy" else "mm", f"columns: {each.name}")
-    if len(lengths) > 1:
-        raise ArgumentError(
-            f"columns: got {text!r}, expected coordinates in one unit, got {', '.join(lengths)}"
-        )
     return tuple(dataclasses.replace(q, unit="") if q.name == "layer" else q for q in found)
