@@ -312,3 +312,13 @@ def test_energies_of_another_unit_are_doubted(files, capsys, file, name, factor,
     assert cli.main(["convert", file, "a.h5"]) == 0
     text = capsys.readouterr().out
     assert ("times that of the incoming particles: another unit of one of them?" in text) is said
+
+
+def test_links_give_data_sets_their_known_names(files):
+    with h5py.File("plain.hdf5", "r+") as file:
+        before = file["showers"][()]
+        for name, other in (("showers", "events"), ("incident_energies", "kinetic")):
+            file.move(name, other)
+            file[name] = h5py.SoftLink(f"/{other}")
+    with io.open_file("plain.hdf5", calorimeter=RINGS) as source:
+        np.testing.assert_array_equal(source.read().image, before)
