@@ -65,7 +65,7 @@ from pcgen.nn.invariance import (
     warp,
 )
 from pcgen.nn.layer_profile import LayerProfileField
-from pcgen.nn.mlp import LEAKY, MLP, CodeField, spectral_normed, weight_normed
+from pcgen.nn.mlp import LEAKY, MLP, CodeField, RowGenerator, spectral_normed, weight_normed
 from pcgen.nn.observed import (
     NormalizedConv,
     ObservedImage,
@@ -186,6 +186,7 @@ __all__ = [
     "Ranks",
     "RasterisedDecoder",
     "ReLUImageDecoder",
+    "RowGenerator",
     "SelfAttention",
     "SetDecoder",
     "SiteNorm",
