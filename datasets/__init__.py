@@ -2,7 +2,8 @@
 
 ``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
 pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks`` and ``simulate_electrons``
-generate more. They are imported on first use, so that processes that only run Pythia do not import torch.
+generate more. They are imported on first use, so that processes that only run Pythia do not import
+torch.
 """
 
 from __future__ import annotations

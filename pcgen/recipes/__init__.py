@@ -120,8 +120,8 @@ __all__ = [
     "points_vae",
     "showers_flow",
     "showers_latent_gan",
-    "smearing_gan",
     "sites_flow",
     "sites_gan",
     "sites_vae",
+    "smearing_gan",
 ]

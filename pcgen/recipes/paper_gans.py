@@ -1,8 +1,8 @@
 """GANs of papers, with the networks, games, optimisers and hyper-parameters of their authors.
 
-They bear the names of their papers. What was taken over, from where, and what differs is on the page
-docs/paper-gans.md. Learning rates and the like belong to the phases ``critic`` and ``generator``, so
-``--phases`` changes them.
+They have the names of their papers. The page docs/paper-gans.md has what was taken over, from
+where, and what differs. Learning rates and the like belong to the phases ``critic`` and
+``generator``, so ``--phases`` changes them.
 """
 
 from __future__ import annotations
@@ -106,9 +106,10 @@ def lagan(
     label_flipping: float = 0.05,
     schema: dict[str, Any] | None = None,
 ) -> GAN:
-    """LAGAN (arXiv:1701.05927): images by locally connected layers, with a critic that tells classes.
+    """LAGAN (arXiv:1701.05927): jet images by locally connected layers.
 
-    The generator is conditional on the class alone. Its authors train in batches of 100.
+    The critic also tells the class; the generator is conditional on the class alone. Its authors
+    train in batches of 100.
 
     Args:
         grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,

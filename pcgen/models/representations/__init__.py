@@ -30,4 +30,14 @@ from pcgen.models.representations.layered import Layered
 from pcgen.models.representations.points import Points
 from pcgen.models.representations.singles import Singles
 
-__all__ = ["Event", "Images", "Layered", "Loss", "Points", "Representation", "Seen", "Singles", "Sites"]
+__all__ = [
+    "Event",
+    "Images",
+    "Layered",
+    "Loss",
+    "Points",
+    "Representation",
+    "Seen",
+    "Singles",
+    "Sites",
+]
