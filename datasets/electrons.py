@@ -15,6 +15,7 @@ card, and so no part of it. Of the ECAL the energy is that of one tower, without
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def electrons(
         pt: Least and largest transverse momentum in GeV.
         eta: Largest \\|η\\|.
     """
-    true = np.exp(random.uniform(*np.log(pt), number))
+    low, high = (math.log(limit) for limit in pt)
+    true = np.exp(random.uniform(low, high, number))
     angle = random.uniform(-eta, eta, number)
     efficiency, width = track_law(card.electron, angle, true)
     energy = true * np.cosh(angle)
