@@ -49,7 +49,9 @@ class Response(NamedTuple):
     resolution: Tensor
 
 
-def response(clouds: Batch, schema: Schema, edges: Tensor | None = None, bins: int = 4) -> Response:
+def response_in_bins(
+    clouds: Batch, schema: Schema, edges: Tensor | None = None, bins: int = 4
+) -> Response:
     """Efficiency, median and resolution in bins of the first condition.
 
     Args:
