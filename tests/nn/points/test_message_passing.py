@@ -124,3 +124,19 @@ def test_a_decoder_needs_no_code():
     decoder = MessagePassingDecoder(0, 2, 1, hidden=4, edge=(5,), node=(6,))
     clouds = decoder(torch.zeros(3, 0), torch.tensor([2, 0, 4]))
     assert pc.sizes(clouds).tolist() == [2, 0, 4]
+
+
+def test_messages_are_not_kept_for_the_gradient(monkeypatch):
+    """What autograd keeps: without groups the messages, with them what belongs to points."""
+    ptr, x = torch.arange(0, 101, 20), torch.randn(100, 3).double().requires_grad_()
+    y, kept = torch.randn(5, 2).double(), []
+    for edges in (1 << 17, 400):
+        monkeypatch.setattr(message_passing, "EDGES", edges)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda value, sizes=sizes: sizes.append(value.numel()) or value, lambda value: value
+        ):
+            layer()(x, ptr, y)
+        kept.append(max(sizes))
+    assert kept[0] >= 2000 * 5  # numbers of each of 5 x 20² messages
+    assert kept[1] <= 100 * 11  # the widest row of a point
