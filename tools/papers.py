@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from pcgen.tools.claims.claim import Claim, Verdict
 
-FAMILIES = ("games", "dirac", "wasserstein", "frozen", "ring", "occupancy")
+FAMILIES = (
+    "games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "sensing", "recovery", "pulses",
+    "completion",
+)  # fmt: skip
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
 

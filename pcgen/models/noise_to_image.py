@@ -183,7 +183,7 @@ def check_differentiable(model: GenerativeModel) -> None:
     elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
         got = "the prior Mixture, whose codes are no function of noise"
     elif isinstance(see, Points):
-        got = "" if isinstance(model, FromNoise) else f"a {type(model).__name__}"
+        got = "" if _decodes(model) else f"a {type(model).__name__} of lists"
     elif isinstance(see, Layered):
         got = "" if isinstance(model, FlowMatching) else f"a {type(model).__name__} of layers"
     elif isinstance(see, Images):
@@ -197,6 +197,14 @@ def check_differentiable(model: GenerativeModel) -> None:
             "points-gan, points-vae, points-latent-gan, points-latent-flow, points-flow and those "
             "that start from it, image-gan, image-flow, showers-flow"
         )
+
+
+def _decodes(model: GenerativeModel) -> bool:
+    """Whether the network of a model of points takes the noise of its points."""
+    codec = model.autoencoder if isinstance(model, LatentModel) else model
+    network = getattr(codec, "generator", getattr(codec, "decoder", None))
+    plain = isinstance(model, FlowMatching) or hasattr(network, "decode")
+    return isinstance(model, FromNoise) and plain
 
 
 def _representation(model: GenerativeModel) -> Representation:
