@@ -103,9 +103,7 @@ def invert(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = find(run)
-    model = load(
-        checkpoint, recipe=None if recipe is None else find_recipe(recipe), device=device
-    )
+    model = load(checkpoint, recipe=None if recipe is None else find_recipe(recipe), device=device)
     flow = {"rule": solver, "steps": steps, "pace": pace}
     if changes := {name: value for name, value in flow.items() if value is not None}:
         set_solver(model, changes)
@@ -237,8 +235,9 @@ def _print(
     lines = [
         f"{Path(output)}: {len(right)} events from {operator.number} measurements of "
         f"{math.prod(operator.shape)} cells",
-        f"starts within {descent.tolerance:g} of the measurements: {float(right.double().mean()):.1%}"
-        f"; events with one: {float(right.any(1).double().mean()):.1%}",
+        f"starts within {descent.tolerance:g} of the measurements: "
+        f"{float(right.double().mean()):.1%}; events with one: "
+        f"{float(right.any(1).double().mean()):.1%}",
         f"relative misfit of the best start, median: {float(misfit.amin(1).median()):.3g}",
     ]
     if known.truth is not None:

@@ -1,14 +1,14 @@
 r"""What a detector measures of an image: y = A x with a linear operator A, as a value.
 
-================ ==================================== ==========================================
-operator         y                                    a detector that
-================ ==================================== ==========================================
-:class:`Pooled`  sums of blocks of cells              reads several cells by one channel
-:class:`Alive`   the cells that are alive             has dead channels
-:class:`Profiles` sums over all axes but one, of some  reads strips or wires
-                 axes
-:class:`Mixed`   rows of normal numbers, N(0, 1/m)    compressed sensing (Bora et al. 2017)
-================ ==================================== ==========================================
+================= =================================== ==========================================
+operator          y                                   a detector that
+================= =================================== ==========================================
+:class:`Pooled`   sums of blocks of cells             reads several cells by one channel
+:class:`Alive`    the cells that are alive            has dead channels
+:class:`Profiles` sums over all axes but one, of some reads strips or wires
+                  axes
+:class:`Mixed`    rows of normal numbers, N(0, 1/m)   compressed sensing (Bora et al. 2017)
+================= =================================== ==========================================
 
 Each maps images [B, \*shape] to measurements [B, m] and has the adjoint, :math:`\langle A x, y
 \rangle = \langle x, A^T y \rangle`, and the norm: what the solvers of
@@ -190,7 +190,8 @@ class Profiles(Measurement):
         known = range(len(self.shape))
         if not self.axes or len({*self.axes}) < len(self.axes) or not {*self.axes} <= {*known}:
             raise ArgumentError(
-                f"project: got the axes {self.axes}, expected different ones of 0 to {known.stop - 1}"
+                f"project: got the axes {self.axes}, expected different ones of 0 to "
+                f"{known.stop - 1}"
             )
 
     @property

@@ -148,7 +148,9 @@ def invert(
             f"image_of: got {len(first)} images, expected {number}: {restarts} of each event"
         )
     found = _Found(number, first, rows, descent.deviation is not None)
-    adam = torch.optim.Adam([each for each in rows if each.numel()] or [torch.zeros(1)], descent.rate)
+    adam = torch.optim.Adam(
+        [each for each in rows if each.numel()] or [torch.zeros(1)], descent.rate
+    )
     shift = torch.zeros_like(first) if descent.deviation is not None else None
     for step in range(descent.iterations + 1):
         image = image_of(rows)

@@ -189,14 +189,30 @@ def check_differentiable(model: GenerativeModel) -> None:
     elif isinstance(see, Images):
         plain = isinstance(model, FlowMatching) and model.support is None
         got = "" if plain or isinstance(model, GAN) else f"a {type(model).__name__} of images"
+        if isinstance(model, GAN) and _draws(model):
+            got = f"a {type(model.generator).__name__}, which draws its active cells"
     else:
         got = f"a model of {type(see).__name__.lower()}, which draws its active cells"
     if got:
         raise ArgumentError(
             f"run: got {got}, expected events that are a function of noise: of the recipes "
             "points-gan, points-vae, points-latent-gan, points-latent-flow, points-flow and those "
-            "that start from it, image-gan, image-flow, showers-flow"
+            "that start from it, image-gan (not gated, not points), image-flow, showers-flow"
         )
+
+
+@torch.no_grad()
+def _draws(model: GAN) -> bool:
+    """Whether the generator of images draws at random beyond its code."""
+    like = next(model.parameters())
+    code = like.new_zeros(1, model.code_channels)
+    condition = like.new_zeros(1, model.representation.condition_channels)
+    sizes = torch.ones(1, dtype=torch.long, device=like.device)
+    one, other = (
+        model.generator(code, sizes, condition, torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
+    )
+    return not torch.equal(one, other)
 
 
 def _decodes(model: GenerativeModel) -> bool:

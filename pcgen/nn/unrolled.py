@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcgen.errors import ArgumentError, at_least
+from pcgen.errors import at_least
 from pcgen.ops.sparse_recovery import Matrix, hard_threshold, soft_threshold
 
 
@@ -104,7 +104,9 @@ class SupportClassifier(nn.Module):
         self, in_channels: int, out_channels: int, *, hidden: int = 256, blocks: int = 4
     ) -> None:
         super().__init__()
-        at_least(1, in_channels=in_channels, out_channels=out_channels, hidden=hidden, blocks=blocks)
+        at_least(
+            1, in_channels=in_channels, out_channels=out_channels, hidden=hidden, blocks=blocks
+        )
         self.first = nn.Linear(in_channels, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(

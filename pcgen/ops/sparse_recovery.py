@@ -82,7 +82,9 @@ class Matrix:
     @cached_property
     def norm(self) -> float:
         """Largest singular value."""
-        return float(torch.linalg.matrix_norm(self.values.detach(), 2)) if self.values.numel() else 0.0
+        return (
+            float(torch.linalg.matrix_norm(self.values.detach(), 2)) if self.values.numel() else 0.0
+        )
 
 
 def soft_threshold(x: Tensor, strength: Tensor | float, *, nonnegative: bool = False) -> Tensor:

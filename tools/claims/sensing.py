@@ -61,7 +61,8 @@ def network(seed: int) -> tuple[Network, torch.Generator]:
 def signals(seed: int, spikes: bool) -> tuple[Network, Tensor]:
     """The generator and 20 signals of it [20, ENTRIES], with SPIKES further entries if asked."""
     made, draw = network(seed)
-    truth = made(torch.randn(SIGNALS, NOISE, generator=draw))
+    truth = made(torch.randn(5 * SIGNALS, NOISE, generator=draw))
+    truth = truth[truth.any(1)][:SIGNALS]  # some noise gives zeros, of which there is no error
     if spikes:
         place = torch.rand(SIGNALS, ENTRIES, generator=draw).topk(SPIKES, 1).indices
         truth = truth.scatter_add(1, place, torch.full(place.shape, HEIGHT))
