@@ -57,7 +57,8 @@ def invert(
             a model that ships with pcgen; of points, points in layers (showers-flow), or images.
         events: File of whole events, clouds or images, which are measured first; or of images of as
             many cells as there are measurements, which are these.
-        output: File to write, in place of one of that name: clouds, or images, by its ending.
+        output: File to write, in place of one of that name: clouds (.h5 and others), or images
+            (.npz, .npy, .png), by its ending.
         measure: What is measured of an image. pooled:4 are sums of 4 x 4 cells, project:eta the
             profile along an axis (project:eta,phi both), random:64 sums with random factors,
             dead:FILE.npy all cells but the dead ones (true in the file), dead:0.2 the same for a
@@ -195,7 +196,7 @@ def _write(
     from pcgen.tools.sample_file import output_format
 
     grid, schema = generator.grid, generator.model.schema
-    chosen = output_format(output, None, None)
+    chosen = output_format(output, None, grid)
     if FORMATS[chosen].kind == "images":
         total = sum(len(part.image) for part in parts)
         with io.image_writer(output, total, grid, schema, format=chosen, attrs=facts) as images:

@@ -154,13 +154,19 @@ class _Law(NamedTuple):
 
     @classmethod
     def of(cls, drawn: Tensor, seen: Tensor) -> _Law:
-        """The moments of what was seen [S, C], and the z of what was drawn [R, C]."""
-        mean, width = seen.mean(0), seen.std(0)
+        """The moments of what was seen [S, C], and the z of what was drawn [R, C]; NaN is none."""
+        some = seen.isfinite()
+        count = some.sum(0).clamp(min=1)
+        mean = torch.where(some, seen, 0.0).sum(0) / count
+        apart = torch.where(some, seen - mean, 0.0)
+        width = (apart.square().sum(0) / count).sqrt()
         flat = width <= 1e-6 * (1 + mean.abs())
         width = torch.where(flat, 0.0, width)
+        known = drawn.isfinite()
         start = torch.where(flat, 0.0, (drawn - mean) / torch.where(flat, 1.0, width))
+        start = torch.where(known, start, 0.0)
         # What does not vary in what was seen is as it is drawn.
-        mean = torch.where(flat, drawn, mean)
+        mean = torch.where(flat & known, drawn, mean)
         return cls(mean, width.expand_as(drawn), start)
 
     @classmethod
@@ -272,13 +278,15 @@ def _event_of(model: GenerativeModel) -> Callable[[Tensor, Tensor, Drawn], Batch
 
 def _continuous(drawn: Drawn) -> list[Tensor]:
     """What may vary: logarithms of totals or of the energies of layers, centre, log spread."""
-    tiny = 1e-30
     if drawn.layers is not None:
-        return [drawn.layers.weight.clamp(min=tiny).log(), drawn.centroid]
-    columns = [drawn.total[:, None].clamp(min=tiny).log(), drawn.centroid]
-    if drawn.spread is not None:
-        columns.append(drawn.spread[:, None].clamp(min=tiny).log())
-    return columns
+        return [_log(drawn.layers.weight), drawn.centroid]
+    columns = [_log(drawn.total[:, None]), drawn.centroid]
+    return columns if drawn.spread is None else [*columns, _log(drawn.spread[:, None])]
+
+
+def _log(value: Tensor) -> Tensor:
+    """The logarithm; NaN of what is not positive, as events and layers without points have."""
+    return torch.where(value > 0, value, torch.nan).log()
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:

@@ -138,7 +138,10 @@ def test_energies_of_layers_are_free_and_empty_layers_stay_empty() -> None:
     assert sums is not None
     assert cl.sizes(clouds).tolist() == sums.number.sum(1).tolist()
     torch.testing.assert_close(cl.total(clouds), sums.weight.sum(1), rtol=1e-3, atol=1e-6)
+    assert bool((sums.number == 0).any())
+    assert float(made._laws[0].width.max()) < 3  # layers without points do not count as e^-69
     slopes = torch.autograd.grad(clouds.weight.square().sum(), rows, allow_unused=True)
+    assert all(bool(each.isfinite().all()) for each in slopes if each is not None)
     assert all(float(slopes[k].abs().sum()) > 0 for k in (0, 2))
 
 

@@ -71,22 +71,22 @@ def test_blocks_of_events_do_not_change_the_answers(flow, few, tmp_path) -> None
 
 def test_images_and_measurements_are_taken_as_they_are(flow, few, tmp_path, capsys) -> None:
     image, grid, y, label = images_of(few)
-    with image_writer(tmp_path / "whole.h5", 4, grid, JETS) as file:
+    with image_writer(tmp_path / "whole.npz", 4, grid, JETS) as file:
         file.append(Images(image[:4], y[:4], label[:4]))
     coarse = Grid.parse(GRID.replace(":8", ":4"), JETS.axes)
     pooled = image.unflatten(1, (4, 2)).unflatten(3, (4, 2)).sum((2, 4))
-    with image_writer(tmp_path / "coarse.h5", 4, coarse, JETS) as file:
+    with image_writer(tmp_path / "coarse.npz", 4, coarse, JETS) as file:
         file.append(Images(pooled[:4], y[:4], label[:4]))
     answers = []
     for name in ("whole", "coarse"):
         out = tmp_path / f"{name}-out.h5"
-        words = ["invert", flow, str(tmp_path / f"{name}.h5"), str(out), "--measure", "pooled:2"]
+        words = ["invert", flow, str(tmp_path / f"{name}.npz"), str(out), "--measure", "pooled:2"]
         assert main([*words, "--grid", GRID, *QUICK]) == 0
         assert ("LASSO" in capsys.readouterr().out) is (name == "whole")
         answers.append(read_clouds(out)[0])
     torch.testing.assert_close(answers[0].pos, answers[1].pos, rtol=1e-4, atol=1e-5)
     # The grid of a file of images serves where none is given, and images can be the output.
-    words = ["invert", flow, str(tmp_path / "whole.h5"), str(tmp_path / "out.npz"), *QUICK]
+    words = ["invert", flow, str(tmp_path / "whole.npz"), str(tmp_path / "out.npz"), *QUICK]
     assert main([*words, "--measure", "dead:0.2"]) == 0
     with open_file(tmp_path / "out.npz") as found:
         assert found.read().image.shape == (4, 8, 8)
