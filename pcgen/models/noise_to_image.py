@@ -79,6 +79,9 @@ class NoiseToImage:
             restarts: Starts of each event.
             generators: Source of the randomness of each event: its answer then does not depend on
                 the others.
+
+        Raises:
+            ArgumentError: there is no event, or a class was not in the training split.
         """
         see = _representation(self.model)
         device = next(self.model.parameters()).device
@@ -92,10 +95,10 @@ class NoiseToImage:
                 drawn = see.draw(request, draw)
                 seen = see.draw(_request(given, event, SEEN, device), draw)
             parts.append(drawn)
-            laws.append([_Law.of(_continuous(drawn)[i], _continuous(seen)[i])
-                         for i in range(len(_continuous(drawn)))])  # fmt: skip
-            noises.append([normal(shape, see.cardinality.total, draw)
-                           for shape in _shapes(self.model, drawn)])  # fmt: skip
+            pairs = zip(_continuous(drawn), _continuous(seen), strict=True)
+            laws.append([_Law.of(*pair) for pair in pairs])
+            shapes, like = _shapes(self.model, drawn), see.cardinality.total
+            noises.append([normal(shape, like, draw) for shape in shapes])
         if not parts:
             raise ArgumentError("events: got none, expected at least one")
         self._drawn = _joined(parts)
