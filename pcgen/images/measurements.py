@@ -200,7 +200,7 @@ class Profiles(Measurement):
         return sum(self.shape[axis] for axis in self.axes)
 
     @cached_property
-    def norm(self) -> float:  # type: ignore[override]
+    def norm(self) -> float:
         """Root of the sum over profiles of the cells that an entry sums: an upper bound."""
         return sum(math.prod(self.shape) / self.shape[axis] for axis in self.axes) ** 0.5
 
@@ -267,7 +267,7 @@ class Mixed(Measurement):
         return len(self.matrix)
 
     @cached_property
-    def norm(self) -> float:  # type: ignore[override]
+    def norm(self) -> float:
         """See :attr:`Measurement.norm`."""
         return float(torch.linalg.matrix_norm(self.matrix, 2))
 

@@ -13,7 +13,7 @@ a search may change is standard normal before anything is measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -294,14 +294,14 @@ def _log(value: Tensor) -> Tensor:
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
     """What was drawn for the answers of several events, one after the other."""
-    fields = []
-    for values in zip(*(part[:-1] for part in parts), strict=True):
-        fields.append(None if values[0] is None else torch.cat(values))
-    sums = [part.layers for part in parts]
-    layers = None
-    if sums[0] is not None:
-        layers = LayerSums(*(torch.cat(each) for each in zip(*sums, strict=True)))
-    return Drawn(*fields, layers)
+    fields: dict[str, Any] = {}
+    for name in Drawn._fields[:-1]:
+        values = [getattr(part, name) for part in parts]
+        fields[name] = None if values[0] is None else torch.cat(values)
+    sums = [part.layers for part in parts if part.layers is not None]
+    if sums:
+        fields["layers"] = LayerSums(*(torch.cat(each) for each in zip(*sums, strict=True)))
+    return Drawn(**fields)
 
 
 def _finite(rows: Tensor, image: Tensor) -> Tensor:

@@ -37,11 +37,11 @@ Threshold = Callable[[Tensor], Tensor]
 class Linear(Protocol):
     """A linear operator A on batches [B, ...]."""
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, /) -> Tensor:
         """A x of each row [B, m]."""
         ...
 
-    def adjoint(self, y: Tensor) -> Tensor:
+    def adjoint(self, y: Tensor, /) -> Tensor:
         """Aᵀ y of each row, of the shape of x."""
         ...
 

@@ -42,7 +42,9 @@ def vectors(number: int, draw: torch.Generator) -> Tensor:
     return torch.zeros(number, COLUMNS).scatter(1, place, sign * size)
 
 
-NETWORKS: dict[str, Callable[[Tensor], nn.Module]] = {
+Solver = UnrolledThresholding | SupportClassifier
+
+NETWORKS: dict[str, Callable[[Tensor], Solver]] = {
     "tied": lambda matrix: UnrolledThresholding(matrix, tied=True),
     "untied": UnrolledThresholding,
     "classifier": lambda matrix: SupportClassifier(ROWS, COLUMNS),
@@ -54,7 +56,7 @@ SOLVERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def fit(net: nn.Module, matrix: Tensor, seed: int, steps: int) -> nn.Module:
+def fit(net: Solver, matrix: Tensor, seed: int, steps: int) -> Solver:
     """Train a network on new vectors by the loss of its logits."""
     draw = torch.Generator().manual_seed(3000 + seed)
     adam = torch.optim.Adam(net.parameters(), RATE)
