@@ -91,7 +91,7 @@ def soft_threshold(x: Tensor, strength: Tensor | float, *, nonnegative: bool = F
     """sign(x) max(|x| - strength, 0), or max(x - strength, 0): what minimises |u - x|²/2 + t |u|.
 
     >>> soft_threshold(torch.tensor([-3.0, 0.5, 2.0]), 1.0)
-    tensor([-2., 0., 1.])
+    tensor([-2.,  0.,  1.])
     """
     if nonnegative:
         return (x - strength).clamp(min=0)
@@ -102,7 +102,7 @@ def hard_threshold(x: Tensor, nonzeros: int) -> Tensor:
     """The entries of largest magnitude of each row [B, n], and zeros; ties: those that topk takes.
 
     >>> hard_threshold(torch.tensor([[-3.0, 0.5, 2.0]]), 2)
-    tensor([[-3., 0., 2.]])
+    tensor([[-3.,  0.,  2.]])
     """
     kept = x.abs().topk(min(nonzeros, x.shape[1]), dim=1).indices
     return torch.zeros_like(x).scatter(1, kept, x.gather(1, kept))
