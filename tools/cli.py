@@ -46,6 +46,10 @@ COMMANDS = {
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
+    "invert": (
+        "pcgen.tools.invert:invert",
+        "find the events of a generator that agree with few measurements",
+    ),
     "export": ("pcgen.tools.export:export", "write a trained generator as ONNX, or its weights"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
