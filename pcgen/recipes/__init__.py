@@ -23,6 +23,7 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.paper_gans import epic_gan, gapt, lagan, mpgan, smearing_gan
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
@@ -54,6 +55,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-flow": sites_flow,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
+    "epic-gan": epic_gan,
+    "mpgan": mpgan,
+    "gapt": gapt,
+    "lagan": lagan,
+    "smearing-gan": smearing_gan,
 }
 
 ALIASES = {
@@ -95,9 +101,13 @@ __all__ = [
     "ALIASES",
     "RECIPES",
     "current",
+    "epic_gan",
+    "gapt",
     "image_flow",
     "image_gan",
     "image_vae",
+    "lagan",
+    "mpgan",
     "points_autoencoder",
     "points_flow",
     "points_flow_gan",
@@ -113,4 +123,5 @@ __all__ = [
     "sites_flow",
     "sites_gan",
     "sites_vae",
+    "smearing_gan",
 ]
