@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
@@ -42,6 +43,9 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
+    "points-gsn": points_gsn,
+    "points-chain": points_chain,
+    "points-sequential-vae": points_sequential_vae,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
@@ -99,14 +103,17 @@ __all__ = [
     "image_gan",
     "image_vae",
     "points_autoencoder",
+    "points_chain",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
     "points_flow_student",
     "points_gan",
+    "points_gsn",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
+    "points_sequential_vae",
     "points_vae",
     "showers_flow",
     "showers_latent_gan",

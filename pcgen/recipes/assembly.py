@@ -6,6 +6,7 @@ with their help, which the command line reads without importing torch; what they
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,10 +15,13 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
+from pcgen.models.chain import Chain
 from pcgen.models.gan import GAN
 from pcgen.models.latent import CodeBook, LatentModel, Prior
+from pcgen.models.paths import followed
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.sequential_vae import SequentialVAE, Transition
 from pcgen.models.whitening import Whitening
 from pcgen.nn import (
     MLP,
@@ -26,6 +30,7 @@ from pcgen.nn import (
     HurdleImageDecoder,
 )
 from pcgen.objectives import terms
+from pcgen.objectives.corruption import SetCorruption
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import flow_assembly, image_networks, networks
 from pcgen.recipes.adversaries import Choice, Kind, rules
@@ -108,6 +113,74 @@ def autoencoder(
         latent(hidden, latent_dim),
         network.decoder(representation, latent_dim, layers),
         reconstruction(distances, representation.standardize),
+    )
+
+
+def chain(
+    representation: Points,
+    network: PointNetwork,
+    latent: Callable[[int, int], Latent],
+    sizes: tuple[int, int, int],
+    corruption: SetCorruption | None,
+    *,
+    walkback: int,
+    burn_in: int,
+    integration_steps: int,
+) -> Chain:
+    """A chain whose decoder is a flow, and that of a list the list itself.
+
+    Args:
+        representation: Of the clouds.
+        network: Builds encoder and decoder.
+        latent: Builds the latent term from columns of features and of the code.
+        sizes: Columns of the code, channels inside, layers of the decoder.
+        corruption: What the encoder takes; None: the event itself.
+        walkback: Further steps of the chain in training.
+        burn_in: Steps of the chain to a sample.
+        integration_steps: Steps of the flow.
+    """
+    at_least(0, walkback=walkback)
+    at_least(1, burn_in=burn_in, integration_steps=integration_steps)
+    distances = None if isinstance(network, networks.SortedList) else "flow"
+    codec = autoencoder(representation, network, latent, sizes, distances)
+    for paths in followed(codec):
+        paths.solver = dataclasses.replace(paths.solver, steps=integration_steps)
+    return Chain(codec, corruption, walkback=walkback, burn_in=burn_in)
+
+
+def sequential_vae(
+    representation: Points,
+    network: PointNetwork,
+    sizes: tuple[int, int, int],
+    *,
+    beta: float,
+    steps: int,
+    shared: bool,
+) -> SequentialVAE:
+    """A short chain of decoders, with networks of their own or ``shared`` ones."""
+    latent_dim, hidden, layers = sizes
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers, transitions=steps)
+    latent = gaussian(beta)
+
+    def transition() -> Transition:
+        posterior = latent(hidden, latent_dim)
+        assert isinstance(posterior, Gaussian)
+        return Transition(
+            network.encoder(representation, hidden),
+            posterior,
+            network.encoder(representation, hidden),
+            network.decoder(representation, latent_dim + hidden, layers),
+        )
+
+    return SequentialVAE(
+        representation,
+        [transition() for _ in range(1 if shared else steps)],
+        reconstruction(
+            "listed" if isinstance(network, networks.SortedList) else "full",
+            representation.standardize,
+        ),
+        steps=steps,
+        beta=beta,
     )
 
 
