@@ -21,6 +21,7 @@ points that are noise, never from the data, so ``burn_in`` steps have to lead it
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -137,9 +138,7 @@ class Chain(GenerativeModel):
             found.append(self.codec.mismatch(code, condition, event))
         return {name: torch.stack([terms[name] for terms in found]).mean() for name in found[0]}
 
-    def step(
-        self, clouds: Batch, drawn: Drawn, generator: torch.Generator | None = None
-    ) -> Batch:
+    def step(self, clouds: Batch, drawn: Drawn, generator: torch.Generator | None = None) -> Batch:
         """One step of the chain of each cloud, in physical units.
 
         Args:
@@ -194,7 +193,4 @@ def noise(
 
 def last(states: Iterator[Batch]) -> Batch:
     """The last of at least one state."""
-    state = next(states)
-    for state in states:
-        pass
-    return state
+    return deque(states, maxlen=1)[0]

@@ -16,6 +16,8 @@ from pcgen.recipes.flows import (
     points_flow_map,
     points_flow_student,
 )
+from pcgen.recipes.hits import hits_wake_sleep
+from pcgen.recipes.hybrids import points_hybrid
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -50,12 +52,14 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
     "sites-flow": sites_flow,
+    "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
 }
@@ -99,6 +103,7 @@ __all__ = [
     "ALIASES",
     "RECIPES",
     "current",
+    "hits_wake_sleep",
     "image_flow",
     "image_gan",
     "image_vae",
@@ -110,6 +115,7 @@ __all__ = [
     "points_flow_student",
     "points_gan",
     "points_gsn",
+    "points_hybrid",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",

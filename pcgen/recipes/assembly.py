@@ -7,6 +7,7 @@ with their help, which the command line reads without importing torch; what they
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,17 +18,20 @@ from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
 from pcgen.models.chain import Chain
 from pcgen.models.gan import GAN
+from pcgen.models.hybrid import Hybrid
 from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.paths import followed
 from pcgen.models.priors import AdversarialPrior, Mixture
-from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.representations import Hits, Images, Points, Sites
 from pcgen.models.sequential_vae import SequentialVAE, Transition
+from pcgen.models.wake_sleep import HelmholtzMachine
 from pcgen.models.whitening import Whitening
 from pcgen.nn import (
     MLP,
     GatedImageDecoder,
     GaussianImageDecoder,
     HurdleImageDecoder,
+    PointMixture,
 )
 from pcgen.objectives import terms
 from pcgen.objectives.corruption import SetCorruption
@@ -68,6 +72,12 @@ def sites(grid: str | None, schema: dict[str, Any] | None) -> Sites:
     """Active cells of a grid as it is written on the command line."""
     meaning = _meaning(schema)
     return Sites(meaning, _cells(grid, meaning))
+
+
+def hits(grid: str | None, schema: dict[str, Any] | None) -> Hits:
+    """Hit patterns on a grid as it is written on the command line."""
+    meaning = _meaning(schema)
+    return Hits(meaning, _cells(grid, meaning))
 
 
 def _cells(grid: str | None, schema: Schema) -> Grid:
@@ -317,6 +327,43 @@ def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: fl
     encoder = image_networks.site_encoder(representation, _FEATURES, channels)
     decoder = image_networks.sparse_decoder(representation, latent_dim, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+
+
+def hybrid(
+    representation: Points, *, coupling: float, labelled: float, seed: int, components: int
+) -> Hybrid:
+    """Two mixtures of points by class, with one start."""
+    at_least(1, components=components)
+    at_least(0, label_seed=seed)
+    generative, discriminative = (
+        PointMixture(
+            representation.value_channels, len(representation.schema.labels), components=components
+        )
+        for _ in range(2)
+    )
+    return Hybrid(
+        representation, generative, discriminative, coupling=coupling, labelled=labelled, seed=seed
+    )
+
+
+def helmholtz_machine(
+    representation: Hits, *, latent_dim: int, layers: int, codes: int, update: str
+) -> HelmholtzMachine:
+    """Layers of logistic units: each logit is linear in the layer beside and the condition."""
+    at_least(1, latent_dim=latent_dim, layers=layers, importance_samples=codes)
+    width = [representation.cells, *[latent_dim] * layers]
+    above = [*width[1:], 1]
+
+    def linear(beside: int, out: int) -> MLP:
+        return MLP(beside, [], out, condition_channels=representation.condition_channels)
+
+    return HelmholtzMachine(
+        representation,
+        [linear(*pair) for pair in zip(above, width, strict=True)],
+        [linear(*pair) for pair in itertools.pairwise(width)],
+        codes=codes,
+        update=update,
+    )
 
 
 def check_network(network: str, known: Sequence[str]) -> None:

@@ -8,6 +8,7 @@
 ``attention``      Set Transformer: blocks, pooling by attention, encoder
 ``layered``        points in detector layers: EPiC with a vector of each layer
 ``lists``          the control: an MLP on the padded list
+``mixture``        points that are independent given the class: a density of clouds
 ``fields``         velocity fields of all of these
 ``decoders``       from a code to a set (EPiC layers) or to a list (MLP)
 ``starts``         what the points of a set decoder start from: noise or ranks
@@ -27,6 +28,7 @@ from pcgen.nn.points.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.points.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
 from pcgen.nn.points.layered import LayeredEncoder, LayeredField
 from pcgen.nn.points.lists import ListEncoder, ListField
+from pcgen.nn.points.mixture import PointMixture
 from pcgen.nn.points.pointnet import PointNet, TransformNet, orthogonality
 from pcgen.nn.points.starts import Noise, Ranks
 
@@ -48,6 +50,7 @@ __all__ = [
     "MLPDecoder",
     "Noise",
     "PointEncoder",
+    "PointMixture",
     "PointNet",
     "Ranks",
     "SelfAttention",
