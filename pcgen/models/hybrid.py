@@ -92,9 +92,9 @@ class Hybrid(GenerativeModel):
     def penalty(self) -> Tensor:
         """|θ - θ̃|² / (2 σ²); 0 where the towers are one, or free."""
         zero = next(self.generative.parameters()).new_zeros(())
-        if self.coupling in (0.0, 1.0):
+        if self.other is None:
             return zero
-        inverse = ((1 - self.coupling) / self.coupling) ** 4  # 1 / σ²
+        inverse = inverse_variance(self.coupling)
         pairs = zip(self.generative.parameters(), self.discriminative.parameters(), strict=True)
         return 0.5 * inverse * sum(((a - b).square().sum() for a, b in pairs), zero)
 
@@ -130,6 +130,15 @@ class Hybrid(GenerativeModel):
 
     def _count(self, batches: Iterable[Batch]) -> None:
         self.events.fill_(sum(clouds.num_graphs for clouds in batches))
+
+
+def inverse_variance(coupling: float) -> float:
+    """1 / σ² of α in (0, 1].
+
+    >>> inverse_variance(0.5), inverse_variance(1.0)
+    (1.0, 0.0)
+    """
+    return ((1 - coupling) / coupling) ** 4
 
 
 def chosen(clouds: Batch, share: float, seed: int) -> Tensor:

@@ -99,20 +99,27 @@ class HelmholtzMachine(GenerativeModel):
         )
 
     def wake(self, clouds: Batch) -> dict[str, Tensor]:
-        """-Σ w̃ log p(x, h), a mean over the events, for the generative side."""
-        layers, condition, weight = self._inferred(clouds)
-        return {"generative": -self._mean(self.log_joint(layers, condition), weight)}
+        """Loss of the generative side on clouds in physical units."""
+        return self.wake_terms(*self._patterns(clouds))
 
     def sleep(self, clouds: Batch) -> dict[str, Tensor]:
-        """-log q(h | x) on events of the model and of the data, for the recognition side."""
+        """Loss of the recognition side, under the conditions of clouds in physical units."""
+        return self.sleep_terms(*self._patterns(clouds))
+
+    def wake_terms(self, pattern: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """-Σ w̃ log p(x, h), a mean over patterns [B, X] with conditions [B, K]."""
+        layers, condition, weight = self._inferred(pattern, condition)
+        return {"generative": -self._mean(self.log_joint(layers, condition), weight)}
+
+    def sleep_terms(self, pattern: Tensor, condition: Tensor) -> dict[str, Tensor]:
+        """-log q(h | x), a mean over dreams under these conditions, or weighted over patterns."""
         terms = {}
         if self.update != "wake":
-            _, condition = self.representation.see(clouds)
             with torch.no_grad():
                 layers = self.dream(condition)
             terms["recognition"] = -self.log_posterior(layers, condition).mean()
         if self.update != "sleep":
-            layers, condition, weight = self._inferred(clouds)
+            layers, condition, weight = self._inferred(pattern, condition)
             terms["posterior"] = -self._mean(self.log_posterior(layers, condition), weight)
         return terms
 
@@ -161,10 +168,10 @@ class HelmholtzMachine(GenerativeModel):
             generator: Source of the codes.
         """
         at_least(1, samples=samples)
-        image, condition = self.representation.see(clouds)
+        pattern, condition = self._patterns(clouds)
         found = []
         for _ in range(samples):
-            layers = self.recognise(image.flatten(1), condition, generator)
+            layers = self.recognise(pattern, condition, generator)
             joint, posterior = (
                 each(layers, condition) for each in (self.log_joint, self.log_posterior)
             )
@@ -180,11 +187,16 @@ class HelmholtzMachine(GenerativeModel):
             pattern.unflatten(1, self.representation.grid.shape), drawn
         )
 
-    def _inferred(self, clouds: Batch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Layers of K codes of each event, their conditions, and the weights [B, K]."""
+    def _patterns(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         image, condition = self.representation.see(clouds)
+        return image.flatten(1), condition
+
+    def _inferred(
+        self, pattern: Tensor, condition: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Layers of K codes of each pattern, their conditions, and the weights [B, K]."""
         pattern, condition = (
-            value.repeat_interleave(self.codes, 0) for value in (image.flatten(1), condition)
+            value.repeat_interleave(self.codes, 0) for value in (pattern, condition)
         )
         with torch.no_grad():
             layers = self.recognise(pattern, condition)

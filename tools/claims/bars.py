@@ -50,11 +50,10 @@ def all_codes(units: int) -> Tensor:
     return torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * units).reshape(-1, units)
 
 
-@torch.no_grad()
 def exact_log_p(model: HelmholtzMachine, images: Tensor, units: int = UNITS) -> Tensor:
     """log p(x) [B] of a machine of two hidden layers without a condition, by enumeration."""
     codes = all_codes(units)
-    condition, number = images.new_zeros(1, 0), len(codes)
+    condition = images.new_zeros(1, 0)
 
     def of(below: Tensor, level: int, above: Tensor) -> Tensor:
         """log p of each state below [X] given each state above [H]: [X, H]."""
@@ -65,13 +64,12 @@ def exact_log_p(model: HelmholtzMachine, images: Tensor, units: int = UNITS) -> 
 
     top = of(codes, 2, images.new_ones(1, 1))[:, 0]
     middle = (of(codes, 1, codes) + top).logsumexp(1)
-    assert middle.shape == (number,)
     return (of(images, 0, codes) + middle).logsumexp(1)
 
 
 def divergence(chance: Tensor, log_p: Tensor) -> float:
     """KL in bits, of data of probabilities ``chance`` [I] from a model."""
-    return float((chance * (chance.log() - log_p.double())).sum()) / math.log(2)
+    return float((chance * (chance.log() - log_p.detach().double())).sum()) / math.log(2)
 
 
 def independent(seeds: Sequence[int], quick: bool) -> list[float]:
@@ -94,20 +92,19 @@ def _trained(codes: int, update: str, seed: int, quick: bool) -> HelmholtzMachin
     model = hits_wake_sleep(GRID, UNITS, 2, codes, update, SCHEMA.to_dict())  # type: ignore[arg-type]
     images, chance = law()
     clouds = as_clouds(images[chance.multinomial(2000, replacement=True)])
-    fitted, phases = model.phases(), model.phases()[-2:]
-    for phase in fitted:
+    for phase in model.phases():
         if phase.prepare is not None:
             phase.prepare([clouds])
-    optimisers = [torch.optim.Adam(phase.parameters(), RATE) for phase in phases]
+    sides = ((model.generative, model.wake_terms), (model.recognition, model.sleep_terms))
+    optimisers = [torch.optim.Adam(side.parameters(), RATE) for side, _ in sides]
     steps = 20 if quick else STEPS
     for step in range(steps):
-        for phase, optimiser in zip(phases, optimisers, strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = RATE * (1 - step / steps)
-            batch = as_clouds(images[chance.multinomial(BATCH, replacement=True)])
+        for (_, loss), optimiser in zip(sides, optimisers, strict=True):
+            optimiser.param_groups[0]["lr"] = RATE * (1 - step / steps)
+            patterns = images[chance.multinomial(BATCH, replacement=True)]
             optimiser.zero_grad()
-            assert phase.loss is not None
-            torch.stack(list(phase.loss(batch).values())).sum().backward()
+            terms = loss(patterns, patterns.new_zeros(BATCH, 0))
+            torch.stack(list(terms.values())).sum().backward()
             optimiser.step()
     return model
 
