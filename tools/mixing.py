@@ -42,8 +42,8 @@ def times(
         for quantity, values in observables(clouds.to("cpu"), schema).items():
             series.setdefault(quantity.name, []).append(values)
     found = {}
-    for name, values in series.items():
-        table = torch.stack(values)
+    for name, rows in series.items():
+        table = torch.stack(rows)
         if not bool(table.isfinite().all()):
             found[name] = math.inf
         elif bool((autocorrelation(table) < 1.0).any()):

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from pcgen.tools.claims.claim import Claim, Verdict
 
-FAMILIES = ("games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "chain", "bars", "hybrid")
+FAMILIES = (
+    "games",
+    "dirac",
+    "wasserstein",
+    "frozen",
+    "ring",
+    "occupancy",
+    "chain",
+    "bars",
+    "hybrid",
+)
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
 

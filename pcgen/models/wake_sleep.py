@@ -139,7 +139,8 @@ class HelmholtzMachine(GenerativeModel):
 
     def dream(self, condition: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
         """Layers that are drawn from the model, the pattern first."""
-        layer, layers = condition.new_ones(len(condition), 1), []
+        layers: list[Tensor] = []
+        layer = condition.new_ones(len(condition), 1)
         for number in reversed(range(len(self.generative))):
             layer = _drawn(self._below(number, layer, condition), generator)
             layers.insert(0, layer)
@@ -191,9 +192,7 @@ class HelmholtzMachine(GenerativeModel):
         image, condition = self.representation.see(clouds)
         return image.flatten(1), condition
 
-    def _inferred(
-        self, pattern: Tensor, condition: Tensor
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
+    def _inferred(self, pattern: Tensor, condition: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         """Layers of K codes of each pattern, their conditions, and the weights [B, K]."""
         pattern, condition = (
             value.repeat_interleave(self.codes, 0) for value in (pattern, condition)

@@ -46,7 +46,9 @@ def test_a_chain_that_is_too_short_or_stands_still_has_no_time() -> None:
     assert autocorrelation_time(torch.randn(1, 4)) == math.inf
 
 
-@pytest.mark.parametrize("series", [torch.zeros(3), torch.zeros(0, 2), torch.full((3, 2), math.nan)])
+@pytest.mark.parametrize(
+    "series", [torch.zeros(3), torch.zeros(0, 2), torch.full((3, 2), math.nan)]
+)
 def test_what_is_no_series_is_refused(series: torch.Tensor) -> None:
     with pytest.raises(ArgumentError, match="series: got"):
         autocorrelation(series)

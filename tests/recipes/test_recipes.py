@@ -270,9 +270,18 @@ def test_recipes_on_grids_are_tried() -> None:
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
-             "integration_steps", "burn_in", "transitions", "importance_samples", "neighbours", "list_length", "global_channels",
-             "layer_width")  # fmt: skip
-LEAST_ZERO = ("walkback", "label_seed", "jitter", "beta", "noise", "penalty", "nearness", "instance_noise")
+             "integration_steps", "neighbours", "list_length", "global_channels", "layer_width",
+             "burn_in", "transitions", "importance_samples")  # fmt: skip
+LEAST_ZERO = (
+    "walkback",
+    "label_seed",
+    "jitter",
+    "beta",
+    "noise",
+    "penalty",
+    "nearness",
+    "instance_noise",
+)
 
 
 @pytest.mark.parametrize("name", RECIPES)

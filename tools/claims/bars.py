@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.models.wake_sleep import HelmholtzMachine
@@ -39,7 +40,7 @@ def law() -> tuple[Tensor, Tensor]:
     return torch.tensor(list(chances)), torch.tensor(list(chances.values()), dtype=torch.double)
 
 
-def as_clouds(images: Tensor) -> cl.Batch:
+def as_clouds(images: Tensor) -> Batch:
     """Images [B, 16] as clouds of hits."""
     index = images.unflatten(1, (SIDE, SIDE)).nonzero()
     return cl.make(index[:, 1:] + 0.5, images.sum(1).long())

@@ -1,8 +1,8 @@
 r"""Chains with a known stationary law: ten states of a circle, and the normal distribution.
 
 On ten states the data have a law of their own for each seed; the corruption stays with probability
-0.4, goes to a neighbour with 0.2 on each side, and anywhere with 0.2. The stationary law of a kernel
-is its eigenvector, so no chain has to be run.
+0.4, goes to a neighbour with 0.2 on each side, and anywhere with 0.2. The stationary law of a
+kernel is its eigenvector, so no chain has to be run.
 """
 
 from __future__ import annotations
