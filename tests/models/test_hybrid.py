@@ -1,4 +1,4 @@
-"""The hybrid: its ends, the prior by hand, which events have a label, and the density of a tower."""
+"""The hybrid: its ends, the prior by hand, which events have a label, the density of a tower."""
 
 from __future__ import annotations
 

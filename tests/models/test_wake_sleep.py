@@ -176,7 +176,8 @@ def test_each_phase_trains_its_own_side_on_its_own_terms() -> None:
         model = machine(codes, update)
         wake, sleep = model.phases()[-2:]
         assert (wake.modules, sleep.modules) == ((model.generative,), (model.recognition,))
-        assert wake.loss is not None and sleep.loss is not None
+        assert wake.loss is not None
+        assert sleep.loss is not None
         assert set(wake.loss(hits())) == {"generative"}
         assert set(sleep.loss(hits())) == terms
 

@@ -23,7 +23,9 @@ from pcgen.schema import Quantity, Schema
 from pcgen.tools.claims.claim import Claim
 
 SIDE, VERTICAL, ON = 4, 2 / 3, 0.2
-UNITS, BATCH, STEPS, RATE = 8, 128, 6000, 5e-3
+UNITS, BATCH, RATE = 8, 64, 5e-2
+STEPS = {1: 12000, 5: 5000}
+"""By the number of importance samples."""
 GRID = "column:0:4:4,row:0:4:4"
 SCHEMA = Schema((Quantity("column"), Quantity("row")))
 
@@ -98,7 +100,7 @@ def _trained(codes: int, update: str, seed: int, quick: bool) -> HelmholtzMachin
             phase.prepare([clouds])
     sides = ((model.generative, model.wake_terms), (model.recognition, model.sleep_terms))
     optimisers = [torch.optim.Adam(side.parameters(), RATE) for side, _ in sides]
-    steps = 20 if quick else STEPS
+    steps = 20 if quick else STEPS[codes]
     for step in range(steps):
         for (_, loss), optimiser in zip(sides, optimisers, strict=True):
             optimiser.param_groups[0]["lr"] = RATE * (1 - step / steps)
