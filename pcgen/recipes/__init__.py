@@ -26,6 +26,7 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.paper_gans import epic_gan, gapt, lagan, mpgan, smearing_gan
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
@@ -62,6 +63,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
+    "epic-gan": epic_gan,
+    "mpgan": mpgan,
+    "gapt": gapt,
+    "lagan": lagan,
+    "smearing-gan": smearing_gan,
 }
 
 ALIASES = {
@@ -103,10 +109,14 @@ __all__ = [
     "ALIASES",
     "RECIPES",
     "current",
+    "epic_gan",
+    "gapt",
     "hits_wake_sleep",
     "image_flow",
     "image_gan",
     "image_vae",
+    "lagan",
+    "mpgan",
     "points_autoencoder",
     "points_chain",
     "points_flow",
@@ -126,4 +136,5 @@ __all__ = [
     "sites_flow",
     "sites_gan",
     "sites_vae",
+    "smearing_gan",
 ]
