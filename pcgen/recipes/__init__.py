@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
     points_flow_map,
     points_flow_student,
 )
+from pcgen.recipes.hits import hits_wake_sleep
+from pcgen.recipes.hybrids import points_hybrid
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -43,16 +46,21 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
+    "points-gsn": points_gsn,
+    "points-chain": points_chain,
+    "points-sequential-vae": points_sequential_vae,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
     "sites-flow": sites_flow,
+    "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
     "epic-gan": epic_gan,
@@ -103,20 +111,25 @@ __all__ = [
     "current",
     "epic_gan",
     "gapt",
+    "hits_wake_sleep",
     "image_flow",
     "image_gan",
     "image_vae",
     "lagan",
     "mpgan",
     "points_autoencoder",
+    "points_chain",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
     "points_flow_student",
     "points_gan",
+    "points_gsn",
+    "points_hybrid",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
+    "points_sequential_vae",
     "points_vae",
     "showers_flow",
     "showers_latent_gan",
