@@ -26,7 +26,7 @@ Encoders beside the generator, against lost modes, are in :mod:`pcgen.models.mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -96,6 +96,8 @@ class Adversary:
         noise: On what the critic sees of real and generated events; None for none.
         bound: Clip the parameters of the critic to [-bound, bound] after each of its steps.
         matching: The generator matches the mean features of the critic; see the head of this file.
+        optimiser: Options of the optimiser of both; None: no momentum, as penalties need.
+        generator_optimiser: Those of the generator that differ; None: none.
 
     Raises:
         ArgumentError: ``annealing`` is not in (0, 1], or ``bound`` not positive.
@@ -110,6 +112,8 @@ class Adversary:
     noise: InstanceNoise | None = None
     bound: float | None = None
     matching: bool = False
+    optimiser: Mapping[str, Any] | None = None
+    generator_optimiser: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         annealed(self.strength, self.annealing, 0.0)
@@ -196,12 +200,14 @@ class Adversary:
             progress: Takes the fraction of the run that is done, before each step.
             level: Of adaptive noise, which follows the critic.
         """
-        common: dict[str, Any] = {"optimiser": OPTIMISER, "progress": progress}
+        both = OPTIMISER if self.optimiser is None else self.optimiser
+        common: dict[str, Any] = {"optimiser": both, "progress": progress}
         after = None if self.bound is None else partial(clip, critic, self.bound)
         side = (critic,) if level is None else (critic, level)
+        of_generator = {**common, "optimiser": {**both, **(self.generator_optimiser or {})}}
         return (
             Phase("critic", side, critic_loss, repeat=self.steps, after=after, **common),
-            Phase("generator", (generator,), generator_loss, **common),
+            Phase("generator", (generator,), generator_loss, **of_generator),
         )
 
     def _blurred(

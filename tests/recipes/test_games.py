@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import itertools
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
+from toy_games import QUIET, TINY, batches, model, player, steps_of
 
 import pcgen
-from pcgen import clouds as cl
-from pcgen.datasets.batches import Batches
-from pcgen.errors import ArgumentError
-from pcgen.io import JETS
+from pcgen.errors import ArgumentError, TrainingError
 from pcgen.models.gan import GAN, Adversary
-from pcgen.models.latent import LatentModel
-from pcgen.models.mode_gan import MDGAN, VAEGAN, RegGAN
 from pcgen.nn.spectral import SpectralCritic
 from pcgen.objectives import NON_SATURATING, WASSERSTEIN
 from pcgen.objectives.noise import InstanceNoise
 from pcgen.objectives.penalties import r1, roth, wgan_gp
-from pcgen.recipes import RECIPES, adversaries, games, images, points
+from pcgen.recipes import games
 from pcgen.recipes.adversaries import FORMER, GAMES, PENALTIES, REGULARISERS
-from pcgen.testing import InMemory, clouds_of_schema, random_sizes
-from pcgen.training import Machine, Reports, train
+from pcgen.training import Machine, checkpoint, train
 
-GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
-TINY: dict[str, dict[str, Any]] = {
-    "points-gan": {"latent_dim": 2, "hidden": 4, "layers": 1},
-    "points-latent-gan": {
-        "latent_dim": 2, "hidden": 4, "layers": 1, "width": 4, "reconstruction": "chamfer"},
-    "image-gan": {"latent_dim": 2, "channels": 2, "grid": GRID},
-    "sites-gan": {"latent_dim": 2, "channels": 2, "grid": GRID},
-}  # fmt: skip
 STRENGTH = {"points-gan": 0.1, "points-latent-gan": 5.0, "image-gan": 1.0, "sites-gan": 1.0}
-QUIET = Reports(progress=False, log_every=100, validate_every=100, checkpoint_every=100)
-
-
-def model(recipe: str, **options: Any) -> Any:
-    torch.manual_seed(0)
-    return RECIPES[recipe](**TINY[recipe], **options)
-
-
-def player(found: Any) -> Any:
-    """What has critic, generator and adversary."""
-    return found.prior if isinstance(found, LatentModel) else found
-
-
-@functools.cache
-def batches() -> Batches:
-    clouds = clouds_of_schema(JETS, random_sizes(24, 1, 5), spread=0.2)
-    return Batches(InMemory(cl.replace(clouds, y=900 + 200 * clouds.y)), 6, seed=0)
 
 
 def reason(recipe: str, game: str, regulariser: str, noise: bool) -> str | None:
@@ -126,26 +95,6 @@ def walk(recipe: str, wanted: Callable[[str, str, bool], bool]) -> tuple[int, in
         steps_of(found, batch, (game, regulariser, noise))
         trained += 1
     return trained, refused
-
-
-def steps_of(found: Any, batch: Any, case: object) -> None:
-    learning = ("manifold-critic", "manifold", "critic", "encoder", "generator")
-    turns = [phase for phase in found.phases() if phase.name in learning]
-    sides = [(p, torch.optim.Adam(p.parameters(), 1e-3, betas=(0.0, 0.9))) for p in turns]
-    for step in range(2):
-        for phase, optimiser in sides:
-            phase.progress(step / 2)
-            loss = sum(phase.loss(batch).values())
-            assert math.isfinite(float(loss.detach())), case
-            optimiser.zero_grad()
-            loss.backward()
-            before = [p.detach().clone() for p in phase.parameters()]
-            optimiser.step()
-            if phase.after is not None:
-                phase.after()
-            moved = [not torch.equal(a, b) for a, b in zip(before, phase.parameters(), strict=True)]
-            assert any(moved), (*case, phase.name)
-            assert all(torch.isfinite(p).all() for p in phase.parameters()), case
 
 
 @pytest.mark.parametrize("recipe", TINY)
@@ -243,121 +192,6 @@ def test_refusals(options: dict[str, Any], message: str) -> None:
         model("image-gan", network="active", instance_noise=0.3)
 
 
-MODES = {"none": GAN, "reg-gan": RegGAN, "mdgan": MDGAN, "vae-gan": VAEGAN}
-
-
-@pytest.mark.parametrize("recipe", ["points-gan", "image-gan", "sites-gan"])
-def test_modes_and_critics_step_in_every_combination(recipe: str) -> None:
-    """Encoder, deviation of the batch and feature matching, with a penalty and without."""
-    assert get_args(games.Modes) == tuple(adversaries.MODES) == tuple(MODES)
-    batch = batches()(0, 0, 1)
-    choices = itertools.product(MODES, (False, True), (False, True), ("r1", "spectral"))
-    for modes, statistics, matching, regulariser in choices:
-        case = {"modes": modes, "minibatch_statistics": statistics, "feature_matching": matching,
-                "regulariser": regulariser}  # fmt: skip
-        found = model(recipe, **case)
-        assert type(found) is MODES[modes]
-        assert found.adversary.matching is matching
-        for phase in found.phases():
-            if phase.prepare is not None:
-                phase.prepare([batch])
-        steps_of(found, batch, tuple(case.values()))
-
-
-@pytest.mark.parametrize("recipe", ["points-gan", "image-gan", "sites-gan"])
-@pytest.mark.parametrize("modes", list(MODES)[1:])
-def test_models_with_encoders_are_trained_and_loaded_again(
-    recipe: str, modes: str, tmp_path: Path
-) -> None:
-    """Conditions of class and y, sizes, and what is sampled are as of a GAN."""
-    options = {**TINY[recipe], "modes": modes, "mode_strength": 0.5}
-    found = RECIPES[recipe](**options)
-    train(found, batches(), folder=tmp_path, steps=2, machine=Machine("cpu"), reports=QUIET,
-          recipe=recipe, arguments=options)  # fmt: skip
-    again = pcgen.load(tmp_path)
-    assert again.strength == 0.5
-    request = {"number": 3, "classes": ["q"], "condition": {"jet_pt": 1000.0}}
-    one, other = (
-        each.sample(**request, generator=torch.Generator().manual_seed(2))
-        for each in (again, again)
-    )
-    assert torch.equal(one.pos, other.pos)
-    assert one.label.tolist() == [1] * 3
-    assert one.y.flatten().tolist() == [1000.0] * 3
-    if recipe == "points-gan":
-        assert cl.sizes(again.sample(sizes=[3, 1])).tolist() == [3, 1]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "option", "network"),
-    [("points-gan", "encoder", name) for name in get_args(points.Encoder)]
-    + [("image-gan", "network", name) for name in images.GAME_NETWORKS],
-)
-def test_every_network_is_critic_and_encoder(recipe: str, option: str, network: str) -> None:
-    """Empty clouds and clouds of one point among them."""
-    clouds = clouds_of_schema(JETS, torch.tensor([0, 1, 4, 2]), spread=0.2)
-    for modes in ("reg-gan", "vae-gan"):
-        found = model(recipe, modes=modes, minibatch_statistics=True, **{option: network})
-        for phase in found.phases():
-            if phase.prepare is not None:
-                phase.prepare([clouds])
-        steps_of(found, clouds, (network, modes))
-        assert found.reconstruct(clouds).num_graphs == 4
-
-
-def test_customary_strengths_of_modes() -> None:
-    strengths = {"reg-gan": 0.2, "mdgan": 0.2, "vae-gan": 1.0}
-    assert {name: model("image-gan", modes=name).strength for name in strengths} == strengths
-    assert model("image-gan", modes="mdgan", mode_strength=0.0).strength == 0.0
-
-
-def test_two_critics_of_mdgan_keep_the_same_rules_and_start_apart() -> None:
-    found = model("points-gan", modes="mdgan", regulariser="clip", game="wasserstein", penalty=0.01)
-    phases = {phase.name: phase for phase in found.phases()}
-    for name in ("critic", "manifold-critic"):
-        (network,) = phases[name].modules
-        phases[name].after()
-        assert max(float(p.detach().abs().max()) for p in network.parameters()) <= 0.01
-    found = model("points-gan", modes="mdgan", regulariser="spectral")
-    assert isinstance(found.manifold_critic, SpectralCritic)
-    own, other = found.critic.parameters(), found.manifold_critic.parameters()
-    assert not all(torch.equal(a, b) for a, b in zip(own, other, strict=True))
-
-
-class Stopped(Batches):
-    """Ctrl-C while a batch is drawn."""
-
-    at = -1
-
-    def __call__(self, step: int, rank: int, world: int) -> Any:
-        if step == self.at:
-            raise KeyboardInterrupt
-        return super().__call__(step, rank, world)
-
-
-@pytest.mark.parametrize("recipe", ["points-gan", "image-gan", "points-latent-gan"])
-def test_adaptive_noise_is_resumed_exactly(recipe: str, tmp_path: Path) -> None:
-    """The level of the noise is part of the checkpoint: a run in two pieces is the same run."""
-    options = {"instance_noise": 0.5, "adaptive_noise": 0.0}
-    reports = Reports(progress=False, log_every=100, validate_every=100, checkpoint_every=2)
-    common: dict[str, Any] = {"steps": 8, "seed": 1, "machine": Machine("cpu"), "reports": reports}
-    whole, pieces, again = (model(recipe, **options) for _ in range(3))
-    for each in (whole, pieces):
-        player(each).level.value.fill_(0.5)
-    train(whole, batches(), folder=tmp_path / "whole", **common)
-    level = float(player(whole).level.value)
-    assert level != pytest.approx(0.5, abs=1e-6)
-    source = Stopped(batches().dataset, 6, seed=0)
-    source.at = 8
-    with pytest.raises(KeyboardInterrupt):
-        train(pieces, source, folder=tmp_path / "pieces", **common)
-    assert float(player(pieces).level.value) != level
-    train(again, batches(), folder=tmp_path / "pieces", **common)
-    mine, theirs = whole.state_dict(), again.state_dict()
-    assert [key for key in theirs if not torch.equal(mine[key], theirs[key])] == []
-    assert any(key.endswith("level.value") for key in theirs)
-
-
 def test_annealing_is_a_function_of_the_step(tmp_path: Path) -> None:
     """The logged penalty is the one that is minimised; a run that is resumed goes on exactly."""
     options = {"regulariser": "roth", "penalty": 3.0, "instance_noise": 0.4}
@@ -377,6 +211,60 @@ def test_annealing_is_a_function_of_the_step(tmp_path: Path) -> None:
         penalty[done] = float(terms["penalty"].detach())
     assert penalty[0.5] == pytest.approx(0.1 * penalty[0.0])
     assert isinstance(found, GAN)
+
+
+@dataclasses.dataclass
+class Broken:
+    """Batches that end with an error at one of them."""
+
+    at: int
+
+    def __call__(self, step: int, rank: int, world: int) -> Any:
+        if step == self.at:
+            raise TrainingError("broken")
+        return batches()(step, rank, world)
+
+    def all(self) -> Any:
+        return batches().all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"regulariser": "r1", "penalty": 3.0, "annealing": 0.01},
+        {"regulariser": "roth", "penalty": 3.0, "instance_noise": 0.4},
+        {"regulariser": "clip", "penalty": 0.02, "game": "wasserstein"},
+    ],
+    ids=["annealing", "noise", "clip"],
+)
+def test_a_run_that_broke_off_goes_on_with_its_remedies(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Strengths depend on the step of the whole run; clipped parameters are those of the file."""
+    found: dict[str, Any] = {"whole": model("points-gan", **options)}
+    reports = dataclasses.replace(QUIET, checkpoint_every=1)
+    train(found["whole"], batches(), folder=tmp_path / "whole", steps=6, seed=1,
+          machine=Machine("cpu"), reports=reports)  # fmt: skip
+    first = model("points-gan", **options)
+    of_a_step = sum(phase.repeat for phase in player(first).phases()[-2:])
+    with pytest.raises(TrainingError, match="broken"):
+        train(first, Broken(3 * of_a_step), folder=tmp_path / "parts", steps=6, seed=1,
+              machine=Machine("cpu"), reports=reports)  # fmt: skip
+    assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt").step == 3
+    found["parts"] = model("points-gan", **options)
+    train(found["parts"], batches(), folder=tmp_path / "parts", steps=6, seed=1,
+          machine=Machine("cpu"), reports=reports)  # fmt: skip
+    whole, parts = (
+        checkpoint.read(tmp_path / f"{name}/checkpoints/last.ckpt") for name in ("whole", "parts")
+    )
+    assert whole.model.keys() == parts.model.keys()
+    for name, value in whole.model.items():
+        assert torch.equal(value, parts.model[name]), name
+    assert whole.phases.keys() == parts.phases.keys()
+    if options["regulariser"] == "clip":
+        critic = player(found["parts"]).critic
+        largest = max(float(each.detach().abs().max()) for each in critic.parameters())
+        assert largest == pytest.approx(0.02)  # the bound, which is at work
 
 
 def test_a_spectrally_normed_critic_is_loaded_again(tmp_path: Path) -> None:
