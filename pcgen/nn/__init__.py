@@ -11,7 +11,7 @@ room              what is in it
 ================  ================================================================================
 
 Beside the rooms are what they share: perceptrons and networks on codes (``mlp``), the condition and
-the time of a flow (``condition``), pooling of ragged rows (``pooling``), the lattice of an image
+the time of a flow (``condition``), couplings of an invertible network (``coupling``), pooling of ragged rows (``pooling``), the lattice of an image
 (``lattice``), ``reset_parameters`` and ``print`` (``network``); and ``particlenet``, the network of
 a metric.
 
@@ -24,6 +24,7 @@ result for a cloud does not depend on the batch it comes in.
 """
 
 from pcgen.nn.condition import time_features
+from pcgen.nn.coupling import RealNVP
 from pcgen.nn.images import (
     Cellwise,
     DenseReading,
@@ -166,6 +167,7 @@ __all__ = [
     "Ranks",
     "RasterisedDecoder",
     "ReLUImageDecoder",
+    "RealNVP",
     "SelfAttention",
     "SetDecoder",
     "SiteNorm",

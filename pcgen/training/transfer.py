@@ -27,7 +27,8 @@ def take(
         part: Module of both whose parameters are taken, by its name in the model: ``"field"``,
             ``"autoencoder.encoder"``; ``"decoder.field=field"`` where the source has it under
             another name. Its condition may have further columns, which the network ignores at
-            first: the field of a flow starts that of its map. None: all.
+            first: the field of a flow starts that of its map. A source that is such a part itself
+            (:attr:`~pcgen.models.base.GenerativeModel.as_part`) is taken whole. None: all.
         name: Of the source, for errors.
 
     Raises:
@@ -40,7 +41,11 @@ def take(
         model.begins_with(source, None, None)
         return
     mine, _, theirs = part.partition("=")
-    pairs = {part: (_part(model, mine, "the model to train"), _part(source, theirs or mine, name))}
+    whole = source.as_part is not None and (theirs or mine) == source.as_part
+    of = source if whole else _part(source, theirs or mine, name)
+    pairs: dict[str, tuple[nn.Module, nn.Module]] = {
+        part: (_part(model, mine, "the model to train"), of)
+    }
     if model.representation is not None and source.representation is not None:
         pairs["representation"] = (model.representation, source.representation)
     for which, (to, of) in pairs.items():
