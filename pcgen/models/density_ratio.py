@@ -116,9 +116,7 @@ class DensityRatio(Latent):
         at_reference = self.ratio(features, torch.randn_like(seen))
         return {"ratio": (F.softplus(-at_code) + F.softplus(at_reference)).mean()}
 
-    def phases(
-        self, encoder: nn.Module, features: Callable[[Batch], Tensor]
-    ) -> tuple[Phase, ...]:
+    def phases(self, encoder: nn.Module, features: Callable[[Batch], Tensor]) -> tuple[Phase, ...]:
         """See :meth:`Latent.phases`: ``code_ratio``."""
 
         def loss(clouds: Batch) -> dict[str, Tensor]:

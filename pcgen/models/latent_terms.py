@@ -74,9 +74,7 @@ class Latent(nn.Module, ABC):
         """What learns together with encoder and decoder."""
         return (self,)
 
-    def phases(
-        self, encoder: nn.Module, features: Callable[[Batch], Tensor]
-    ) -> tuple[Phase, ...]:
+    def phases(self, encoder: nn.Module, features: Callable[[Batch], Tensor]) -> tuple[Phase, ...]:
         """Phases of the term's own, after that of the reconstruction.
 
         Args:
@@ -285,17 +283,13 @@ class Adversarial(Shaped):
         """See :meth:`Latent.forward`."""
         return Code(self.linear(features), {})
 
-    def phases(
-        self, encoder: nn.Module, features: Callable[[Batch], Tensor]
-    ) -> tuple[Phase, ...]:
+    def phases(self, encoder: nn.Module, features: Callable[[Batch], Tensor]) -> tuple[Phase, ...]:
         """See :meth:`Latent.phases`: ``code_critic`` and ``code_generator``."""
 
         def critic_loss(clouds: Batch) -> dict[str, Tensor]:
             with torch.no_grad():
                 code = self.linear(features(clouds))
-            return self.adversary.critic_loss(
-                self.critic, self._prior(code), code, done=self.done
-            )
+            return self.adversary.critic_loss(self.critic, self._prior(code), code, done=self.done)
 
         def encoder_loss(clouds: Batch) -> dict[str, Tensor]:
             code = self.linear(features(clouds))

@@ -52,9 +52,7 @@ class AffineCoupling(Network):
         self.register_buffer("left", left, persistent=False)
         self.condition_channels = condition_channels
         mapped = channels - int(left.sum())
-        self.net = MLP(
-            int(left.sum()), hidden, 2 * mapped, condition_channels=condition_channels
-        )
+        self.net = MLP(int(left.sum()), hidden, 2 * mapped, condition_channels=condition_channels)
         self.bound = nn.Parameter(torch.ones(mapped))
         self._begin()
 
@@ -158,6 +156,7 @@ class RealNVP(Network):
         """The rows [B, C] whose noise [B, C] this is."""
         rows = self._pad(noise)
         for coupling in reversed(self.couplings):
+            assert isinstance(coupling, AffineCoupling)
             rows = coupling.inverse(rows, condition)
         return rows[:, : self.channels]
 

@@ -23,6 +23,7 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.latent import image_latent, points_latent, sites_latent
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-autoencoder": points_autoencoder,
     "points-vae": points_vae,
+    "points-latent": points_latent,
     "points-latent-flow": points_latent_flow,
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
@@ -48,9 +50,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-gan": points_flow_gan,
     "image-gan": image_gan,
     "image-vae": image_vae,
+    "image-latent": image_latent,
     "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
+    "sites-latent": sites_latent,
     "sites-flow": sites_flow,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
@@ -97,6 +101,7 @@ __all__ = [
     "current",
     "image_flow",
     "image_gan",
+    "image_latent",
     "image_vae",
     "points_autoencoder",
     "points_flow",
@@ -104,6 +109,7 @@ __all__ = [
     "points_flow_map",
     "points_flow_student",
     "points_gan",
+    "points_latent",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
@@ -112,5 +118,6 @@ __all__ = [
     "showers_latent_gan",
     "sites_flow",
     "sites_gan",
+    "sites_latent",
     "sites_vae",
 ]
