@@ -30,6 +30,7 @@ def autoencoder_of(model: GenerativeModel) -> Autoencoder | None:
     return found if isinstance(found, Autoencoder) else None
 
 
+@torch.no_grad()
 def code_scores(model: Autoencoder, real: Batch) -> dict[str, float]:
     """``active_units``, ``code_mmd``, ``blur``, ``hit_count_bias`` and, of a density, more.
 

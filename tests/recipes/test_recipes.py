@@ -38,7 +38,10 @@ NETWORKS = {
     **dict.fromkeys((name for name in RECIPES if name.startswith("points")), ENCODERS),
     "image-gan": images.GAME_NETWORKS,
     "image-vae": images.NETWORKS,
-    **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
+    "image-latent": images.NETWORKS,
+    **dict.fromkeys(
+        ("image-flow", "sites-gan", "sites-vae", "sites-latent", "sites-flow"), (None,)
+    ),
 }
 SHOWERS = tuple(name for name in RECIPES if name.startswith("showers"))
 COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, wasserstein
+from pcgen.tools.claims import codes, dirac, frozen, games, occupancy, ring, wasserstein
 from pcgen.tools.claims.claim import Claim
 from pcgen.tools.claims.several import Networks, per_seed
 from pcgen.tools.cli import main
@@ -39,22 +39,33 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 33  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 42  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
     target = tmp_path / "papers"
-    words = ["papers", "games", "dirac", "frozen", "ring", "occupancy", "--quick", "--seeds", "2"]
+    words = [
+        "papers",
+        "games",
+        "dirac",
+        "frozen",
+        "ring",
+        "occupancy",
+        "codes",
+        "--quick",
+        "--seeds",
+        "2",
+    ]
     assert main([*words, "--output", str(target)]) == 0
     out = capsys.readouterr().out
     assert "quick: the verdicts mean nothing" in out
     with target.with_suffix(".csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 28
+    assert len(rows) == 37
     held = sum(row["verdict"] == "pass" for row in rows)
-    assert f"{held} of 28 claims hold" in out
+    assert f"{held} of 37 claims hold" in out
     page = target.with_suffix(".md").read_text()
-    assert page.count("\n| ") == 28 - 1 + 1
+    assert page.count("\n| ") == 37 - 1 + 1
     assert all(row["claim"] in page and row["claim"] in out for row in rows)
 
 
@@ -117,6 +128,13 @@ def test_identities_hold_without_any_training() -> None:
     assert real.shape == generated.shape == (256, 10)
     centred = real[:128] - real[:128].mean(0)
     assert int((torch.linalg.svdvals(centred) > 1e-3).sum()) == 2
+
+
+def test_largest_likelihood_is_that_of_the_fitted_normal_where_no_column_is_left_out() -> None:
+    """With as many columns as but one, probabilistic PCA is the full normal distribution."""
+    x = torch.randn(50, 3, dtype=torch.float64) @ torch.randn(3, 3, dtype=torch.float64)
+    law = torch.distributions.MultivariateNormal(x.mean(0), torch.cov(x.T, correction=0))
+    torch.testing.assert_close(codes._ppca(x, 2), law.log_prob(x).mean())
 
 
 @pytest.mark.slow
