@@ -14,6 +14,7 @@ tanh (section 4.1), and networks start as zero, so the flow starts as the identi
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +30,7 @@ class AffineCoupling(Network):
 
     Args:
         channels: Columns of the rows.
-        left: Which columns are left as they are, bool [channels].
+        left: Columns that are left as they are, by their numbers.
         condition_channels: Columns K of the condition.
         hidden: Width of each hidden layer of the network of s and t.
 
@@ -38,21 +39,22 @@ class AffineCoupling(Network):
     """
 
     shown = ("condition_channels",)
-    left: Tensor
 
     def __init__(
-        self, channels: int, left: Tensor, *, condition_channels: int, hidden: Sequence[int]
+        self, channels: int, left: Sequence[int], *, condition_channels: int, hidden: Sequence[int]
     ) -> None:
         super().__init__()
-        if not 0 < int(left.sum()) < channels:
+        # Plain numbers and no buffer: a model is built without memory before it is loaded.
+        self.left = sorted(set(left))
+        self.mapped = [column for column in range(channels) if column not in self.left]
+        if not (self.left and self.mapped):
             raise ArgumentError(
-                f"left: got {int(left.sum())} of {channels} columns, expected some to be left as "
+                f"left: got {len(self.left)} of {channels} columns, expected some to be left as "
                 "they are and some to be mapped"
             )
-        self.register_buffer("left", left, persistent=False)
         self.condition_channels = condition_channels
-        mapped = channels - int(left.sum())
-        self.net = MLP(int(left.sum()), hidden, 2 * mapped, condition_channels=condition_channels)
+        mapped = len(self.mapped)
+        self.net = MLP(len(self.left), hidden, 2 * mapped, condition_channels=condition_channels)
         self.bound = nn.Parameter(torch.ones(mapped))
         self._begin()
 
@@ -70,13 +72,13 @@ class AffineCoupling(Network):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Rows [B, C] -> rows [B, C], and the logarithm of the Jacobian [B]."""
         log_scale, shift = self._given(x, condition)
-        moved = x[:, ~self.left] * log_scale.exp() + shift
+        moved = x[:, self.mapped] * log_scale.exp() + shift
         return self._joined(x, moved), log_scale.sum(1)
 
     def inverse(self, y: Tensor, condition: Tensor | None = None) -> Tensor:
         """The rows [B, C] that are mapped to these."""
         log_scale, shift = self._given(y, condition)
-        return self._joined(y, (y[:, ~self.left] - shift) * (-log_scale).exp())
+        return self._joined(y, (y[:, self.mapped] - shift) * (-log_scale).exp())
 
     def _given(self, rows: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         raw, shift = self.net(rows[:, self.left], condition).chunk(2, 1)
@@ -85,7 +87,7 @@ class AffineCoupling(Network):
     def _joined(self, rows: Tensor, mapped: Tensor) -> Tensor:
         columns = rows.new_zeros(rows.shape)
         columns[:, self.left] = rows[:, self.left]
-        columns[:, ~self.left] = mapped
+        columns[:, self.mapped] = mapped
         return columns
 
 
@@ -127,16 +129,13 @@ class RealNVP(Network):
         self.channels, self.condition_channels = channels, condition_channels
         # A single column gets a second one of zeros beside it, which is always left.
         self.padded = max(channels, 2)
-        random = torch.Generator().manual_seed(seed)
-        layers, left = [], torch.zeros(self.padded, dtype=torch.bool)
+        draw = random.Random(seed)
+        layers, left = [], [1]
         for number in range(couplings):
-            if channels == 1:
-                left = torch.tensor([False, True])
-            elif number % 2 == 0:
-                half = torch.randperm(channels, generator=random)[: channels // 2]
-                left = torch.zeros(channels, dtype=torch.bool).index_fill(0, half, True)
-            else:
-                left = ~left
+            if channels > 1 and number % 2 == 0:
+                left = draw.sample(range(channels), channels // 2)
+            elif channels > 1:
+                left = [column for column in range(channels) if column not in left]
             layers.append(
                 AffineCoupling(
                     self.padded, left, condition_channels=condition_channels, hidden=hidden

@@ -9,7 +9,7 @@ plane in four.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 
 import torch
@@ -37,12 +37,12 @@ def network(columns: int, out: int, width: int = 64, condition: int = 0) -> MLP:
     return MLP(columns, [width] * 2, out, condition_channels=condition, activation=nn.ELU)
 
 
-def four_points(seed: int, ratio: bool, steps: int) -> float:
+def four_points(seed: int, implicit: bool, steps: int) -> float:
     """Mean log p(x) of the four points after a training with one of two latent terms."""
     torch.manual_seed(seed)
     encoder, decoder = network(4, FEATURES), network(2, 4)
-    latent: Latent = Gaussian(FEATURES, 2)
-    if ratio:
+    latent: Gaussian | DensityRatio = Gaussian(FEATURES, 2)
+    if implicit:
         latent = DensityRatio(
             FEATURES, 2, network(8, 32), network(FEATURES, 1, 128, 2), functions=16,
             noise_channels=8,
@@ -51,15 +51,15 @@ def four_points(seed: int, ratio: bool, steps: int) -> float:
     target = points.argmax(1)
     learning = [p for m in (encoder, decoder, *latent.modules_to_learn) for p in m.parameters()]
     first = torch.optim.Adam(learning, 1e-3)
-    second = torch.optim.Adam(latent.ratio.parameters(), 1e-3) if ratio else None
+    ratio = list(latent.ratio.parameters()) if isinstance(latent, DensityRatio) else learning
+    second = torch.optim.Adam(ratio, 1e-3)
     for step in range(steps):
-        for group in first.param_groups:
-            group["lr"] = 1e-3 * (1 - step / steps)
-        if second is not None:
-            for _ in range(2):
-                second.zero_grad()
-                latent.ratio_loss(encoder(points).detach())["ratio"].backward()
-                second.step()
+        first.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
+        for _ in range(latent.steps if isinstance(latent, DensityRatio) else 0):
+            assert isinstance(latent, DensityRatio)
+            second.zero_grad()
+            latent.ratio_loss(encoder(points).detach())["ratio"].backward()
+            second.step()
         first.zero_grad()
         code, terms = latent(encoder(points))
         (F.cross_entropy(decoder(code), target) + terms["kl"]).backward()
@@ -136,27 +136,20 @@ def shaped(shape: PriorShape, seeds: Sequence[int], quick: bool) -> list[float]:
         play = Adversary(NON_SATURATING, r1, strength=0.1)
         latent = Adversarial(FEATURES, 2, network(2, 1, 128), adversary=play, shape=shape)
         steps = 20 if quick else 3000
-        optimisers: list[tuple[torch.optim.Optimizer, Callable[[Tensor], Tensor]]] = []
         first = [*encoder.parameters(), *latent.linear.parameters(), *decoder.parameters()]
-
-        def reconstruction(x: Tensor, *parts: nn.Module) -> Tensor:
-            encode, term, decode = parts
-            return (decode(term(encode(x)).value) - x).square().mean()
-
-        loss = partial(reconstruction)
-        optimisers.append(
-            (torch.optim.Adam(first, 1e-3), lambda x, p=(encoder, latent, decoder): loss(x, *p))
-        )
-        for phase in latent.phases(encoder, encoder):
-            optimiser = torch.optim.Adam(phase.parameters(), 1e-3, betas=(0.0, 0.9))
-            optimisers.append((optimiser, lambda x, f=phase.loss: sum(f(x).values())))
+        learning = [torch.optim.Adam(first, 1e-3)]
+        phases = latent.phases(encoder, encoder)
+        learning += [torch.optim.Adam(p.parameters(), 1e-3, betas=(0.0, 0.9)) for p in phases]
         for step in range(steps):
-            for optimiser, of in optimisers:
-                rate = 1e-3 * (1 - step / steps)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
+            for phase, optimiser in zip((None, *phases), learning, strict=True):
+                x = data[torch.randint(len(data), (BATCH,))]
+                optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
                 optimiser.zero_grad()
-                of(data[torch.randint(len(data), (BATCH,))]).backward()
+                if phase is None or phase.loss is None:
+                    loss = (decoder(latent(encoder(x)).value) - x).square().mean()
+                else:
+                    loss = torch.stack(list(phase.loss(x).values())).sum()
+                loss.backward()
                 optimiser.step()
         with torch.no_grad():
             code = latent(encoder(data)).value
