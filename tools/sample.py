@@ -371,7 +371,8 @@ def _rate(schema: Schema, number: int, seconds: float) -> str:
     """The throughput; writing and loading do not count."""
     from pcgen.metrics.jets.kinematics import is_jet
 
-    word = "jets" if is_jet(schema) else "events"
+    jets = is_jet(schema) and schema.axes[0].name.endswith("_rel")
+    word = "jets" if jets else "events"
     rate = number / max(seconds, 1e-9)
     return f"{number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second"
 

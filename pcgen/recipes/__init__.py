@@ -24,6 +24,7 @@ from pcgen.recipes.images import (
     sites_vae,
 )
 from pcgen.recipes.latent import image_latent, points_latent, sites_latent
+from pcgen.recipes.paper_gans import epic_gan, gapt, lagan, mpgan, smearing_gan
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
@@ -58,6 +59,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-flow": sites_flow,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
+    "epic-gan": epic_gan,
+    "mpgan": mpgan,
+    "gapt": gapt,
+    "lagan": lagan,
+    "smearing-gan": smearing_gan,
 }
 
 ALIASES = {
@@ -99,10 +105,14 @@ __all__ = [
     "ALIASES",
     "RECIPES",
     "current",
+    "epic_gan",
+    "gapt",
     "image_flow",
     "image_gan",
     "image_latent",
     "image_vae",
+    "lagan",
+    "mpgan",
     "points_autoencoder",
     "points_flow",
     "points_flow_gan",
@@ -120,4 +130,5 @@ __all__ = [
     "sites_gan",
     "sites_latent",
     "sites_vae",
+    "smearing_gan",
 ]

@@ -9,6 +9,8 @@ class      event                                        values, where noise and 
 `Points`   clouds in standardised units                 ``pos`` and ``x`` of the points [N, D + F]
 `Layered`  clouds whose layers have points and  the same, with the energy of a point as its
            energies that are drawn first        share of its layer
+`Singles`  the points of clouds of one point,           all of the rows
+           as rows [M, C]
 `Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
 `Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
            :math:`1 + x - x_{floor} \ge 1` where active
@@ -26,5 +28,16 @@ from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.models.representations.cells import Images, Sites
 from pcgen.models.representations.layered import Layered
 from pcgen.models.representations.points import Points
+from pcgen.models.representations.singles import Singles
 
-__all__ = ["Event", "Images", "Layered", "Loss", "Points", "Representation", "Seen", "Sites"]
+__all__ = [
+    "Event",
+    "Images",
+    "Layered",
+    "Loss",
+    "Points",
+    "Representation",
+    "Seen",
+    "Singles",
+    "Sites",
+]
