@@ -1,7 +1,7 @@
 """Scores of an autoencoder's codes and reconstructions, for the log of its training.
 
-Defined in :mod:`pcgen.metrics.codes`. They are of at most ``EVENTS`` events of the validation split; those
-that compare all pairs, of ``PAIRS``.
+Defined in :mod:`pcgen.metrics.codes`. They are of at most ``EVENTS`` events of the validation
+split; those that compare all pairs, of ``PAIRS``.
 """
 
 from __future__ import annotations
