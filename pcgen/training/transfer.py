@@ -41,15 +41,15 @@ def take(
         model.begins_with(source, None, None)
         return
     mine, _, theirs = part.partition("=")
+    to = _part(model, mine, "the model to train")
     whole = source.as_part is not None and (theirs or mine) == source.as_part
-    of = source if whole else _part(source, theirs or mine, name)
     pairs: dict[str, tuple[nn.Module, nn.Module]] = {
-        part: (_part(model, mine, "the model to train"), of)
+        part: (to, source if whole else _part(source, theirs or mine, name))
     }
     if model.representation is not None and source.representation is not None:
         pairs["representation"] = (model.representation, source.representation)
-    for which, (to, of) in pairs.items():
-        fit(f"{name}, {which}", to, _widened(of.state_dict(), to))
+    for which, (target, of) in pairs.items():
+        fit(f"{name}, {which}", target, _widened(of.state_dict(), target))
     model.begins_with(source, mine, theirs or mine)
 
 
