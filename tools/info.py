@@ -189,7 +189,7 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
 
     Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
     need a weight to add up, have no place for further features, and cut one to three axes, as
-    every grid does.
+    every grid does. Hits-* need no weight.
 
     Args:
         schema: Of the clouds.
@@ -216,6 +216,9 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
     rows = {
         "points-* and latent recipes": "any clouds" if attributes else "not: no events",
         "image-* and sites-* recipes": able if attributes else "not: no events",
+        "hits-* recipes": (f"not: {lacks[-1]}" if schema.features else cells)
+        if attributes
+        else "not: no events",
     }
     return rows | {"to condition on": ", ".join(missing)}
 

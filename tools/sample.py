@@ -113,6 +113,7 @@ def sample(
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
+    from pcgen.tools import mixing
     from pcgen.tools.progress import Counter
     from pcgen.tools.provenance import calorimeter_of, provenance
     from pcgen.tools.sample_file import SampleFile, largest, output_format
@@ -187,6 +188,8 @@ def sample(
         )
     rate = _rate(model.schema, request.number, seconds / processes)
     console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
+    if line := mixing.report(model, seed):
+        console.print(terminal(line))
 
 
 def _request(

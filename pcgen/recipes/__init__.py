@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
     points_flow_map,
     points_flow_student,
 )
+from pcgen.recipes.hits import hits_wake_sleep
+from pcgen.recipes.hybrids import points_hybrid
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -45,10 +48,14 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
+    "points-gsn": points_gsn,
+    "points-chain": points_chain,
+    "points-sequential-vae": points_sequential_vae,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-latent": image_latent,
@@ -57,6 +64,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-vae": sites_vae,
     "sites-latent": sites_latent,
     "sites-flow": sites_flow,
+    "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
     "epic-gan": epic_gan,
@@ -107,6 +115,7 @@ __all__ = [
     "current",
     "epic_gan",
     "gapt",
+    "hits_wake_sleep",
     "image_flow",
     "image_gan",
     "image_latent",
@@ -114,15 +123,19 @@ __all__ = [
     "lagan",
     "mpgan",
     "points_autoencoder",
+    "points_chain",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
     "points_flow_student",
     "points_gan",
     "points_latent",
+    "points_gsn",
+    "points_hybrid",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
+    "points_sequential_vae",
     "points_vae",
     "showers_flow",
     "showers_latent_gan",

@@ -37,6 +37,8 @@ GENERATIVE = ["points-latent-gan", "points-latent-mixture", "points-vae"]
 ENCODERS = get_args(Encoder)
 NETWORKS = {
     **dict.fromkeys((name for name in RECIPES if name.startswith("points")), ENCODERS),
+    "points-hybrid": (None,),
+    "hits-wake-sleep": (None,),
     "image-gan": images.GAME_NETWORKS,
     "image-vae": images.NETWORKS,
     "image-latent": images.NETWORKS,
@@ -90,8 +92,9 @@ def test_every_network_is_trained_sampled_and_loaded(
 ) -> None:
     key = "encoder" if name.startswith("points") else "network"
     arguments: dict[str, Any] = {} if network is None else {key: network}
-    if "grid" in inspect.signature(RECIPES[name]).parameters:
-        arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8", "channels": 4}
+    takes = inspect.signature(RECIPES[name]).parameters
+    arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8"} if "grid" in takes else {}
+    arguments |= {"channels": 4} if "channels" in takes else {}
     model = trained(name, tmp_path, **arguments)
     wanted = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
     if not model.can_sample:
@@ -269,13 +272,15 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 
 def test_recipes_on_grids_are_tried() -> None:
-    assert len(ON_GRIDS) == 7
+    assert len(ON_GRIDS) == 8
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
              "integration_steps", "neighbours", "list_length", "global_channels",
-             "layer_width", "induced")  # fmt: skip
-LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise", "dropout")
+             "layer_width", "induced", "burn_in", "transitions",
+             "importance_samples")  # fmt: skip
+LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise", "dropout", "walkback",
+              "label_seed", "jitter")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RECIPES)

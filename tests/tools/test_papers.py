@@ -12,10 +12,13 @@ import torch
 
 from pcgen.errors import ArgumentError
 from pcgen.tools.claims import (
+    bars,
+    chain,
     codes,
     dirac,
     frozen,
     games,
+    hybrid,
     occupancy,
     pulses,
     ring,
@@ -49,7 +52,7 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 33 + 26 + 9  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 33 + 26 + 11 + 9  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
@@ -66,6 +69,14 @@ def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, caps
     page = target.with_suffix(".md").read_text()
     assert page.count("\n| ") == 28 - 1 + 1
     assert all(row["claim"] in page and row["claim"] in out for row in rows)
+
+
+def test_quick_run_types_every_claim_of_chains_bars_and_the_hybrid(capsys) -> None:
+    assert main(["papers", "chain", "bars", "hybrid", "--quick", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "of 11 claims hold" in out
+    for each in (*chain.CLAIMS, *bars.CLAIMS, *hybrid.CLAIMS):
+        assert each.text in out
 
 
 def test_refusals() -> None:

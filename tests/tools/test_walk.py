@@ -38,6 +38,9 @@ RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
 REFUSED = {
     ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
     for name in ("wgan-gp", "wgan-lp")
+} | {
+    ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
+    for name in ("wake", "both")
 }
 REFUSED |= {
     (f"{kind}-{form}", ("--prior-shape", shape)): "expected normal with latent gaussian"

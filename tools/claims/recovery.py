@@ -3,8 +3,8 @@ r"""Xin et al. 2016: sparse vectors from a coherent dictionary, by solvers and b
 The dictionary is the sum of i^-2 u_i v_i' over i = 1 to 20 with normal u [20] and v [100], and has
 columns of norm 1, nearly parallel ones among them; two entries are not zero, with amplitudes of
 either sign from 0.1 to 0.5. An answer is right if its two largest entries are the support. Networks
-learn from 512 new vectors a step, 1000 steps of Adam, by the cross entropy of the support; this loss
-and the rate are those of a pilot of four runs with seed 0. The paper has no figures in its text:
+learn from 512 new vectors a step, 1000 steps of Adam, by the cross entropy of the support; this
+loss and the rate are those of a pilot of four runs, seed 0. The paper has no figures in its text:
 those of "published" are orderings.
 """
 
