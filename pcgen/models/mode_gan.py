@@ -26,8 +26,8 @@ model        critics                           generator and encoder
 
 d is a distance of events, which for point sets must be one of sets (Chamfer's or the earth
 mover's). The encoder has the parts of an :class:`~pcgen.models.autoencoder.Autoencoder`: a network
-of features, and a latent term, :class:`~pcgen.models.autoencoder.Deterministic` of the first two
-and :class:`~pcgen.models.autoencoder.Gaussian` of VAE-GAN. A generator of points also draws noise
+of features, and a latent term, :class:`~pcgen.models.latent_terms.Deterministic` of the first two
+and :class:`~pcgen.models.latent_terms.Gaussian` of VAE-GAN. A generator of points also draws noise
 for each point, which the code does not hold: d is then a mean over that noise. Clouds are sampled
 as from a :class:`~pcgen.models.gan.GAN`, from normal codes.
 """
@@ -44,9 +44,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import at_least
-from pcgen.models.autoencoder import Deterministic, Distance, Gaussian, Latent
+from pcgen.models.autoencoder import Distance
 from pcgen.models.base import Phase
 from pcgen.models.gan import GAN, Adversary, Conditioned
+from pcgen.models.latent_terms import Deterministic, Gaussian, Latent
 from pcgen.models.representations import Event, Representation
 
 Terms = dict[str, Tensor]

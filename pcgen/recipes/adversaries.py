@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.models.autoencoder import Deterministic, Distance, Gaussian
+from pcgen.models.autoencoder import Distance
 from pcgen.models.gan import GAN, Adversary, Penalty
+from pcgen.models.latent_terms import Deterministic, Gaussian
 from pcgen.models.mode_gan import MDGAN, VAEGAN, RegGAN
 from pcgen.models.representations import Representation
 from pcgen.nn.critic import FeatureCritic

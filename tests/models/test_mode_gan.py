@@ -13,8 +13,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
-from pcgen.models.autoencoder import Deterministic, Gaussian
 from pcgen.models.gan import Adversary
+from pcgen.models.latent_terms import Deterministic, Gaussian
 from pcgen.models.mode_gan import MDGAN, VAEGAN, EncoderGAN, RegGAN, pixel_distance
 from pcgen.models.representations import Points
 from pcgen.nn.critic import FeatureCritic

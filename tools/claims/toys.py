@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pcgen.models.autoencoder import Code, Latent
 from pcgen.models.base import Phase
 from pcgen.models.gan import GAN, Adversary
+from pcgen.models.latent_terms import Code, Latent
 from pcgen.models.mode_gan import MDGAN, RegGAN
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.claims.several import Networks
