@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.contexts import points_context_flow, points_set_generation
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
@@ -46,6 +47,8 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-context-flow": points_context_flow,
+    "points-set-generation": points_set_generation,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
@@ -99,6 +102,7 @@ __all__ = [
     "image_gan",
     "image_vae",
     "points_autoencoder",
+    "points_context_flow",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
@@ -107,6 +111,7 @@ __all__ = [
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
+    "points_set_generation",
     "points_vae",
     "showers_flow",
     "showers_latent_gan",

@@ -9,6 +9,7 @@
 ``layered``        points in detector layers: EPiC with a vector of each layer
 ``lists``          the control: an MLP on the padded list
 ``fields``         velocity fields of all of these
+``contexts``       reading another cloud, and fields whose points attend to it
 ``decoders``       from a code to a set (EPiC layers) or to a list (MLP)
 ``starts``         what the points of a set decoder start from: noise or ranks
 =================  =============================================================================
@@ -20,9 +21,10 @@ from pcgen.nn.points.attention import (
     AttentionPool,
     SelfAttention,
 )
+from pcgen.nn.points.contexts import ContextField, ContextReader, CrossAttention
 from pcgen.nn.points.decoders import MLPDecoder, SetDecoder
 from pcgen.nn.points.edgeconv import DGCNN
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointEncoder, PointReader
 from pcgen.nn.points.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.points.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
 from pcgen.nn.points.layered import LayeredEncoder, LayeredField
@@ -36,6 +38,9 @@ __all__ = [
     "AttentionEncoder",
     "AttentionField",
     "AttentionPool",
+    "ContextField",
+    "ContextReader",
+    "CrossAttention",
     "DeepSetField",
     "EPiCEncoder",
     "EPiCField",
@@ -49,6 +54,7 @@ __all__ = [
     "Noise",
     "PointEncoder",
     "PointNet",
+    "PointReader",
     "Ranks",
     "SelfAttention",
     "SetDecoder",
