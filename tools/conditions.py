@@ -14,13 +14,11 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.bounds import BYTES, regular_file
-from pcgen.errors import ArgumentError, DataError, FileError, at_least
+from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.columns import Array, archived, array_names, npz, read_array
 from pcgen.models.base import GenerativeModel
-from pcgen.models.request import Request, repeated
+from pcgen.models.request import Request
 from pcgen.schema import Schema
-
-__all__ = ["contexts_of", "of_events", "of_table", "repeated"]
 
 _BLOCK = 10_000  # events that are read at a time
 _CLASS, _POINTS = "class", "points"
@@ -68,17 +66,17 @@ def of_events(path: str, split: str, schema: Schema, number: int | None = None) 
     return Request(count, None, fixed["y"], fixed["label"])
 
 
-def contexts_of(path: str, split: str, model: GenerativeModel, at_most: int | None) -> Batch:
+def contexts_of(path: str, split: str, model: GenerativeModel, number: int | None) -> Batch:
     """The contexts of a file that a model generates events from, in order.
 
     Args:
         path: File of clouds or images; of pairs, whose contexts are taken.
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
         model: Of events from contexts.
-        at_most: Only the first so many; None: all.
+        number: Of the first so many events; None: of all.
 
     Raises:
-        ArgumentError: the model takes no contexts, or ``at_most`` is not positive.
+        ArgumentError: the model takes no contexts, or there are fewer.
         DataError: the file means something else than the contexts of the training.
         FileError: it cannot be read.
     """
@@ -89,13 +87,17 @@ def contexts_of(path: str, split: str, model: GenerativeModel, at_most: int | No
     expected = model.context_schema
     if expected is None:
         raise ArgumentError(f"context: got {path}, expected none: this model takes no context")
-    at_least(1, at_most=at_most)
     with open_contexts(path) as source:
         pairs = source.context_schema
-        check_schema(expected, source.schema if pairs is None else pairs, [path], "the model was trained")
-        index = split_index(len(source), split)[:at_most]
-        if not len(index):
-            raise DataError(f"{path}: got no event in split {split}, expected at least one")
+        meaning = source.schema if pairs is None else pairs
+        check_schema(expected, meaning, [path], "the model was trained")
+        index = split_index(len(source), split)
+        if not len(index) or (number is not None and number > len(index)):
+            raise ArgumentError(
+                f"number: got {number or 'all'}, expected 1 to the {len(index)} events of {path} "
+                f"(split {split})"
+            )
+        index = index[:number]
         clouds = cl.select(source.read(0, int(index[-1]) + 1), index)
     clouds = clouds if pairs is None else cl.context(clouds)
     return cl.cast(clouds, torch.get_default_dtype())

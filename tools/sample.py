@@ -46,7 +46,6 @@ def sample(
     split: Literal["train", "validation", "test", "all"] | None = None,
     context: str | None = None,
     answers: int | None = None,
-    at_most: int | None = None,
     conditions: str | None = None,
     processes: int = 1,
     dask: str | None = None,
@@ -74,7 +73,7 @@ def sample(
             and where it was trained on showers of a known calorimeter also showers, with
             --to-format calochallenge: points outside of the calorimeter go into the nearest voxel.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
-            have.
+            have. With context: of the first so many contexts.
         batch_size: Events generated at a time.
         seed: Of all randomness.
         device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
@@ -90,7 +89,6 @@ def sample(
         context: Of a model that generates events from others: the file of those, clouds or images.
             The events are in their order, with their class and condition.
         answers: Events that are generated for each context, one after the other; by default 1.
-        at_most: Only of the first so many contexts.
         conditions: Table with a line for each event (.csv, .npz, .npy). Its columns are the
             conditions of the model by name, class and points, or some of these.
         processes: Processes that draw; each takes as many threads as this one has
@@ -145,7 +143,7 @@ def sample(
     model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
-    of_contexts = {"context": context, "answers": answers, "at_most": at_most}
+    of_contexts = {"context": context, "answers": answers}
     request = _request(model, number, source_of_each, fixed, split, of_contexts)
     grid = getattr(getattr(model, "representation", None), "grid", None)
     facts = {**provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
@@ -220,9 +218,8 @@ def _request(
     schema = model.schema
     if of_contexts["context"] is not None or model.context_schema is not None:
         return _of_contexts(model, number, sources, fixed, split, of_contexts)
-    for name in ("answers", "at_most"):
-        if of_contexts[name] is not None:
-            raise ArgumentError(f"{name}: got {of_contexts[name]} without context, expected one")
+    if of_contexts["answers"] is not None:
+        raise ArgumentError(f"answers: got {of_contexts['answers']} without context, expected one")
     given = [name for name, value in {**sources, **fixed}.items() if value is not None]
     like, table = sources["like"], sources["conditions"]
     others = [name for name in given if name not in ("like", "points")]
@@ -268,22 +265,24 @@ def _of_contexts(
     """
     import torch
 
-    from pcgen.models.request import by_name, in_turn, resolve, with_context
+    from pcgen.models.request import by_name, in_turn, repeated, resolve, with_context
     from pcgen.tools import conditions as fixed_by
 
     others = [name for name, value in sources.items() if value is not None]
-    others += ["number"] if number is not None else []
     if others:
         raise ArgumentError(
-            f"context: got {', '.join(others)} too, expected one of them; events are as many as "
-            "contexts times answers"
+            f"context: got {', '.join(others)} too, expected one of them; the file of contexts "
+            "gives class and condition of each event"
+        )
+    if of_contexts["context"] is None:
+        raise ArgumentError(
+            "context: got none for a model that generates events from others, expected --context "
+            "FILE, a file of those"
         )
     schema, path, answers = model.schema, of_contexts["context"], of_contexts["answers"] or 1
-    contexts = None
-    if path is not None:
-        contexts = fixed_by.contexts_of(path, split or "all", model, of_contexts["at_most"])
-        contexts = fixed_by.repeated(contexts, answers)
-    count = 1 if contexts is None else contexts.num_graphs
+    contexts = fixed_by.contexts_of(path, split or "all", model, number)
+    contexts = repeated(contexts, answers)
+    count = contexts.num_graphs
     condition, classes = fixed["condition"], fixed["classes"]
     y = None if condition is None else by_name(schema, condition)
     label = None if classes is None else in_turn(schema, classes, count)

@@ -282,8 +282,13 @@ class Plan:
         """What is drawn once a model is trained: any events, or answers to held-out contexts."""
         if model.context_schema is None:
             return {"number": self.samples}
+        from pcgen.datasets.contexts import open_contexts
+        from pcgen.datasets.splits import split_index
+
         context = (data.files if data.contexts is None else data.contexts)[0]
-        return {"context": context, "split": "validation", "at_most": self.samples}
+        with open_contexts(context) as source:
+            there = len(split_index(len(source), "validation"))
+        return {"context": context, "split": "validation", "number": min(self.samples, there)}
 
     def learn(
         self,

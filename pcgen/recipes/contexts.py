@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.flows import Coupling
+
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
     from pcgen.models.set_generation import SetGeneration
-    from pcgen.recipes.flows import Coupling
 
 OfSets = Literal["epic", "pointnet", "edgeconv", "attention"]
 
