@@ -126,10 +126,10 @@ class CloudDataset(Dataset[Data]):
         self.context_schema = files[0].context_schema
         if contexts is not None:
             self.context_schema = contexts.schema
-            where = contexts._files[0].path
-            self._agreement = Agreement(schema, contexts.schema, where)
+            self._agreement = Agreement(schema, contexts.schema, contexts.path)
         self._index, self._max_points, self._check = index, max_points, check
-        self._files, self._process = list(files), os.getpid()
+        self._files: list[CloudSource] = list(files)
+        self._process = os.getpid()
         lengths = torch.tensor([len(file) for file in files])
         self._starts = lengths.cumsum(0) - lengths
         self._file_sizes = torch.cat([file.sizes() for file in files])
@@ -175,6 +175,11 @@ class CloudDataset(Dataset[Data]):
         return (
             Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
         )
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self._files[0].path
 
     @property
     def in_memory(self) -> bool:

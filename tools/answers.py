@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from pcgen.errors import ArgumentError, DataError
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.table import Table
     from torch import Tensor
     from torch_geometric.data import Batch
 
@@ -45,7 +48,7 @@ def evaluate_answers(
     from rich.console import Console
 
     from pcgen import clouds as pc
-    from pcgen import metrics, plotting, report
+    from pcgen import metrics, plotting
     from pcgen.datasets import open_clouds
     from pcgen.datasets.splits import split_index
     from pcgen.tools.evaluate import store
@@ -79,11 +82,37 @@ def evaluate_answers(
         f"{number} answers of {Path(generated).name} to each of {len(chosen)} events of "
         f"{Path(real).name} ({told}), protocol conditional"
     )
-    table = report.text_table(results, title)
+    table = _table(results, title)
     Console().print(table)
     store(folder, results, table)
     plotting.save(_figure(inputs, found, number, name), folder / "answers.png")
     return _remarks(number, repeats)
+
+
+def _table(results: Mapping[str, metrics.Evaluation], title: str) -> Table:
+    """Floor, answers with their distance from it, mean and copy; what is far is in bold."""
+    from rich import box
+    from rich.table import Table
+
+    from pcgen.escaping import markup
+    from pcgen.report.tables import far, has_distance, number
+
+    name, *others = results
+    table = Table(title=markup(title), box=box.SIMPLE)
+    for column in ("score", "floor", name, "z", *others):
+        table.add_column(markup(column), justify="left" if column == "score" else "right")
+    beside = [{score.name: score for score in results[each].scores} for each in others]
+    for score in results[name].scores:
+        value = number(score.value, score.error)
+        known = math.isfinite(score.floor)
+        table.add_row(
+            markup(f"{score.name} [{score.unit}]" if score.unit else score.name),
+            number(score.floor, score.floor_error) if known else "",
+            f"[bold]{value}[/]" if known and far(score) else value,
+            f"{score.z:+.1f}" if has_distance(score) else "",
+            *(f"{each[score.name].value:.3g}" if score.name in each else "" for each in beside),
+        )
+    return table
 
 
 def _figure(inputs: metrics.Inputs, made: Batch, number: int, name: str) -> Figure:
@@ -182,5 +211,3 @@ def _context(path: str, total: int, chosen: Tensor) -> dict[str, Any]:
             clouds, schema = pc.context(clouds), source.context_schema
     clouds = pc.cast(pc.select(clouds, chosen), torch.get_default_dtype())
     return {"context": clouds, "context_schema": schema}
-
-

@@ -62,16 +62,15 @@ def open_data(
         raise ArgumentError("data: got no file, expected at least one")
     paths = [str(Path(path).resolve()) for path in files]
     others = None if contexts is None else [str(Path(path).resolve()) for path in contexts]
-    parts = [
+    train, held_out = (
         open_clouds(paths, split, classes=classes, max_points=max_points, context=others)
         for split in ("train", "validation")
-    ]
-    if not bool(parts[0].sizes().any()):
+    )
+    if not bool(train.sizes().any()):
         raise DataError(
-            f"{', '.join(paths)}: got {len(parts[0])} events without a point, expected some with "
-            "one"
+            f"{', '.join(paths)}: got {len(train)} events without a point, expected some with one"
         )
-    return Data(paths, classes, max_points, *parts, contexts=others)
+    return Data(paths, classes, max_points, train, held_out, others)
 
 
 def check_data(

@@ -154,9 +154,7 @@ def _copy(inputs: Inputs, truth: Mapping[Quantity, Tensor]) -> _Side | None:
     return _Side(values, 1, inputs.context)
 
 
-def _scores(
-    inputs: Inputs, truth: Mapping[Quantity, Tensor], side: _Side
-) -> dict[str, Found]:
+def _scores(inputs: Inputs, truth: Mapping[Quantity, Tensor], side: _Side) -> dict[str, Found]:
     """Every score of answers to inputs, by name."""
     rows: dict[str, Found] = {}
     together: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -171,7 +169,7 @@ def _scores(
         rows[f"energy score {quantity.name}"] = _average(alone, quantity.unit)
     if together[0]:
         joint = energy_score(torch.stack(together[0], 1), torch.stack(together[1], 2))
-        rows = {"energy score [σ]": _average(joint), **rows}
+        rows = {"energy score": _average(joint, "σ"), **rows}
     rows |= _of_clouds(inputs, side)
     if side.number > 1:
         for quantity, true in truth.items():

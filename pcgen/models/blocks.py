@@ -46,8 +46,8 @@ def part(request: Request, rows: slice) -> Request:
     """The request for some of the clouds."""
     fixed = (request.sizes, request.y, request.label)
     context = None if request.context is None else cl.part(request.context, rows)
-    some = (None if v is None else v[rows] for v in fixed)
-    return Request(rows.stop - rows.start, *some, context=context)
+    sizes, y, label = (None if v is None else v[rows] for v in fixed)
+    return Request(rows.stop - rows.start, sizes, y, label, context)
 
 
 def draw(model: GenerativeModel, request: Request, generator: torch.Generator) -> Batch:

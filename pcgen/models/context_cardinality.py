@@ -88,7 +88,8 @@ class ContextCardinality(Stored):
         self.matrix.copy_(torch.linalg.solve(gram + ridge, moment))
         expected = columns @ self.matrix
         rest = (target - expected)[some]
-        self.rest.copy_(rest.square().mean(0).sqrt().clamp(min=1e-6) if len(rest) else 1.0)
+        if len(rest):
+            self.rest.copy_(rest.square().mean(0).sqrt().clamp(min=1e-6))
         self.keep([sizes, total, y, label, expected])
         return self
 

@@ -4,7 +4,8 @@ With g what a network reads of the context c, and noise r,
 
 .. math::
     X = G(g(c), r), \qquad
-    \text{loss} = E\Big[\min_{j = 1 \ldots N} d\big(G(g(c), r_j), Y\big)\Big], \quad r_j \sim N(0, 1)
+    \text{loss} = E\Big[\min_{j = 1 \ldots N} d\big(G(g(c), r_j), Y\big)\Big], \quad
+    r_j \sim N(0, 1)
 
 ("min of N"), where d is a distance of sets and Y an event of the context. With N = 1 the noise is
 ignored, and what comes out is the mean of all answers as d understands means; with more, one guess

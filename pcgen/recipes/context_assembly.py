@@ -9,7 +9,7 @@ from pcgen.models.contexts import Contexts
 from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Points
 from pcgen.models.set_generation import SetGeneration
-from pcgen.nn import ContextField, ContextReader
+from pcgen.nn import ContextField, ContextReader, PointReader
 from pcgen.objectives.flow_matching import Clock
 from pcgen.recipes import assembly, flow_assembly
 from pcgen.recipes.networks import EPiC, PointNetwork, Wide
@@ -114,10 +114,11 @@ def check_neighbours(neighbours: int | None, *names: str) -> None:
 
 def _reader(representation: Points, network: PointNetwork, hidden: int) -> ContextReader:
     assert representation.contexts is not None
-    return ContextReader(network.encoder(representation.contexts, hidden))
+    encoder = network.encoder(representation.contexts, hidden)
+    assert isinstance(encoder, PointReader)
+    return ContextReader(encoder)
 
 
 def _heads(hidden: int) -> int:
     """The most heads up to 4 that divide the channels."""
     return next(number for number in (4, 2, 1) if hidden % number == 0)
-

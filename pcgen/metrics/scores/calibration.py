@@ -4,7 +4,8 @@ If the truth t of an input and its answers :math:`a_1, \ldots, a_N` are of one l
 among them is uniform: with ties broken at random,
 
 .. math::
-    u = \frac{\#\{a_j < t\} + U\,(1 + \#\{a_j = t\})}{N + 1}, \qquad U \sim \text{uniform on } [0, 1],
+    u = \frac{\#\{a_j < t\} + U\,(1 + \#\{a_j = t\})}{N + 1}, \qquad
+    U \sim \text{uniform on } [0, 1],
 
 is uniform on [0, 1] over the inputs (the probability integral transform of a finite ensemble). The
 *miscalibration* is the mean distance of its distribution from that,

@@ -61,8 +61,6 @@ def energy_score_of_distances(to_truth: Tensor, among: Tensor) -> Tensor:
     """
     inputs, number = to_truth.shape
     if among.shape != (inputs, number, number):
-        raise ArgumentError(
-            f"among: got {tuple(among.shape)}, expected {(inputs, number, number)}"
-        )
+        raise ArgumentError(f"among: got {tuple(among.shape)}, expected {(inputs, number, number)}")
     pairs = max(number * (number - 1), 1)
     return to_truth.mean(1) - among.sum((1, 2)) / (2 * pairs)

@@ -49,6 +49,7 @@ class Representation(nn.Module, ABC):
     """
 
     counted = True
+
     def __init__(
         self,
         schema: Schema,
