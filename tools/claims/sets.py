@@ -9,7 +9,9 @@ equal chance: with one guess it makes what lies between the two, with the best o
 .. math::
     b(X) = \min(d(X, \text{circle}), d(X, \text{square})) \,/\, d(\text{circle}, \text{square}),
 
-the mean over samples, which is one half midway and 0 on either.
+the mean over samples, which is one half midway and 0 on either. The networks learn in 2000 steps;
+after 400, in which the thresholds were first tried, the best of four guesses is at b = 0.36 and
+misses its threshold.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pcgen.tools.claims.claim import Claim
 from pcgen.tools.claims.several import Networks
 
 POINTS, RADII, STEPS = 64, 8, 400
-CORNERS, NOISE, BATCH, GUESSES = 32, 4, 8, 4
+CORNERS, NOISE, BATCH, GUESSES, LEARNING = 32, 4, 8, 4, 2000
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Of dense clouds [B, n, 2] -> [B]."""
@@ -92,7 +94,7 @@ def samples(guesses: int, seeds: Sequence[int], quick: bool) -> Tensor:
     modes = torch.stack([circle(torch.ones(1), CORNERS)[0], square(CORNERS)])
     network = Networks(seeds, (NOISE, 128, 128, 2 * CORNERS))
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    total, steps = len(seeds) * BATCH, 3 if quick else STEPS
+    total, steps = len(seeds) * BATCH, 3 if quick else LEARNING
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
         real = modes[torch.randint(2, (total,), generator=draw)]
