@@ -128,8 +128,9 @@ def test_the_best_guess_is_what_counts(monkeypatch) -> None:
     monkeypatch.setattr(model, "_distance", kept)
     loss = model.loss(clouds)
     assert len(values) == 3
-    assert float(loss["distance"]) == pytest.approx(float(torch.stack(values).amin(0).mean()))
-    assert len({float(each.mean()) for each in values}) == 3
+    best = torch.stack(values).amin(0).mean()
+    assert loss["distance"].item() == pytest.approx(best.item())
+    assert len({each.mean().item() for each in values}) == 3
 
 
 def test_a_code_has_a_prior(guesser) -> None:
