@@ -137,7 +137,7 @@ def _figure(inputs: metrics.Inputs, made: Batch, number: int, name: str) -> Figu
             edges = metrics.scores.bin_edges(reference, 6)
             middle = 0.5 * (edges[:-1] + edges[1:])
             sides = {"truth": truth[q][:, None], name: found[q]}
-            seen = {n: metrics.scores.response(reference, v, edges) for n, v in sides.items()}
+            seen = {n: metrics.scores.ratios(reference, v, edges) for n, v in sides.items()}
             responses[q] = {n: Points(middle, r.mean, r.spread) for n, r in seen.items()}
     return plotting.answers(ranks, responses)
 

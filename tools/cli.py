@@ -38,10 +38,18 @@ COMMANDS = {
         "make showers in calorimeters by parametrisations",
     ),
     "simulate tracks": ("pcgen.tools.simulate:simulate_tracks", "make hits in a tracker"),
+    "simulate electrons": (
+        "pcgen.tools.simulate:simulate_electrons",
+        "make the response of a detector to single electrons",
+    ),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
+    "invert": (
+        "pcgen.tools.invert:invert",
+        "find the events of a generator that agree with few measurements",
+    ),
     "export": ("pcgen.tools.export:export", "write a trained generator as ONNX, or its weights"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),

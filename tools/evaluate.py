@@ -36,12 +36,15 @@ ProtocolName = Literal[
     "calochallenge",
     "pointflow",
     "conditional",
+    "image",
+    "response",
 ]
 TAKES = {
     "pcgen": ("repeats", "subset", "training"),
     "mpgan2021": ("particlenet", "statistics"),
     "calochallenge": ("geometry", "data_set"),
     "conditional": ("context", "responses", "answers", "subset"),
+    "image": ("grid",),
 }
 
 
@@ -58,6 +61,7 @@ FIXED = {
     "fpcd": partial(_fixed, "fpcd"),
     "epic": partial(_fixed, "epic"),
     "pointflow": partial(_fixed, "pointflow"),
+    "response": partial(_fixed, "response"),
 }
 """The protocols that take no options."""
 
@@ -82,6 +86,7 @@ def evaluate(
     context: str | None = None,
     responses: str | None = None,
     answers: int | None = None,
+    grid: str | None = None,
     seed: int = 0,
     dask: str | None = None,
 ) -> None:
@@ -121,6 +126,7 @@ def evaluate(
         responses: File of repeated responses of the detector to each input, whose scores are the
             floors of the protocol conditional (pcgen simulate jets --responses).
         answers: Answers to each input; by default as the generated file states it.
+        grid: Cells of the images of protocol image, as ``name:low:high:cells`` for each axis.
         seed: Seed of everything random.
         dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
             distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
@@ -149,6 +155,7 @@ def evaluate(
         context=context,
         responses=responses,
         answers=answers,
+        grid=grid,
     )
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
@@ -189,7 +196,7 @@ def evaluate(
         fake, other, kept, attrs = _generated(generated, schema, classes, within)
         notes = left_out(events, fake, schema, other)
         notes += trained_on(truth.digests()[0], Path(real).name, split, attrs)
-        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics)
+        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, grid)
     notes += doubts(events, fake, schema)
     notes += in_common(real, generated, events, fake)
     known = None if training is None else _training(training, schema)
@@ -238,12 +245,22 @@ def _protocol(
     subset: int | None,
     particlenet: str | None,
     statistics: str | None,
+    grid: str | None,
 ) -> metrics.protocols.Protocol:
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
         requested = {"repeats": repeats, "subset": subset}
         return protocols.pcgen(schema, **{k: v for k, v in requested.items() if v is not None})
+    if name == "image":
+        from pcgen.grids import Grid
+
+        if grid is None:
+            example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)
+            raise ArgumentError(
+                f"grid: got none, expected the cells of protocol image, for instance {example}"
+            )
+        return protocols.image(Grid.parse(grid, schema.axes))
     if (particlenet is None) != (statistics is None):
         raise ArgumentError(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"

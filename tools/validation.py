@@ -34,6 +34,7 @@ from pcgen.metrics.scores import neighbour_scores_of_distances, wasserstein1
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.blocks import like, ranges, sample_in_blocks
+from pcgen.models.hybrid import Hybrid
 from pcgen.ops.points import wrap
 from pcgen.ops.segments import segment_circular_mean
 from pcgen.schema import Schema
@@ -66,7 +67,7 @@ class Validation:
         """
         generated, schema = self._placed(self._generate(model)), model.schema
         real = self._placed(self.real)
-        scores, relative = {}, []
+        scores, relative = self._accuracy(model), []
         others = observables(generated, schema)
         for quantity, values in observables(real, schema).items():
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
@@ -80,6 +81,12 @@ class Validation:
             chamfer = shape_score(real, generated, schema)
         return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
 
+    def _accuracy(self, model: GenerativeModel) -> dict[str, float]:
+        """``accuracy`` of a model that classifies too."""
+        if not isinstance(model, Hybrid) or not self.real.num_graphs:
+            return {}
+        return {"accuracy": model.accuracy(self.real.to(next(model.parameters()).device))}
+
     def labels(self, schema: Schema) -> dict[str, str]:
         """What the columns of the log mean, with units, for plots."""
         labels = {"validation/score": "score: mean $W_1$ [$\\sigma$]"}
@@ -90,6 +97,7 @@ class Validation:
                 "validation/mmd_cd": "MMD (Chamfer) / floor",
                 "validation/reconstruction_cd": "reconstruction (Chamfer) / floor",
             }
+        labels["validation/accuracy"] = "accuracy"
         for quantity in observables(self.real, schema):
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels

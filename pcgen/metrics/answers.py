@@ -4,7 +4,7 @@ N answers to each of B inputs are judged by what their truths are: the energy sc
 observables together and of each alone (:mod:`~pcgen.metrics.scores.energy_score`), and of the
 clouds by the earth mover's distance, with the nearest of the N; calibration and coverage
 (:mod:`~pcgen.metrics.scores.calibration`); response and resolution against the input
-(:mod:`~pcgen.metrics.scores.response`).
+(:mod:`~pcgen.metrics.scores.ratios`).
 
 **Beside them** stand the *mean*, which answers every input by the mean of all truths, and the
 *copy*, which answers with the input itself. **Floors** are what a perfect generator scores: those
@@ -32,7 +32,7 @@ from pcgen.metrics.evaluation import Evaluation, Score, whole_events
 from pcgen.metrics.features import observables
 from pcgen.metrics.scores.calibration import coverage, miscalibration, ranks
 from pcgen.metrics.scores.energy_score import energy_score, energy_score_of_distances
-from pcgen.metrics.scores.response import bin_edges, response
+from pcgen.metrics.scores.ratios import bin_edges, ratios
 from pcgen.ops.points import wrap
 from pcgen.schema import Quantity, Schema
 
@@ -230,7 +230,7 @@ def _responses(inputs: Inputs, values: Mapping[Quantity, Tensor]) -> dict[str, F
         if not chosen or quantity not in values or not bool((reference > 0).any()):
             continue
         edges = bin_edges(reference, BINS)
-        found = response(reference, values[quantity], edges)
+        found = ratios(reference, values[quantity], edges)
         for k, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
             place = f"{name} {low:.4g} to {high:.4g} {quantity.unit}".strip()
             rows[f"response {place}"] = Found(float(found.mean[k]), float(found.mean_error[k]))

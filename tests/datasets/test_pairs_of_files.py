@@ -40,7 +40,9 @@ def test_of_a_large_file_windows_are_paired_too(tmp_path: Path, monkeypatch) -> 
     assert not data.in_memory
     batch = data.batches(8, seed=3)(2)
     assert torch.equal(batch.y, pc.context(batch).y)
-    assert equal(data.gather(torch.arange(5)), open_clouds(events, "train", context=truth).read(0, 5))
+    assert equal(
+        data.gather(torch.arange(5)), open_clouds(events, "train", context=truth).read(0, 5)
+    )
     assert len(small.ptr) == len(batch.ptr)
 
 

@@ -16,7 +16,7 @@ from pcgen.metrics.scores.modes import mode_count
 from pcgen.metrics.scores.neighbours import neighbour_scores, neighbour_scores_of_distances
 from pcgen.metrics.scores.occupancy import jensen_shannon
 from pcgen.metrics.scores.prdc import prdc
-from pcgen.metrics.scores.response import bin_edges, response
+from pcgen.metrics.scores.ratios import bin_edges, ratios
 from pcgen.metrics.scores.separation import separation_power, shower_separation
 from pcgen.metrics.scores.wasserstein import wasserstein1
 
@@ -39,7 +39,7 @@ __all__ = [
     "neighbour_scores_of_distances",
     "prdc",
     "ranks",
-    "response",
+    "ratios",
     "separation_power",
     "shower_separation",
     "wasserstein1",

@@ -33,7 +33,10 @@ def test_no_other_width_scores_better_than_that_of_the_truth(width) -> None:
 
 def test_it_does_not_depend_on_the_number_of_answers() -> None:
     draw = torch.Generator().manual_seed(2)
-    truth, answers = torch.randn(40_000, 1, generator=draw), torch.randn(40_000, 8, 1, generator=draw)
+    truth, answers = (
+        torch.randn(40_000, 1, generator=draw),
+        torch.randn(40_000, 8, 1, generator=draw),
+    )
     few, many = energy_score(truth, answers[:, :2]), energy_score(truth, answers)
     # E|a - t| - E|a - a'| / 2 of normal ones is 1 / √π.
     for found in (few, many):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.metrics.scores import bin_edges, response
+from pcgen.metrics.scores import bin_edges, ratios
 
 
 def test_of_a_known_smearing() -> None:
@@ -16,7 +16,7 @@ def test_of_a_known_smearing() -> None:
     # The response falls with g and the resolution is 10 % below 5 and 20 % above.
     width = torch.where(reference < 5, 0.1, 0.2)[:, None]
     values = reference[:, None] * (1.1 - 0.01 * reference[:, None] + width * noise)
-    found = response(reference, values, torch.tensor([1.0, 5.0, 10.0]))
+    found = ratios(reference, values, torch.tensor([1.0, 5.0, 10.0]))
     for k, (mean, spread) in enumerate([(1.07, 0.1), (1.025, 0.2)]):
         assert found.mean[k].item() == pytest.approx(mean, abs=4 * found.mean_error[k].item())
         assert found.spread[k].item() == pytest.approx(spread, rel=0.03)
@@ -35,5 +35,5 @@ def test_bins_hold_equally_many() -> None:
 
 
 def test_what_has_no_reference_is_left_out() -> None:
-    found = response(torch.tensor([0.0, 2.0]), torch.tensor([[5.0], [4.0]]), torch.tensor([2.0, 2.0]))
+    found = ratios(torch.tensor([0.0, 2.0]), torch.tensor([[5.0], [4.0]]), torch.tensor([2.0, 2.0]))
     assert (found.mean.tolist(), found.spread.tolist()) == ([2.0], [0.0])
