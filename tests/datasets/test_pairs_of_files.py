@@ -59,7 +59,7 @@ def test_several_files_and_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected one for each of the 2 files"):
         open_clouds(events, context=truth[:1])
     # In another order the events are others.
-    with pytest.raises(DataError, match="got .* in pair 0 of those that were read, expected"):
+    with pytest.raises(DataError, match=r"got .* in pair 0 of those that were read, expected"):
         open_clouds(events, context=truth[::-1]).load()
 
 
@@ -75,7 +75,7 @@ def test_one_file_of_pairs_needs_no_other(tmp_path: Path) -> None:
 
 
 def test_other_events_are_refused(tmp_path: Path) -> None:
-    events, truth = write_pairs(tmp_path, 40)
+    events, _ = write_pairs(tmp_path, 40)
     write_clouds(tmp_path / "fewer.h5", truths(39), CONTEXT)
     with pytest.raises(DataError, match="got 39 events, expected the 40 of"):
         open_clouds(events, context=tmp_path / "fewer.h5")

@@ -77,8 +77,8 @@ def test_the_copy_is_the_input_where_it_means_the_same() -> None:
 def test_numbers_must_fit() -> None:
     with pytest.raises(ArgumentError, match=r"answers: got 600 events, expected 3 for each"):
         evaluate_answers(INPUTS, answered(2, 1), 3, name="made")
+    few = pc.select(answered(1, 1), slice(0, 7))
     with pytest.raises(ArgumentError, match="responses: got 7 events"):
-        few = pc.select(answered(1, 1), slice(0, 7))
         evaluate_answers(INPUTS, answered(2, 1), 2, responses=few, name="made")
     broken = answered(1, 1)
     broken = pc.replace(broken, weight=torch.full_like(broken.weight, math.nan))

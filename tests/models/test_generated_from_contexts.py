@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_refused(flow) -> None:
     truth = truths(3)
     with pytest.raises(ArgumentError, match="context: got none, expected one"):
         flow.sample(number=3)
-    with pytest.raises(ArgumentError, match="got 3 by sizes|expected one number"):
+    with pytest.raises(ArgumentError, match="expected one number >= 0"):
         flow.sample(context=truth, sizes=[1, 2])
     with pytest.raises(ArgumentError, match="answers: got 0"):
         flow.sample(context=truth, answers=0)

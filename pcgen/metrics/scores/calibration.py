@@ -28,7 +28,7 @@ from pcgen.errors import ArgumentError
 
 
 def ranks(truth: Tensor, answers: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Rank of the truth among its answers, uniform if they are of one law, each in [0, 1] [B].
+    """Rank of the truth among its answers, uniform if they are of one law: [B], each in 0 to 1.
 
     Args:
         truth: [B].
