@@ -39,7 +39,7 @@ from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
 from pcgen.datasets.response import LAYERS, Particles, respond
 from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
-from pcgen.errors import ArgumentError, require
+from pcgen.errors import ArgumentError, at_least, require
 from pcgen.io import JETS, CloudWriter
 
 SAMPLE = Path(__file__).parent / "samples" / "jets.h5"
@@ -76,6 +76,7 @@ def simulate_jets(
     classes: Sequence[str] = "gqt",
     settings: JetSettings | None = None,
     detectors: Sequence[Card] = (),
+    responses: int | None = None,
     seed: int = 0,
     processes: int = 1,
     dask: str | None = None,
@@ -101,6 +102,8 @@ def simulate_jets(
         classes: Some of g, q, t, w, z; ``"gqt"`` or ``("g", "q", "t")``.
         settings: Radius and windows; None: R = 0.4, 800 to 1600 GeV.
         detectors: Cards (:func:`~pcgen.datasets.cards.read_card`), each of another name.
+        responses: How often each detector measures every jet once more, into a file of its own;
+            None: not.
         seed: 0 to 2³² - 1.
         processes: Worker processes; 1 works in this one. With more, a script needs Python's usual
             ``if __name__ == "__main__":``.
@@ -109,7 +112,7 @@ def simulate_jets(
         progress: Whether to draw a progress bar.
 
     Returns:
-        ``output``, and the file of each detector.
+        ``output``, and the files of each detector.
 
     Raises:
         ArgumentError: an argument is out of range, or the settings give no jets.
@@ -120,6 +123,9 @@ def simulate_jets(
     workers = Workers(processes, dask, progress)
     check(output, _ENDINGS, number=number, seed=seed, workers=workers, what="jets")
     _check_names(classes, detectors)
+    at_least(1, responses=responses)
+    if responses is not None and not detectors:
+        raise ArgumentError(f"responses: got {responses} without a detector, expected one")
     require("pythia8mc", "simulation")
     record = _record(number, classes, settings, seed)
     rounds = plan(record["classes"], number, seed, settings)
@@ -130,6 +136,10 @@ def simulate_jets(
         path = output.with_name(f"{output.stem}-{card.name}{output.suffix}")
         own = {**record, "detector": card.name, "card": card.data}
         outputs.append(Output(path, own, partial(_merge, path, rounds, own, card)))
+        if responses is not None:
+            path = path.with_name(f"{path.stem}-responses{path.suffix}")
+            own = {**own, "responses": responses}
+            outputs.append(Output(path, own, partial(_merge, path, rounds, own, card)))
     simulated(outputs, generate, chunks, what="jets", workers=workers)
     return [each.path for each in outputs]
 
@@ -199,24 +209,39 @@ def _merge(
     if card is not None:
         description += f", tracks and towers of {card.name}"
     schema = replace(JETS, description=description, layers=() if card is None else LAYERS)
-    with CloudWriter(output, schema, attrs={"simulation": record}) as writer:
+    times = record.get("responses")
+    attrs = {"simulation": record} | ({} if times is None else {"answers": times})
+    with CloudWriter(output, schema, attrs=attrs) as writer:
         for number, chunks in enumerate(rounds):
             jets = [load(chunk, parts, Jets) for chunk in chunks]
             pairs = zip(jets, chunks, strict=True)
             if card is None:
                 clouds = [to_clouds(part, chunk.name) for part, chunk in pairs]
-            else:
+            elif times is None:
                 clouds = [
                     measured(part, chunk.name, card, _random(record["seed"], chunk))
                     for part, chunk in pairs
                 ]
+            else:
+                clouds = [
+                    _repeated(part, chunk, card, record["seed"], times) for part, chunk in pairs
+                ]
             order = _mixed(jets, np.random.RandomState([record["seed"], number]))
-            writer.append(convention.select(convention.concat(clouds), torch.from_numpy(order)))
+            rows = (order[:, None] * (times or 1) + np.arange(times or 1)).ravel()
+            writer.append(convention.select(convention.concat(clouds), torch.from_numpy(rows)))
 
 
-def _random(seed: int, chunk: Chunk) -> np.random.Generator:
-    """Of the response to the jets of a chunk."""
-    return np.random.default_rng((seed, list(PROCESSES).index(chunk.name), chunk.index))
+def _random(seed: int, chunk: Chunk, *which: int) -> np.random.Generator:
+    """Of the response to the jets of a chunk, the first one or another."""
+    return np.random.default_rng((seed, list(PROCESSES).index(chunk.name), chunk.index, *which))
+
+
+def _repeated(jets: Jets, chunk: Chunk, card: Card, seed: int, times: int) -> Batch:
+    """So many further responses to each jet of a chunk, one after the other."""
+    each = [measured(jets, chunk.name, card, _random(seed, chunk, 1 + k)) for k in range(times)]
+    number = len(jets.sizes)
+    rows = torch.arange(times * number).view(times, number).T.flatten()
+    return convention.select(convention.concat(each), rows)
 
 
 def _mixed(parts: Sequence[Jets], random: np.random.RandomState) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from torch_geometric.data import Batch, Data
 
 from pcgen import clouds as convention
 from pcgen.datasets.batches import Batches
+from pcgen.datasets.contexts import Agreement, check_pairs, open_contexts
 from pcgen.datasets.provenance import digest
 from pcgen.datasets.splits import SEED, split_index
 from pcgen.datasets.voxel_clouds import open_events
@@ -42,6 +43,7 @@ def open_clouds(
     classes: Sequence[str] | None = None,
     max_points: int | None = None,
     check: bool = True,
+    context: str | Path | Sequence[str | Path] | None = None,
 ) -> CloudDataset:
     """Open one or several files of clouds as one data set.
 
@@ -55,6 +57,9 @@ def open_clouds(
         classes: Names of the classes to keep; None keeps all.
         max_points: Keep that many points of each cloud, the heaviest; None keeps all.
         check: Refuse values that must not be, as they are read; False leaves that to the caller.
+        context: Files with the same events in the same order, one for each of ``paths``: the
+            contexts of the clouds (:func:`pcgen.clouds.context`). Images become their active cells.
+            None: as the files themselves have them.
 
     Raises:
         ArgumentError: an unknown split or class, no path, or ``max_points`` is not positive.
@@ -68,6 +73,10 @@ def open_clouds(
         raise ArgumentError(f"max_points: got {max_points}, expected a positive number or None")
     files = [open_events(path) for path in listed]
     schema = _common_schema(files)
+    others = [] if context is None else [context] if isinstance(context, (str, Path)) else context
+    contexts = [open_contexts(path) for path in others]
+    if context is not None:
+        check_pairs(files, contexts)
     wanted = None if classes is None else _class_numbers(schema, classes)
     index, start = [], 0
     for file in files:
@@ -76,7 +85,13 @@ def open_clouds(
             chosen = chosen[torch.isin(_labels(file)[chosen], wanted)]
         index.append(chosen + start)
         start += len(file)
-    dataset = CloudDataset(files, torch.cat(index), schema, max_points=max_points, check=check)
+    chosen_events = torch.cat(index)
+    pairs = None
+    if contexts:
+        pairs = CloudDataset(contexts, chosen_events, _common_schema(contexts), check=check)
+    dataset = CloudDataset(
+        files, chosen_events, schema, max_points=max_points, check=check, contexts=pairs
+    )
     if len(dataset) == 0:
         names = ", ".join(str(path) for path in listed)
         kind = "" if classes is None else f" of class {', '.join(classes)}"
@@ -92,6 +107,8 @@ class CloudDataset(Dataset[Data]):
 
     Attributes:
         schema: What the numbers mean.
+        contexts: The data set of the contexts, where they have files of their own.
+        context_schema: What the numbers of the contexts mean; None where there are none.
     """
 
     def __init__(
@@ -102,11 +119,17 @@ class CloudDataset(Dataset[Data]):
         *,
         max_points: int | None = None,
         check: bool = True,
+        contexts: CloudDataset | None = None,
     ) -> None:
         """Events ``index`` [n] of the files, counted through all of them."""
-        self.schema = schema
+        self.schema, self.contexts = schema, contexts
+        self.context_schema = files[0].context_schema
+        if contexts is not None:
+            self.context_schema = contexts.schema
+            self._agreement = Agreement(schema, contexts.schema, contexts.path)
         self._index, self._max_points, self._check = index, max_points, check
-        self._files, self._process = list(files), os.getpid()
+        self._files: list[CloudSource] = list(files)
+        self._process = os.getpid()
         lengths = torch.tensor([len(file) for file in files])
         self._starts = lengths.cumsum(0) - lengths
         self._file_sizes = torch.cat([file.sizes() for file in files])
@@ -154,9 +177,14 @@ class CloudDataset(Dataset[Data]):
         )
 
     @property
+    def path(self) -> Path:
+        """The first file."""
+        return self._files[0].path
+
+    @property
     def in_memory(self) -> bool:
         """Whether the data set is so small that it stays in memory once it was read."""
-        return self._points <= _MEMORY
+        return self._points <= _MEMORY and (self.contexts is None or self.contexts.in_memory)
 
     @property
     def calorimeter(self) -> Calorimeter | None:
@@ -184,6 +212,15 @@ class CloudDataset(Dataset[Data]):
         between them would be slower than reading it, come in one read.
         """
         items = torch.as_tensor(items, dtype=torch.long)
+        clouds = self._own(items)
+        if self.contexts is None:
+            return clouds
+        contexts = self.contexts.gather(items)
+        self._agreement.check(clouds, contexts)
+        return convention.replace(clouds, context=contexts)
+
+    def _own(self, items: Tensor) -> Batch:
+        """Without the contexts of other files."""
         if not self.in_memory:
             return self._gather(self._index[items])
         if self._everything is None:
@@ -246,6 +283,11 @@ def _common_schema(files: Sequence[CloudSource]) -> Schema:
         difference = first.schema.difference(other.schema)
         if difference is not None:
             raise DataError(f"{other.path}: {difference} as in {first.path}")
+        one, two = first.context_schema, other.context_schema
+        difference = None if one is None or two is None else one.difference(two)
+        if difference is not None or (one is None) != (two is None):
+            reason = difference or "got contexts in one of the two, expected them in both or none"
+            raise DataError(f"{other.path}: context: {reason} (as in {first.path})")
     return first.schema
 
 

@@ -18,12 +18,18 @@ ptr       [B+1] int64         first row of each cloud, and N (PyG's own)
 ========= =================== ==================================================================
 
 Empty clouds and clouds of one point are legal everywhere. The number of clouds is ``len(ptr) - 1``.
+
+A cloud may have a *context*, another cloud that it is generated from (particles before the
+detector, hits that were observed). It is in the same batch, by the names that PyG's loaders give
+with ``follow_batch=["context_pos"]``: ``context_pos`` [M, D'], ``context_weight`` [M] and so on
+for each attribute above, ``context_pos_batch`` [M] and ``context_pos_ptr`` [B+1]. :func:`context`
+gives it as a batch; whatever selects clouds here selects their contexts.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +43,7 @@ from pcgen.ops.segments import Pointer, lengths, owners, segment_sum, take
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
 _INTEGER = ("label", "layer", "cell")
+_CONTEXT = "context_"
 _EMPTY = Batch(_base_cls=Data)  # PyG makes the class of a batch anew each time, which takes 0.1 ms
 
 
@@ -50,6 +57,7 @@ def make(
     label: Tensor | None = None,
     layer: Tensor | None = None,
     cell: Tensor | None = None,
+    context: Batch | None = None,
 ) -> Batch:
     """The one constructor of a batch of clouds from flat tensors.
 
@@ -65,9 +73,10 @@ def make(
         label: [B], integer.
         layer: [N], integer.
         cell: [N, D], integer.
+        context: B clouds, those that these are generated from.
 
     Raises:
-        ArgumentError: a shape or dtype does not fit.
+        ArgumentError: a shape or dtype does not fit, or there are other than B contexts.
 
     >>> clouds = make(torch.zeros(3, 2), [1, 0, 2, 0])
     >>> clouds.num_graphs, clouds.ptr.tolist(), clouds[2].num_nodes
@@ -87,15 +96,16 @@ def make(
     values |= {"layer": layer, "cell": cell}
     given = {name: value for name, value in values.items() if value is not None}
     _check(given, len(pos), len(sizes))
-    return _assemble(given, sizes)
+    return _with(_assemble(given, sizes), context)
 
 
-def like(clouds: Batch, pos: Tensor, **values: Tensor | None) -> Batch:
+def like(clouds: Batch, pos: Tensor, *, context: Batch | None = None, **values: Any) -> Batch:
     """Clouds with as many points as others, and with no attributes but those that are given.
 
     Args:
         clouds: Those others, ragged or :func:`padded`.
         pos: Coordinates of all points [N, D].
+        context: That of the new clouds.
         values: Further attributes as for :func:`make`; None is none.
 
     Raises:
@@ -103,7 +113,7 @@ def like(clouds: Batch, pos: Tensor, **values: Tensor | None) -> Batch:
     """
     given = {"pos": pos, **{name: value for name, value in values.items() if value is not None}}
     _check(given, clouds.batch.shape[0], clouds.num_graphs)
-    return _of_pointer(given, clouds.ptr, clouds.batch, clouds.num_graphs)
+    return _with(_of_pointer(given, clouds.ptr, clouds.batch, clouds.num_graphs), context)
 
 
 def padded(pos: Tensor, sizes: Tensor) -> Batch:
@@ -165,11 +175,62 @@ def _of_pointer(values: dict[str, Tensor], ptr: Pointer, batch: Tensor, number: 
     return clouds
 
 
-def attributes(clouds: Batch) -> dict[str, Tensor]:
-    """The attributes of the convention that are present, without PyG's ``batch`` and ``ptr``."""
+def attributes(clouds: Batch, prefix: str = "") -> dict[str, Tensor]:
+    """The attributes of the convention that are present, without PyG's ``batch`` and ``ptr``.
+
+    Args:
+        clouds: Clouds.
+        prefix: ``"context_"`` for those of the contexts.
+    """
     store = clouds.stores[0]
     names = (*POINT_ATTRIBUTES, *CLOUD_ATTRIBUTES)
-    return {name: store[name] for name in names if store.get(name) is not None}
+    return {name: store[prefix + name] for name in names if store.get(prefix + name) is not None}
+
+
+def context(clouds: Batch) -> Batch | None:
+    """The contexts of the clouds as a batch of B clouds; None where they have none.
+
+    >>> clouds = make(torch.zeros(1, 2), [1, 0], context=make(torch.ones(3, 1), [0, 3]))
+    >>> sizes(context(clouds)).tolist(), clouds[1].context_pos.tolist()
+    ([0, 3], [[1.0], [1.0], [1.0]])
+    """
+    values = attributes(clouds, _CONTEXT)
+    if "pos" not in values:
+        return None
+    store, pos, number = clouds.stores[0], values["pos"], clouds.num_graphs
+    ptr = store.get(f"{_CONTEXT}pos_ptr")
+    if ptr is None:  # of Batch.from_data_list without follow_batch, which records it all the same
+        ptr = clouds._slice_dict[f"{_CONTEXT}pos"].to(pos.device)
+    batch = store.get(f"{_CONTEXT}pos_batch")
+    return _of_pointer(values, ptr, owners(ptr, len(pos)) if batch is None else batch, number)
+
+
+def _with(clouds: Batch, others: Batch | None) -> Batch:
+    """The clouds, which are new, with the contexts written into them.
+
+    Raises:
+        ArgumentError: there are other than B contexts.
+    """
+    if others is None:
+        return clouds
+    if others.num_graphs != clouds.num_graphs:
+        raise ArgumentError(
+            f"context: got {others.num_graphs} clouds, expected one for each of the "
+            f"{clouds.num_graphs}"
+        )
+    store = clouds.stores[0]
+    for name, value in attributes(others).items():
+        store[_CONTEXT + name] = value
+        clouds._slice_dict[_CONTEXT + name] = others._slice_dict[name]
+        clouds._inc_dict[_CONTEXT + name] = others._inc_dict[name]
+    store[f"{_CONTEXT}pos_batch"], store[f"{_CONTEXT}pos_ptr"] = others.batch, others.ptr
+    return clouds
+
+
+def _carry(new: Batch, old: Batch, change: Callable[[Batch], Batch] = lambda each: each) -> Batch:
+    """New clouds with the contexts of old ones, changed in the same way."""
+    others = context(old)
+    return new if others is None else _with(new, change(others))
 
 
 def sizes(clouds: Batch) -> Tensor:
@@ -177,12 +238,13 @@ def sizes(clouds: Batch) -> Tensor:
     return lengths(clouds.ptr)
 
 
-def replace(clouds: Batch, **values: Tensor | None) -> Batch:
+def replace(clouds: Batch, **values: Tensor | Batch | None) -> Batch:
     """A new batch of the same sizes with some attributes replaced (None removes one).
 
-    Attributes that are not named are shared, not copied; nothing is modified in place.
+    Attributes that are not named are shared, not copied; nothing is modified in place. ``context``
+    is one of them.
     """
-    merged: dict[str, Any] = {**attributes(clouds), **values}
+    merged: dict[str, Any] = {**attributes(clouds), "context": context(clouds), **values}
     return like(clouds, merged.pop("pos"), **merged)
 
 
@@ -229,7 +291,8 @@ def select(clouds: Batch, index: Tensor | Sequence[int] | slice) -> Batch:
     rows, ptr, owner = take([values[name] for name in of_points], clouds.ptr, index)
     taken = dict(zip(of_points, rows, strict=True))
     chosen = {n: taken[n] if n in taken else v.index_select(0, index) for n, v in values.items()}
-    return _of_pointer(chosen, ptr, owner, len(index))
+    chosen_clouds = _of_pointer(chosen, ptr, owner, len(index))
+    return _carry(chosen_clouds, clouds, lambda each: select(each, index))
 
 
 def part(clouds: Batch, rows: slice) -> Batch:
@@ -243,7 +306,8 @@ def part(clouds: Batch, rows: slice) -> Batch:
     values = attributes(clouds)
     chosen = {n: v[first:last] if n in POINT_ATTRIBUTES else v[rows] for n, v in values.items()}
     ptr = clouds.ptr[rows.start : rows.stop + 1] - first
-    return _of_pointer(chosen, ptr, clouds.batch[first:last] - rows.start, len(ptr) - 1)
+    some = _of_pointer(chosen, ptr, clouds.batch[first:last] - rows.start, len(ptr) - 1)
+    return _carry(some, clouds, lambda each: part(each, rows))
 
 
 def select_points(clouds: Batch, keep: Tensor) -> Batch:
@@ -254,7 +318,8 @@ def select_points(clouds: Batch, keep: Tensor) -> Batch:
         )
     left = torch.zeros_like(sizes(clouds)).index_add(0, clouds.batch, keep.long())
     values = attributes(clouds)
-    return _assemble({n: v[keep] if n in POINT_ATTRIBUTES else v for n, v in values.items()}, left)
+    kept = {n: v[keep] if n in POINT_ATTRIBUTES else v for n, v in values.items()}
+    return _carry(_assemble(kept, left), clouds)
 
 
 def heaviest(clouds: Batch, number: int) -> Batch:
@@ -297,7 +362,7 @@ def heaviest_first(clouds: Batch) -> Batch:
     row[place] = torch.arange(len(row), device=row.device)
     values = attributes(clouds)
     ordered = {n: v[row] if n in POINT_ATTRIBUTES else v for n, v in values.items()}
-    return _assemble(ordered, sizes(clouds))
+    return _carry(_assemble(ordered, sizes(clouds)), clouds)
 
 
 def cast(clouds: Batch, dtype: torch.dtype) -> Batch:
@@ -310,8 +375,10 @@ def cast(clouds: Batch, dtype: torch.dtype) -> Batch:
     torch.float32
     """
     values = {n: v for n, v in attributes(clouds).items() if v.is_floating_point()}
+    others = context(clouds)
+    others = None if others is None else cast(others, dtype)
     if all(value.dtype == dtype for value in values.values()):
-        return clouds
+        return clouds if others is None else replace(clouds, context=others)
     changed = {name: value.to(dtype) for name, value in values.items()}
     for name, value in changed.items():
         lost = value.isinf() & values[name].isfinite()
@@ -319,7 +386,7 @@ def cast(clouds: Batch, dtype: torch.dtype) -> Batch:
             raise DataError(
                 f"{name}: got {values[name][lost][0].item()}, expected numbers that {dtype} holds"
             )
-    return replace(clouds, **changed)
+    return replace(clouds, **changed, context=others)
 
 
 def concat(batches: Iterable[Batch]) -> Batch:
@@ -335,7 +402,13 @@ def concat(batches: Iterable[Batch]) -> Batch:
     if any(other != names[0] for other in names):
         raise ArgumentError(f"batches: got attributes {names}, expected the same in all")
     values = {n: torch.cat([part[n] for part in parts]) for n in attributes(parts[0])}
-    return _assemble(values, torch.cat([sizes(part) for part in parts]))
+    joined = _assemble(values, torch.cat([sizes(part) for part in parts]))
+    others = [each for each in map(context, parts) if each is not None]
+    if others and len(others) < len(parts):
+        raise ArgumentError(
+            f"batches: got contexts in {len(others)} of {len(parts)}, expected them in all or none"
+        )
+    return _with(joined, concat(others)) if others else joined
 
 
 def arange_ragged(start: Tensor, length: Tensor) -> Tensor:

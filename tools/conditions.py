@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch
 
+from pcgen import clouds as cl
 from pcgen.bounds import BYTES, regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.columns import Array, archived, array_names, npz, read_array
+from pcgen.models.base import GenerativeModel
 from pcgen.models.request import Request
 from pcgen.schema import Schema
 
@@ -61,6 +64,43 @@ def of_events(path: str, split: str, schema: Schema, number: int | None = None) 
             raise DataError(f"{path}: got events without a {kind}, expected one for each")
         fixed[name] = torch.cat(known) if wanted else None
     return Request(count, None, fixed["y"], fixed["label"])
+
+
+def contexts_of(path: str, split: str, model: GenerativeModel, number: int | None) -> Batch:
+    """The contexts of a file that a model generates events from, in order.
+
+    Args:
+        path: File of clouds or images; of pairs, whose contexts are taken.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
+        model: Of events from contexts.
+        number: Of the first so many events; None: of all.
+
+    Raises:
+        ArgumentError: the model takes no contexts, or there are fewer.
+        DataError: the file means something else than the contexts of the training.
+        FileError: it cannot be read.
+    """
+    from pcgen.datasets.contexts import open_contexts
+    from pcgen.datasets.splits import split_index
+    from pcgen.tools.train import check_schema
+
+    expected = model.context_schema
+    if expected is None:
+        raise ArgumentError(f"context: got {path}, expected none: this model takes no context")
+    with open_contexts(path) as source:
+        pairs = source.context_schema
+        meaning = source.schema if pairs is None else pairs
+        check_schema(expected, meaning, [path], "the model was trained")
+        index = split_index(len(source), split)
+        if not len(index) or (number is not None and number > len(index)):
+            raise ArgumentError(
+                f"number: got {number or 'all'}, expected 1 to the {len(index)} events of {path} "
+                f"(split {split})"
+            )
+        index = index[:number]
+        clouds = cl.select(source.read(0, int(index[-1]) + 1), index)
+    clouds = clouds if pairs is None else cl.context(clouds)
+    return cl.cast(clouds, torch.get_default_dtype())
 
 
 def of_table(path: str, schema: Schema) -> Request:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.schema import Quantity, Schema
+from pcgen.tools.answers import evaluate_answers
 from pcgen.tools.notes import in_common, left_out, trained_on
 from pcgen.tools.selection import Range, ranges, select
 from pcgen.tools.shower_files import shower_pair
@@ -34,6 +35,7 @@ ProtocolName = Literal[
     "epic",
     "calochallenge",
     "pointflow",
+    "conditional",
     "image",
     "response",
 ]
@@ -41,6 +43,7 @@ TAKES = {
     "pcgen": ("repeats", "subset", "training"),
     "mpgan2021": ("particlenet", "statistics"),
     "calochallenge": ("geometry", "data_set"),
+    "conditional": ("context", "responses", "answers", "subset"),
     "image": ("grid",),
 }
 
@@ -80,6 +83,9 @@ def evaluate(
     statistics: str | None = None,
     geometry: str | None = None,
     data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
+    context: str | None = None,
+    responses: str | None = None,
+    answers: int | None = None,
     grid: str | None = None,
     seed: int = 0,
     dask: str | None = None,
@@ -89,6 +95,10 @@ def evaluate(
     A protocol fixes scores, sample sizes, batches and cuts. Each score is printed with its floor
     (real against real, as many events), its distance from the floor in standard deviations and its
     permutation p-value; the histograms are drawn.
+
+    Answers of a model that generates events from others (pcgen sample --context, several to each)
+    are compared with the truth of each input by the protocol conditional: energy score, coverage,
+    calibration, response and resolution, beside the mean of all truths and a copy of the input.
 
     Args:
         real: File of real events.
@@ -100,8 +110,8 @@ def evaluate(
         classes: Compare the events of these classes only.
         between: Compare the events within a range of a condition only, jet_pt=900:1000 say.
         repeats: Random halvings of the real events, at least 2 (pcgen's own protocol: 10).
-        subset: Events on each side of coverage, MMD and 1-NN accuracy; 0 leaves them out (pcgen's
-            own protocol: 100).
+        subset: Events on each side of coverage, MMD and 1-NN accuracy, or of the earth mover's
+            distances of answers; 0 leaves them out (pcgen's own protocol and conditional: 100).
         permutations: Random cuts of the permutation tests; 0 leaves them out.
         training: File of real events whose training split the generator was trained on: copies,
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
@@ -111,6 +121,11 @@ def evaluate(
             by default that which both files store.
         data_set: Which of the CaloChallenge's data sets, for its protocol; by default threshold and
             limits of the histograms are those of the real showers.
+        context: File of what the events are generated from, for the protocol conditional: response
+            and resolution, and the copy.
+        responses: File of repeated responses of the detector to each input, whose scores are the
+            floors of the protocol conditional (pcgen simulate jets --responses).
+        answers: Answers to each input; by default as the generated file states it.
         grid: Cells of the images of protocol image, as ``name:low:high:cells`` for each axis.
         seed: Seed of everything random.
         dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
@@ -137,11 +152,34 @@ def evaluate(
         statistics=statistics,
         geometry=geometry,
         data_set=data_set,
+        context=context,
+        responses=responses,
+        answers=answers,
         grid=grid,
     )
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
     notes: list[str] = []
+    path = Path(generated)
+    place = Path(output or path.with_name(f"{path.stem}-evaluation"))
+    if protocol == "conditional":
+        with _results(place) as folder:
+            notes = evaluate_answers(
+                real,
+                generated,
+                folder=folder,
+                split=split,
+                classes=classes,
+                within=ranges(between or ()),
+                subset=subset,
+                context=context,
+                responses=responses,
+                answers=answers,
+                seed=seed,
+            )
+        for line in (*notes, f"written: {place}"):
+            print(line)
+        return
     if protocol == "calochallenge":
         if classes is not None or between is not None:
             raise ArgumentError(
@@ -162,8 +200,6 @@ def evaluate(
     notes += doubts(events, fake, schema)
     notes += in_common(real, generated, events, fake)
     known = None if training is None else _training(training, schema)
-    path = Path(generated)
-    place = Path(output or path.with_name(f"{path.stem}-evaluation"))
     machines = nullcontext() if dask is None else connected(dask)
     with _results(place) as folder, machines as cluster, Progress(transient=True) as bar:
         task = bar.add_task("scores", total=1.0)
@@ -250,7 +286,7 @@ def _generated(
     with open_events(path) as source:
         clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
-    _check_meaning(real, schema, path)
+    check_meaning(real, schema, path)
     kept = select(clouds, schema, classes, within, path)
     return pc.select(clouds, kept), schema, kept, attrs
 
@@ -265,7 +301,7 @@ def _training(path: str, schema: Schema) -> CloudDataset:
     from pcgen.datasets import open_clouds
 
     events = open_clouds(path, "train")
-    _check_meaning(schema, events.schema, path)
+    check_meaning(schema, events.schema, path)
     return events
 
 
@@ -371,8 +407,12 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
-def _check_meaning(real: Schema, generated: Schema, path: str) -> None:
-    """Refuse to compare numbers that mean different things."""
+def check_meaning(real: Schema, generated: Schema, path: str) -> None:
+    """Refuse to compare numbers that mean different things.
+
+    Raises:
+        DataError: naming what differs.
+    """
     fields = ["axes", "weight", "features"]
     # These may be missing, but not mean something else. Classes are compared by their names.
     fields += [name for name in ("condition", "layers") if getattr(generated, name)]

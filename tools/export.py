@@ -133,6 +133,8 @@ def check_exportable(model: GenerativeModel, run: str) -> None:
     got = ""
     if not isinstance(model.representation, Points):
         got = f"a model of {type(model.representation).__name__.lower()}"
+    elif model.context_schema is not None:
+        got = "a model that generates events from others"
     elif not model.can_sample:
         got = "a plain autoencoder, which has no prior"
     elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
@@ -236,7 +238,7 @@ def _events(model: GenerativeModel, generator: Any) -> Drawn:
     from pcgen.models.request import Request
 
     drawn = points_of(model).cardinality.draw(Request(_EVENTS), generator)
-    most = int(points_of(model).cardinality.all_stored().sizes.max())
+    most = int(points_of(model).cardinality.sizes.max())
     sizes = torch.cat([torch.tensor([0, 1, 2, max(most, 3)]), drawn.sizes[4:]])
     return drawn._replace(sizes=sizes)
 
@@ -309,6 +311,7 @@ def _write_law(model: GenerativeModel, file: Path, facts: dict[str, Any], seed: 
     """
     import torch
 
+    from pcgen.models.cardinality import Cardinality
     from pcgen.models.padded import DrawFromUniform
     from pcgen.models.request import Request
     from pcgen.tools import onnx_graph
@@ -322,6 +325,7 @@ def _write_law(model: GenerativeModel, file: Path, facts: dict[str, Any], seed: 
     }
     if points.log_spread is not None:
         outputs["spread"] = "[batch] float32, root of the weighted mean squared distance from it"
+    assert isinstance(points.cardinality, Cardinality)  # no contexts: check_exportable
     twin = DrawFromUniform(points.cardinality)
     drawn = points.cardinality.draw(Request(200), generator)
     every = {"chance": torch.rand(200, generator=generator), "y": drawn.y, "label": drawn.label}

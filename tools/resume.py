@@ -22,6 +22,7 @@ def resume(
     *,
     steps: int | None = None,
     data: list[str] | None = None,
+    context: list[str] | None = None,
     recipe: str | None = None,
     progress: bool = True,
 ) -> Path:
@@ -35,6 +36,7 @@ def resume(
         steps: Length of the run, from its beginning; by default the one that was planned. A longer
             run goes on beyond its end.
         data: The same files at another place, in the same order; by default where they were.
+        context: The same files of contexts at another place, likewise.
         recipe: The user's own recipe, module:function, where the run was trained with one: a file
             never decides what code is run.
         progress: Show losses and time left: a bar, or lines where there is no terminal.
@@ -57,15 +59,24 @@ def resume(
     config = _by_present_names(stored)
     plan = _plan(folder.path, config, steps, recipe, progress)
     files = _files(folder.path, config["data"], data)
-    events = open_data(files, config.get("classes"), config.get("max_points"))
+    others = config.get("context")
+    if others is None and context is not None:
+        raise ArgumentError(f"context: got {', '.join(context)}, expected none as in {folder.path}")
+    contexts = None if others is None else _files(folder.path, others, context, "context")
+    events = open_data(files, config.get("classes"), config.get("max_points"), contexts)
     if len(events.train) != config["events"]:
         raise DataError(
             f"{', '.join(events.files)}: got {len(events.train)} events to train on, expected the "
             f"{config['events']} that {folder.path} was started with"
         )
     check_data(folder, events.files, events.train.digests())
+    if events.contexts is not None and events.train.contexts is not None:
+        digests = events.train.contexts.digests()
+        check_data(folder, events.contexts, digests, "context_digests")
     model = plan.build(events)
     config["data"] = events.files if data is not None else config["data"]
+    if context is not None:
+        config["context"] = events.contexts
     if config != stored and training.first_process():
         folder.amend(config)
     return plan.run(events, model, folder.path)
@@ -135,7 +146,9 @@ def _plan(
         ) from error
 
 
-def _files(folder: Path, recorded: Sequence[str], given: Sequence[str] | None) -> Sequence[str]:
+def _files(
+    folder: Path, recorded: Sequence[str], given: Sequence[str] | None, option: str = "data"
+) -> Sequence[str]:
     """The files to train on.
 
     Raises:
@@ -145,7 +158,7 @@ def _files(folder: Path, recorded: Sequence[str], given: Sequence[str] | None) -
     if given is not None:
         if len(given) != len(recorded):
             raise ArgumentError(
-                f"data: got {len(given)} files, expected the {len(recorded)} of {folder}: "
+                f"{option}: got {len(given)} files, expected the {len(recorded)} of {folder}: "
                 f"{', '.join(map(str, recorded))}"
             )
         return given
@@ -153,6 +166,6 @@ def _files(folder: Path, recorded: Sequence[str], given: Sequence[str] | None) -
         if "%" not in path and not Path(path).exists():
             raise FileError(
                 f"{path}: no such file, but {folder} is trained on it; if it has another place, "
-                f"give it: pcgen resume {folder} --data FILE"
+                f"give it: pcgen resume {folder} --{option} FILE"
             )
     return recorded

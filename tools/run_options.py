@@ -11,7 +11,7 @@ from pcgen.tools.options import MisuseError, Option, options_of
 from pcgen.tools.parser import listed, loaded
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "data": ("data", "classes", "max_points", "batch_size", "output", "seed"),
+    "data": ("data", "context", "classes", "max_points", "batch_size", "output", "seed"),
     "start": ("start", "start_part"),
     "optimisation": (
         "steps",

@@ -44,6 +44,8 @@ def sample(
     points: int | None = None,
     like: str | None = None,
     split: Literal["train", "validation", "test", "all"] | None = None,
+    context: str | None = None,
+    answers: int | None = None,
     conditions: str | None = None,
     processes: int = 1,
     dask: str | None = None,
@@ -71,7 +73,7 @@ def sample(
             and where it was trained on showers of a known calorimeter also showers, with
             --to-format calochallenge: points outside of the calorimeter go into the nearest voxel.
         number: Events to generate, at least one; by default 1000, or as many as like or conditions
-            have.
+            have. With context: of the first so many contexts.
         batch_size: Events generated at a time.
         seed: Of all randomness.
         device: Where to compute: auto, cpu, cuda. With dask it is that of the workers, and auto
@@ -82,7 +84,11 @@ def sample(
         points: Number of points of each event.
         like: File of events; each generated event has class and condition of one of them, in order,
             so that the two sets can be compared pair by pair.
-        split: Part of those events: train, validation, test or all, which is the default.
+        split: Part of those events, or of the contexts: train, validation, test or all, which is
+            the default.
+        context: Of a model that generates events from others: the file of those, clouds or images.
+            The events are in their order, with their class and condition.
+        answers: Events that are generated for each context, one after the other; by default 1.
         conditions: Table with a line for each event (.csv, .npz, .npy). Its columns are the
             conditions of the model by name, class and points, or some of these.
         processes: Processes that draw; each takes as many threads as this one has
@@ -138,11 +144,13 @@ def sample(
     model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
-    request = _request(model.schema, number, source_of_each, fixed, split)
+    of_contexts = {"context": context, "answers": answers}
+    request = _request(model, number, source_of_each, fixed, split, of_contexts)
     grid = getattr(getattr(model, "representation", None), "grid", None)
     facts = {**provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
     facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
-    facts |= {} if like is None else {"split": split or "all"}
+    facts |= {} if like is None and context is None else {"split": split or "all"}
+    facts |= {} if context is None else {"context": Path(context).name, "answers": answers or 1}
     facts |= {"solver": dict(own)} if own else {}
     # The first events wait for kernels to be loaded and threads to start: they are not counted.
     first = part(request, slice(0, min(_FIRST, request.number)))
@@ -193,11 +201,12 @@ def sample(
 
 
 def _request(
-    schema: Schema,
+    model: GenerativeModel,
     number: int | None,
     sources: dict[str, str | None],
     fixed: dict[str, Any],
     split: str | None,
+    of_contexts: dict[str, Any],
 ) -> Request:
     """What each event is drawn for: from a file, or the same for all.
 
@@ -209,6 +218,11 @@ def _request(
     from pcgen.models.request import Request, by_name, in_turn, resolve
     from pcgen.tools import conditions as fixed_by
 
+    schema = model.schema
+    if of_contexts["context"] is not None or model.context_schema is not None:
+        return _of_contexts(model, number, sources, fixed, split, of_contexts)
+    if of_contexts["answers"] is not None:
+        raise ArgumentError(f"answers: got {of_contexts['answers']} without context, expected one")
     given = [name for name, value in {**sources, **fixed}.items() if value is not None]
     like, table = sources["like"], sources["conditions"]
     others = [name for name in given if name not in ("like", "points")]
@@ -237,6 +251,46 @@ def _request(
         request = Request(count, None, y, label)
     sizes = request.sizes if fixed["points"] is None else fixed["points"]
     return resolve(schema, sizes, request.y, request.label, request.number, torch.device("cpu"))
+
+
+def _of_contexts(
+    model: GenerativeModel,
+    number: int | None,
+    sources: dict[str, str | None],
+    fixed: dict[str, Any],
+    split: str | None,
+    of_contexts: dict[str, Any],
+) -> Request:
+    """What each event is drawn for where events are generated from others.
+
+    Raises:
+        ArgumentError: there is no context, or options exclude each other.
+    """
+    import torch
+
+    from pcgen.models.request import by_name, in_turn, repeated, resolve, with_context
+    from pcgen.tools import conditions as fixed_by
+
+    others = [name for name, value in sources.items() if value is not None]
+    if others:
+        raise ArgumentError(
+            f"context: got {', '.join(others)} too, expected one of them; the file of contexts "
+            "gives class and condition of each event"
+        )
+    if of_contexts["context"] is None:
+        raise ArgumentError(
+            "context: got none for a model that generates events from others, expected --context "
+            "FILE, a file of those"
+        )
+    schema, path, answers = model.schema, of_contexts["context"], of_contexts["answers"] or 1
+    contexts = fixed_by.contexts_of(path, split or "all", model, number)
+    contexts = repeated(contexts, answers)
+    count = contexts.num_graphs
+    condition, classes = fixed["condition"], fixed["classes"]
+    y = None if condition is None else by_name(schema, condition)
+    label = None if classes is None else in_turn(schema, classes, count)
+    request = resolve(schema, fixed["points"], y, label, count, torch.device("cpu"))
+    return with_context(request, schema, model.context_schema, contexts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -332,7 +386,13 @@ def _arrays(request: Request) -> dict[str, Any]:
     """As it is sent to a worker: tensors would go by file descriptors, of which there are few."""
     values = {name: getattr(request, name) for name in _FIXED}
     arrays = {n: None if v is None else v.clone().numpy() for n, v in values.items()}
-    return {"number": request.number, **arrays}
+    if request.context is None:
+        return {"number": request.number, **arrays, "context": None}
+    from pcgen import clouds as convention
+
+    values = {n: v.clone().numpy() for n, v in convention.attributes(request.context).items()}
+    values["sizes"] = convention.sizes(request.context).numpy()
+    return {"number": request.number, **arrays, "context": values}
 
 
 def _block(
@@ -348,7 +408,11 @@ def _block(
     # As many threads as in the main process: sums of floats may depend on their number.
     torch.set_num_threads(source.threads)
     fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
-    wanted = Request(request["number"], **fixed)
+    context = None
+    if request["context"] is not None:
+        given = {n: torch.tensor(v) for n, v in request["context"].items()}
+        context = convention.make(given.pop("pos"), given.pop("sizes"), **given)
+    wanted = Request(request["number"], **fixed, context=context)
     clouds, spent = _timed(source.model, wanted, block_generator(seed, block))
     arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
     return arrays, convention.sizes(clouds).numpy(), spent

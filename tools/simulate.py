@@ -18,6 +18,7 @@ def simulate_jets(
     parton_pt_min: float = 990.0,
     parton_pt_max: float = 1010.0,
     detector: list[str] | None = None,
+    responses: int | None = None,
     seed: int = 0,
     processes: int | None = None,
     dask: str | None = None,
@@ -51,6 +52,8 @@ def simulate_jets(
             hard collision; the window must overlap that of the jets.
         parton_pt_max: Largest transverse momentum in GeV of the two partons (or bosons).
         detector: Detectors that measure the jets: cms, atlas, or YAML files of their fields.
+        responses: Also measure every jet so many times more, into jets-cms-responses.h5, one after
+            the other: what a perfect generator of the detector would answer.
         seed: Seed of all random numbers.
         processes: Worker processes; by default one for each core that may be used.
         dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers simulate instead;
@@ -68,6 +71,7 @@ def simulate_jets(
         classes="gqt" if classes is None else "".join(classes),
         settings=settings,
         detectors=[read_card(each) for each in detector or ()],
+        responses=responses,
         seed=seed,
         processes=_cores() if processes is None else processes,
         dask=dask,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MEANING = (
     "schema",
+    "context_schema",
     "grid",
     "calorimeter",
     "recentre",
@@ -215,7 +216,7 @@ def larger_events(start: Start, model: GenerativeModel, largest: int) -> str:
     fitted = model.representation
     if fitted is None or not int(fitted.cardinality.stored):
         return ""
-    seen = int(fitted.cardinality.all_stored().sizes.max())
+    seen = int(fitted.cardinality.sizes.max())
     if largest <= seen:
         return ""
     return (

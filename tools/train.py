@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError, DataError, at_least
-from pcgen.tools.training_data import Data, open_data, same_data
+from pcgen.tools.training_data import (
+    Data,
+    check_context,
+    check_data,
+    check_needs_none,
+    open_data,
+    same_data,
+)
 from pcgen.training.options import Machine, Optimiser, Reports
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -30,6 +37,7 @@ def train(
     recipe_arguments: dict[str, Any] | None = None,
     *,
     data: list[str] | None = None,
+    context: list[str] | None = None,
     output: str | None = None,
     classes: list[str] | None = None,
     max_points: int | None = None,
@@ -71,6 +79,9 @@ def train(
         recipe: Name of the model, or module:function of the user's own recipe.
         recipe_arguments: Arguments of the recipe.
         data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
+        context: Files of what each event is generated from, one for each file of data, with the
+            same events in the same order: the particles in front of the detector, images (their
+            filled cells), the hits that were observed. For the recipes that take one.
         output: Folder of the run, runs/RECIPE by default.
         classes: Train on these classes only, g t say.
         max_points: Keep that many points of each event, the most energetic.
@@ -129,7 +140,11 @@ def train(
         recipe_arguments = starting.arguments(source, state, recipe, function, recipe_arguments)
     elif start_part is not None:
         raise ArgumentError(f"start_part: got {start_part!r} without start, expected start too")
-    data_set = open_data([str(SAMPLE)] if data is None else data, classes, max_points)
+    check_context(recipe, function, data, context)
+    files = [str(SAMPLE)] if data is None else data
+    data_set = open_data(files, classes, max_points, context)
+    if data_set.train.context_schema is None:
+        check_needs_none(recipe, function)
     if source is not None:
         starting.check_schema(source, state, data_set.train.schema, data_set.files[0])
     plan = Plan(
@@ -208,6 +223,9 @@ class Plan:
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
             model = build_model(self.recipe, self.function, self.arguments)
         check_schema(model.schema, data.train.schema, data.files)
+        mine, theirs = model.context_schema, data.train.context_schema
+        if mine is not None and theirs is not None:
+            check_schema(mine, theirs, data.contexts or data.files, "the context that is expected")
         return model
 
     def run(self, data: Data, model: GenerativeModel, folder: Path) -> Path:
@@ -225,6 +243,10 @@ class Plan:
         free = ["validate_events", "samples", "digests", "split"]
         # Where the digests are known the files may have another place.
         free += ["data"] if same_data(run, data.files, data.train.digests()) else []
+        if data.contexts is not None and data.train.contexts is not None:
+            digests = data.train.contexts.digests()
+            same = check_data(run, data.contexts, digests, "context_digests")
+            free += ["context", "context_digests"] if same else []
         free += ["start"] if self._same_start(run) else []
         larger = ""
         if self.start is not None and not run.begun:
@@ -250,11 +272,23 @@ class Plan:
                 sample(
                     str(folder),
                     str(folder / "samples" / "samples.h5"),
-                    number=self.samples,
                     seed=self.seed,
                     recipe=self.recipe if ":" in self.recipe else None,
+                    **self._sampled(model, data),
                 )
         return folder
+
+    def _sampled(self, model: GenerativeModel, data: Data) -> dict[str, Any]:
+        """What is drawn once a model is trained: any events, or answers to held-out contexts."""
+        if model.context_schema is None:
+            return {"number": self.samples}
+        from pcgen.datasets.contexts import open_contexts
+        from pcgen.datasets.splits import split_index
+
+        context = (data.files if data.contexts is None else data.contexts)[0]
+        with open_contexts(context) as source:
+            there = len(split_index(len(source), "validation"))
+        return {"context": context, "split": "validation", "number": min(self.samples, there)}
 
     def learn(
         self,
@@ -294,7 +328,11 @@ class Plan:
             arguments=self.arguments,
             config=self._config(data),
             free=free,
-            local={"data": data.files} | ({"start": self.start.name} if self.start else {}),
+            local={
+                "data": data.files,
+                **({} if data.contexts is None else {"context": data.contexts}),
+                **({} if self.start is None else {"start": self.start.name}),
+            },
             started=self.start is not None,
         )
 
@@ -313,6 +351,7 @@ class Plan:
             "batch_size": self.batch_size,
             "validate_events": self.validate_events,
             "samples": self.samples,
+            **data.facts(),
             **({} if known is None else {"calorimeter": known.to_dict()}),
             **({} if self.start is None else self.start.facts()),
         }
@@ -350,15 +389,17 @@ def unlikely(clouds: CloudDataset) -> list[str]:
 def resolved(
     function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
 ) -> dict[str, Any]:
-    """Arguments of a recipe: ``schema``, ``grid`` and ``calorimeter`` (plain dictionaries, a text),
-    where not given, are those of the data.
+    """Arguments of a recipe: ``schema``, ``context_schema``, ``grid`` and ``calorimeter`` (plain
+    dictionaries, a text), where not given, are those of the data.
 
     The model is then built once, and a run or a checkpoint records what it was made for.
     """
     takes = inspect.signature(function).parameters
+    contexts = data.context_schema
     grid = None if data.grid is None else str(data.grid)
     cells = None if data.calorimeter is None else data.calorimeter.to_dict()
     own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
+    own["context_schema"] = None if contexts is None else contexts.to_dict()
     missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
     return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
 

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pcgen.errors import ArgumentError, DataError
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     from pcgen.datasets.loading import CloudDataset
+    from pcgen.models.base import GenerativeModel
     from pcgen.training import RunFolder
 
 
 class Data(NamedTuple):
-    """What a run is trained on: its files, what was chosen of them, and two splits."""
+    """What a run is trained on: its files, what was chosen of them, and two splits.
+
+    Attributes:
+        files: Of the events.
+        classes: That were chosen.
+        max_points: Of each event.
+        train: The training split.
+        held_out: The validation split.
+        contexts: Files of what each event is generated from; None for none of their own.
+    """
 
     files: list[str]
     classes: list[str] | None
     max_points: int | None
     train: CloudDataset
     held_out: CloudDataset
+    contexts: list[str] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Entries of a run's configuration on files of contexts; none where there are none."""
+        if self.contexts is None or self.train.contexts is None:
+            return {}
+        names = [Path(file).name for file in self.contexts]
+        return {"context": names, "context_digests": self.train.contexts.digests()}
 
 
 def open_data(
-    files: Sequence[str], classes: list[str] | None = None, max_points: int | None = None
+    files: Sequence[str],
+    classes: list[str] | None = None,
+    max_points: int | None = None,
+    contexts: Sequence[str] | None = None,
 ) -> Data:
     """The training and the validation split of files, which become absolute paths.
 
     Raises:
         ArgumentError: there is no file.
-        DataError: there is no event with a point.
+        DataError: there is no event with a point, or the contexts are of other events.
         FileError: a file cannot be read.
     """
     from pcgen.datasets.loading import open_clouds
@@ -39,25 +61,28 @@ def open_data(
     if not files:
         raise ArgumentError("data: got no file, expected at least one")
     paths = [str(Path(path).resolve()) for path in files]
-    parts = [
-        open_clouds(paths, split, classes=classes, max_points=max_points)
+    others = None if contexts is None else [str(Path(path).resolve()) for path in contexts]
+    train, held_out = (
+        open_clouds(paths, split, classes=classes, max_points=max_points, context=others)
         for split in ("train", "validation")
-    ]
-    if not bool(parts[0].sizes().any()):
+    )
+    if not bool(train.sizes().any()):
         raise DataError(
-            f"{', '.join(paths)}: got {len(parts[0])} events without a point, expected some with "
-            "one"
+            f"{', '.join(paths)}: got {len(train)} events without a point, expected some with one"
         )
-    return Data(paths, classes, max_points, *parts)
+    return Data(paths, classes, max_points, train, held_out, others)
 
 
-def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> bool:
+def check_data(
+    run: RunFolder, files: Sequence[str], digests: Sequence[str], key: str = "digests"
+) -> bool:
     """Refuse to go on with other events than those that a run was started with.
 
     Args:
         run: A run, begun or not.
         files: Of now.
         digests: Of these files.
+        key: Entry of the configuration with those of the start.
 
     Returns:
         Whether they are known to be the same events; older runs do not know it.
@@ -65,7 +90,7 @@ def check_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> 
     Raises:
         DataError: naming the first file that differs, and both digests.
     """
-    stored = run.config().get("digests") if run.begun else None
+    stored = run.config().get(key) if run.begun else None
     if not isinstance(stored, list) or len(stored) != len(digests):
         return False
     for file, now, before in zip(files, digests, stored, strict=True):
@@ -89,3 +114,47 @@ def same_data(run: RunFolder, files: Sequence[str], digests: Sequence[str]) -> b
     if stored.get("data") != list(files) and stored.get("digests") != list(digests):
         return False
     return check_data(run, files, digests)
+
+
+def check_context(
+    recipe: str,
+    function: Callable[..., GenerativeModel],
+    data: Sequence[str] | None,
+    context: Sequence[str] | None,
+) -> None:
+    """Refuse files of contexts where the recipe takes none, or nothing is said of the events.
+
+    Raises:
+        ArgumentError: naming the recipes that take one.
+    """
+    if context is None:
+        return
+    if "context_schema" not in inspect.signature(function).parameters:
+        raise ArgumentError(
+            f"context: got {', '.join(context)} for the recipe {recipe}, which takes none, "
+            f"expected one of {', '.join(_with_contexts())}"
+        )
+    if data is None:
+        raise ArgumentError(
+            f"context: got {', '.join(context)} without data, expected the files of the same "
+            "events too"
+        )
+
+
+def check_needs_none(recipe: str, function: Callable[..., GenerativeModel]) -> None:
+    """Refuse data without contexts where the recipe generates events from them.
+
+    Raises:
+        ArgumentError: saying what is missing.
+    """
+    if "context_schema" in inspect.signature(function).parameters:
+        raise ArgumentError(
+            f"context: got none for the recipe {recipe}, which generates each event from another, "
+            "expected --context FILE, with the same events in the same order"
+        )
+
+
+def _with_contexts() -> list[str]:
+    from pcgen.recipes import RECIPES
+
+    return [n for n, f in RECIPES.items() if "context_schema" in inspect.signature(f).parameters]

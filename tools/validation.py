@@ -139,7 +139,10 @@ def generated_like(
         block: Clouds that are generated at a time.
     """
     if not isinstance(model, Autoencoder) or model.can_sample:
-        return pc.concat(sample_in_blocks(model, like(clouds), block, lambda number: generator))
+        request = like(clouds)
+        if model.context_schema is None:
+            request = request._replace(context=None)
+        return pc.concat(sample_in_blocks(model, request, block, lambda number: generator))
     device = next(model.parameters()).device
     return pc.concat(
         model.reconstruct(pc.select(clouds, rows).to(device), generator).to("cpu")
@@ -186,7 +189,8 @@ def generates_layers(model: GenerativeModel) -> bool:
     from pcgen.models.representations import Layered
 
     see = getattr(model, "representation", None)
-    return isinstance(see, Layered) or getattr(see, "grid", None) is not None
+    of_cells = isinstance(see, Layered) or getattr(see, "grid", None) is not None
+    return of_cells or getattr(see, "contexts", None) is not None
 
 
 def lost_layers(model: GenerativeModel, schema: Schema) -> str:

@@ -63,6 +63,8 @@ def convert(
     threshold: float = 0.0,
     jitter: bool = False,
     max_points: int | None = None,
+    observe: list[str] | None = None,
+    hide: list[str] | None = None,
     seed: int = 0,
     outside: Outside = "error",
     multi_hit: MultiHit = "sum",
@@ -139,6 +141,10 @@ def convert(
             showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
         max_points: Keep that many points of each cloud, the most energetic.
+        observe: Keep the points that a detector observed: within eta_rel=:0 (LOW:HIGH), in
+            layer=track/ECAL, a random share, 0.5 say, or all of several of these.
+        hide: Keep the other points instead: with the same words and seed it is the rest of the
+            events, which a model can learn to complete.
         seed: Seed of all randomness.
         outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
             into the nearest cell (clip).
@@ -222,6 +228,7 @@ def convert(
         meaning,
         number_of_cells,
     )
+    from pcgen.conversion.observing import observing
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.showers import Placing, check_incident, write_showers
@@ -270,6 +277,8 @@ def convert(
             missing=missing,
             dtype=dtype,
             max_points=max_points,
+            observe=observe or [],
+            hide=hide or [],
             geometry=geometry,
             particle=particle,
             condition=condition or [],
@@ -302,7 +311,8 @@ def convert(
             done = write_showers(reading, into, voxels, placing)
         else:
             at_least(1, max_points=max_points)
-            filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points)
+            seen = observing(observe, hide, into.schema)
+            filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points, seen)
             done = write_clouds(reading, into, filling, dtype, particles)
     return done._replace(
         passed_over=passed_over, lost=lost(opened, chosen), doubts=reading.doubts()

@@ -13,6 +13,7 @@ from torch_geometric.data import Batch
 from pcgen import io
 from pcgen.clouds import heaviest
 from pcgen.conversion.file_to_file import Nan
+from pcgen.conversion.observing import Observing
 from pcgen.errors import DataError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import image_to_cloud, shower_to_cloud
@@ -32,6 +33,7 @@ class Filling:
         nan: Cells that are NaN are refused, or channels that were not observed and give no point.
         cells: Where the cells are: a grid, a calorimeter, or nothing where clouds stay clouds.
         max_points: Keep so many points of each cloud, the heaviest; None keeps all.
+        observing: Which points stay, as those that a detector observed; None: all.
     """
 
     threshold: float
@@ -40,6 +42,7 @@ class Filling:
     nan: Nan
     cells: Grid | Calorimeter | None
     max_points: int | None = None
+    observing: Observing | None = None
 
     def __call__(
         self, part: Batch | io.Images, first: int, *, path: Path
@@ -58,7 +61,14 @@ class Filling:
         return clouds if self.jitter else self._heaviest(clouds), removed
 
     def finished(self, clouds: Batch, generator: torch.Generator) -> Batch:
-        """Clouds of a block with the jitter, whose random numbers go on from block to block."""
+        """Clouds of a block with jitter, and with what was observed of them.
+
+        The random numbers go on from block to block.
+        """
+        clouds = self._jittered(clouds, generator)
+        return clouds if self.observing is None else self.observing(clouds, generator)
+
+    def _jittered(self, clouds: Batch, generator: torch.Generator) -> Batch:
         if not self.jitter or self.cells is None:
             return clouds
         if isinstance(self.cells, Calorimeter):

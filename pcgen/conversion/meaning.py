@@ -179,6 +179,12 @@ def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...
     Images have no features (.npy is the numbers alone), showers the incident energy alone, and
     ShowerData has columns for what it knows.
     """
+    if isinstance(source, io.CloudSource) and source.context_schema is not None:
+        return ("the contexts", *_lost_of_events(source, format))
+    return _lost_of_events(source, format)
+
+
+def _lost_of_events(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...]:
     kind = FORMATS[format].kind
     if source.schema is None or (kind == "clouds" and format != "showerdata"):
         return ()

@@ -20,6 +20,8 @@ _WITHOUT = {
     "multi_hit": "sum",
     "missing": "error",
     "condition": [],
+    "observe": [],
+    "hide": [],
     "sort": False,
 }
 """Options that are there without being given, and what they then are; all others are None."""
@@ -35,6 +37,8 @@ _PARTS = {
     "missing": "unless clouds are read",
     "dtype": "unless clouds are written",
     "max_points": "unless clouds are written",
+    "observe": "unless clouds are written",
+    "hide": "unless clouds are written",
     "geometry": "unless showers are read or written",
     "particle": "without --geometry",
     "condition": "in .npy, which keeps the images alone",
@@ -115,6 +119,8 @@ def check_options(source: Kind, target: str, as_table: bool, **given: Any) -> No
         "missing": source == "clouds",
         "dtype": wanted == "clouds",
         "max_points": wanted == "clouds",
+        "observe": wanted == "clouds",
+        "hide": wanted == "clouds",
         "geometry": showers,
         "particle": showers and given["geometry"] is not None,
         "condition": target != "npy",

@@ -13,8 +13,12 @@ dataset   shape            meaning (see :mod:`pcgen.clouds`)
 /label    [B] int64        class of the cloud
 ========= ================ ========================================================
 
+Where clouds are generated from others (:func:`pcgen.clouds.context`), those are beside them with
+``context_`` in front of each name: /context_pos, /context_ptr and so on.
+
 Attributes of the file: ``format = "pcgen-clouds"``, ``version = 1``, ``schema`` (JSON of
-:class:`pcgen.schema.Schema`) and ``attrs`` (JSON, whatever the writer wants remembered).
+:class:`pcgen.schema.Schema`) and ``attrs`` (JSON, whatever the writer wants remembered, and the
+schema of the contexts as ``context_schema``).
 """
 
 from __future__ import annotations
@@ -65,11 +69,19 @@ class CloudFile(CloudSource):
 
     def _open(self) -> None:
         self.schema, self.attrs = read_header(self._file, self.path, FORMAT, VERSION)
-        self._data = _data_sets(self._file, self.path, len(self.schema.axes))
-        with reading(self.path):
-            ptr = self._data.pop("ptr")[:]
-        self._ptr = checked_ptr(ptr, self._data["pos"].shape[0], self.path)
-        self.passed_over = contents(self._file, {*self._data, "ptr"}, self.path)
+        self._rows = _Rows(self._file, self.path, self.schema)
+        self._ptr, self._context = self._rows.ptr, None
+        known, stored = self._rows.names, self.attrs.pop("context_schema", None)
+        if stored is not None:
+            self.context_schema = Schema.from_dict(stored)
+            self._context = _Rows(self._file, self.path, self.context_schema, "context_")
+            known |= self._context.names
+            if len(self._context.ptr) != len(self._ptr):
+                raise FileError(
+                    f"{self.path}: got {len(self._context.ptr) - 1} contexts, expected one for "
+                    f"each of the {len(self)} clouds"
+                )
+        self.passed_over = contents(self._file, known, self.path)
 
     def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
         return CloudFile, (self.path,)
@@ -83,27 +95,56 @@ class CloudFile(CloudSource):
 
     def labels(self) -> Tensor | None:
         """Class of each cloud [B], None where they have none; the points are not read."""
-        if "label" not in self._data:
+        if "label" not in self._rows.data:
             return None
-        values, names = values_of(self._data["label"], self.path), self.schema.labels
+        values, names = values_of(self._rows.data["label"], self.path), self.schema.labels
         return classes(values, len(self), f"{self.path}: label", names)[0]
 
     def close(self) -> None:
         self._file.close()
 
     def _read(self, start: int, stop: int) -> Batch:
-        first, last = int(self._ptr[start]), int(self._ptr[stop])
-        values = {}
         with reading(self.path):
-            for name, data in self._data.items():
-                points = name in convention.POINT_ATTRIBUTES
-                rows = slice(first, last) if points else slice(start, stop)
-                value = native(data[rows], f"{self.path}: /{name}")
-                whole = name in _WHOLE or value.dtype.kind == "f"
-                values[name] = torch.from_numpy(value) if whole else floats(value, self.path)
-        return convention.make(
-            values.pop("pos"), torch.from_numpy(np.diff(self._ptr[start : stop + 1])), **values
-        )
+            clouds = self._rows.read(start, stop)
+            if self._context is None:
+                return clouds
+            return convention.replace(clouds, context=self._context.read(start, stop))
+
+
+class _Rows:
+    """The data sets of clouds, or of their contexts, and their pointers.
+
+    Args:
+        file: Open for reading.
+        path: Its path.
+        schema: Of these clouds.
+        prefix: In front of the names of their data sets.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, schema: Schema, prefix: str = "") -> None:
+        self.path, self._prefix = path, prefix
+        self.data = _data_sets(file, path, len(schema.axes), prefix)
+        with reading(path):
+            ptr = self.data.pop("ptr")[:]
+        self.ptr = checked_ptr(ptr, self.data["pos"].shape[0], path)
+
+    @property
+    def names(self) -> set[str]:
+        """Of all data sets."""
+        return {self._prefix + name for name in (*self.data, "ptr")}
+
+    def read(self, start: int, stop: int) -> Batch:
+        """The clouds ``start`` to ``stop`` (exclusive)."""
+        first, last = int(self.ptr[start]), int(self.ptr[stop])
+        values = {}
+        for name, data in self.data.items():
+            points = name in convention.POINT_ATTRIBUTES
+            rows = slice(first, last) if points else slice(start, stop)
+            value = native(data[rows], f"{self.path}: /{self._prefix}{name}")
+            whole = name in _WHOLE or value.dtype.kind == "f"
+            values[name] = torch.from_numpy(value) if whole else floats(value, self.path)
+        sizes = torch.from_numpy(np.diff(self.ptr[start : stop + 1]))
+        return convention.make(values.pop("pos"), sizes, **values)
 
 
 class CloudWriter(CloudSink):
@@ -116,6 +157,7 @@ class CloudWriter(CloudSink):
         path: Name of the file.
         schema: What the numbers mean.
         attrs: Further facts to store, anything that JSON can say.
+        context_schema: What the numbers of the contexts mean; None: contexts are not written.
         compression: gzip level 0 (none) to 9, with byte shuffling.
 
     Raises:
@@ -138,28 +180,47 @@ class CloudWriter(CloudSink):
         schema: Schema,
         *,
         attrs: Mapping[str, Any] | None = None,
+        context_schema: Schema | None = None,
         compression: int = 4,
     ) -> None:
         if not 0 <= compression <= 9:
             raise ArgumentError(f"compression: got {compression}, expected a gzip level 0 to 9")
         self.path, self.schema = Path(path), schema
-        self._header = header(FORMAT, VERSION, schema, attrs or {})
+        self.context_schema = context_schema
+        known = {} if context_schema is None else {"context_schema": context_schema.to_dict()}
+        self._header = header(FORMAT, VERSION, schema, {**(attrs or {}), **known})
         self._compression = compression
         self._kinds: dict[str, str] = {}
-        self._rows = 0
+        self._written = {"": 0, "context_": 0}
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
             self._file.describe(self._header)
             self._extend("ptr", np.zeros(1, dtype=np.int64))
+            if self.context_schema is not None:
+                self._extend("context_ptr", np.zeros(1, dtype=np.int64))
             yield
             if not self._kinds:
                 # A file of no clouds is legal and still states how many coordinates it would have.
-                self._append(convention.make(torch.zeros(0, len(self.schema.axes)), []))
+                none = convention.make(torch.zeros(0, len(self.schema.axes)), [])
+                if self.context_schema is not None:
+                    others = convention.make(torch.zeros(0, len(self.context_schema.axes)), [])
+                    none = convention.replace(none, context=others)
+                self._append(none)
 
     def _append(self, block: Batch) -> int:
-        values = arrays(block)
+        sides = {"": block}
+        if self.context_schema is not None:
+            others = convention.context(block)
+            if others is None:
+                raise DataError(f"{self.path}: got clouds without contexts, expected them in all")
+            sides["context_"] = others
+        values = {
+            prefix + name: value
+            for prefix, clouds in sides.items()
+            for name, value in arrays(clouds).items()
+        }
         kinds = {name: value.dtype.name for name, value in values.items()}
         self._kinds = self._kinds or kinds
         if kinds != self._kinds:
@@ -167,11 +228,12 @@ class CloudWriter(CloudSink):
                 f"{self.path}: got clouds with {_listed(kinds)} behind clouds with "
                 f"{_listed(self._kinds)}, expected the same attributes in all"
             )
-        ptr = block.ptr[1:].cpu().numpy() + self._rows
-        for name, value in [*values.items(), ("ptr", ptr)]:
+        for prefix, clouds in sides.items():
+            values[f"{prefix}ptr"] = clouds.ptr[1:].cpu().numpy() + self._written[prefix]
+            self._written[prefix] += len(values[f"{prefix}pos"])
+        for name, value in values.items():
             self._extend(name, value)
-        self._rows += len(values["pos"])
-        return len(ptr)
+        return block.num_graphs
 
     def _extend(self, name: str, value: np.ndarray[Any, Any]) -> None:
         self._file.extend(name, value, compression=self._compression)
@@ -181,30 +243,38 @@ def _listed(kinds: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
 
 
-def _data_sets(file: h5py.File, path: Path, dimensions: int) -> dict[str, h5py.Dataset]:
+def _data_sets(
+    file: h5py.File, path: Path, dimensions: int, prefix: str
+) -> dict[str, h5py.Dataset]:
     """The pointers and the attributes of the clouds, if they have the right shapes and types."""
     known = (*convention.POINT_ATTRIBUTES, *convention.CLOUD_ATTRIBUTES)
     there = names_of(file, path)
     found: dict[str, h5py.Dataset] = {}
     for name in ("pos", "ptr", *known):
-        data = data_set(file, name, path)
+        data = data_set(file, prefix + name, path)
         if data is not None and data.shape:
             found[name] = data
-        elif name in ("pos", "ptr") or name in there:
+        elif name in ("pos", "ptr") or prefix + name in there:
+            needed = ("pos", "ptr") if name in ("pos", "ptr") else (name,)
             raise FileError(
                 f"{path}: got the data sets {listed(file, path)}, "
-                f"expected {'pos and ptr' if name in ('pos', 'ptr') else name} among them"
+                f"expected {' and '.join(prefix + each for each in needed)} among them"
             )
     rows = {"pos": found["pos"].shape[0], "ptr": found["ptr"].shape[0]}
     for name in known:
         if name in found:
             length = rows["pos"] if name in convention.POINT_ATTRIBUTES else rows["ptr"] - 1
-            check_shape(name, found[name], length, dimensions, path)
+            check_shape(name, found[name], length, dimensions, path, prefix)
     return found
 
 
 def check_shape(
-    name: str, data: h5py.Dataset | np.ndarray[Any, Any], length: int, dimensions: int, path: Path
+    name: str,
+    data: h5py.Dataset | np.ndarray[Any, Any],
+    length: int,
+    dimensions: int,
+    path: Path,
+    prefix: str = "",
 ) -> None:
     """Refuse an attribute of clouds that has not the shape or kind of its name.
 
@@ -214,6 +284,7 @@ def check_shape(
         length: Rows that there must be.
         dimensions: Number of coordinates D.
         path: For messages.
+        prefix: In front of its name, for messages.
 
     Raises:
         FileError: naming the shape.
@@ -224,10 +295,10 @@ def check_shape(
     kinds = "iu" if name in _WHOLE else "fiu"
     if data.shape != shape or data.dtype.kind not in kinds:
         raise FileError(
-            f"{path}: /{name} has shape {data.shape} of {data.dtype}, "
+            f"{path}: /{prefix}{name} has shape {data.shape} of {data.dtype}, "
             f"expected {'whole ' * (kinds == 'iu')}numbers of shape {shape}"
         )
-    COLUMNS.check(math.prod(shape[1:]), f"{path}: /{name}")
+    COLUMNS.check(math.prod(shape[1:]), f"{path}: /{prefix}{name}")
 
 
 def checked_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> np.ndarray[Any, Any]:

@@ -209,6 +209,7 @@ def cloud_writer(
     format: str | None = None,
     attrs: Mapping[str, Any] | None = None,
     particles: int = 150,
+    context_schema: Schema | None = None,
 ) -> CloudSink:
     """A writer of clouds for a ``with`` statement.
 
@@ -218,12 +219,17 @@ def cloud_writer(
         format: A format of clouds; None: by the ending.
         attrs: Further facts to store, where the format can (``"clouds"``, ``"arrays"``).
         particles: Particles per jet in JetNet's layout.
+        context_schema: What the contexts of the clouds mean, which pcgen's own files (``"clouds"``)
+            store; None: they are not written.
 
     Raises:
-        ArgumentError: the ending or the format is unknown, or holds no clouds.
+        ArgumentError: the ending or the format is unknown, or holds no clouds or no contexts.
     """
+    if context_schema is not None and written_format(path, format) != "clouds":
+        raise ArgumentError(f"{path}: got contexts, which only pcgen's own files (.h5) store")
     writer: Callable[..., CloudSink] = _writer(path, format, "clouds")
-    return _call(writer, path, schema, attrs=attrs, particles=particles)
+    options = {"attrs": attrs, "particles": particles, "context_schema": context_schema}
+    return _call(writer, path, schema, **options)
 
 
 def image_writer(
@@ -298,6 +304,7 @@ def write_clouds(
     attrs: Mapping[str, Any] | None = None,
     grid: Grid | None = None,
     calorimeter: Calorimeter | None = None,
+    context_schema: Schema | None = None,
 ) -> None:
     """Write all clouds to a file, at once or not at all; arguments as in :func:`cloud_writer`.
 
@@ -310,6 +317,7 @@ def write_clouds(
         grid: Cells that the points come from, stored in pcgen's own files (``"clouds"``), so that
             they become images again without being given the grid.
         calorimeter: Voxels that the points come from, stored in the same way.
+        context_schema: As in :func:`cloud_writer`.
 
     Raises:
         ArgumentError: the ending or the format is unknown, or holds no such clouds, no grid or no
@@ -326,7 +334,14 @@ def write_clouds(
             cells.columns(schema.axes)
             attrs = {**(attrs or {}), name: cells.to_dict()}
     largest = max(convention.sizes(clouds).tolist(), default=0)
-    writer = cloud_writer(path, schema, format=format, attrs=attrs, particles=max(largest, 1))
+    writer = cloud_writer(
+        path,
+        schema,
+        format=format,
+        attrs=attrs,
+        particles=max(largest, 1),
+        context_schema=context_schema,
+    )
     with writer:
         writer.append(clouds)
 

@@ -114,11 +114,13 @@ class CloudSource(Source[Batch]):
         schema: What its numbers mean.
         attrs: Further facts that were stored with it (how it was generated, the grid of its cells,
             its calorimeter).
+        context_schema: What the numbers of the contexts mean; None where the clouds have none.
     """
 
     kind: ClassVar[Kind] = "clouds"
     schema: Schema
     attrs: dict[str, Any]
+    context_schema: Schema | None = None
 
     @abstractmethod
     def sizes(self) -> Tensor:
@@ -146,6 +148,10 @@ class CloudSource(Source[Batch]):
         return torch.cat([torch.zeros(0, dtype=torch.long), *parts])
 
     def _check(self, block: Batch, first: int) -> Batch:
+        others = convention.context(block)
+        if self.context_schema is not None and others is not None:
+            where = f"{self.path}, context"
+            check_clouds(others, self.context_schema, first=first, where=where)
         return check_clouds(block, self.schema, first=first, where=self.path, hint=MISSING)
 
 
@@ -205,11 +211,17 @@ class CloudSink(Sink[Batch]):
 
     Attributes:
         schema: What the numbers mean.
+        context_schema: What those of the contexts mean; None where no contexts are written.
     """
 
     schema: Schema
+    context_schema: Schema | None = None
 
     def _check(self, block: Batch) -> Batch:
+        others = convention.context(block)
+        if self.context_schema is not None and others is not None:
+            where = f"{self.path}, context"
+            check_clouds(others, self.context_schema, first=self.written, where=where)
         return check_clouds(block, self.schema, first=self.written, where=self.path)
 
 

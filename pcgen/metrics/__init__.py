@@ -17,15 +17,18 @@ from pcgen.metrics import (
     significance,
     trust,
 )
+from pcgen.metrics.answers import Inputs, evaluate_answers
 from pcgen.metrics.evaluation import Evaluation, Score, evaluate, whole_events
 from pcgen.metrics.features import layer_weights, observables, point_features
 from pcgen.metrics.pairs import pairwise
 
 __all__ = [
     "Evaluation",
+    "Inputs",
     "Score",
     "distances",
     "evaluate",
+    "evaluate_answers",
     "jets",
     "layer_weights",
     "observables",

@@ -8,6 +8,7 @@ autoencoder and then its own.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
-from pcgen.models.request import Request, by_name, check_positive, in_turn, resolve
+from pcgen.models.request import (
+    Request,
+    by_name,
+    check_positive,
+    in_turn,
+    repeated,
+    resolve,
+    with_context,
+)
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
@@ -163,6 +172,12 @@ class GenerativeModel(nn.Module, ABC):
         return None if fitted is None else fitted.cardinality.condition_range
 
     @property
+    def context_schema(self) -> Schema | None:
+        """What the contexts mean that events are generated from; None for none."""
+        fitted = self.representation
+        return None if fitted is None else fitted.context_schema
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes that the training split had, all of the schema where that is not known."""
         fitted = self.representation
@@ -206,6 +221,8 @@ class GenerativeModel(nn.Module, ABC):
         classes: Sequence[str] | None = None,
         condition: Mapping[str, float] | None = None,
         number: int | None = None,
+        context: Batch | None = None,
+        answers: int = 1,
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Draw clouds in physical units, with ``y`` and ``label`` where the schema has them.
@@ -221,16 +238,26 @@ class GenerativeModel(nn.Module, ABC):
             classes: Names of classes that are taken in turn, instead of ``label``.
             condition: Value of each condition by its name, instead of ``y``.
             number: How many clouds, where none of the above gives it.
+            context: Of a model that generates clouds from others: those, in physical units.
+            answers: How many clouds are drawn for each of them, one after the other.
             generator: Source of all randomness.
 
         Raises:
             ArgumentError: no number of clouds is given, arguments do not fit together, a class was
                 not in the training split, a condition is not positive although all of the training
-                split are, or the model was not trained.
+                split are, contexts are missing or not taken, or the model was not trained.
+            DataError: the contexts are not clouds as in training.
         """
+        if context is not None:
+            context = repeated(context, answers)
+            number = context.num_graphs if number is None else number
+        elif answers != 1:
+            raise ArgumentError(f"answers: got {answers} without a context, expected one")
         y = y if condition is None else by_name(self.schema, condition, y)
         label = label if classes is None else in_turn(self.schema, classes, number, label)
         device = next(self.parameters()).device
         request = resolve(self.schema, sizes, y, label, number, device)
+        context = None if context is None else copy.copy(context).to(device)
+        request = with_context(request, self.schema, self.context_schema, context)
         check_positive(self.schema, request.y, self.condition_range)
         return self.generate(request, generator)

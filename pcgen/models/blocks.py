@@ -12,14 +12,19 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
+from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel
 from pcgen.models.request import Request
 
 
 def like(clouds: Batch) -> Request:
-    """A request for clouds of the conditions and classes of others, one by one; sizes are free."""
-    return Request(clouds.num_graphs, None, clouds.get("y"), clouds.get("label"))
+    """A request for clouds of the conditions and classes of others, one by one; sizes are free.
+
+    The contexts of the others are those of the request.
+    """
+    context = cl.context(clouds)
+    return Request(clouds.num_graphs, None, clouds.get("y"), clouds.get("label"), context)
 
 
 def ranges(number: int, size: int) -> Iterator[slice]:
@@ -40,7 +45,9 @@ def ranges(number: int, size: int) -> Iterator[slice]:
 def part(request: Request, rows: slice) -> Request:
     """The request for some of the clouds."""
     fixed = (request.sizes, request.y, request.label)
-    return Request(rows.stop - rows.start, *(None if v is None else v[rows] for v in fixed))
+    context = None if request.context is None else cl.part(request.context, rows)
+    sizes, y, label = (None if v is None else v[rows] for v in fixed)
+    return Request(rows.stop - rows.start, sizes, y, label, context)
 
 
 def draw(model: GenerativeModel, request: Request, generator: torch.Generator) -> Batch:

@@ -13,23 +13,23 @@ energy, no condition at all) all count as neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.request import Request
+from pcgen.models.stored import Stored, reservoir, spread_of
 from pcgen.ops.drawing import uniform
 from pcgen.ops.segments import segment_circular_mean, segment_sum
 from pcgen.schema import Schema
 
 CAPACITY = 2**17
 """Most training clouds that are kept by default."""
-_PAIRS = 2**24  # queries times stored clouds that are compared at a time: bounds the memory
 
 
 class Drawn(NamedTuple):
@@ -44,6 +44,7 @@ class Drawn(NamedTuple):
         spread: Root of the weighted mean squared distance from the centroid [B]; None where it is
             not kept.
         layers: Points and weight of each layer; None where they are not prescribed.
+        context: What the clouds are generated from, in physical units; None for nothing.
     """
 
     sizes: Tensor
@@ -53,6 +54,7 @@ class Drawn(NamedTuple):
     label: Tensor | None
     spread: Tensor | None = None
     layers: LayerSums | None = None
+    context: Batch | None = None
 
 
 class LayerSums(NamedTuple):
@@ -131,7 +133,7 @@ def rescaled(clouds: Batch, spread: Tensor, schema: Schema) -> Batch:
     return cl.replace(clouds, pos=wrapped(centre + factor[clouds.batch][:, None] * apart, schema))
 
 
-class Cardinality(nn.Module):
+class Cardinality(Stored):
     """Empirical p(y, label) and p(n, total, centroid | y, label) of a training split.
 
     The buffers have a row for each cloud that is kept, none before something is fitted.
@@ -153,29 +155,18 @@ class Cardinality(nn.Module):
         seed: int = 0,
         spread: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(schema)
         if capacity < 1 or neighbours < 1:
             raise ArgumentError(
                 f"Cardinality: got capacity {capacity} and neighbours {neighbours}, expected >= 1"
             )
-        self.schema, self.neighbours, self.seed = schema, neighbours, seed
-        self.capacity = capacity
+        self.neighbours, self.seed, self.capacity = neighbours, seed, capacity
         classes, conditions = len(schema.labels), len(schema.condition)
-        self.stored: Tensor
-        self.sizes: Tensor
-        self.total: Tensor
         self.centroid: Tensor
         self.spread: Tensor | None
-        self.y: Tensor
-        self.label: Tensor
         self.line: Tensor
-        self.register_buffer("stored", torch.zeros((), dtype=torch.long))
-        self.register_buffer("sizes", torch.zeros(0, dtype=torch.long))
-        self.register_buffer("total", torch.zeros(0))
         self.register_buffer("centroid", torch.zeros(0, len(schema.axes)))
         self.register_buffer("spread", torch.zeros(0) if spread else None)
-        self.register_buffer("y", torch.zeros(0, conditions))
-        self.register_buffer("label", torch.zeros(0, dtype=torch.long))
         self.register_buffer("line", torch.zeros(max(classes, 1), 1 + conditions))
 
     @torch.no_grad()
@@ -185,40 +176,12 @@ class Cardinality(nn.Module):
         Raises:
             DataError: there are no clouds, or they lack ``y`` or ``label`` that the schema names.
         """
-        generator = torch.Generator().manual_seed(self.seed)
-        kept: list[Tensor] = []
-        for clouds in batches:
-            rows = self._rows(clouds)
-            # Each cloud has a random key and the smallest stay: a reservoir, batch by batch.
-            key = torch.rand(len(rows[0]), generator=generator, dtype=torch.float64)
-            rows = [key.to(rows[0].device), *rows]
-            kept = [torch.cat(pair) for pair in zip(kept, rows, strict=True)] if kept else rows
-            if len(kept[0]) > self.capacity:
-                smallest = kept[0].topk(self.capacity, largest=False).indices
-                kept = [value[smallest] for value in kept]
+        kept = reservoir(map(self._rows, batches), self.capacity, self.seed)
         if not kept or not len(kept[0]):
             raise DataError("Cardinality.fit: got no clouds, expected at least one")
-        self._grow(len(kept[0]))
-        for name, value in zip(self.growing, kept[1:], strict=True):
-            getattr(self, name).copy_(value)
-        self.stored.fill_(len(kept[0]))
+        self.keep(kept)
         self._fit_response()
         return self
-
-    @property
-    def condition_range(self) -> tuple[Tensor, Tensor] | None:
-        """Smallest and largest y of the stored clouds [C]; None before they are fitted."""
-        if not self.stored or not self.schema.condition:
-            return None
-        low, high = self.y[: int(self.stored)].aminmax(dim=0)
-        return low, high
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes of the stored clouds."""
-        if not self.schema.labels:
-            return ()
-        return tuple(self.schema.labels[int(k)] for k in self.label[: int(self.stored)].unique())
 
     def all_stored(self) -> Drawn:
         """The stored clouds, whose number is :attr:`stored`."""
@@ -242,15 +205,12 @@ class Cardinality(nn.Module):
         Raises:
             ArgumentError: nothing was fitted, or a class has no cloud in the training split.
         """
-        if not self.stored:
-            raise ArgumentError("Cardinality: nothing was fitted, expected a trained model")
-        if request.label is not None:
-            self._check_classes(request.label)
+        self.check_fitted(request.label)
         return self.of_rows(self._pick(request, generator), request)
 
     def of_rows(self, row: Tensor, request: Request) -> Drawn:
         """What the stored clouds of these rows [B] say of the requested ones."""
-        _, sizes, y, label = request
+        sizes, y, label = request.sizes, request.y, request.label
         given = y if y is not None else self.y[row]
         kind = label if label is not None else self.label[row]
         total = self.total[row] * self._ratio(given, row, kind)
@@ -270,28 +230,8 @@ class Cardinality(nn.Module):
         own = ("sizes", "total", "centroid", "y", "label")
         return own if self.spread is None else (*own, "spread")
 
-    def _grow(self, number: int) -> None:
-        """Give the buffers of clouds so many rows, all of them zero."""
-        for name in self.growing:
-            buffer = getattr(self, name)
-            setattr(self, name, buffer.new_zeros(number, *buffer.shape[1:]))
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
-        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        sizes, stored = (state_dict.get(prefix + name) for name in ("sizes", "stored"))
-        if isinstance(sizes, Tensor) and sizes.dim() == 1:
-            self._grow(len(sizes))
-            # Earlier versions kept more rows than clouds, never fewer.
-            if isinstance(stored, Tensor) and not 0 <= int(stored.flatten()[0]) <= len(sizes):
-                error_msgs.append(f"{prefix}stored is not a number of the {len(sizes)} rows")
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
-
     def _rows(self, clouds: Batch) -> list[Tensor]:
-        sizes, total, centroid, y, label, spread, _ = describe(clouds, self.schema)
+        sizes, total, centroid, y, label, spread, *_ = describe(clouds, self.schema)
         y = centroid.new_zeros(len(sizes), 0) if y is None else y
         label = sizes.new_zeros(len(sizes)) if label is None else label
         rows = [sizes, total, centroid, y, label]
@@ -326,20 +266,10 @@ class Cardinality(nn.Module):
         sensible = (here > 0) & (there > 0)
         return torch.where(sensible, here / torch.where(sensible, there, 1.0), 1.0)
 
-    def _check_classes(self, label: Tensor) -> None:
-        seen = self.label[: int(self.stored)].unique()
-        unknown = label[~torch.isin(label, seen)]
-        if len(unknown):
-            names, kind = self.schema.labels, int(unknown[0])
-            name = repr(names[kind]) if 0 <= kind < len(names) else str(kind)
-            raise ArgumentError(
-                f"label: got {name}, expected a class of the training split: "
-                f"{', '.join(self.classes)}"
-            )
-
     def _pick(self, request: Request, generator: torch.Generator | None) -> Tensor:
         """Row of one stored cloud that fits what is given, for each requested cloud [B]."""
-        stored, (number, sizes, y, label) = int(self.stored), request
+        stored, number = int(self.stored), request.number
+        sizes, y = request.sizes, request.y
         ask, have = self.y.new_zeros(number, 0), self.y.new_zeros(stored, 0)
         if y is not None:
             ask, have = torch.cat([ask, y], 1), torch.cat([have, self.y[:stored]], 1)
@@ -348,55 +278,4 @@ class Cardinality(nn.Module):
             have = torch.cat([have, self.sizes[:stored].to(have).log1p()[:, None]], 1)
         chance = uniform((number,), have, generator)
         scale = spread_of(have)
-        ask, have = ask / scale, have / scale
-        row = self.sizes.new_empty(number)
-        for wanted, known in self._of_each_class(label, number):
-            for some in wanted.split(max(_PAIRS // len(known), 1)):
-                row[some] = known[self._one_of_nearest(ask[some], have[known], chance[some])]
-        return row
-
-    def _of_each_class(self, label: Tensor | None, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Requests of one class and the stored clouds of that class; all where none is given."""
-        stored = torch.arange(int(self.stored), device=self.sizes.device)
-        if label is None:
-            yield torch.arange(number, device=stored.device), stored
-            return
-        for kind in label.unique():
-            yield (label == kind).nonzero().flatten(), stored[self.label[: len(stored)] == kind]
-
-    def _one_of_nearest(self, ask: Tensor, have: Tensor, chance: Tensor) -> Tensor:
-        """The row of ``have`` for each of ``ask``, by a number that is uniform on [0, 1)."""
-        if not have.shape[1]:
-            return (chance * len(have)).long().clamp(max=len(have) - 1)
-        distance = torch.cdist(ask, have, compute_mode="donot_use_mm_for_euclid_dist")
-        return pick_near(distance, chance, self.neighbours)
-
-
-def spread_of(have: Tensor) -> Tensor:
-    """Standard deviation of each column of the stored clouds [C]; 1 where they do not differ."""
-    scale = (have - have.mean(0)).square().mean(0).sqrt()
-    return torch.where(scale > 0, scale, 1.0)
-
-
-def pick_near(distance: Tensor, chance: Tensor, neighbours: int) -> Tensor:
-    """For each of B queries one of the nearest of S stored clouds, all with the same chance.
-
-    As many as there are at a finite distance, and all of them where ties make them more than those.
-
-    Args:
-        distance: [B, S]; infinite where a cloud is not to be taken.
-        chance: Uniform numbers in [0, 1) [B].
-        neighbours: Number of nearest clouds.
-
-    Returns:
-        Columns of ``distance`` [B]; 0 where all distances are infinite.
-
-    >>> pick_near(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([0.9]), 2).tolist()
-    [2]
-    """
-    k = min(neighbours, distance.shape[1])
-    radius = distance.topk(k, dim=1, largest=False).values[:, -1:]
-    near = (distance <= radius) & distance.isfinite()
-    found = near.sum(1)
-    which = (chance * found).long().minimum(found - 1)
-    return (near.long().cumsum(1) <= which[:, None]).sum(1)
+        return self.nearest(ask / scale, have / scale, request.label, chance, self.neighbours)

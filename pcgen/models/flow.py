@@ -61,6 +61,8 @@ class FlowMatching(GenerativeModel):
         steps: Steps of the midpoint rule when sampling, of two evaluations each.
         clock: See :class:`~pcgen.models.paths.Paths`.
         coupling: See :class:`~pcgen.models.paths.Paths`.
+        reader: Of events that are generated from contexts: ``(event) -> event`` with what the field
+            takes of the context in its place, once for each event.
 
     Attributes:
         paths: Clock, coupling, and the solver: the midpoint rule at first.
@@ -82,6 +84,7 @@ class FlowMatching(GenerativeModel):
         steps: int = 20,
         clock: Clock = UNIFORM,
         coupling: Coupling | None = None,
+        reader: nn.Module | None = None,
     ) -> None:
         super().__init__(representation)
         if not (support is None or isinstance(support, nn.Module)):
@@ -89,12 +92,13 @@ class FlowMatching(GenerativeModel):
         if support is None and not representation.counted:
             # Refused here, and not after the training.
             representation.blank(torch.zeros(0, dtype=torch.long))
-        self.field, self.support = field, support
+        self.field, self.support, self.reader = field, support, reader
         self.paths = Paths(representation, clock, coupling, Integrator(steps=steps))
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then the velocity, and the support where there is one."""
-        learning = [Phase("velocity", (self.field,), self.velocity_loss)]
+        networks = (self.field,) if self.reader is None else (self.field, self.reader)
+        learning = [Phase("velocity", networks, self.velocity_loss)]
         if isinstance(self.support, nn.Module):
             learning.append(Phase("support", (self.support,), self.support_loss))
         return (*self.representation.phases(), *learning)
@@ -102,6 +106,7 @@ class FlowMatching(GenerativeModel):
     def velocity_loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Mean squared error of the velocity at a random time of each event."""
         event, condition = self.representation.see(clouds)
+        event = event if self.reader is None else self.reader(event)
         return {"velocity": self.paths.errors(self.field, event, condition).mean()}
 
     def support_loss(self, clouds: Batch) -> dict[str, Tensor]:
@@ -116,6 +121,7 @@ class FlowMatching(GenerativeModel):
         """See :meth:`GenerativeModel.generate`."""
         drawn = self.representation.draw(request, generator)
         event, condition = self._support(drawn, generator)
+        event = event if self.reader is None else self.reader(event)
         blank = self.representation.values(event)
         start = normal(tuple(blank.shape), blank, generator)
         event = self.follow(self.representation.with_values(event, start), condition)

@@ -31,7 +31,8 @@ import torch
 from torch import Tensor, nn
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.models.cardinality import LayerSums, pick_near
+from pcgen.models.cardinality import LayerSums
+from pcgen.models.stored import pick_near
 from pcgen.objectives.flow_matching import straight_path
 from pcgen.ops.drawing import normal, uniform
 from pcgen.ops.ode import Integrator

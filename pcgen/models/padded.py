@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from pcgen import clouds as cl
 from pcgen.models.base import FromNoise, GenerativeModel
-from pcgen.models.cardinality import Cardinality, Drawn, pick_near, spread_of
+from pcgen.models.cardinality import Cardinality, Drawn
 from pcgen.models.request import Request
+from pcgen.models.stored import pick_near, spread_of
 
 
 class PaddedPoints(NamedTuple):

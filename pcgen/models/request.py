@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch
 
-from pcgen.errors import ArgumentError
+from pcgen import clouds as cl
+from pcgen.errors import ArgumentError, DataError
 from pcgen.schema import Schema
 
 
@@ -20,12 +22,14 @@ class Request(NamedTuple):
         sizes: [B] or None.
         y: [B, C] or None.
         label: [B] or None.
+        context: B clouds that the requested ones are generated from, or None.
     """
 
     number: int
     sizes: Tensor | None = None
     y: Tensor | None = None
     label: Tensor | None = None
+    context: Batch | None = None
 
 
 def resolve(
@@ -73,6 +77,82 @@ def resolve(
         n: None if v is None else v.to(device).expand(count, *v.shape[1:]) for n, v in given.items()
     }
     return Request(count, spread["sizes"], spread["y"], spread["label"])
+
+
+def with_context(
+    request: Request, schema: Schema, context_schema: Schema | None, context: Batch | None
+) -> Request:
+    """The request with contexts, and what they state of the class and the condition.
+
+    Class and condition are those of the contexts where these have the same ones and the request
+    does not fix them.
+
+    Args:
+        request: For B clouds.
+        schema: Of the clouds.
+        context_schema: Of the contexts; None where the model takes none.
+        context: B clouds, or None.
+
+    Raises:
+        ArgumentError: there are contexts and the model takes none, or the other way round, or
+            other than B.
+        DataError: the contexts have other attributes than those that the model was made for.
+    """
+    if context_schema is None or context is None:
+        if context is None and context_schema is None:
+            return request
+        got, expected = ("none", "one") if context is None else ("one", "none")
+        why = "generates events from others" if context is None else "takes no context"
+        raise ArgumentError(f"context: got {got}, expected {expected}: this model {why}")
+    if context.num_graphs != request.number:
+        raise ArgumentError(
+            f"context: got {context.num_graphs} clouds, expected one for each of the "
+            f"{request.number} events"
+        )
+    check_context(context, context_schema)
+    y, label = request.y, request.label
+    if label is None and schema.labels and schema.labels == context_schema.labels:
+        label = context.get("label")
+    if y is None and schema.condition and context.get("y") is not None:
+        names = [(each.name, each.unit) for each in context_schema.condition]
+        wanted = [(each.name, each.unit) for each in schema.condition]
+        if set(wanted) <= set(names):
+            y = context.y[:, [names.index(each) for each in wanted]]
+    return request._replace(context=context, y=y, label=label)
+
+
+def check_context(context: Batch, schema: Schema) -> None:
+    """Refuse contexts that lack what their schema states of points.
+
+    Raises:
+        DataError: naming the attribute.
+    """
+    expected = {"pos": len(schema.axes), "x": len(schema.features)}
+    for name, columns in expected.items():
+        found = 0 if context.get(name) is None else context[name].shape[1]
+        if columns and found != columns:
+            raise DataError(f"context: got {found} columns of {name}, expected {columns}")
+    wanted = {"weight": schema.weight is not None, "layer": bool(schema.layers)}
+    for name, needed in wanted.items():
+        if needed and context.get(name) is None:
+            raise DataError(f"context: got clouds without {name}, expected it as in training")
+
+
+def repeated(context: Batch, answers: int) -> Batch:
+    """Each context as often as there are answers to it, one after the other.
+
+    Raises:
+        ArgumentError: ``answers`` is not positive.
+
+    >>> some = cl.make(torch.tensor([[0.0], [1.0]]), [1, 1])
+    >>> repeated(some, 2).pos.flatten().tolist()
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    if answers < 1:
+        raise ArgumentError(f"answers: got {answers}, expected a positive number")
+    if answers == 1:
+        return context
+    return cl.select(context, torch.arange(context.num_graphs).repeat_interleave(answers))
 
 
 def in_turn(

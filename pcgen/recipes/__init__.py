@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
+from pcgen.recipes.contexts import points_context_flow, points_set_generation
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
@@ -55,6 +56,8 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-context-flow": points_context_flow,
+    "points-set-generation": points_set_generation,
     "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
@@ -124,6 +127,7 @@ __all__ = [
     "mpgan",
     "points_autoencoder",
     "points_chain",
+    "points_context_flow",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
@@ -136,6 +140,7 @@ __all__ = [
     "points_latent_gan",
     "points_latent_mixture",
     "points_sequential_vae",
+    "points_set_generation",
     "points_vae",
     "showers_flow",
     "showers_latent_gan",

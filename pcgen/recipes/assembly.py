@@ -54,7 +54,7 @@ _FEATURES = 64  # of an encoder of images, from which mean and variance of the c
 
 def points(schema: dict[str, Any] | None, recentre: bool, rescale: bool, **further: Any) -> Points:
     """Point sets of a schema as it is stored; jets of particles by default."""
-    return Points(_meaning(schema), recentre=recentre, rescale=rescale, **further)
+    return Points(meaning(schema), recentre=recentre, rescale=rescale, **further)
 
 
 def points_of_codes(
@@ -63,26 +63,26 @@ def points_of_codes(
     """Point sets for an autoencoder, as the distances of sets or as a flow sees them best."""
     if reconstruction != "flow":
         return points(schema, recentre, rescale)
-    weighed = _meaning(schema).weight is not None
+    weighed = meaning(schema).weight is not None
     return points(schema, recentre, rescale, centre=recentre, excess=weighed, squash=0.75)
 
 
 def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
     """Dense images on a grid as it is written on the command line."""
-    meaning = _meaning(schema)
-    return Images(meaning, _cells(grid, meaning))
+    known = meaning(schema)
+    return Images(known, _cells(grid, known))
 
 
 def sites(grid: str | None, schema: dict[str, Any] | None) -> Sites:
     """Active cells of a grid as it is written on the command line."""
-    meaning = _meaning(schema)
-    return Sites(meaning, _cells(grid, meaning))
+    known = meaning(schema)
+    return Sites(known, _cells(grid, known))
 
 
 def hits(grid: str | None, schema: dict[str, Any] | None) -> Hits:
     """Hit patterns on a grid as it is written on the command line."""
-    meaning = _meaning(schema)
-    return Hits(meaning, _cells(grid, meaning))
+    known = meaning(schema)
+    return Hits(known, _cells(grid, known))
 
 
 def _cells(grid: str | None, schema: Schema) -> Grid:
@@ -404,5 +404,6 @@ def check_network(network: str, known: Sequence[str]) -> None:
         raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
 
 
-def _meaning(schema: dict[str, Any] | None) -> Schema:
+def meaning(schema: dict[str, Any] | None) -> Schema:
+    """A schema as it is stored; that of jets where there is none."""
     return JETS if schema is None else Schema.from_dict(schema)

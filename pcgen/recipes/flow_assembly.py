@@ -43,7 +43,7 @@ def points_flow(
         network.field(representation),
         steps=steps,
         clock=Clock(shift),
-        coupling=_coupling(coupling),
+        coupling=coupling_of(coupling),
     )
 
 
@@ -67,7 +67,7 @@ def points_flow_map(
         network.field(representation, DISTANCE),
         steps=steps,
         clock=Clock(shift),
-        coupling=_coupling(coupling),
+        coupling=coupling_of(coupling),
         share=share,
     )
 
@@ -93,7 +93,7 @@ def points_flow_student(
         network.field(representation),
         steps=steps,
         clock=Clock(shift),
-        coupling=_coupling(coupling),
+        coupling=coupling_of(coupling),
         share=share,
     )
 
@@ -160,7 +160,12 @@ def flow_prior(codec: Autoencoder, latent_dim: int, width: int) -> FlowPrior:
     return FlowPrior(field, latent_dim)
 
 
-def _coupling(name: str) -> Coupling | None:
+def coupling_of(name: str) -> Coupling | None:
+    """Which noise goes to which point, by the name of the choice.
+
+    Raises:
+        ArgumentError: the name is unknown.
+    """
     if name not in ("optimal", "independent"):
         raise ArgumentError(f"coupling: got {name!r}, expected optimal or independent")
     return optimal_pairs if name == "optimal" else None

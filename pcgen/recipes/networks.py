@@ -26,7 +26,6 @@ from typing import Any, Protocol
 from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.models.representations import Points
 from pcgen.nn import (
     DGCNN,
     AttentionEncoder,
@@ -46,6 +45,7 @@ from pcgen.nn import (
 from pcgen.nn.points.starts import Start
 from pcgen.nn.pooling import Reduction, scaled_sum
 from pcgen.ops.segments import segment_max, segment_mean
+from pcgen.schema import Schema
 
 GLOBAL = 16  # channels of the cloud's own vector in EPiC layers
 LIST_LENGTH = 192  # longest cloud of the control network, by default
@@ -56,10 +56,38 @@ _POOLING: dict[str, Reduction] = {
 }
 
 
+class Channels(Protocol):
+    """What a network of points is made for: a representation, contexts, or a :class:`Wide`."""
+
+    @property
+    def schema(self) -> Schema:
+        """Of the clouds."""
+        ...
+
+    @property
+    def value_channels(self) -> int:
+        """Of a point."""
+        ...
+
+    @property
+    def condition_channels(self) -> int:
+        """Columns of the condition."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Channels of points and columns of a condition, as numbers."""
+
+    schema: Schema
+    value_channels: int
+    condition_channels: int
+
+
 class PointNetwork(Protocol):
     """One choice of networks on points; ``out`` and ``code`` are columns of rows per cloud."""
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """``(clouds, condition) -> [B, out]``; with ``out=1`` a critic.
 
         Args:
@@ -69,15 +97,15 @@ class PointNetwork(Protocol):
         """
         ...
 
-    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+    def decoder(self, points: Channels, code: int, layers: int) -> nn.Module:
         """``(code, sizes, condition, generator) -> clouds``, a function of the code."""
         ...
 
-    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+    def generator(self, points: Channels, code: int, layers: int) -> nn.Module:
         """As a decoder, with noise of each point beside the code."""
         ...
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """``(clouds, time, condition) -> velocity`` of each point.
 
         Args:
@@ -100,15 +128,15 @@ class _Sets:
     hidden: int
     layers: int
 
-    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+    def decoder(self, points: Channels, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`."""
         return self._set_decoder(points, code, layers, Ranks())
 
-    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+    def generator(self, points: Channels, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`."""
         return self._set_decoder(points, code, layers, Noise())
 
-    def _set_decoder(self, points: Points, code: int, layers: int, start: Start) -> SetDecoder:
+    def _set_decoder(self, points: Channels, code: int, layers: int, start: Start) -> SetDecoder:
         axes = len(points.schema.axes)
         return SetDecoder(
             code,
@@ -134,7 +162,7 @@ class EPiC(_Sets):
     global_channels: int = GLOBAL
     identity: bool = False
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EPiCEncoder(
             points.value_channels + further,
@@ -145,7 +173,7 @@ class EPiC(_Sets):
             condition_channels=points.condition_channels,
         )
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EPiCField(
             points.value_channels,
@@ -169,7 +197,7 @@ class PointNetMLP(_Sets):
     t_nets: bool = False
     pooling: tuple[str, ...] = ("max", "mean")
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return PointNet(
             points.value_channels + further,
@@ -182,7 +210,7 @@ class PointNetMLP(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`; pooled by mean, sum and maximum."""
         return DeepSetField(
             points.value_channels,
@@ -205,7 +233,7 @@ class EdgeConv(_Sets):
     dynamic: bool = False
     pooling: tuple[str, ...] = ("max", "mean")
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return DGCNN(
             points.value_channels + further,
@@ -220,7 +248,7 @@ class EdgeConv(_Sets):
             norm=None,
         )
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return EdgeConvField(
             points.value_channels,
@@ -242,7 +270,7 @@ class Attention(_Sets):
 
     pooling: tuple[str, ...] = ("mean", "sum")
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         return AttentionEncoder(
             points.value_channels + further,
@@ -253,7 +281,7 @@ class Attention(_Sets):
             pooling=_reductions(self.pooling),
         )
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return AttentionField(
             points.value_channels,
@@ -273,7 +301,7 @@ class SortedList:
 
     length: int
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
+    def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
         if points.schema.weight is None:
             raise ArgumentError(
@@ -287,7 +315,7 @@ class SortedList:
             condition_channels=points.condition_channels,
         )
 
-    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
+    def decoder(self, points: Channels, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`; ``layers`` is not used."""
         axes = len(points.schema.axes)
         return MLPDecoder(
@@ -298,11 +326,11 @@ class SortedList:
             condition_channels=points.condition_channels,
         )
 
-    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
+    def generator(self, points: Channels, code: int, layers: int) -> nn.Module:
         """See :class:`PointNetwork`; the code is all its noise."""
         return self.decoder(points, code, layers)
 
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
+    def field(self, points: Channels, further: int = 0, layers: int | None = None) -> nn.Module:
         """See :class:`PointNetwork`."""
         return ListField(
             points.value_channels,

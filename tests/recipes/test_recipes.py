@@ -35,8 +35,12 @@ from pcgen.training import Reports, train
 SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
 GENERATIVE = ["points-latent-gan", "points-latent-mixture", "points-vae"]
 ENCODERS = get_args(Encoder)
+WITH_CONTEXTS = ("points-context-flow", "points-set-generation")  # test_generated_from_contexts
 NETWORKS = {
-    **dict.fromkeys((name for name in RECIPES if name.startswith("points")), ENCODERS),
+    **dict.fromkeys(
+        (name for name in RECIPES if name.startswith("points") and name not in WITH_CONTEXTS),
+        ENCODERS,
+    ),
     "points-hybrid": (None,),
     "hits-wake-sleep": (None,),
     "image-gan": images.GAME_NETWORKS,
@@ -291,6 +295,12 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
     wrong |= {option: -1.0 for option in LEAST_ZERO if option in takes}
     if name.startswith("points-flow") or name == "showers-flow":
         del wrong["layers"]  # a field of none maps the points one by one
+    if name in WITH_CONTEXTS:
+        encoder["neighbours"] = {"context_encoder": "edgeconv"}
+        encoder["list_length"] = {"decoder": "list"}
+        encoder["beta"] = {"answer": "code"}
+    if name == "points-context-flow":
+        del wrong["layers"]
     for option, value in wrong.items():
         with pytest.raises(ArgumentError, match=f"{option}: got {value}, expected >= "):
             RECIPES[name](**{**encoder.get(option, {}), option: value})

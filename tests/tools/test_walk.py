@@ -42,6 +42,7 @@ REFUSED = {
     ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
     for name in ("wake", "both")
 }
+WITH_CONTEXTS = ("points-context-flow", "points-set-generation")
 REFUSED |= {
     (f"{kind}-{form}", ("--prior-shape", shape)): "expected normal with latent gaussian"
     for kind in ("points", "image", "sites")
@@ -235,6 +236,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "sample", f"{run} {made}-5.h5 --solver heun --steps 2 --tolerance 0.1 --pace 2"),
         (0, "sample", f"{run} {made}-6.h5 --number 3 --to jetnet --particles 3"),
         (1, "sample", f"{run} {made}-7.h5 --dask nowhere"),
+        (1, "sample", f"{run} {made}-9.h5 --context {data} --answers 2"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
         (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
         (0, "invert", f"{run} {data} {made}-i.h5 --measure project:eta_rel --grid {GRID} "
@@ -255,6 +257,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "convert", f"{data} {made}-s.h5 --geometry none.xml --particle photon "
                       "--multi-hit shift"),
         (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
+        (0, "convert", f"{data} {made}-v.h5 --observe eta_rel=:0 0.5"),
+        (0, "convert", f"{data} {made}-v.h5 --hide eta_rel=:0"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "convert", f"{data} {made}-t.h5 --pos pos.0 pos.1 --weight weight:GeV --offsets ptr "
@@ -265,6 +269,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
                         "2 --subset 4 --permutations 2 --seed 1 --between jet_pt=:1e9"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "
                         f"--training {data}"),
+        (0, "evaluate", f"{data} {data} --split all --protocol conditional --context {data} "
+                        f"--responses {data} --answers 1 --subset 2 --output {made}-answers"),
         (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
@@ -296,6 +302,7 @@ def test_every_option_of_a_run_is_set_in_a_real_one(data, run, tmp_path, capsys)
               "max_points": 5, "steps": 2, "batch_size": 8, "validate_events": 8, "samples": 2,
               "phases": {}, "accelerator": "cpu", "progress": False,
               "start": str(run), "start_part": "encoder"}  # fmt: skip
+    del given["context"]  # of other recipes: tests/tools/test_train_on_contexts.py
     words = []
     for name, value in given.items():
         texts = value if isinstance(value, list | tuple) else [value]
@@ -349,6 +356,8 @@ def test_every_recipe_and_choice_from_training_to_scores(
     words = ["train", recipe, *small(recipe), *chosen]
     assert call(*words, "--print_config") == 0
     assert call(*words, "--help") == 0
+    contexts = ["--context", str(data)] if recipe in WITH_CONTEXTS else []
+    words += contexts
     if (recipe, chosen) in REFUSED:
         capsys.readouterr()
         assert call(*words, *SMALL, "--data", str(data), "--output", folder) == 1
@@ -362,8 +371,9 @@ def test_every_recipe_and_choice_from_training_to_scores(
         with pytest.raises(PcgenError):
             model.sample(number=2)
         return
-    assert model.sample(number=2).num_graphs == 2
-    assert call("sample", folder, made, "--number", "16") == 0
+    some = {"context": pc.select(read_clouds(data)[0], [0, 1])} if contexts else {"number": 2}
+    assert model.sample(**some).num_graphs == 2
+    assert call("sample", folder, made, "--number", "16", *contexts) == 0
     assert read_clouds(made)[0].num_graphs == 16
     if not chosen:
         few = ["--split", "all", "--repeats", "2", "--subset", "4", "--permutations", "0"]

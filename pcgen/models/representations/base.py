@@ -13,6 +13,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.models.base import Phase, kept
 from pcgen.models.cardinality import CAPACITY, Cardinality, Drawn, describe
+from pcgen.models.context_cardinality import ContextCardinality
+from pcgen.models.contexts import Contexts, flat_schema
 from pcgen.models.request import Request
 from pcgen.schema import Schema
 from pcgen.standardize import Standardize
@@ -41,24 +43,48 @@ class Representation(nn.Module, ABC):
     Attributes:
         schema: Of the clouds.
         standardize: Physical to standardised units.
-        cardinality: p(n, total | y, label).
+        contexts: Of what events are generated from; None where they are generated from nothing.
+        cardinality: p(n, total | y, label), and given the context where there is one.
         counted: Whether the number of points or cells gives where the values are.
     """
 
     counted = True
 
-    def __init__(self, schema: Schema, *, capacity: int = CAPACITY, spread: bool = False) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        capacity: int = CAPACITY,
+        spread: bool = False,
+        contexts: Contexts | None = None,
+    ) -> None:
         super().__init__()
-        self.schema = schema
-        self.standardize = Standardize(schema)
-        self.cardinality = Cardinality(schema, capacity=capacity, spread=spread)
+        self.schema, self.contexts = schema, contexts
+        self.cardinality: Cardinality | ContextCardinality
+        if contexts is None:
+            self.standardize = Standardize(schema)
+            self.cardinality = Cardinality(schema, capacity=capacity, spread=spread)
+        else:
+            self.standardize = Standardize(flat_schema(schema))
+            self.cardinality = ContextCardinality(schema, contexts, capacity=capacity)
+
+    @property
+    def context_schema(self) -> Schema | None:
+        """Of the contexts that events are generated from; None where there are none."""
+        return None if self.contexts is None else self.contexts.schema
 
     def phases(self) -> tuple[Phase, ...]:
         """What is found before anything is learnt; the first phases of every model."""
-        return (
+        units = [
             Phase(
                 "standardize", (self.standardize,), None, prepare=self._fit_standardize, adapt=kept
-            ),
+            )
+        ]
+        if self.contexts is not None:
+            fit = self.contexts.fit
+            units.append(Phase("contexts", (self.contexts,), None, prepare=fit, adapt=kept))
+        return (
+            *units,
             Phase(
                 "cardinality",
                 (self.cardinality,),

@@ -11,7 +11,16 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.models.base import Phase
-from pcgen.models.cardinality import CAPACITY, Drawn, describe, recentred, rescaled
+from pcgen.models.cardinality import (
+    CAPACITY,
+    Cardinality,
+    Drawn,
+    describe,
+    recentred,
+    rescaled,
+)
+from pcgen.models.context_cardinality import ContextCardinality
+from pcgen.models.contexts import Contexts, flat, layered
 from pcgen.models.representations.base import Event, Representation, Seen
 from pcgen.models.squash import Squash
 from pcgen.ops.moments import Moments, Scale
@@ -38,6 +47,9 @@ class Points(Representation):
         squash: Width s of :class:`~pcgen.models.squash.Squash`, which the coordinates go through,
             in units of their standard deviation; None for none.
         capacity: Most training clouds that the cardinality keeps.
+        contexts: Of what the clouds are generated from. The layer of a point is then a feature, the
+            networks' clouds have the standardised contexts, and where points carry a weight the
+            total over what the context lets expect is part of the condition.
 
     Raises:
         ArgumentError: options exclude each other, or the schema has no weight to compare.
@@ -54,8 +66,14 @@ class Points(Representation):
         excess: bool = False,
         squash: float | None = None,
         capacity: int = CAPACITY,
+        contexts: Contexts | None = None,
     ) -> None:
-        super().__init__(schema, capacity=capacity, spread=rescale)
+        super().__init__(schema, capacity=capacity, spread=rescale, contexts=contexts)
+        if contexts is not None and (recentre or rescale or excess):
+            raise ArgumentError(
+                "recentre, rescale, excess: got them with contexts, which say where an event is "
+                "and how large, expected none of them"
+            )
         if centre and not recentre:
             raise ArgumentError("centre: got it without recentre, expected both")
         if excess and schema.weight is None:
@@ -68,12 +86,20 @@ class Points(Representation):
     @property
     def condition_channels(self) -> int:
         """Columns K of the condition, spread and excess among them where they are kept."""
-        own = (self.log_spread, self.log_excess)
-        return super().condition_channels + sum(scale is not None for scale in own)
+        own = (self.log_spread, self.log_excess, self._of_context)
+        return super().condition_channels + sum(each is not None for each in own)
+
+    @property
+    def _of_context(self) -> ContextCardinality | None:
+        """The law by which the total depends on a context, where there are both."""
+        law = self.cardinality
+        weighed = isinstance(law, ContextCardinality) and self.schema.weight is not None
+        return law if isinstance(law, ContextCardinality) and weighed else None
 
     def condition(self, drawn: Drawn) -> Tensor:
         """See :meth:`Representation.condition`."""
-        return self._with_own(super().condition(drawn), drawn)
+        contexts = None if self.contexts is None else self._physical(drawn)
+        return self._with_own(super().condition(drawn), drawn, contexts)
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
@@ -81,21 +107,28 @@ class Points(Representation):
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
+        contexts = None if self.contexts is None else self.contexts.of(clouds)
+        if contexts is not None:
+            clouds = cl.replace(self._flat(clouds), context=None)
         event = self.standardize(self._centred(clouds))
         event = cl.heaviest_first(event) if self.listed else event
         if self.squash is not None:
             event = cl.replace(event, pos=self.squash(event.pos))
-        if self.log_spread is None and self.log_excess is None:
-            return Seen(event, event.y)
-        condition = self._with_own(event.y, describe(clouds, self.schema))
-        return Seen(cl.replace(event, y=condition), condition)
+        condition = event.y
+        if self.condition_channels > condition.shape[1]:
+            condition = self._with_own(condition, describe(clouds, self.schema), contexts)
+            event = cl.replace(event, y=condition)
+        if self.contexts is not None and contexts is not None:
+            event = cl.replace(event, context=self.contexts.see(contexts))
+        return Seen(event, condition)
 
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """See :meth:`Representation.clouds`; exactly the points of the event."""
         pos = event.pos if self.squash is None else self.squash.inverse(event.pos)
-        plain = cl.replace(event, weight=None, pos=pos)
+        plain = cl.replace(event, weight=None, pos=pos, context=None)
         total = None if self.schema.weight is None else drawn.total
         clouds = self.standardize.inverse(plain, total)
+        clouds = layered(clouds, self.schema) if self.contexts is not None else clouds
         clouds = cl.replace(clouds, y=drawn.y, label=drawn.label)
         clouds = recentred(clouds, drawn.centroid, self.schema) if self.recentre else clouds
         if self.log_spread is None or drawn.spread is None:
@@ -116,7 +149,7 @@ class Points(Representation):
         """See :meth:`Representation.with_values`."""
         axes = len(self.schema.axes)
         x = values[:, axes:] if values.shape[1] > axes else None
-        return cl.like(event, values[:, :axes], x=x)
+        return cl.like(event, values[:, :axes], x=x, context=cl.context(event))
 
     def blank(self, sizes: Tensor) -> Batch:
         """See :meth:`Representation.blank`."""
@@ -126,23 +159,42 @@ class Points(Representation):
         x = values[:, axes:] if self.value_channels > axes else None
         return cl.make(values[:, :axes], sizes, x=x)
 
+    def unfilled(self, drawn: Drawn) -> Batch:
+        """See :meth:`Representation.unfilled`; with the contexts as networks take them."""
+        event = self.blank(drawn.sizes)
+        if self.contexts is None:
+            return event
+        return cl.replace(event, context=self.contexts.see(self._physical(drawn)))
+
+    def _physical(self, drawn: Drawn) -> Batch:
+        """The flat contexts of what was drawn."""
+        if self.contexts is None or drawn.context is None:
+            raise ArgumentError("context: got none, expected one for each event")
+        return self.contexts.prepared(drawn.context)
+
+    def _flat(self, clouds: Batch) -> Batch:
+        return clouds if self.contexts is None else flat(clouds, self.schema)
+
     def _centred(self, clouds: Batch) -> Batch:
         if not self.centre:
             return clouds
         origin = clouds.pos.new_zeros(clouds.num_graphs, clouds.pos.shape[1])
         return recentred(clouds, origin, self.schema)
 
-    def _with_own(self, condition: Tensor, known: Drawn) -> Tensor:
+    def _with_own(self, condition: Tensor, known: Drawn, contexts: Batch | None) -> Tensor:
         """The condition [B, K] and the standardised logs of spread and excess that are kept."""
         columns = [condition]
         if self.log_spread is not None and known.spread is not None:
             columns.append(self.log_spread(self._log(known.spread)[:, None]).to(condition))
         if self.log_excess is not None:
             columns.append(self.log_excess(self._excess(known)[:, None]).to(condition))
+        if self._of_context is not None and contexts is not None:
+            columns.append(self._of_context.excess(known.total, contexts).to(condition))
         return torch.cat(columns, 1)
 
     def _excess(self, known: Drawn) -> Tensor:
         """log(total / m(y)) [B] in float64; 0 where there is no total or no expectation."""
+        assert isinstance(self.cardinality, Cardinality)
         expected = self.cardinality.response(known.y, known.label, known.total.shape[0]).double()
         sensible = (expected > 0) & (known.total > 0)
         ratio = known.total.double() / torch.where(sensible, expected, 1.0)
@@ -161,18 +213,23 @@ class Points(Representation):
         return (*fitted, Phase("squash", (self.squash,), None, prepare=prepare, adapt=adapt))
 
     def _fit_standardize(self, batches: Iterable[Batch]) -> None:
-        self.standardize.fit(self._centred(clouds) for clouds in batches)
+        self.standardize.fit(self._centred(self._flat(clouds)) for clouds in batches)
 
     def _fit_squash(self, batches: Iterable[Batch]) -> None:
         assert self.squash is not None
-        self.squash.fit(self.standardize(self._centred(clouds)).pos for clouds in batches)
+        self.squash.fit(self._standard(clouds).pos for clouds in batches)
 
     def _widen_squash(self, batches: Iterable[Batch]) -> None:
         assert self.squash is not None
-        self.squash.widen(self.standardize(self._centred(clouds)).pos for clouds in batches)
+        self.squash.widen(self._standard(clouds).pos for clouds in batches)
+
+    def _standard(self, clouds: Batch) -> Batch:
+        return self.standardize(self._centred(self._flat(clouds)))
 
     def _fit_cardinality(self, batches: Iterable[Batch]) -> None:
         super()._fit_cardinality(batches)
+        if not isinstance(self.cardinality, Cardinality):
+            return
         stored = self.cardinality.all_stored()
         if self.log_spread is not None and stored.spread is not None:
             self._fit_scale(self.log_spread, self._log(stored.spread))

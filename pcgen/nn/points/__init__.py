@@ -9,6 +9,7 @@
 ``lists``          the control: an MLP on the padded list
 ``mixture``        points that are independent given the class: a density of clouds
 ``fields``         velocity fields of all of these
+``contexts``       reading another cloud, and fields whose points attend to it
 ``decoders``       from a code to a set (EPiC layers) or to a list (MLP)
 ``starts``         what the points of a set decoder start from: noise or ranks
 =================  =============================================================================
@@ -37,6 +38,7 @@ from pcgen.nn.points.attention import (
     InducedAttention,
     SelfAttention,
 )
+from pcgen.nn.points.contexts import ContextField, ContextReader, CrossAttention
 from pcgen.nn.points.decoder import PointDecoder
 from pcgen.nn.points.decoders import (
     AttentionDecoder,
@@ -45,7 +47,7 @@ from pcgen.nn.points.decoders import (
     SetDecoder,
 )
 from pcgen.nn.points.edgeconv import DGCNN
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointEncoder, PointReader
 from pcgen.nn.points.epic import EPiCEncoder, EPiCLayer
 from pcgen.nn.points.fields import AttentionField, DeepSetField, EdgeConvField, EPiCField
 from pcgen.nn.points.layered import LayeredEncoder, LayeredField
@@ -62,6 +64,9 @@ __all__ = [
     "AttentionEncoder",
     "AttentionField",
     "AttentionPool",
+    "ContextField",
+    "ContextReader",
+    "CrossAttention",
     "DeepSetField",
     "EPiCEncoder",
     "EPiCField",
@@ -81,6 +86,7 @@ __all__ = [
     "PointEncoder",
     "PointMixture",
     "PointNet",
+    "PointReader",
     "Ranks",
     "SelfAttention",
     "SetDecoder",

@@ -33,7 +33,7 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.condition import expect_condition
 from pcgen.nn.mlp import MLP
 from pcgen.nn.network import Network
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.padding import Padding
 from pcgen.ops.segments import Pointer, lengths, owners, segment_mean
@@ -248,7 +248,7 @@ class AttentionBlock(Network):
         return x + self.mlp(self.norm_mlp(x, ptr, y))
 
 
-class AttentionEncoder(PointEncoder):
+class AttentionEncoder(PointReader):
     """Encoder or critic of attention blocks: clouds to rows [B, out_channels].
 
     Args:
@@ -280,6 +280,7 @@ class AttentionEncoder(PointEncoder):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
+        self.feature_channels = hidden
         self.pooling = tuple(pooling)
         self.point_in = nn.Linear(in_channels, hidden)
         self.blocks = nn.ModuleList(
@@ -308,11 +309,12 @@ class AttentionEncoder(PointEncoder):
             x = block(x, clouds.ptr, y)
         return self.norm(x)
 
-    def encode(self, clouds: Batch) -> Tensor:
-        """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
+    def read(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """See :meth:`PointReader.read`."""
         seeds = () if self.seeds is None else (self.seeds,)
-        pooled = pool(self.features(clouds), clouds.ptr, (*seeds, *self.pooling))
-        return self.head(pooled, clouds.y if self.condition_channels else None)
+        features = self.features(clouds)
+        pooled = pool(features, clouds.ptr, (*seeds, *self.pooling))
+        return features, self.head(pooled, clouds.y if self.condition_channels else None)
 
 
 def _check_heads(channels: int, heads: int) -> int:

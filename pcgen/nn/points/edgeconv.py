@@ -29,7 +29,7 @@ from torch_geometric.nn.aggr import Aggregation
 
 from pcgen.errors import ArgumentError
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.neighborhoods import entries, first_largest_sum, neighbor_square
 from pcgen.ops.neighbors import knn_rows
@@ -123,7 +123,7 @@ def _parts(net: nn.Module) -> tuple[nn.Linear | None, nn.LayerNorm | None, nn.Mo
     return None, None, net
 
 
-class DGCNN(PointEncoder):
+class DGCNN(PointReader):
     """Encoder or critic of EdgeConv layers: clouds to rows [B, out_channels].
 
     The outputs of all layers, side by side, go through one more layer on points, are pooled, and
@@ -144,7 +144,7 @@ class DGCNN(PointEncoder):
         norm: Makes the normalisation of so many columns; None for none.
     """
 
-    shown = (*PointEncoder.shown, "k", "dynamic")
+    shown = (*PointReader.shown, "k", "dynamic")
 
     def __init__(
         self,
@@ -165,6 +165,7 @@ class DGCNN(PointEncoder):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
+        self.feature_channels = embedding
         self.k = k
         self.dynamic = dynamic
         self.pooling = tuple(pooling)
@@ -194,7 +195,8 @@ class DGCNN(PointEncoder):
             outputs.append(x)
         return self.embed(torch.cat(outputs, 1))
 
-    def encode(self, clouds: Batch) -> Tensor:
-        """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
-        pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
-        return self.head(pooled, clouds.y if self.condition_channels else None)
+    def read(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """See :meth:`PointReader.read`."""
+        features = self.features(clouds)
+        pooled = pool(features, clouds.ptr, self.pooling)
+        return features, self.head(pooled, clouds.y if self.condition_channels else None)

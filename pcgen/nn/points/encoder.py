@@ -67,6 +67,34 @@ class PointEncoder(Network, ABC):
         return self.encode((clouds_of if of_tensors else _conditioned)(*inputs, **named))
 
 
+class PointReader(PointEncoder, ABC):
+    """Encoder that also gives features of each point, in one pass; abstract.
+
+    Subclasses give :meth:`read`.
+
+    Attributes:
+        feature_channels: Columns of the features of a point.
+    """
+
+    feature_channels: int
+
+    @abstractmethod
+    def read(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """Features of each point [N, feature_channels] and rows of clouds [B, out_channels].
+
+        Args:
+            clouds: Standardised, with their condition as ``y`` [B, K].
+        """
+
+    def features(self, clouds: Batch) -> Tensor:
+        """Features of each point in its cloud [N, feature_channels]."""
+        return self.read(clouds)[0]
+
+    def encode(self, clouds: Batch) -> Tensor:
+        """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
+        return self.read(clouds)[1]
+
+
 def clouds_of(
     x: Tensor | None,
     pos: Tensor,

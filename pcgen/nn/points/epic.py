@@ -24,7 +24,7 @@ from torch_geometric.data import Batch
 from pcgen.nn.condition import with_condition
 from pcgen.nn.mlp import Linear
 from pcgen.nn.network import Network
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import pool_mean_sum
 from pcgen.standardize import channels
 
@@ -111,7 +111,7 @@ def beside(x: Tensor, weight: Tensor, of_cloud: Tensor, batch: Tensor) -> Tensor
     return torch.addmm(of_cloud.index_select(0, batch), x, weight.t())
 
 
-class EPiCEncoder(PointEncoder):
+class EPiCEncoder(PointReader):
     """Encoder or critic of EPiC layers: clouds to rows [B, out_channels].
 
     Args:
@@ -143,6 +143,7 @@ class EPiCEncoder(PointEncoder):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
+        self.feature_channels = hidden
         self.sum_scale = sum_scale
         self.point_in = linear(in_channels, hidden)
         self.point_hidden = linear(hidden, hidden)
@@ -177,12 +178,12 @@ class EPiCEncoder(PointEncoder):
         """Features of each point in its cloud [N, hidden]."""
         return self._run(clouds)[0]
 
-    def encode(self, clouds: Batch) -> Tensor:
-        """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
+    def read(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """See :meth:`PointReader.read`."""
         x, g, y = self._run(clouds)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale, clouds.batch), g], 1)
         pooled = with_condition(pooled, y, self.condition_channels)
         head = F.leaky_relu(self.head_in(pooled))
         if self.head_hidden is not None:
             head = F.leaky_relu(self.head_hidden(head) + head)
-        return self.head_out(head)
+        return x, self.head_out(head)

@@ -18,13 +18,13 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.network import Network
-from pcgen.nn.points.encoder import PointEncoder
+from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool
 from pcgen.ops.segments import segment_max
 from pcgen.standardize import channels
 
 
-class PointNet(PointEncoder):
+class PointNet(PointReader):
     """Encoder or critic: clouds to rows [B, out_channels].
 
     Rows are normalised one by one (``nn.LayerNorm``) and never over the batch, so what a cloud is
@@ -59,6 +59,7 @@ class PointNet(PointEncoder):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.condition_channels = condition_channels
+        self.feature_channels = hidden[-1]
         self.pooling = tuple(pooling)
         first, *rest = hidden
         self.lift = stack(in_channels, [first], activation, norm)
@@ -86,10 +87,11 @@ class PointNet(PointEncoder):
             x = _turn(x, self.turn_features(x, clouds.ptr), clouds.ptr)
         return self.mlp(x)
 
-    def encode(self, clouds: Batch) -> Tensor:
-        """Standardised clouds, with their condition as ``y`` [B, K] -> [B, out_channels]."""
-        pooled = pool(self.features(clouds), clouds.ptr, self.pooling)
-        return self.head(pooled, clouds.y if self.condition_channels else None)
+    def read(self, clouds: Batch) -> tuple[Tensor, Tensor]:
+        """See :meth:`PointReader.read`."""
+        features = self.features(clouds)
+        pooled = pool(features, clouds.ptr, self.pooling)
+        return features, self.head(pooled, clouds.y if self.condition_channels else None)
 
     def penalty(self, clouds: Batch) -> Tensor:
         """Distance of the feature transform from an orthogonal one [B]; 0 without transforms."""

@@ -1,0 +1,124 @@
+"""From the plain values of a recipe to a model of events that are generated from contexts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pcgen.errors import ArgumentError, at_least
+from pcgen.models.contexts import Contexts
+from pcgen.models.flow import FlowMatching
+from pcgen.models.representations import Points
+from pcgen.models.set_generation import SetGeneration
+from pcgen.nn import ContextField, ContextReader, PointReader
+from pcgen.objectives.flow_matching import Clock
+from pcgen.recipes import assembly, flow_assembly
+from pcgen.recipes.networks import EPiC, PointNetwork, Wide
+
+
+def points(
+    schema: dict[str, Any] | None, context_schema: dict[str, Any] | None, squash: float | None
+) -> Points:
+    """Point sets with contexts, of schemas as they are stored; that of the contexts too."""
+    other = schema if context_schema is None else context_schema
+    contexts = Contexts(assembly.meaning(other))
+    return assembly.points(schema, False, False, squash=squash, contexts=contexts)
+
+
+def context_flow(
+    representation: Points,
+    network: PointNetwork,
+    reading: PointNetwork,
+    *,
+    hidden: int,
+    steps: int,
+    shift: float,
+    coupling: str,
+) -> FlowMatching:
+    """Flow matching on points that read from their context.
+
+    Raises:
+        ArgumentError: the coupling is unknown.
+    """
+    at_least(1, integration_steps=steps)
+    reader = _reader(representation, reading, hidden)
+    values, condition = representation.value_channels, representation.condition_channels
+    rows = reader.out_channels
+    inner = network.field(Wide(representation.schema, values + hidden, condition + rows))
+    field = ContextField(
+        inner,
+        values,
+        reader.feature_channels,
+        rows,
+        condition_channels=condition,
+        hidden=hidden,
+        heads=_heads(hidden),
+    )
+    return FlowMatching(
+        representation,
+        field,
+        steps=steps,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
+        reader=reader,
+    )
+
+
+def set_generation(
+    representation: Points,
+    reading: PointNetwork,
+    network: PointNetwork,
+    *,
+    answer: str,
+    guesses: int,
+    latent_dim: int,
+    beta: float,
+    distances: str,
+    hidden: int,
+    layers: int,
+) -> SetGeneration:
+    """Point-set generation by min of N, or as a conditional VAE.
+
+    Raises:
+        ArgumentError: the answer is unknown, or a number is out of range.
+    """
+    at_least(1, latent_dim=latent_dim, layers=layers)
+    if answer not in ("guesses", "code"):
+        raise ArgumentError(f"answer: got {answer!r}, expected guesses or code")
+    reader = _reader(representation, reading, hidden)
+    code = reader.out_channels + latent_dim
+    of_code = answer == "code"
+    encoder = EPiC(hidden, 2).encoder(representation, hidden) if of_code else None
+    features = hidden + reader.out_channels
+    return SetGeneration(
+        representation,
+        reader,
+        network.generator(representation, code, layers),
+        assembly.reconstruction(distances, representation.standardize),
+        row_channels=reader.out_channels,
+        noise_channels=latent_dim,
+        guesses=1 if of_code else guesses,
+        encoder=encoder,
+        latent=assembly.gaussian(beta)(features, latent_dim) if of_code else None,
+    )
+
+
+def check_neighbours(neighbours: int | None, *names: str) -> None:
+    """Refuse neighbours where no network has some.
+
+    Raises:
+        ArgumentError: naming the networks.
+    """
+    if neighbours is not None and "edgeconv" not in names:
+        raise ArgumentError(f"neighbours: got {neighbours}, expected none with {', '.join(names)}")
+
+
+def _reader(representation: Points, network: PointNetwork, hidden: int) -> ContextReader:
+    assert representation.contexts is not None
+    encoder = network.encoder(representation.contexts, hidden)
+    assert isinstance(encoder, PointReader)
+    return ContextReader(encoder)
+
+
+def _heads(hidden: int) -> int:
+    """The most heads up to 4 that divide the channels."""
+    return next(number for number in (4, 2, 1) if hidden % number == 0)

@@ -1,0 +1,133 @@
+"""Recipes of events that are generated from contexts: truth to detector, images to particles.
+
+As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pcgen.recipes.flows import Coupling
+
+if TYPE_CHECKING:
+    from pcgen.models.flow import FlowMatching
+    from pcgen.models.set_generation import SetGeneration
+
+OfSets = Literal["epic", "pointnet", "edgeconv", "attention"]
+
+
+def points_context_flow(
+    encoder: OfSets = "attention",
+    context_encoder: OfSets = "attention",
+    hidden: int = 64,
+    layers: int = 3,
+    context_layers: int = 2,
+    integration_steps: int = 20,
+    coupling: Coupling = "independent",
+    shift: float = 1.0,
+    squash: float | None = None,
+    neighbours: int | None = None,
+    schema: dict[str, Any] | None = None,
+    context_schema: dict[str, Any] | None = None,
+) -> FlowMatching:
+    """Flow matching on point sets that are generated from others, by attention across the two.
+
+    The context of each event is a cloud from --context FILE: the particles in front of a detector,
+    the filled cells of an image, the hits that were observed. The number of points and their total
+    weight are drawn first, given the context (Parnassus, arXiv 2406.01620).
+
+    Args:
+        encoder: The velocity field: epic, pointnet (DeepSets), edgeconv or attention.
+        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the velocity field.
+        context_layers: Layers of the network that reads the context.
+        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
+        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
+            each cloud (by rank above 64 points).
+        shift: How much more of the training is near the data; 1 for as much at all times.
+        squash: Width, in standard deviations of the coordinates, within which their scale is linear
+            and beyond which it is logarithmic; null for linear throughout.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        context_schema: What the contexts hold; by default the same as the clouds.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import context_assembly, networks
+
+    def network(name: str, depth: int) -> networks.PointNetwork:
+        k = neighbours if name == "edgeconv" else None
+        return networks.of_points(name, hidden, depth, neighbours=k)
+
+    context_assembly.check_neighbours(neighbours, encoder, context_encoder)
+    return context_assembly.context_flow(
+        context_assembly.points(schema, context_schema, squash),
+        network(encoder, layers),
+        network(context_encoder, context_layers),
+        hidden=hidden,
+        steps=integration_steps,
+        shift=shift,
+        coupling=coupling,
+    )
+
+
+def points_set_generation(
+    context_encoder: OfSets = "attention",
+    decoder: Literal["epic", "list"] = "epic",
+    answer: Literal["guesses", "code"] = "guesses",
+    guesses: int = 2,
+    latent_dim: int = 16,
+    beta: float = 0.01,
+    reconstruction: Literal["emd", "chamfer", "both", "full"] = "emd",
+    hidden: int = 64,
+    layers: int = 3,
+    context_layers: int = 2,
+    list_length: int | None = None,
+    neighbours: int | None = None,
+    schema: dict[str, Any] | None = None,
+    context_schema: dict[str, Any] | None = None,
+) -> SetGeneration:
+    """Point-set generation network: one step from a context and noise to points (arXiv 1612.00603).
+
+    It is trained by the best of several guesses, so that different noise gives different answers,
+    or as a conditional VAE. The context of each event is a cloud from --context FILE.
+
+    Args:
+        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
+        decoder: epic makes any number of points from noise of their own, list is the paper's fully
+            connected network to a list of points.
+        answer: What the noise learns: the best of several guesses (min of N), or the code of the
+            event (a conditional VAE).
+        guesses: Guesses of which the best counts; 1 gives the mean answer.
+        latent_dim: Numbers of noise that differ from answer to answer.
+        beta: Factor of the Kullback-Leibler term of code.
+        reconstruction: Distance of sets that is minimised: emd, chamfer, both, or full (both,
+            sliced and moments).
+        hidden: Channels of a point inside the networks.
+        layers: Layers of the decoder.
+        context_layers: Layers of the network that reads the context.
+        list_length: Longest cloud of list, 192 by default.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        context_schema: What the contexts hold; by default the same as the clouds.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import context_assembly, networks
+
+    context_assembly.check_neighbours(neighbours, context_encoder)
+    return context_assembly.set_generation(
+        context_assembly.points(schema, context_schema, None),
+        networks.of_points(context_encoder, hidden, context_layers, neighbours=neighbours),
+        networks.of_points(decoder, hidden, context_layers, list_length=list_length),
+        answer=answer,
+        guesses=guesses,
+        latent_dim=latent_dim,
+        beta=beta,
+        distances=reconstruction,
+        hidden=hidden,
+        layers=layers,
+    )
