@@ -1,7 +1,8 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
 ``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
-pcgen; ``simulate_jets``, ``simulate_showers`` and ``simulate_tracks`` generate more. They are
+pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks`` and ``simulate_shapes``
+generate more. They are
 imported on first use, so that processes that only run Pythia do not import torch.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
+    from pcgen.datasets.shapes import simulate_shapes
     from pcgen.datasets.showers import sample_showers, simulate_showers
     from pcgen.datasets.tracks import observed_modules, simulate_tracks
 
@@ -23,6 +25,7 @@ __all__ = [
     "sample_jets",
     "sample_showers",
     "simulate_jets",
+    "simulate_shapes",
     "simulate_showers",
     "simulate_tracks",
 ]
@@ -34,6 +37,7 @@ _HOMES = {
     "sample_jets": "jets",
     "simulate_jets": "jets",
     "sample_showers": "showers",
+    "simulate_shapes": "shapes",
     "simulate_showers": "showers",
     "simulate_tracks": "tracks",
 }

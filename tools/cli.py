@@ -38,6 +38,10 @@ COMMANDS = {
         "make showers in calorimeters by parametrisations",
     ),
     "simulate tracks": ("pcgen.tools.simulate:simulate_tracks", "make hits in a tracker"),
+    "simulate shapes": (
+        "pcgen.tools.simulate:simulate_shapes",
+        "make labelled shapes: boxes, spheres, tori",
+    ),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),
