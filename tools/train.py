@@ -73,7 +73,7 @@ def train(
         data: Files of clouds (.h5, JetNet's .hdf5); by default the jets that ship with pcgen.
         output: Folder of the run, runs/RECIPE by default.
         classes: Train on these classes only, g t say.
-        max_points: Keep that many points of each event, the most energetic.
+        max_points: Keep that many points of each event, the most energetic; without weights any.
         start: Start from this model instead of random numbers: a run, a checkpoint, weights, or the
             name of a model that ships with pcgen. Its scalings are kept, numbers of points and
             totals are fitted to the new data. Arguments of the recipe that are not given are those

@@ -138,7 +138,7 @@ def convert(
         threshold: Only cells with more than this become points, in the unit of the image, of
             showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
-        max_points: Keep that many points of each cloud, the most energetic.
+        max_points: Keep that many points of each cloud, the most energetic; without weights any.
         seed: Seed of all randomness.
         outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
             into the nearest cell (clip).
