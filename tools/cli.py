@@ -48,6 +48,7 @@ COMMANDS = {
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
     "export": ("pcgen.tools.export:export", "write a trained generator as ONNX, or its weights"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
+    "classify": ("pcgen.tools.classify:classify", "name the classes of events, and score it"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
     "info": ("pcgen.tools.info:info", "show what is in a file, a run or a checkpoint"),
     "bench": ("pcgen.tools.bench:bench", "time our distances beside other packages"),

@@ -153,6 +153,8 @@ class Autoencoder(GenerativeModel):
             :class:`~pcgen.models.flow.EventDecoder`.
         reconstruction: Distances by name; their sum is minimised. None: the negative
             log-likelihood of the decoder.
+        optimiser: Options of the optimiser that differ from those of the run; see
+            :class:`~pcgen.models.base.Phase`.
 
     Raises:
         ArgumentError: there are no distances and the decoder has no likelihood.
@@ -168,6 +170,8 @@ class Autoencoder(GenerativeModel):
         latent: Latent,
         decoder: nn.Module,
         reconstruction: Mapping[str, Distance] | None = None,
+        *,
+        optimiser: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(representation)
         if reconstruction is None and not hasattr(decoder, "losses"):
@@ -177,6 +181,7 @@ class Autoencoder(GenerativeModel):
             )
         self.encoder, self.latent, self.decoder = encoder, latent, decoder
         self.reconstruction = None if reconstruction is None else dict(reconstruction)
+        self.optimiser = optimiser
 
     @property
     def can_sample(self) -> bool:
@@ -186,7 +191,8 @@ class Autoencoder(GenerativeModel):
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then one phase learns."""
         name = "bound" if self.reconstruction is None else "reconstruction"
-        learning = Phase(name, (self.encoder, self.latent, self.decoder), self.loss)
+        parts = (self.encoder, self.latent, self.decoder)
+        learning = Phase(name, parts, self.loss, optimiser=self.optimiser)
         return (*self.representation.phases(), learning)
 
     def loss(self, clouds: Batch) -> dict[str, Tensor]:

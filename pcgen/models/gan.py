@@ -18,8 +18,8 @@ is minimised, strength and weights included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,7 @@ class Adversary:
             strength carries over to data of other units.
         noise: On what the critic sees of real and generated events; None for none.
         bound: Clip the parameters of the critic to [-bound, bound] after each of its steps.
+        optimiser: Options of the optimiser of both; see :class:`~pcgen.models.base.Phase`.
 
     Raises:
         ArgumentError: ``annealing`` is not in (0, 1], or ``bound`` not positive.
@@ -69,6 +70,7 @@ class Adversary:
     in_spreads: bool = False
     noise: InstanceNoise | None = None
     bound: float | None = None
+    optimiser: Mapping[str, Any] = field(default_factory=lambda: OPTIMISER)
 
     def __post_init__(self) -> None:
         annealed(self.strength, self.annealing, 0.0)
@@ -135,7 +137,7 @@ class Adversary:
             generator_loss: See :meth:`generator_loss`.
             progress: Takes the fraction of the run that is done, before each step.
         """
-        common: dict[str, Any] = {"optimiser": OPTIMISER, "progress": progress}
+        common: dict[str, Any] = {"optimiser": self.optimiser, "progress": progress}
         after = None if self.bound is None else partial(clip, critic, self.bound)
         return (
             Phase("critic", (critic,), critic_loss, repeat=self.steps, after=after, **common),

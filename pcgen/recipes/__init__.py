@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.classifiers import points_classifier
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
@@ -30,6 +31,12 @@ from pcgen.recipes.points import (
     points_latent_mixture,
     points_vae,
 )
+from pcgen.recipes.shapes import (
+    shapes_gan,
+    shapes_latent_flow,
+    shapes_latent_gan,
+    shapes_latent_mixture,
+)
 from pcgen.recipes.showers import showers_flow, showers_latent_gan
 
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
+    "points-classifier": points_classifier,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
@@ -54,15 +62,21 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "sites-flow": sites_flow,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
+    "shapes-gan": shapes_gan,
+    "shapes-latent-gan": shapes_latent_gan,
+    "shapes-latent-mixture": shapes_latent_mixture,
+    "shapes-latent-flow": shapes_latent_flow,
 }
 
 ALIASES = {
     "jets-autoencoder": "points-autoencoder",
+    "jets-classifier": "points-classifier",
+    "shapes-classifier": "points-classifier",
     "jets-vae": "points-vae",
     "jets-latent-gan": "points-latent-gan",
     "jets-latent-mixture": "points-latent-mixture",
 }
-"""Former names of recipes, which go on working on the command line and in checkpoints."""
+"""Other names of recipes, former ones among them, which go on working on the command line and in checkpoints."""
 
 _RENAMED = {
     "points": {"network": "encoder", "max_points": "list_length", "steps": "integration_steps"},
@@ -99,6 +113,7 @@ __all__ = [
     "image_gan",
     "image_vae",
     "points_autoencoder",
+    "points_classifier",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
@@ -108,6 +123,10 @@ __all__ = [
     "points_latent_gan",
     "points_latent_mixture",
     "points_vae",
+    "shapes_gan",
+    "shapes_latent_flow",
+    "shapes_latent_gan",
+    "shapes_latent_mixture",
     "showers_flow",
     "showers_latent_gan",
     "sites_flow",
