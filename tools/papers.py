@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pcgen.tools.claims.claim import Claim, Verdict
 
-FAMILIES = ("games", "dirac", "wasserstein", "frozen", "ring", "occupancy")
+FAMILIES = ("games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "shapes")
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
 
@@ -36,7 +36,7 @@ def papers(
 
     Args:
         names: Families of claims, all by default: games, dirac, wasserstein, frozen, ring,
-            occupancy.
+            occupancy, shapes.
         output: Where to write the same as tables: a file .md or .csv, or a name for both.
         seeds: Number of seeds of each claim,
         seed: and the first of them.
