@@ -53,8 +53,8 @@ def open_clouds(
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
         seed: Seed of the split.
         classes: Names of the classes to keep; None keeps all.
-        max_points: Keep that many points of each cloud, the heaviest; without weights any, evenly spaced
-            in the file. None keeps all.
+        max_points: Keep that many points of each cloud, the heaviest; without weights evenly spaced
+            ones. None keeps all.
         check: Refuse values that must not be, as they are read; False leaves that to the caller.
 
     Raises:

@@ -1,4 +1,4 @@
-r"""Surfaces of geometric primitives: Open3D's meshes, in random proportions and a random affine map.
+r"""Surfaces of geometric primitives: Open3D's meshes in random proportions, stretched and turned.
 
 The substitute for ShapeNet that needs no download: each class has one or two proportions of its own
 (the tube of a torus, the top of a prism), and every shape is mapped by

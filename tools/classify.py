@@ -9,6 +9,7 @@ from pcgen.errors import ArgumentError, DataError
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch_geometric.data import Batch
 
@@ -99,9 +100,7 @@ def _check_meaning(model: Classifier, schema: Any, path: str) -> None:
         raise DataError(f"{path}: {difference} as in the training of the classifier")
 
 
-def _labels(
-    model: Classifier, clouds: Batch, names: tuple[str, ...], path: str
-) -> Tensor | None:
+def _labels(model: Classifier, clouds: Batch, names: tuple[str, ...], path: str) -> Tensor | None:
     """True classes by the numbers of the model; None where they are not known.
 
     Raises:
@@ -197,7 +196,8 @@ def _write(
             with temporary.open("w", newline="", encoding="utf-8") as text:
                 writer = csv.writer(text, lineterminator="\n")
                 writer.writerow([*columns, *(f"p_{name}" for name in names)])
-                rows = zip(*(c.tolist() for c in columns.values()), probability.tolist(), strict=True)
+                lists = [column.tolist() for column in (*columns.values(), probability)]
+                rows = zip(*lists, strict=True)
                 for *first, scores in rows:
                     named = [first[0], *(names[each] for each in first[1:])]
                     writer.writerow([*named, *(f"{score:.6g}" for score in scores)])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -132,4 +132,4 @@ def _face(words: list[bytes], vertices: int) -> list[tuple[int, int, int]]:
         raise ValueError(f"a face of {number} corners has {len(corners)}")
     if not 0 <= min(corners) <= max(corners) < vertices:
         raise ValueError(f"a face has a vertex that is none of the {vertices}")
-    return [(corners[0], b, c) for b, c in zip(corners[1:-1], corners[2:], strict=True)]
+    return [(corners[0], b, c) for b, c in pairwise(corners[1:])]

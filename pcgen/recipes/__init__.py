@@ -76,7 +76,7 @@ ALIASES = {
     "jets-latent-gan": "points-latent-gan",
     "jets-latent-mixture": "points-latent-mixture",
 }
-"""Other names of recipes, former ones among them, which go on working on the command line and in checkpoints."""
+"""Other names of recipes, former ones among them, on the command line and in checkpoints."""
 
 _RENAMED = {
     "points": {"network": "encoder", "max_points": "list_length", "steps": "integration_steps"},

@@ -2,9 +2,9 @@
 
 "Learning representations and generative models for 3D point clouds", arXiv 1707.02392: the encoder
 has the same layers on each point and takes the maximum over them; decoder and generator are fully
-connected layers to all coordinates. Three departures: rows are normalised by ``LayerNorm`` where the
-paper has batch normalisation, which makes a cloud depend on its neighbours; a linear map stands
-between the maxima and the code; and the networks take class and log n as a condition.
+connected layers to all coordinates. Three departures: rows are normalised by ``LayerNorm``
+where the paper has batch normalisation, which makes a cloud depend on its neighbours; a linear map
+stands between the maxima and the code; and the networks take class and log n as a condition.
 """
 
 from __future__ import annotations

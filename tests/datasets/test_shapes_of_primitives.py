@@ -1,4 +1,4 @@
-"""Shapes: on the surface of their primitive, functions of seed and number, in a box of diagonal 1."""
+"""Shapes: on the surface of their primitive, functions of seed and number, in a unit box."""
 
 from __future__ import annotations
 

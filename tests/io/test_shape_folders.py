@@ -14,6 +14,7 @@ from pcgen.datasets import open_clouds
 from pcgen.errors import FileError, PcgenError
 from pcgen.io import off
 from pcgen.io.shape_folders import SYNSETS
+from pcgen.ops.surfaces import triangle_areas
 from pcgen.tools import cli
 
 TETRAHEDRON = """OFF
@@ -75,9 +76,7 @@ def test_the_same_parts_of_all_classes_are_one_data_set(pc15k: Path) -> None:
     assert len(set(data.digests())) == 2
 
 
-def test_a_relative_path_knows_its_neighbours(
-    pc15k: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_knows_its_neighbours(pc15k: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pc15k / "03001627" / "val")
     assert first_x(Path())[1:] == ([1], ("airplane", "chair"))
     assert first_x(Path(".."))[1:] == ([1] * 14, ("airplane", "chair"))
@@ -177,7 +176,7 @@ def test_polygons_are_cut_and_points_and_edges_passed_over(tmp_path: Path) -> No
     text = "OFF5 3 0\n0 0 0\n1 0 0\n2 1 0\n1 2 0\n0 1 0\n5 0 1 2 3 4\n2 0 1\n1 3\n"
     vertices, triangles = off.read(written(tmp_path, text))
     assert triangles.tolist() == [[0, 1, 2], [0, 2, 3], [0, 3, 4]]
-    assert float(off.triangle_areas(vertices, triangles).sum()) == pytest.approx(2.5)
+    assert float(triangle_areas(vertices, triangles).sum()) == pytest.approx(2.5)
 
 
 def test_a_long_mesh_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +205,7 @@ def test_points_lie_on_the_mesh_and_are_a_function_of_it(tmp_path: Path) -> None
         ("OFF", "COFF", "it begins with b'COFF', expected OFF"),
         ("4 4 6", "4 x 6", "expected the numbers of vertices, faces and edges"),
         ("4 4 6", "-4 4 6", "expected the numbers of vertices, faces and edges"),
-        ("4 4 6", "5 4 6", "fewer than 3 numbers|of 4 corners|a face of|could not convert|of 5 v"),
+        ("4 4 6", "5 4 6", "3 of 4 faces are there"),
         ("4 4 6", "4 5 6", "4 of 5 faces are there"),
         ("4 4 6", "4 3 6", "1 further lines"),
         ("4 4 6", "999999999999999999 4 6", "8 of 999999999999999999 vertices are there"),
@@ -232,7 +231,9 @@ def test_a_mesh_without_a_surface_is_refused(tmp_path: Path) -> None:
             off.sampled(written(tmp_path, text))
 
 
-def test_modelnet_is_read_by_its_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_modelnet_is_read_by_its_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("desk", "bed"):
         for part, number in (("train", 3), ("test", 2)):
             folder = tmp_path / "ModelNet10" / name / part

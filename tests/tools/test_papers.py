@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, wasserstein
+from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, shapes, wasserstein
 from pcgen.tools.claims.claim import Claim
 from pcgen.tools.claims.several import Networks, per_seed
 from pcgen.tools.cli import main
@@ -39,7 +39,7 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 33  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 39  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
@@ -124,3 +124,15 @@ def test_wasserstein_claims_run_and_lines_are_as_far_as_they_are() -> None:
     assert wasserstein.transport_error([0, 1], True) == pytest.approx([0, 0], abs=1e-5)
     for each in wasserstein.CLAIMS:
         assert all(math.isfinite(value) for value in each.measure([0, 1], True))
+
+
+@pytest.mark.slow
+def test_claims_on_shapes_run_and_are_of_the_models_that_they_name() -> None:
+    found = shapes.scores(0, True)
+    models = ("r-GAN", "l-GAN", "mixture", "flow", "truth")
+    assert set(found) == {f"{name} {distance}" for name in models for distance in ("CD", "EMD")}
+    assert all(0 <= value <= 100 for value in found.values())
+    (gap,) = shapes.CLAIMS[0].measure([0], True)
+    assert gap == found["r-GAN CD"] - found["l-GAN CD"]
+    (off,) = shapes.CLAIMS[-1].measure([0], True)
+    assert off == abs(found["truth CD"] - 50)

@@ -39,7 +39,7 @@ REFUSED = {
     ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
     for name in ("wgan-gp", "wgan-lp")
 }
-WITHOUT_A_PRIOR = ("points-autoencoder", "autoencoder")
+WITHOUT_A_PRIOR = ("points-autoencoder", "points-classifier")
 
 
 def call(*words: str) -> Any:
@@ -242,6 +242,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
+        (1, "classify", f"{run} {data} {made}.csv --split all --missing 0.5 --device cpu --seed 1 "
+                        "--recipe points-vae"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),
         (1, "view", f"{data} --geometry none.xml --particle photon"),

@@ -18,7 +18,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
@@ -60,6 +59,7 @@ def accuracy(probability: Tensor, label: Tensor) -> Accuracy:
     Raises:
         ArgumentError: shapes do not fit, or there is no event.
 
+    >>> import torch
     >>> accuracy(torch.tensor([[0.9, 0.1], [0.6, 0.4]]), torch.tensor([0, 1])).value
     0.5
     """
@@ -74,6 +74,7 @@ def rejection(signal: Tensor, background: Tensor, efficiency: float) -> float:
     Raises:
         ArgumentError: a side is empty, or the efficiency is not in (0, 1].
 
+    >>> import torch
     >>> rejection(torch.arange(10.0), torch.arange(-15.0, 5.0), 0.5)  # none reaches 5
     inf
     >>> rejection(torch.arange(10.0), torch.arange(-10.0, 10.0), 0.5)  # 5 of 20 do
