@@ -5,8 +5,8 @@ r"""Classifier of clouds: an encoder that ends in one logit for each class, and 
 
 with the class c of a cloud x and, for networks that have one, a penalty P: of a PointNet with
 T-Nets the distance :math:`\frac{1}{2} |I - A A^T|_F^2` of its feature transform from an orthogonal
-one, with :math:`\lambda = 0.001` (Qi et al., arXiv 1612.00593, section 4.2). The network sees points
-alone: neither the class nor what may betray it, y and the number of points.
+one, with :math:`\lambda = 0.001` (Qi et al., arXiv 1612.00593, section 4.2). The network takes the
+points alone: neither the class nor what may betray it, y and the number of points.
 
 It shares loop, checkpoints and recipes with generative models and generates nothing.
 """
