@@ -31,9 +31,9 @@ def read(reader: str, path: Path) -> None:
     _READING.get(reader, _events)(path)
 
 
-def _events(path: Path) -> None:
+def _events(path: Path, format: str | None = None) -> None:
     """As a whole, and block by block."""
-    with io.open_file(path) as source:
+    with io.open_file(path, format=format) as source:
         whole = source.read()
         parts = list(source.blocks(2))
         if isinstance(source, io.CloudSource):
@@ -46,6 +46,11 @@ def _events(path: Path) -> None:
         assert whole.image.shape == (len(source), *source.shape)
         assert not parts or torch.equal(torch.cat([part.image for part in parts]), whole.image)
         assert bool(torch.isfinite(whole.image).all())
+
+
+def _shape(path: Path) -> None:
+    """An array of a data set in folders, which would be images by itself."""
+    _events(path, "shapenet")
 
 
 def _calorimeter(path: Path) -> None:
@@ -137,6 +142,7 @@ def _checkpoint(path: Path) -> None:
 
 
 _READING: dict[str, Callable[[Path], None]] = {
+    "shapenet": _shape,
     "xml": _calorimeter,
     "cells": _cells,
     "columns": _columns,

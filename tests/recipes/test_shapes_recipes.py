@@ -20,8 +20,8 @@ from pcgen.tools import cli
 ALL = [name for name in RECIPES if name.startswith("shapes-")]
 ON_POINTS = ("points-gan", "points-latent-gan", "points-latent-mixture", "points-latent-flow",
              "points-vae", "points-flow")  # fmt: skip
-SMALL = ("--steps 2 --batch-size 8 --validate-every 2 --validate-events 8 --samples 16 "
-         "--accelerator cpu --progress false").split()  # fmt: skip
+SMALL = ["--steps", "2", "--batch-size", "8", "--validate-every", "2", "--validate-events", "8",
+         "--samples", "16", "--accelerator", "cpu", "--progress", "false"]  # fmt: skip
 
 
 def widths(module: nn.Module) -> list[int]:
