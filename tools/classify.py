@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
     from pcgen.models.classifier import Classifier
+    from pcgen.schema import Schema
 
 ENDINGS = (".h5", ".hdf5", ".csv", ".npz")
 
@@ -58,9 +59,9 @@ def classify(
         raise ArgumentError(f"missing: got {shares}, expected shares of at least 0 and below 1")
     if output is not None and Path(output).suffix.lower() not in ENDINGS:
         raise ArgumentError(f"output: got {output!r}, expected a name in {', '.join(ENDINGS)}")
-    model = _classifier(run, device, recipe)
+    model = open_classifier(run, device, recipe)
     events = open_clouds(data, split)
-    _check_meaning(model, events.schema, data)
+    check_meaning(model, events.schema, data)
     clouds = events.load()
     label = _labels(model, clouds, events.schema.labels, data)
     probability = model.probabilities(clouds)
@@ -72,8 +73,8 @@ def classify(
         console.print(terminal(f"written: {output}"))
 
 
-def _classifier(run: str, device: str, recipe: str | None) -> Classifier:
-    """The trained model.
+def open_classifier(run: str, device: str = "auto", recipe: str | None = None) -> Classifier:
+    """The trained model of a run.
 
     Raises:
         ArgumentError: it is no classifier.
@@ -93,8 +94,12 @@ def _classifier(run: str, device: str, recipe: str | None) -> Classifier:
     return model
 
 
-def _check_meaning(model: Classifier, schema: Any, path: str) -> None:
-    """Refuse events that mean something else; their classes are compared by name, y not at all."""
+def check_meaning(model: Classifier, schema: Schema, path: str) -> None:
+    """Refuse events that mean something else; their classes are compared by name, y not at all.
+
+    Raises:
+        DataError: naming what differs.
+    """
     difference = model.schema.difference(schema, of=("axes", "weight", "features"))
     if difference is not None:
         raise DataError(f"{path}: {difference} as in the training of the classifier")

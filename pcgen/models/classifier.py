@@ -88,7 +88,6 @@ class Classifier(GenerativeModel):
             terms["penalty"] = self.strength * penalty(event).mean()
         return terms
 
-    @torch.no_grad()
     def probabilities(self, clouds: Batch, *, block: int = 500) -> Tensor:
         """Probability of each class [B, C] of clouds in physical units, on the CPU.
 
@@ -96,11 +95,16 @@ class Classifier(GenerativeModel):
             clouds: B clouds; classes are not looked at.
             block: Clouds that are classified at a time.
         """
+        return self.scores(clouds, block=block).softmax(1)
+
+    @torch.no_grad()
+    def scores(self, clouds: Batch, *, block: int = 500) -> Tensor:
+        """Logits [B, C] as :meth:`probabilities` takes them, in evaluation mode and on the CPU."""
         training, device = self.training, next(self.parameters()).device
         self.eval()
         try:
             parts = [
-                self.logits(cl.select(clouds, rows).to(device)).softmax(1).cpu()
+                self.logits(cl.select(clouds, rows).to(device)).cpu()
                 for rows in ranges(clouds.num_graphs, block)
             ]
         finally:

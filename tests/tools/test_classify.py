@@ -139,3 +139,30 @@ def test_events_of_other_axes_or_classes_are_refused(
     write_clouds(folder / "mm.h5", toy(), other)
     assert cli.main(["classify", f"{folder}/run", f"{folder}/mm.h5", "--split", "all"]) == 1
     assert "as in the training of the classifier" in capsys.readouterr().err
+
+
+def test_two_sets_are_told_apart_by_what_a_classifier_has_learnt(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same law scores 1/2; clouds of one side alone are told from those of both sides."""
+    real, draw = toy(600), torch.Generator().manual_seed(1)
+    same = real.pos + 0.01 * torch.randn(3000, 2, generator=draw)
+    left = real.pos - torch.tensor([4.0, 0]) * real.label[real.batch][:, None]
+    write_clouds(folder / "many.h5", real, TOY)
+    for name, pos in (("same", same), ("left", left)):
+        made = pc.replace(real, pos=pos, label=None)
+        write_clouds(folder / f"{name}.h5", made, Schema(TOY.axes))
+    found = []
+    for name in ("same", "left"):
+        words = f"evaluate {folder}/many.h5 {folder}/{name}.h5 --split all"
+        more = f"--classifier {folder}/run --subset 0 --repeats 2 --permutations 0 --output {folder}/{name}"
+        assert cli.main([*words.split(), *more.split()]) == 0
+        rows = (folder / name / "table.md").read_text().splitlines()
+        (row,) = [row for row in rows if row.startswith("| AUC learnt ")]
+        found.append(float(row.split("|")[2].split()[0]))
+    assert found[0] < 0.62
+    assert found[1] > 0.68
+    capsys.readouterr()
+    words = f"evaluate {folder}/toy.h5 {folder}/same.h5 --protocol pointflow --classifier x"
+    assert cli.main(words.split()) == 1
+    assert "classifier: got x, protocol pointflow takes none" in capsys.readouterr().err

@@ -240,6 +240,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "evaluate", f"{data} {made}-2.h5 --split all --repeats 2 --subset 0 --permutations 0 "
                         f"--training {data}"),
         (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
+        (1, "evaluate", f"{data} {made}-2.h5 --split all --classifier {run}"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (1, "classify", f"{run} {data} {made}.csv --split all --missing 0.5 --device cpu --seed 1 "
