@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from pcgen.errors import CheckpointError, FileError, PcgenError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+
+    from torch import Tensor
 
     from pcgen import io
     from pcgen.grids import Calorimeter, Grid
@@ -285,8 +287,15 @@ def _run(path: Path) -> dict[str, str]:
     given = {n: v for n, v in state.arguments.items() if n != "schema" and v is not None}
     rows |= {"arguments": ""} if given else {}
     rows |= {f"  {name}": str(value) for name, value in given.items()}
-    rows["numbers in the model"] = f"{sum(value.numel() for value in state.model.values()):,}"
+    of_data = _numbers(state.model, "representation.")
+    rows["numbers in the networks"] = f"{_numbers(state.model) - of_data:,}"
+    rows["numbers kept of the data"] = f"{of_data:,}"
     return rows | _schema(Schema.from_dict(state.schema))
+
+
+def _numbers(model: Mapping[str, Tensor], start: str = "") -> int:
+    """How many numbers the tensors hold whose names start like this."""
+    return sum(value.numel() for name, value in model.items() if name.startswith(start))
 
 
 def _words(value: object) -> str:

@@ -40,11 +40,12 @@ def length(step: Tensor, squared: Tensor) -> Tensor:
     """
     if watched(squared) and _ordinary(step.detach(), squared.detach()):
         return _root(squared)
-    small, large, up, down = _RANGES[step.dtype]
+    # Scaled to about 1, so that no factor of the gradient leaves the range either.
+    small, large, up, _ = _RANGES[step.dtype]
     largest = step.detach().abs().amax(-1)
-    one = torch.ones_like(largest)
-    scale = torch.where(largest < small, one * 2.0**up, one)
-    scale = torch.where(largest > large, one * 2.0**down, scale)
+    power = -torch.frexp(largest).exponent.clamp(-up, up)
+    power = torch.where((largest < small) | (largest > large), power, 0)
+    scale = torch.ldexp(torch.ones_like(largest), power)
     scaled = step * scale[..., None]
     return _root((scaled * scaled).sum(-1)) / scale
 

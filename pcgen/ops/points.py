@@ -16,7 +16,13 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import check_pointer, check_pointer_type, pointer_of, wrong_pointer
+from pcgen.ops.segments import (
+    check_pointer,
+    check_pointer_type,
+    check_tensors,
+    pointer_of,
+    wrong_pointer,
+)
 
 Period = Sequence[float | None]
 """Per axis: the period, or None for a line."""
@@ -130,6 +136,8 @@ def pointers(sides: Sequence[Side], batch_size: int | None) -> list[Tensor]:
         ArgumentError: a side has both, or its batch does not fit.
     """
     for name, batch, ptr, points in sides:
+        side = "x" if name == "batch" else name.removeprefix("batch_")
+        check_tensors(**{side: points, name: batch, name.replace("batch", "ptr"): ptr})
         if batch is not None and ptr is not None:
             raise ArgumentError(f"{name}: got a pointer too, expected one of them")
         if batch is not None and batch.shape != points.shape[:1]:

@@ -60,8 +60,25 @@ def check_pointer(ptr: Tensor, rows: int, name: str = "ptr") -> None:
         )
 
 
+def check_tensors(**arguments: object) -> None:
+    """Refuse arguments that are no tensors, arrays and lists say; those that are None pass.
+
+    Raises:
+        ArgumentError: naming the first one.
+
+    >>> check_tensors(x=[[0.0, 1.0]])
+    Traceback (most recent call last):
+    pcgen.errors.ArgumentError: x: got list, expected a tensor: torch.as_tensor makes one
+    """
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise ArgumentError(f"{name}: got {kind}, expected a tensor: torch.as_tensor makes one")
+
+
 def check_pointer_type(ptr: Tensor, name: str = "ptr") -> None:
     """Refuse a pointer that is not int64 [B+1]."""
+    check_tensors(**{name: ptr})
     if ptr.dtype != torch.long or ptr.dim() != 1 or len(ptr) == 0:
         raise ArgumentError(f"{name}: got {ptr.dtype} {tuple(ptr.shape)}, expected int64 [B+1]")
 
@@ -330,6 +347,7 @@ def segment_softmax(value: Tensor, ptr: Pointer) -> Tensor:
 
 
 def _check(value: Tensor, ptr: Pointer) -> None:
+    check_tensors(value=value, ptr=None if isinstance(ptr, Padding) else ptr)
     if value.dim() == 0 or value.device != ptr.device:
         raise ArgumentError(
             f"value: got shape {tuple(value.shape)} on {value.device}, "
@@ -342,6 +360,7 @@ def _check(value: Tensor, ptr: Pointer) -> None:
 
 
 def _check_float(value: Tensor, ptr: Pointer) -> None:
+    check_tensors(value=value)
     if not value.is_floating_point():
         raise ArgumentError(f"value: got {value.dtype}, expected a float tensor")
     _check(value, ptr)

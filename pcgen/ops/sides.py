@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.points import Period, check_points
-from pcgen.ops.segments import owners, sum_by
+from pcgen.ops.segments import check_tensors, owners, sum_by
 
 Empty = float | Literal["raise", "nan"]
 """Value of a pair of which one cloud is empty: an error, NaN or a number."""
@@ -102,6 +102,7 @@ def as_rows(
     >>> points.shape, ptr.tolist()
     (torch.Size([6, 4]), [0, 3, 6])
     """
+    check_tensors(**{name: points, f"ptr_{name}": ptr, f"weight_{name}": weight})
     if ptr is not None:
         return points, ptr, weight
     if points.dim() == 2:

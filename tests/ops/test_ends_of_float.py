@@ -57,6 +57,18 @@ def test_scales_with_the_coordinates(name, seed, scale):
     np.testing.assert_allclose(scaled.double() / scale, one.double(), rtol=tolerance)
 
 
+@pytest.mark.parametrize("name", ["chamfer", "exact"])
+@given(seed=st.integers(0, 9), scale=SCALES)
+def test_gradient_of_lengths_is_the_same_at_any_scale(name, seed, scale):
+    x, y = clouds(seed)
+    slopes = []
+    for factor in (1.0, scale):
+        moved = (factor * x).requires_grad_()
+        DISTANCES[name](moved, factor * y).sum().backward()
+        slopes.append(moved.grad)
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", DISTANCES)
 @pytest.mark.parametrize("power", [-600, -3, 7, 900])
 def test_powers_of_two_change_no_bit_in_float64(name, power):

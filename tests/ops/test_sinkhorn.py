@@ -65,7 +65,8 @@ def test_divergence_of_a_translation_is_its_square_at_any_temperature(problem: P
     scale = float((problem.x - problem.x.mean(0)).norm(dim=1).max()) ** 2 + problem.cost[2]
     for epsilon in (0.1, 1.0):
         got = sinkhorn_divergence(**problem.arguments(), epsilon=epsilon * scale, steps=200)
-        assert got.item() == pytest.approx(problem.cost[2], rel=1e-6)
+        # The iteration ends at a share of the costs, which a short way is much smaller than.
+        assert got.item() == pytest.approx(problem.cost[2], rel=0, abs=1e-6 * scale)
 
 
 @settings(max_examples=15)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets import sample_jets
 from pcgen.io import JETS, read_clouds
@@ -37,3 +38,11 @@ def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, sm
         # as in real jets, as in the card.
         limit = small_angles if observable in ("tau2", "tau3", "tau21", "tau32") else 0.2
         assert distance < limit, (observable, distance)
+
+
+@pytest.mark.parametrize("name", ["jets-flow", "jets-student"])
+def test_info_counts_the_parameters_apart_from_what_is_kept_of_the_data(name, capsys):
+    assert cli.main(["info", name]) == 0
+    (line,) = [t for t in capsys.readouterr().out.splitlines() if "numbers in the networks" in t]
+    counted = int(line.split("│")[2].replace(",", ""))
+    assert counted == sum(parameter.numel() for parameter in pcgen.load(name).parameters())
