@@ -155,7 +155,8 @@ def test_two_sets_are_told_apart_by_what_a_classifier_has_learnt(
     found = []
     for name in ("same", "left"):
         words = f"evaluate {folder}/many.h5 {folder}/{name}.h5 --split all"
-        more = f"--classifier {folder}/run --subset 0 --repeats 2 --permutations 0 --output {folder}/{name}"
+        more = f"--classifier {folder}/run --subset 0 --repeats 2 --permutations 0 "
+        more += f"--output {folder}/{name}"
         assert cli.main([*words.split(), *more.split()]) == 0
         rows = (folder / name / "table.md").read_text().splitlines()
         (row,) = [row for row in rows if row.startswith("| AUC learnt ")]

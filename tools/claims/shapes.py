@@ -23,7 +23,6 @@ from pcgen.metrics.scores.neighbours import neighbour_scores, neighbour_scores_o
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.latent import LatentModel
 from pcgen.recipes import shapes
-from pcgen.testing import InMemory
 from pcgen.tools.claims.claim import Claim
 from pcgen.training import Optimiser
 
@@ -72,8 +71,7 @@ def primitives(seed: int, number: int, points: int) -> Batch:
 
 def fit(phases: Sequence[Phase], clouds: Batch, steps: int, seed: int) -> None:
     """Phases in turn on random batches, as the loop of pcgen trains them, without a folder."""
-    random = torch.Generator().manual_seed(seed)
-    data = InMemory(clouds)
+    random, number = torch.Generator().manual_seed(seed), clouds.num_graphs
     for phase in phases:
         if phase.prepare is not None:
             with torch.no_grad():
@@ -88,7 +86,7 @@ def fit(phases: Sequence[Phase], clouds: Batch, steps: int, seed: int) -> None:
             if phase.progress is not None:
                 phase.progress(step / steps)
             for _ in range(phase.repeat):
-                batch = data.gather(torch.randint(len(data), (BATCH,), generator=random))
+                batch = pc.select(clouds, torch.randint(number, (BATCH,), generator=random))
                 assert phase.loss is not None
                 loss = torch.stack(list(phase.loss(batch).values())).sum()
                 optimiser.zero_grad()
