@@ -133,7 +133,7 @@ def check_exportable(model: GenerativeModel, run: str) -> None:
     got = ""
     if not isinstance(model.representation, Points):
         got = f"a model of {type(model.representation).__name__.lower()}"
-    elif not model.can_sample:
+    elif isinstance(model, Autoencoder) and not model.can_sample:
         got = "a plain autoencoder, which has no prior"
     elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
         got = f"the prior {type(model.prior).__name__}, whose codes are no function of noise"

@@ -56,5 +56,6 @@ def points_classifier(
         encoder, hidden, layers, t_nets, neighbours, dynamic, pooling, list_length
     )
     points = assembly.points(schema, False, False, alone=True)
-    logits = network.encoder(points, len(points.schema.labels))
+    # Of clouds without classes a network of one logit, which the classifier refuses.
+    logits = network.encoder(points, max(len(points.schema.labels), 1))
     return Classifier(points, logits, strength=orthogonality)
