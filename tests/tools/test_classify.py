@@ -167,3 +167,14 @@ def test_two_sets_are_told_apart_by_what_a_classifier_has_learnt(
     words = f"evaluate {folder}/toy.h5 {folder}/same.h5 --protocol pointflow --classifier x"
     assert cli.main(words.split()) == 1
     assert "classifier: got x, protocol pointflow takes none" in capsys.readouterr().err
+
+
+def test_a_classifier_is_neither_sampled_nor_exported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, error in (
+        (f"sample {folder}/run {folder}/a.h5", "got a classifier, which generates no events"),
+        (f"export {folder}/run {folder}/a.onnx", "got a Classifier, which has no from_noise"),
+    ):
+        assert cli.main(words.split()) == 1
+        assert error in capsys.readouterr().err
