@@ -48,7 +48,6 @@ def classify(
         seed: Of the points that are taken away.
         recipe: The function that builds a model of your own recipe, module:function.
     """
-    import torch
     from rich.console import Console
 
     from pcgen.datasets import open_clouds
@@ -69,7 +68,7 @@ def classify(
     for line in _lines(model, clouds, label, probability, shares, seed):
         console.print(terminal(line), highlight=False)
     if output is not None:
-        _write(Path(output), torch.arange(len(probability)), label, probability, model)
+        _write(Path(output), label, probability, model)
         console.print(terminal(f"written: {output}"))
 
 
@@ -153,8 +152,8 @@ def _lines(
             continue
         interval = f"{score.auc:.4f} ({score.low:.4f} to {score.high:.4f})"
         rejections = "".join(f"  {_rejection(r, score.events[1]):>15}" for r in score.rejection)
-        share = f"{score.accuracy:8.4f}"
-        lines.append(f"{name:{width}}  {score.events[0]:6d}  {share}  {interval:23}{rejections}")
+        start = f"{name:{width}}  {score.events[0]:6d}  {score.accuracy:8.4f}"
+        lines.append(f"{start}  {interval:23}{rejections}")
     draw = torch.Generator().manual_seed(seed)
     for share in shares:
         fewer = model.probabilities(without(clouds, share, draw))
@@ -182,37 +181,40 @@ def _rejection(value: float, background: int) -> str:
     return f"> {background}" if value == float("inf") else f"{value:.3g}"
 
 
-def _write(
-    path: Path, event: Tensor, label: Tensor | None, probability: Tensor, model: Classifier
-) -> None:
-    """The scores of each event, by columns."""
-    import csv
-
+def _write(path: Path, label: Tensor | None, probability: Tensor, model: Classifier) -> None:
+    """The scores of each event, in the order of the events."""
     import h5py
     import numpy as np
 
     from pcgen.io import atomic
 
     names = model.schema.labels
-    columns = {"event": event.numpy()}
-    columns |= {} if label is None else {"label": label.numpy()}
+    arrays: dict[str, Any] = {"event": np.arange(len(probability))}
+    arrays |= {} if label is None else {"label": label.numpy()}
+    arrays |= {"probability": probability.numpy()}
     with atomic(path) as temporary:
         if path.suffix.lower() == ".csv":
-            with temporary.open("w", newline="", encoding="utf-8") as text:
-                writer = csv.writer(text, lineterminator="\n")
-                writer.writerow([*columns, *(f"p_{name}" for name in names)])
-                lists = [column.tolist() for column in (*columns.values(), probability)]
-                rows = zip(*lists, strict=True)
-                for *first, scores in rows:
-                    named = [first[0], *(names[each] for each in first[1:])]
-                    writer.writerow([*named, *(f"{score:.6g}" for score in scores)])
-            return
-        arrays = {**columns, "probability": probability.numpy()}
-        if path.suffix.lower() == ".npz":
+            temporary.write_text(_table(arrays, names), encoding="utf-8")
+        elif path.suffix.lower() == ".npz":
             with temporary.open("wb") as file:
                 np.savez(file, **arrays, classes=np.array(names))
-            return
-        with h5py.File(temporary, "w") as target:
-            for name, value in arrays.items():
-                target[name] = value
-            target.attrs["classes"] = list(names)
+        else:
+            with h5py.File(temporary, "w") as target:
+                for name, value in arrays.items():
+                    target[name] = value
+                target.attrs["classes"] = list(names)
+
+
+def _table(arrays: dict[str, Any], names: tuple[str, ...]) -> str:
+    """The same as lines of text, with classes by their names."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    first = [name for name in arrays if name != "probability"]
+    writer.writerow([*first, *(f"p_{name}" for name in names)])
+    for event, scores in enumerate(arrays["probability"].tolist()):
+        known = [names[arrays["label"][event]]] if "label" in arrays else []
+        writer.writerow([event, *known, *(f"{score:.6g}" for score in scores)])
+    return text.getvalue()

@@ -40,7 +40,7 @@ def scores(seed: int, quick: bool) -> dict[str, float]:
     clouds, rows = primitives(seed, number, points), torch.arange(number)
     train, test = pc.select(clouds, rows[held:]), pc.select(clouds, rows[:held])
     torch.manual_seed(seed)
-    found = {}
+    found: dict[str, float] = {}
     size: dict[str, Any] = {"list_length": POINTS, "latent_dim": CODE, "schema": SHAPES.to_dict()}
     steps = dict.fromkeys(STEPS, 2) if quick else STEPS
     gan = shapes.shapes_gan(**size)
