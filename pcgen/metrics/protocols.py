@@ -273,7 +273,8 @@ def pointflow(*, batches: int = 5) -> Protocol:
 
     The paper compares all shapes of a test set with as many generated ones; here each batch takes
     half of the real shapes, and the other half makes the floor. Shapes are scored in the
-    coordinates they come in: within the sphere of radius 1/2, where the JSD is defined.
+    coordinates they come in: within the sphere of radius 1/2, where the JSD is defined. Points of
+    generated shapes that lie outside count at its rim, as in the published code.
 
     Args:
         batches: Random halvings of the real shapes, at least 2.
@@ -281,7 +282,7 @@ def pointflow(*, batches: int = 5) -> Protocol:
     References:
         Yang et al., PointFlow, ICCV 2019, arXiv:1906.12320, section 5.1.
     """
-    builds = (occupancy, chamfer_neighbourhood, earth_mover_neighbourhood)
+    builds = (partial(occupancy, outside="few"), chamfer_neighbourhood, earth_mover_neighbourhood)
     parts = tuple(Part(build, batches=batches, tested=100) for build in builds)
     return Protocol("pointflow", parts, prepare=_positions, need=10, source="arXiv:1906.12320")
 
