@@ -1,9 +1,9 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
 ``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
-pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks`` and ``simulate_shapes``
-generate more. They are
-imported on first use, so that processes that only run Pythia do not import torch.
+pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks``, ``simulate_electrons`` and
+``simulate_shapes`` generate more. They are imported on first use, so that processes that only run
+Pythia do not import torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pcgen.datasets.electrons import simulate_electrons
     from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
     from pcgen.datasets.shapes import simulate_shapes
@@ -24,6 +25,7 @@ __all__ = [
     "open_clouds",
     "sample_jets",
     "sample_showers",
+    "simulate_electrons",
     "simulate_jets",
     "simulate_shapes",
     "simulate_showers",
@@ -35,6 +37,7 @@ _HOMES = {
     "observed_modules": "tracks",
     "open_clouds": "loading",
     "sample_jets": "jets",
+    "simulate_electrons": "electrons",
     "simulate_jets": "jets",
     "sample_showers": "showers",
     "simulate_shapes": "shapes",

@@ -322,9 +322,10 @@ def by_name(path: str | Path, format: str | None, among: Collection[str]) -> str
         return str(found)
     if format is not None:
         raise ArgumentError(f"format: got {format!r}, expected {named(among)}")
+    packed = "; unpack it with gunzip" if ending.endswith(".gz") else ""
     raise ArgumentError(
         f"{path}: got the ending {ending!r}, expected one of {', '.join(endings(among))}, "
-        f"or a format: {named(among)}"
+        f"or a format (--from and --to of pcgen convert): {named(among)}{packed}"
     )
 
 

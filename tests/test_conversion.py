@@ -164,7 +164,7 @@ def test_the_function_has_one_place(here):
         ({"condition": [3]}, r"condition: got \[3\], expected a list of texts"),
         ({"threshold": "a"}, "threshold: got 'a', expected a number"),
         ({"seed": 1.5}, "seed: got 1.5, expected a whole number"),
-        ({"event": "1"}, "event: got '1', expected a whole number"),
+        ({"event": "1"}, "event: got '1', expected the number of an event"),
         ({"grid": 3}, "grid: got 3, expected text"),
         ({"to_format": "h5"}, "to_format: got 'h5', expected clouds, jetnet"),
         ({"geometry": 3}, "geometry: got 3, expected the path of a file"),

@@ -42,10 +42,18 @@ COMMANDS = {
         "pcgen.tools.simulate:simulate_shapes",
         "make labelled shapes: boxes, spheres, tori",
     ),
+    "simulate electrons": (
+        "pcgen.tools.simulate:simulate_electrons",
+        "make the response of a detector to single electrons",
+    ),
     "convert": ("pcgen.tools.convert:convert", "images to clouds and back, between file formats"),
     "train": ("pcgen.tools.train:train", "train one of the recipes"),
     "resume": ("pcgen.tools.resume:resume", "go on with a run by its folder alone"),
     "sample": ("pcgen.tools.sample:sample", "generate events with a trained model"),
+    "invert": (
+        "pcgen.tools.invert:invert",
+        "find the events of a generator that agree with few measurements",
+    ),
     "export": ("pcgen.tools.export:export", "write a trained generator as ONNX, or its weights"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
     "classify": ("pcgen.tools.classify:classify", "name the classes of events, and score it"),

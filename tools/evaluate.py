@@ -27,12 +27,21 @@ if TYPE_CHECKING:
     from pcgen.datasets.loading import CloudDataset
 
 ProtocolName = Literal[
-    "pcgen", "mpgan2021", "jetnet-0.2.5", "fpcd", "epic", "calochallenge", "pointflow"
+    "pcgen",
+    "mpgan2021",
+    "jetnet-0.2.5",
+    "fpcd",
+    "epic",
+    "calochallenge",
+    "pointflow",
+    "image",
+    "response",
 ]
 TAKES = {
     "pcgen": ("repeats", "subset", "training", "classifier"),
     "mpgan2021": ("particlenet", "statistics"),
     "calochallenge": ("geometry", "data_set"),
+    "image": ("grid",),
 }
 
 
@@ -49,6 +58,7 @@ FIXED = {
     "fpcd": partial(_fixed, "fpcd"),
     "epic": partial(_fixed, "epic"),
     "pointflow": partial(_fixed, "pointflow"),
+    "response": partial(_fixed, "response"),
 }
 """The protocols that take no options."""
 
@@ -71,6 +81,7 @@ def evaluate(
     statistics: str | None = None,
     geometry: str | None = None,
     data_set: Literal["1-photons", "1-pions", "2", "3"] | None = None,
+    grid: str | None = None,
     seed: int = 0,
     dask: str | None = None,
 ) -> None:
@@ -103,6 +114,7 @@ def evaluate(
             by default that which both files store.
         data_set: Which of the CaloChallenge's data sets, for its protocol; by default threshold and
             limits of the histograms are those of the real showers.
+        grid: Cells of the images of protocol image, as ``name:low:high:cells`` for each axis.
         seed: Seed of everything random.
         dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers compute the
             distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
@@ -129,6 +141,7 @@ def evaluate(
         statistics=statistics,
         geometry=geometry,
         data_set=data_set,
+        grid=grid,
     )
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
@@ -150,7 +163,7 @@ def evaluate(
         notes = left_out(events, fake, schema, other)
         notes += trained_on(truth.digests()[0], Path(real).name, split, attrs)
         learnt = None if classifier is None else _features(classifier, schema, real)
-        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, learnt)
+        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, grid, learnt)
     notes += doubts(events, fake, schema)
     notes += in_common(real, generated, events, fake)
     known = None if training is None else _training(training, schema)
@@ -201,6 +214,7 @@ def _protocol(
     subset: int | None,
     particlenet: str | None,
     statistics: str | None,
+    grid: str | None,
     features: metrics.protocols.Features | None = None,
 ) -> metrics.protocols.Protocol:
     from pcgen.metrics import jets, protocols
@@ -209,6 +223,15 @@ def _protocol(
         requested = {"repeats": repeats, "subset": subset}
         given = {k: v for k, v in requested.items() if v is not None}
         return protocols.pcgen(schema, **given, features=features)
+    if name == "image":
+        from pcgen.grids import Grid
+
+        if grid is None:
+            example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)
+            raise ArgumentError(
+                f"grid: got none, expected the cells of protocol image, for instance {example}"
+            )
+        return protocols.image(Grid.parse(grid, schema.axes))
     if (particlenet is None) != (statistics is None):
         raise ArgumentError(
             f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from pcgen.training.checkpoint import Checkpoint
 
 _WEIGHTS = ".safetensors"
+_HDF5 = (".h5", ".hdf5")
 
 
 def info(path: str) -> None:
     """Say what is in a file of events, a run, a checkpoint or a shipped model.
 
     Args:
-        path: File of clouds or images, or a table (its columns are listed, with the presets of
-            pcgen convert that fit); folder of a run (its last checkpoint is shown), a checkpoint
-            (.ckpt), weights (.safetensors), or the name of a model that ships with pcgen. The card
-            of weights, a text (.md) of the same name beside them, is shown too. The name of a
-            preset prints its YAML, to be copied.
+        path: File of clouds, images or showers; a table (its columns are listed, with the presets
+            of pcgen convert that fit); a file of a calorimeter (.xml, .json, .npz); folder of a run
+            (its last checkpoint is shown), a checkpoint (.ckpt), weights (.safetensors), or the
+            name of a model that ships with pcgen. The card of weights, a text (.md) of the same
+            name beside them, is shown too. The name of a preset prints its YAML, to be copied.
     """
     from rich.console import Console
     from rich.table import Table
@@ -84,12 +85,18 @@ def _card(path: Path) -> list[str]:
 
 def _events(path: Path) -> dict[str, str]:
     from pcgen import io
+    from pcgen.io.geometry import is_geometry
     from pcgen.io.tables import summary
 
     if not path.exists() and "%" not in path.name:
         raise FileError(f"{path}: no such file or folder")
     if summary.is_table(path):
         return _tables(path)
+    if path.is_file() and is_geometry(path):
+        return {
+            "calorimeter": _calorimeter(io.read_calorimeter(path)),
+            "to use it": f"--geometry {path.name} of pcgen convert, view and evaluate",
+        }
     try:
         file = io.open_file(path)
     except FileError as error:
@@ -113,7 +120,7 @@ def _events(path: Path) -> dict[str, str]:
 
 def _columns(path: Path) -> dict[str, str]:
     """The columns of a file that is no layout of events, if it has some."""
-    if path.is_dir() or path.suffix.lower() not in (".h5", ".hdf5", ".npz"):
+    if path.is_dir() or path.suffix.lower() not in (*_HDF5, ".npz"):
         return {}
     try:
         return _tables(path)
@@ -135,7 +142,8 @@ def _tables(path: Path) -> dict[str, str]:
     for word, about in words.items():
         fits.setdefault(about, []).append(word)
     rows["presets that fit"] = "\n".join(f"{', '.join(w)} ({about})" for about, w in fits.items())
-    way = f"--preset {next(iter(words))}" if words else "--pos and --weight (and --event)"
+    events = "--event" if path.suffix.lower() not in (*_HDF5, ".npz") else "--event or --offsets"
+    way = f"--preset {next(iter(words))}" if words else f"--pos and --weight (and {events})"
     return rows | {"to train on": f"pcgen convert makes clouds, with {way}"}
 
 
@@ -181,7 +189,7 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
 
     Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
     need a weight to add up, have no place for further features, and cut one to three axes, as
-    every grid does.
+    every grid does. Hits-* need no weight.
 
     Args:
         schema: Of the clouds.
@@ -208,6 +216,9 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
     rows = {
         "points-* and latent recipes": "any clouds" if attributes else "not: no events",
         "image-* and sites-* recipes": able if attributes else "not: no events",
+        "hits-* recipes": (f"not: {lacks[-1]}" if schema.features else cells)
+        if attributes
+        else "not: no events",
     }
     return rows | {"to condition on": ", ".join(missing)}
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from pcgen.tools.claims.claim import Claim, Verdict
 
-FAMILIES = ("games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "shapes")
+FAMILIES = (
+    "games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "sensing", "recovery", "pulses",
+    "completion", "chain", "bars", "hybrid", "shapes",
+)  # fmt: skip
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
 
@@ -29,14 +32,14 @@ def papers(
     seed: int = 0,
     quick: bool = False,
 ) -> None:
-    """Check what papers claim about games and their remedies; a table with a verdict for each.
+    """Check what papers claim, on toys whose truth is known; a table with a verdict for each.
 
     Each claim is one number with a threshold that is written in the code. It is measured with
     several seeds, and passes if the median is on the right side; one that fails is reported as one.
 
     Args:
         names: Families of claims, all by default: games, dirac, wasserstein, frozen, ring,
-            occupancy, shapes.
+            occupancy, sensing, recovery, pulses, completion, chain, bars, hybrid, shapes.
         output: Where to write the same as tables: a file .md or .csv, or a name for both.
         seeds: Number of seeds of each claim,
         seed: and the first of them.

@@ -113,6 +113,7 @@ def sample(
     from pcgen.loading import find
     from pcgen.models.blocks import part
     from pcgen.models.request import beyond
+    from pcgen.tools import mixing
     from pcgen.tools.progress import Counter
     from pcgen.tools.provenance import calorimeter_of, provenance
     from pcgen.tools.sample_file import SampleFile, largest, output_format
@@ -187,6 +188,8 @@ def sample(
         )
     rate = _rate(model.schema, request.number, seconds / processes)
     console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
+    if line := mixing.report(model, seed):
+        console.print(terminal(line))
 
 
 def _request(
@@ -371,7 +374,8 @@ def _rate(schema: Schema, number: int, seconds: float) -> str:
     """The throughput; writing and loading do not count."""
     from pcgen.metrics.jets.kinematics import is_jet
 
-    word = "jets" if is_jet(schema) else "events"
+    jets = is_jet(schema) and schema.axes[0].name.endswith("_rel")
+    word = "jets" if jets else "events"
     rate = number / max(seconds, 1e-9)
     return f"{number} {word} in {seconds:.2f} s, {rate:.0f} {word} per second"
 

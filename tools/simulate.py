@@ -276,6 +276,39 @@ def simulate_shapes(
     print(_summary(path, "shapes", "points"))
 
 
+def simulate_electrons(
+    output: str,
+    *,
+    number: int = 100_000,
+    detector: str = "cms",
+    pt: str = "10:500",
+    eta: float = 2.5,
+    seed: int = 0,
+) -> None:
+    """Simulate the response of a detector to single electrons: truth, and what is measured of it.
+
+    An event is a cloud of one point, or of none where the electron is not found as a track: p_T of
+    the track and energy in the ECAL, both over the true ones. The true p_T and pseudorapidity are
+    its conditions. Efficiency and resolutions are those of a card in the manner of Delphes
+    (arXiv:1307.6346), log-normal around 1, so that the law of the response is known.
+
+    Args:
+        output: File to write, ending in .h5.
+        number: Of electrons.
+        detector: cms, atlas, or a YAML file of its fields.
+        pt: Least and largest transverse momentum in GeV, log-uniform between them, as 10:500; or
+            one.
+        eta: Largest pseudorapidity, uniform below.
+        seed: Seed of all random numbers.
+    """
+    from pcgen import datasets
+
+    path = datasets.simulate_electrons(
+        output, number=number, detector=detector, pt=_span("pt", pt), eta=eta, seed=seed
+    )
+    print(_summary(path, "electrons", "found"))
+
+
 def _span(name: str, text: str) -> tuple[float, float]:
     """Two numbers with a colon between them, or one for both."""
     from pcgen.errors import ArgumentError

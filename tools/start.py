@@ -30,15 +30,22 @@ MEANING = (
 )
 """Arguments of recipes that say what the numbers of a network mean: the same wherever it goes."""
 METHOD = (
+    "add",
     "annealing",
     "beta",
+    "burn_in",
     "coupling",
     "critic_steps",
+    "drop",
     "game",
+    "importance_samples",
     "instance_noise",
     "integration_steps",
+    "jitter",
     "label_flipping",
+    "label_seed",
     "label_smoothing",
+    "labelled_fraction",
     "nearness",
     "noise",
     "penalty",
@@ -46,6 +53,8 @@ METHOD = (
     "reconstruction",
     "regulariser",
     "share",
+    "update",
+    "walkback",
 )
 """Arguments that leave every network as it is: a run may learn by another method than its start."""
 

@@ -35,6 +35,7 @@ from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.blocks import like, ranges, sample_in_blocks
 from pcgen.models.classifier import Classifier
+from pcgen.models.hybrid import Hybrid
 from pcgen.ops.points import wrap
 from pcgen.ops.segments import segment_circular_mean
 from pcgen.schema import Schema
@@ -69,7 +70,7 @@ class Validation:
             return classification_score(model, self.real)
         generated, schema = self._placed(self._generate(model)), model.schema
         real = self._placed(self.real)
-        scores, relative = {}, []
+        scores, relative = self._accuracy(model), []
         others = observables(generated, schema)
         for quantity, values in observables(real, schema).items():
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
@@ -82,6 +83,12 @@ class Validation:
         else:
             chamfer = shape_score(real, generated, schema)
         return {"score": chamfer.pop("score") + sum(relative), **chamfer, **scores}
+
+    def _accuracy(self, model: GenerativeModel) -> dict[str, float]:
+        """``accuracy`` of a model that classifies too."""
+        if not isinstance(model, Hybrid) or not self.real.num_graphs:
+            return {}
+        return {"accuracy": model.accuracy(self.real.to(next(model.parameters()).device))}
 
     def labels(self, schema: Schema) -> dict[str, str]:
         """What the columns of the log mean, with units, for plots."""
@@ -96,6 +103,7 @@ class Validation:
                 "validation/mmd_cd": "MMD (Chamfer) / floor",
                 "validation/reconstruction_cd": "reconstruction (Chamfer) / floor",
             }
+        labels["validation/accuracy"] = "accuracy"
         for quantity in observables(self.real, schema):
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"
         return labels

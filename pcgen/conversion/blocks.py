@@ -19,10 +19,15 @@ from pcgen import io
 from pcgen.clouds import replace, select_points
 from pcgen.cluster import Cluster
 from pcgen.errors import ArgumentError, DataError
-from pcgen.io.source import check_clouds
+from pcgen.io.source import INCIDENT, check_clouds
 from pcgen.periods import beyond_period, reach
+from pcgen.schema import Schema
+from pcgen.units import factor, known
 
 T = TypeVar("T")
+
+_RESPONSE = 0.003, 3.0
+"""Between these is the share of the energy that calorimeters measure, sampling ones too."""
 
 _CELLS = 1 << 23
 """Cells of the images of a block, at most: converting them takes some times their memory."""
@@ -35,11 +40,16 @@ class Part(NamedTuple):
         made: What a function has returned for it.
         missing: Points without finite coordinates that were left out.
         reach: Largest size of each coordinate of its clouds [D]; None of images.
+        heaviest: Largest weight of its points; None of images, and where they have none.
+        response: Energy of its points or voxels, and of the incoming particles, both summed over
+            the events and in MeV [2]; None where these are not known.
     """
 
     made: Any
     missing: int
     reach: Tensor | None
+    heaviest: float | None = None
+    response: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -83,16 +93,23 @@ class Opening:
             given: Conditions or classes that replace those of the file.
         """
         block, missing = self._read(first, stop)
+        sums = response(block, self.source.schema)
         if isinstance(block, io.Images):
-            return Part(function(block._replace(**given), first), missing, None)
-        size = reach(block.pos)
-        return Part(function(replace(block, **given) if given else block, first), missing, size)
+            made = function(block._replace(**given), first)
+            return Part(made, missing, None, response=sums)
+        size, weight = reach(block.pos), block.get("weight")
+        heaviest = float(weight.max()) if weight is not None and len(weight) else None
+        made = function(replace(block, **given) if given else block, first)
+        return Part(made, missing, size, heaviest, sums)
 
     def _read(self, first: int, stop: int) -> tuple[Batch | io.Images, int]:
         source = self.source
         source.passed_over = ()  # whoever opened it first has named them
         if not isinstance(source, io.CloudSource):
-            return source.read(first, stop, check=not self.raw), 0
+            images = source.read(first, stop, check=not self.raw)
+            if self.raw and isinstance(source, io.ShowerSource):
+                source.check_incident(images, first)
+            return images, 0
         if not self.drop:
             return source.read(first, stop), 0
         clouds = source.read(first, stop, check=False)
@@ -117,6 +134,8 @@ class Reading:
         cluster: Whose workers read; None: this process.
         missing: How many points were left out the last time the events were read.
         reach: Largest size of each coordinate of clouds that were read [D].
+        heaviest: Largest weight of points that were read; None: there was none.
+        response: Energy of what was read, and of the incoming particles, in MeV [2].
     """
 
     opening: Opening
@@ -129,6 +148,8 @@ class Reading:
     cluster: Cluster | None = None
     missing: int = 0
     reach: Tensor | None = None
+    heaviest: float | None = None
+    response: Tensor | None = None
 
     @property
     def source(self) -> io.CloudSource | io.ImageSource:
@@ -161,6 +182,11 @@ class Reading:
                 if part.reach is not None:
                     known = part.reach if self.reach is None else self.reach
                     self.reach = torch.maximum(known, part.reach)
+                if part.heaviest is not None:
+                    self.heaviest = max(part.heaviest, self.heaviest or 0.0)
+                if part.response is not None:
+                    before = 0 if self.response is None else self.response
+                    self.response = before + part.response
                 yield first, part.made
                 self.bar.advance(task, stop - first)
 
@@ -170,10 +196,48 @@ class Reading:
         return {name: v[first:stop].clone() for name, v in beside.items() if v is not None}
 
     def doubts(self) -> tuple[str, ...]:
-        """Axes of the clouds that were read, where coordinates exceed the period."""
-        if self.reach is None or self.source.schema is None:
-            return ()
-        return tuple(beyond_period(self.reach, self.source.schema, str(self.source.path)))
+        """What can hardly be right of the events that were read, a line for each.
+
+        Coordinates beyond the period of their axis, a weight that is 0 everywhere, energies that
+        are far from those of the incoming particles.
+        """
+        schema, path = self.source.schema, str(self.source.path)
+        lines = []
+        if self.reach is not None and schema is not None:
+            lines += beyond_period(self.reach, schema, path)
+        if self.heaviest == 0 and schema is not None and schema.weight is not None:
+            name = schema.weight.name
+            lines.append(f"{path}: {name} of every point is 0: does the file not have it?")
+        if self.response is not None and self.heaviest != 0:
+            seen, incident = self.response.tolist()
+            ratio = seen / incident if incident > 0 else 1.0
+            if not _RESPONSE[0] < ratio < _RESPONSE[1]:
+                lines.append(
+                    f"{path}: the energy of the points is {ratio:.3g} times that of the incoming "
+                    "particles: another unit of one of them?"
+                )
+        return tuple(lines)
+
+
+def response(block: Batch | io.Images, schema: Schema | None) -> Tensor | None:
+    """Energy of points or voxels and of the incoming particles, summed over a block, in MeV [2].
+
+    None where one of them is not known, or in no unit of energy.
+    """
+    conditions = [] if schema is None else [each.name for each in schema.condition]
+    if schema is None or schema.weight is None or INCIDENT not in conditions:
+        return None
+    seen = block.image if isinstance(block, io.Images) else block.get("weight")
+    y = block.y if isinstance(block, io.Images) else block.get("y")
+    column = conditions.index(INCIDENT)
+    units = (schema.weight.unit, schema.condition[column].unit)
+    if seen is None or y is None or not set(units) <= set(known("energy")):
+        return None
+    sums = [float(values.double().nansum()) for values in (seen, y[:, column])]
+    return torch.tensor(
+        [total * factor(unit, "MeV") for total, unit in zip(sums, units, strict=True)],
+        dtype=torch.float64,
+    )
 
 
 def chosen_events(source: io.CloudSource | io.ImageSource, event: int | None, block: int) -> range:

@@ -37,7 +37,7 @@ class Converted(NamedTuple):
         wide: Why the floats are float64 where that was not chosen; empty where it is not so.
         passed_over: Names of arrays that the source has and nothing took.
         lost: Names of what the source has and the format of the target has no place for.
-        doubts: Axes that exceed their period, as lines of text.
+        doubts: Axes that exceed their period, and a weight that is 0 everywhere, as lines.
     """
 
     events: int

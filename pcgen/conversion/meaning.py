@@ -12,6 +12,7 @@ from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images.showers import INCIDENT
+from pcgen.io.hgcal import HgcalFile
 from pcgen.io.showerdata import DIRECTION, TIME
 from pcgen.io.showerdata import INCIDENT as INCIDENT_ENERGY
 from pcgen.schema import Quantity, Schema
@@ -46,10 +47,13 @@ def calorimeter_of(
         return None
     own = source.calorimeter if isinstance(source, io.CloudSource | io.ShowerSource) else None
     if given is None and own is None:
+        example = "--geometry cells.npz, a list of its cells"
+        if not isinstance(source, HgcalFile):
+            example = "--geometry binning_dataset_2.xml of the CaloChallenge (and --particle NAME "
+            example += "where it has several)"
         raise ArgumentError(
             f"geometry: got none and {source.path} does not know the voxels of its calorimeter, "
-            "which the CaloChallenge's XML files of the binning describe; expected for instance "
-            "--geometry binning_dataset_2.xml (and --particle photon where the file has several)"
+            f"expected a file that describes them, for instance {example}"
         )
     return given or own
 
@@ -95,6 +99,7 @@ def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | N
             raise ArgumentError(
                 f"grid: got {grid} of shape {grid.shape}, "
                 f"expected the shape {source.shape} of the images in {source.path}"
+                f"{_of_channels(grid, source.shape)}"
             )
         return grid
     if grid.layers and schema.layers and grid.layers != schema.layers:
@@ -103,6 +108,15 @@ def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | N
             f"expected {', '.join(schema.layers)} in this order as in {source.path}"
         )
     return dataclasses.replace(grid, layers=grid.layers or schema.layers)
+
+
+def _of_channels(grid: Grid, shape: tuple[int, ...]) -> str:
+    """What to add to the grid where images have an axis of channels in front; else nothing."""
+    if grid.layers or grid.shape != shape[1:]:
+        return ""
+    names = "/".join(f"c{number}" for number in range(min(shape[0], 3)))
+    more = "/..." if shape[0] > 3 else ""
+    return f"; the {shape[0]} of an axis in front of these are named by layers={names}{more},..."
 
 
 def meaning(

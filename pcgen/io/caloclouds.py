@@ -37,6 +37,7 @@ from pcgen.io.hits import HitSource, filled, layer_numbers
 from pcgen.io.image_source import floats
 from pcgen.io.table import name_and_unit
 from pcgen.schema import Quantity, Schema
+from pcgen.units import factor
 
 Array = np.ndarray[Any, Any]
 COLUMNS = "x [mm],y [mm],z [mm],energy [GeV]"
@@ -164,4 +165,7 @@ def _quantities(text: str) -> tuple[Quantity, ...]:
             f"columns: got {text!r}, expected energy with x, y and z or with x, y and layer, in "
             f"the order of the file, each with its unit; for instance {COLUMNS!r}"
         )
+    for each in found:
+        if each.name != "layer":
+            factor(each.unit, "GeV" if each.name == "energy" else "mm", f"columns: {each.name}")
     return tuple(dataclasses.replace(q, unit="") if q.name == "layer" else q for q in found)

@@ -72,6 +72,15 @@ def read_calorimeter(path: str | Path, particle: str | None = None) -> Calorimet
     return _of_json(path) if ending == ".json" else _of_cells(path)
 
 
+def is_geometry(path: str | Path) -> bool:
+    """Whether a file describes a calorimeter: by its ending, and of an .npz file by its arrays."""
+    ending = Path(path).suffix.lower()
+    if ending == ".npz":
+        with npz(existing_file(path)) as archive:
+            return {"x", "y", "ncells"} <= set(array_names(archive))
+    return ending in ENDINGS
+
+
 def write_calorimeter(
     path: str | Path, calorimeter: Calorimeter, particle: str | None = None
 ) -> None:

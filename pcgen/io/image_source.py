@@ -23,7 +23,7 @@ from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.formats import Kind
 from pcgen.grids import Calorimeter, Grid
 from pcgen.io.beside import beside, representable
-from pcgen.io.source import Sink, Source, within
+from pcgen.io.source import Sink, Source, check_incident, within
 from pcgen.schema import Quantity, Schema
 
 Array = np.ndarray[Any, Any]
@@ -90,6 +90,19 @@ class ShowerSource(ImageSource):
     kind: ClassVar[Kind] = "showers"
     calorimeter: Calorimeter | None
     schema: Schema
+
+    def _check(self, block: Images, first: int) -> Images:
+        self.check_incident(block, first)
+        return super()._check(block, first)
+
+    def check_incident(self, block: Images, first: int) -> None:
+        """Refuse showers of particles without energy.
+
+        Raises:
+            DataError: naming file and event.
+        """
+        if block.y is not None:
+            check_incident(block.y[:, 0], first=first, where=self.path)
 
     @abstractmethod
     def incident(self) -> Tensor:

@@ -97,7 +97,8 @@ class NpzFile(ImageSource):
         if image is None:
             raise FileError(
                 f"{self.path}: got the arrays {', '.join(names) or 'none'}, "
-                f"expected image among them"
+                "expected image among them; or columns of points, which pcgen convert reads with "
+                "--pos or --preset"
             )
         self._array = self._member(image)
         self.shape = check_shape(self._array.shape, f"{self.path}: {image} is an array of shape")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Block = TypeVar("Block")
+INCIDENT = "incident_energy"
+"""Name of the condition that is the energy of the particle that makes a shower."""
 MISSING = "; pcgen convert --missing drop leaves out points without coordinates"
 
 
@@ -265,7 +267,32 @@ def check_clouds(
                 f"{where}: {name} of event {first + event} is {value[row].tolist()}, "
                 f"expected {kind}{hint if name == 'pos' else ''}"
             )
+    y = clouds.get("y")
+    if y is not None:
+        for energy, quantity in zip(y.unbind(1), schema.condition, strict=True):
+            if quantity.name == INCIDENT:
+                check_incident(energy, first=first, where=where)
     return clouds
+
+
+def check_incident(energy: Tensor, *, first: int, where: str | Path) -> None:
+    """Refuse energies of incoming particles that are not positive: their logarithm is an input.
+
+    Args:
+        energy: Of the particle of each event [B].
+        first: Number of the first event in the file, for the message.
+        where: File, for the message.
+
+    Raises:
+        DataError: naming file and event.
+    """
+    bad = ~(energy > 0)
+    if bool(bad.any()):
+        event = int(bad.nonzero()[0])
+        raise DataError(
+            f"{where}: {INCIDENT} of event {first + event} is {float(energy[event]):g}, expected a "
+            "positive energy"
+        )
 
 
 def _bad(name: str, value: Tensor, names: int) -> tuple[int, str] | None:

@@ -23,8 +23,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Calorimeter
-from pcgen.images import project
+from pcgen.grids import Calorimeter, Grid
+from pcgen.images import project, snap
 from pcgen.metrics.comparison import Comparison, FeatureDistance, Measure, Together
 from pcgen.metrics.features import (
     event_features,
@@ -46,6 +46,7 @@ from pcgen.metrics.scores.classifier import TwoSample
 from pcgen.metrics.scores.frechet import Gaussian, frechet_physics
 from pcgen.metrics.scores.kernel import kernel_physics
 from pcgen.metrics.scores.learners import calochallenge_classifier
+from pcgen.metrics.scores.mean_image import check_weighed, images
 from pcgen.metrics.scores.neighbours import (
     chamfer_neighbourhood,
     earth_mover_neighbourhood,
@@ -53,6 +54,7 @@ from pcgen.metrics.scores.neighbours import (
 )
 from pcgen.metrics.scores.occupancy import occupancy
 from pcgen.metrics.scores.prdc import Fidelity
+from pcgen.metrics.scores.response import check_responses, responses
 from pcgen.metrics.scores.separation import ShowerSeparation
 from pcgen.metrics.scores.wasserstein import Column, Marginals, event_columns, point_columns
 from pcgen.metrics.showers import (
@@ -285,6 +287,50 @@ def pointflow(*, batches: int = 5) -> Protocol:
     builds = (partial(occupancy, outside="few"), chamfer_neighbourhood, earth_mover_neighbourhood)
     parts = tuple(Part(build, batches=batches, tested=100) for build in builds)
     return Protocol("pointflow", parts, prepare=_positions, need=10, source="arXiv:1906.12320")
+
+
+def image(grid: Grid) -> Protocol:
+    """Images on a grid: their mean, how many cells are filled, and what they hold.
+
+    Points that share a cell are one, and those outside the grid are lost, on both sides.
+
+    Args:
+        grid: The cells.
+
+    References:
+        De Oliveira, Paganini, Nachman, Learning particle physics by example, Comput. Softw. Big
+        Sci. 1 (2017) 4, arXiv:1701.05927, whose figures show these distributions.
+    """
+
+    def build(clouds: Batch, schema: Schema) -> Comparison:
+        return images(clouds, schema, grid.matched(schema))
+
+    def cells(clouds: Batch, schema: Schema) -> Batch:
+        whole = snap(clouds, grid.matched(schema), outside="drop")
+        return pc.select_points(whole, whole.weight > 0)
+
+    return Protocol(
+        "image",
+        (Part(build),),
+        prepare=cells,
+        need=10,
+        source="arXiv:1701.05927",
+        requires=check_weighed,
+    )
+
+
+def response(*, bins: int = 4) -> Protocol:
+    """Responses to one particle, in bins of the true value: efficiency, bias, resolution, W1.
+
+    Args:
+        bins: Of the first condition, each with as many events.
+    """
+    return Protocol(
+        "response",
+        (Part(partial(responses, bins=bins)),),
+        need=100,
+        requires=check_responses,
+    )
 
 
 def calochallenge(

@@ -203,15 +203,17 @@ class Autoencoder(GenerativeModel):
         """
         real, condition = self.representation.see(clouds)
         code = self.latent(self.encoder(real, condition))
-        if self.reconstruction is None:
-            terms = self.decoder.losses(code.value, condition, real)
-        else:
-            sizes = self.representation.sizes(real)
-            generated = self.representation.complete(
-                self.decoder(code.value, sizes, condition, None)
-            )
-            terms = {name: d(generated, real) for name, d in self.reconstruction.items()}
+        terms = self.mismatch(code.value, condition, real)
         return {name: term.mean() for name, term in terms.items()} | code.terms
+
+    def mismatch(self, code: Tensor, condition: Tensor, real: Event) -> dict[str, Tensor]:
+        """Terms [B] of the reconstruction of events from codes [B, Z] and conditions [B, K]."""
+        if self.reconstruction is None:
+            losses: dict[str, Tensor] = self.decoder.losses(code, condition, real)
+            return losses
+        sizes = self.representation.sizes(real)
+        generated = self.representation.complete(self.decoder(code, sizes, condition, None))
+        return {name: d(generated, real) for name, d in self.reconstruction.items()}
 
     def encode(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and conditions [B, K] of clouds in physical units."""

@@ -19,7 +19,7 @@ is minimised, strength and weights included.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -56,7 +56,8 @@ class Adversary:
             strength carries over to data of other units.
         noise: On what the critic sees of real and generated events; None for none.
         bound: Clip the parameters of the critic to [-bound, bound] after each of its steps.
-        optimiser: Options of the optimiser of both; see :class:`~pcgen.models.base.Phase`.
+        optimiser: Options of the optimiser of both; None: no momentum, as penalties need.
+        generator_optimiser: Those of the generator that differ; None: none.
 
     Raises:
         ArgumentError: ``annealing`` is not in (0, 1], or ``bound`` not positive.
@@ -70,7 +71,8 @@ class Adversary:
     in_spreads: bool = False
     noise: InstanceNoise | None = None
     bound: float | None = None
-    optimiser: Mapping[str, Any] = field(default_factory=lambda: OPTIMISER)
+    optimiser: Mapping[str, Any] | None = None
+    generator_optimiser: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         annealed(self.strength, self.annealing, 0.0)
@@ -137,11 +139,13 @@ class Adversary:
             generator_loss: See :meth:`generator_loss`.
             progress: Takes the fraction of the run that is done, before each step.
         """
-        common: dict[str, Any] = {"optimiser": self.optimiser, "progress": progress}
+        both = OPTIMISER if self.optimiser is None else self.optimiser
+        common: dict[str, Any] = {"optimiser": both, "progress": progress}
         after = None if self.bound is None else partial(clip, critic, self.bound)
+        of_generator = {**common, "optimiser": {**both, **(self.generator_optimiser or {})}}
         return (
             Phase("critic", (critic,), critic_loss, repeat=self.steps, after=after, **common),
-            Phase("generator", (generator,), generator_loss, **common),
+            Phase("generator", (generator,), generator_loss, **of_generator),
         )
 
     def _blurred(self, event: Any, representation: Representation | None, done: float) -> Any:

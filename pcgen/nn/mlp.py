@@ -93,6 +93,20 @@ class MLP(Network):
         return self.out(self.hidden(with_condition(x, y, self.condition_channels)))
 
 
+class RowGenerator(MLP):
+    """An MLP from codes to rows, called as generators of events are."""
+
+    def forward(  # type: ignore[override]
+        self,
+        code: Tensor,
+        sizes: Tensor,
+        y: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Rows [B, out_channels] of codes [B, in_channels]; ``sizes`` and ``generator`` unused."""
+        return super().forward(code, y)
+
+
 class CodeField(Network):
     """Velocity field on codes: an MLP on code, time and condition.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
 from pcgen.recipes.classifiers import points_classifier
 from pcgen.recipes.flows import (
     points_flow,
@@ -16,6 +17,8 @@ from pcgen.recipes.flows import (
     points_flow_map,
     points_flow_student,
 )
+from pcgen.recipes.hits import hits_wake_sleep
+from pcgen.recipes.hybrids import points_hybrid
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
@@ -24,6 +27,7 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.paper_gans import epic_gan, gapt, lagan, mpgan, smearing_gan
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
     points_autoencoder,
@@ -49,23 +53,33 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
     "points-gan": points_gan,
+    "points-gsn": points_gsn,
+    "points-chain": points_chain,
+    "points-sequential-vae": points_sequential_vae,
     "points-flow": points_flow,
     "points-flow-map": points_flow_map,
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
     "points-classifier": points_classifier,
+    "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
     "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
     "sites-flow": sites_flow,
+    "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
     "shapes-gan": shapes_gan,
     "shapes-latent-gan": shapes_latent_gan,
     "shapes-latent-mixture": shapes_latent_mixture,
     "shapes-latent-flow": shapes_latent_flow,
+    "epic-gan": epic_gan,
+    "mpgan": mpgan,
+    "gapt": gapt,
+    "lagan": lagan,
+    "smearing-gan": smearing_gan,
 }
 
 ALIASES = {
@@ -109,19 +123,28 @@ __all__ = [
     "ALIASES",
     "RECIPES",
     "current",
+    "epic_gan",
+    "gapt",
+    "hits_wake_sleep",
     "image_flow",
     "image_gan",
     "image_vae",
+    "lagan",
+    "mpgan",
     "points_autoencoder",
+    "points_chain",
     "points_classifier",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",
     "points_flow_student",
     "points_gan",
+    "points_gsn",
+    "points_hybrid",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
+    "points_sequential_vae",
     "points_vae",
     "shapes_gan",
     "shapes_latent_flow",
@@ -132,4 +155,5 @@ __all__ = [
     "sites_flow",
     "sites_gan",
     "sites_vae",
+    "smearing_gan",
 ]

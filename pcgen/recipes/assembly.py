@@ -6,6 +6,8 @@ with their help, which the command line reads without importing torch; what they
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,18 +16,25 @@ from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
+from pcgen.models.chain import Chain
 from pcgen.models.gan import GAN
+from pcgen.models.hybrid import Hybrid
 from pcgen.models.latent import CodeBook, LatentModel, Prior
+from pcgen.models.paths import followed
 from pcgen.models.priors import AdversarialPrior, Mixture
-from pcgen.models.representations import Images, Points, Sites
+from pcgen.models.representations import Hits, Images, Points, Sites
+from pcgen.models.sequential_vae import SequentialVAE, Transition
+from pcgen.models.wake_sleep import HelmholtzMachine
 from pcgen.models.whitening import Whitening
 from pcgen.nn import (
     MLP,
     GatedImageDecoder,
     GaussianImageDecoder,
     HurdleImageDecoder,
+    PointMixture,
 )
 from pcgen.objectives import terms
+from pcgen.objectives.corruption import SetCorruption
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
 from pcgen.recipes import flow_assembly, image_networks, networks
 from pcgen.recipes.adversaries import Choice, Kind, rules
@@ -63,6 +72,12 @@ def sites(grid: str | None, schema: dict[str, Any] | None) -> Sites:
     """Active cells of a grid as it is written on the command line."""
     meaning = _meaning(schema)
     return Sites(meaning, _cells(grid, meaning))
+
+
+def hits(grid: str | None, schema: dict[str, Any] | None) -> Hits:
+    """Hit patterns on a grid as it is written on the command line."""
+    meaning = _meaning(schema)
+    return Hits(meaning, _cells(grid, meaning))
 
 
 def _cells(grid: str | None, schema: Schema) -> Grid:
@@ -108,6 +123,74 @@ def autoencoder(
         latent(hidden, latent_dim),
         network.decoder(representation, latent_dim, layers),
         reconstruction(distances, representation.standardize),
+    )
+
+
+def chain(
+    representation: Points,
+    network: PointNetwork,
+    latent: Callable[[int, int], Latent],
+    sizes: tuple[int, int, int],
+    corruption: SetCorruption | None,
+    *,
+    walkback: int,
+    burn_in: int,
+    integration_steps: int,
+) -> Chain:
+    """A chain whose decoder is a flow, and that of a list the list itself.
+
+    Args:
+        representation: Of the clouds.
+        network: Builds encoder and decoder.
+        latent: Builds the latent term from columns of features and of the code.
+        sizes: Columns of the code, channels inside, layers of the decoder.
+        corruption: What the encoder takes; None: the event itself.
+        walkback: Further steps of the chain in training.
+        burn_in: Steps of the chain to a sample.
+        integration_steps: Steps of the flow.
+    """
+    at_least(0, walkback=walkback)
+    at_least(1, burn_in=burn_in, integration_steps=integration_steps)
+    distances = None if isinstance(network, networks.SortedList) else "flow"
+    codec = autoencoder(representation, network, latent, sizes, distances)
+    for paths in followed(codec):
+        paths.solver = dataclasses.replace(paths.solver, steps=integration_steps)
+    return Chain(codec, corruption, walkback=walkback, burn_in=burn_in)
+
+
+def sequential_vae(
+    representation: Points,
+    network: PointNetwork,
+    sizes: tuple[int, int, int],
+    *,
+    beta: float,
+    steps: int,
+    shared: bool,
+) -> SequentialVAE:
+    """A short chain of decoders, with networks of their own or ``shared`` ones."""
+    latent_dim, hidden, layers = sizes
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers, transitions=steps)
+    latent = gaussian(beta)
+
+    def transition() -> Transition:
+        posterior = latent(hidden, latent_dim)
+        assert isinstance(posterior, Gaussian)
+        return Transition(
+            network.encoder(representation, hidden),
+            posterior,
+            network.encoder(representation, hidden),
+            network.decoder(representation, latent_dim + hidden, layers),
+        )
+
+    return SequentialVAE(
+        representation,
+        [transition() for _ in range(1 if shared else steps)],
+        reconstruction(
+            "listed" if isinstance(network, networks.SortedList) else "full",
+            representation.standardize,
+        ),
+        steps=steps,
+        beta=beta,
     )
 
 
@@ -244,6 +327,43 @@ def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: fl
     encoder = image_networks.site_encoder(representation, _FEATURES, channels)
     decoder = image_networks.sparse_decoder(representation, latent_dim, channels)
     return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+
+
+def hybrid(
+    representation: Points, *, coupling: float, labelled: float, seed: int, components: int
+) -> Hybrid:
+    """Two mixtures of points by class, with one start."""
+    at_least(1, components=components)
+    at_least(0, label_seed=seed)
+    generative, discriminative = (
+        PointMixture(
+            representation.value_channels, len(representation.schema.labels), components=components
+        )
+        for _ in range(2)
+    )
+    return Hybrid(
+        representation, generative, discriminative, coupling=coupling, labelled=labelled, seed=seed
+    )
+
+
+def helmholtz_machine(
+    representation: Hits, *, latent_dim: int, layers: int, codes: int, update: str
+) -> HelmholtzMachine:
+    """Layers of logistic units: each logit is linear in the layer beside and the condition."""
+    at_least(1, latent_dim=latent_dim, layers=layers, importance_samples=codes)
+    width = [representation.cells, *[latent_dim] * layers]
+    above = [*width[1:], 1]
+
+    def linear(beside: int, out: int) -> MLP:
+        return MLP(beside, [], out, condition_channels=representation.condition_channels)
+
+    return HelmholtzMachine(
+        representation,
+        [linear(*pair) for pair in zip(above, width, strict=True)],
+        [linear(*pair) for pair in itertools.pairwise(width)],
+        codes=codes,
+        update=update,
+    )
 
 
 def check_network(network: str, known: Sequence[str]) -> None:

@@ -19,20 +19,25 @@ _FAR = 3.0
 """A calorimeter that reaches so many times farther to the sides than its points is cut there."""
 
 
-def widened(low: Floats, high: Floats, calorimeter: Calorimeter) -> tuple[Floats, Floats]:
+def widened(
+    low: Floats, high: Floats, calorimeter: Calorimeter, *, whole: bool = False
+) -> tuple[Floats, Floats]:
     """Ends of the axes that hold the points seen, from ``low`` [3] to ``high`` [3], and the layers.
 
-    All of the depth is seen, and to the sides the rims of the layers where they are not far away.
+    All of the depth is seen, and to the sides the rims of the layers where they are not far away;
+    with ``whole`` the calorimeter alone, of which nothing is seen otherwise.
     """
     rims = np.concatenate([_rim(calorimeter, n) for n in range(len(calorimeter.layers))])
     least, most = rims.min(0), rims.max(0)
+    pad = 0.02 * (most - least)
+    edges = calorimeter.depth_edges
+    if whole:
+        return np.array([*(least - pad), edges[0]]), np.array([*(most + pad), edges[-1]])
     near = (most - least) <= _FAR * (high - low)[:2]
     low, high = low.copy(), high.copy()
-    pad = 0.02 * (most - least)
     low[:2] = np.where(near, np.minimum(low[:2], least - pad), low[:2])
     high[:2] = np.where(near, np.maximum(high[:2], most + pad), high[:2])
-    first, last = calorimeter.depth_edges[0], calorimeter.depth_edges[-1]
-    low[2], high[2] = min(low[2], first), max(high[2], last)
+    low[2], high[2] = min(low[2], edges[0]), max(high[2], edges[-1])
     return low, high
 
 

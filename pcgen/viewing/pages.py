@@ -24,6 +24,10 @@ _HEIGHT, _PROFILES = 640, 260
 """Of the scenes, and of the profiles below them, in pixels."""
 _NARROW, _LONG = 460, 270
 """Least width of a scene, and length of its box, about: sizes of points are in pixels."""
+_LINES = {"gridcolor": "rgb(225,225,225)", "linecolor": "rgb(120,120,120)", "showline": True}
+"""Of the axes of profiles."""
+_LEGEND, _NAMES = 0.31, 45
+"""Height of the legend of the profiles, and of the names of their axes in pixels."""
 _AWAY = 1.2
 """Distance of the camera at which the names of the axes are seen."""
 
@@ -111,18 +115,22 @@ def page(
     if profiled:
         for place, profile in enumerate(found):
             at = {"row": 2, "col": place * len(samples) + 1}
-            figure.update_xaxes(title_text=hypertext(label(profile.axis)), **at)
-            scale = "log" if place else "linear"
-            figure.update_yaxes(title_text=hypertext(label(frame.shade)), type=scale, **at)
+            figure.update_xaxes(title_text=hypertext(label(profile.axis)), **_LINES, **at)
+            scale = "log" if place and profile.decades else "linear"
+            figure.update_yaxes(
+                title_text=hypertext(label(frame.shade)), type=scale, **_LINES, **at
+            )
     figure.update_scenes(_scene(frame, len(samples)))
     figure.update_layout(
         height=_HEIGHT + (_PROFILES if profiled else 0),
-        margin={"l": 60 if profiled else 0, "r": 0, "t": 60, "b": 50 if profiled else 0},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.06},
+        margin={"l": 60 if profiled else 0, "r": 0, "t": 60, "b": 60 if profiled else 0},
+        # Between the scenes and the profiles: the slider is below.
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": _LEGEND},
         showlegend=profiled,
+        plot_bgcolor="white",
         coloraxis=_colours(frame),
         annotations=titles[0],
-        sliders=[_slider(events, titles, len(traces))],
+        sliders=[_slider(events, titles, len(traces), _NAMES if profiled else 0)],
     )
     width = f"min-width: {_NARROW * len(samples)}px"
     text = figure.to_html(include_plotlyjs=True, full_html=True)
@@ -277,8 +285,9 @@ def _colours(frame: Frame) -> dict[str, Any]:
 
 
 def _slider(
-    events: Sequence[int], titles: Sequence[list[dict[str, Any]]], traces: int
+    events: Sequence[int], titles: Sequence[list[dict[str, Any]]], traces: int, gap: int
 ) -> dict[str, Any]:
+    """The slider over the events, ``gap`` pixels below the figure."""
     steps = []
     for place, event in enumerate(events):
         seen = [number // traces == place for number in range(traces * len(events))]
@@ -287,5 +296,5 @@ def _slider(
     return {
         "steps": steps,
         "currentvalue": {"prefix": "event "},
-        "pad": {"l": 40, "r": 40, "b": 10},
+        "pad": {"l": 40, "r": 40, "t": gap, "b": 10},
     }

@@ -116,37 +116,44 @@ def _draw_profiles(figure: Figure, found: Sequence[Profile], schema: Schema) -> 
             axes.stairs(profile.mean[name], profile.edges, color=colour, linestyle="--")
         axes.set_xlabel(escaping.label(profile.axis))
         axes.set_ylabel(escaping.label(schema.weight) if schema.weight else "")
-        if place and any(values.any() for values in profile.mean.values()):
+        if place and profile.decades:
             axes.set_yscale("log")  # energies fall by decades along the radius
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[-1].legend(frameon=False, title="dashed: mean of all", fontsize=9)
 
 
-def _overhang(frame: Frame, camera: Camera) -> float:
-    """Inches by which the names of axes reach beyond the left side of a panel."""
-    reach = [0.0]
+def _overhang(frame: Frame, camera: Camera) -> tuple[float, float]:
+    """Inches by which the names of axes reach beyond the left and the right side of a panel."""
+    left, right = [0.0], [0.0]
     for label in labels(frame):
-        if label.title and label.side == "right" and not label.upright:
+        if label.title and not label.upright:
             place = float(camera.project(label.point[None])[0, 0]) / camera.width * _PANEL
-            length = width_of(label.text, _TITLE) / 72
-            reach.append(length - place + 0.15)
-    return max(reach)
+            length = width_of(label.text, _TITLE) / 72 + 0.15
+            if label.side == "right":
+                left.append(length - place)
+            else:
+                right.append(place + length - _PANEL)
+    return max(left), max(right)
 
 
-def _layout(number: int, overhang: float, below: float) -> tuple[Figure, list[SubplotSpec], Axes]:
+def _layout(
+    number: int, overhangs: tuple[float, float], below: float
+) -> tuple[Figure, list[SubplotSpec], Axes]:
     """A figure with places for ``number`` panels, at most three in a row, and for a colour bar.
 
-    ``below`` inches at the bottom stay free.
+    ``overhangs`` inches on the left and the right of each panel, and ``below`` at the bottom, stay
+    free.
     """
     columns = number if number <= 3 else math.ceil(math.sqrt(number))
-    rows, side = math.ceil(number / columns), 1.4
-    width, height = (_PANEL + overhang) * columns + side, 5.1 * rows + 0.3 + below
+    left, overhang = overhangs[0], sum(overhangs)
+    rows, side = math.ceil(number / columns), 1.4 + overhangs[1]
+    width, height = (_PANEL + overhang) * columns + 1.4, 5.1 * rows + 0.3 + below
     figure = Figure(figsize=(width, height), facecolor="white")
     right = 1 - side / width
     panels = figure.add_gridspec(
         rows,
         columns,
-        left=overhang / width,
+        left=left / width,
         right=right,
         bottom=(below + 0.27) / height,
         top=1 - 0.54 / height,
@@ -154,7 +161,7 @@ def _layout(number: int, overhang: float, below: float) -> tuple[Figure, list[Su
         hspace=0.12,
     )
     bar = figure.add_axes(
-        (right + 0.25 / width, 0.5 + (below / 2 - 1.9) / height, 0.2 / width, 3.5 / height)
+        (1 - 1.15 / width, 0.5 + (below / 2 - 1.9) / height, 0.2 / width, 3.5 / height)
     )
     return figure, [panels[place] for place in range(number)], bar
 

@@ -33,6 +33,13 @@ class Profile:
     event: Mapping[str, Floats]
     mean: Mapping[str, Floats]
 
+    @property
+    def decades(self) -> bool:
+        """Whether the energies differ so much that only a logarithmic axis shows them."""
+        values = np.concatenate([*self.event.values(), *self.mean.values()])
+        positive = values[values > 0]
+        return len(positive) > 0 and bool(positive.max() > 10 * positive.min())
+
 
 def profiles(
     samples: Mapping[str, Batch],
@@ -45,13 +52,15 @@ def profiles(
 
     Args:
         samples: Clouds by the name of their origin.
-        schema: Of three axes, the last of which is the depth.
+        schema: Of three axes, the last of which is the depth, or the number of the layer.
         frame: What is seen.
         event: Which event.
         calorimeter: Its layers are the bins of the depth, and its rings those of the radius where
             all layers have the same; otherwise equal bins of what is seen.
     """
     depth = np.linspace(frame.low[2], frame.high[2], _BINS + 1)
+    if schema.axes[2].unit == "":
+        depth = np.arange(len(schema.layers) + 1.0)  # z counts layers
     reach = float(np.abs([frame.low[:2], frame.high[:2]]).max()) or 1.0
     radius = np.linspace(0.0, reach, _BINS + 1)
     if calorimeter is not None:
@@ -67,12 +76,15 @@ def profiles(
 
 
 def are_showers(schema: Schema, samples: Mapping[str, Batch]) -> bool:
-    """Whether clouds have three lengths and carry a weight in layers, so that profiles mean a lot.
+    """Whether clouds have places in layers and carry a weight, so that profiles mean a lot.
+
+    The third axis has the unit of the others, or counts the layers.
 
     >>> are_showers(Schema((Quantity("x", "mm"),)), {})
     False
     """
-    lengths = len(schema.axes) == 3 and len({axis.unit for axis in schema.axes}) == 1
+    units = [axis.unit for axis in schema.axes]
+    lengths = len(units) == 3 and units[0] == units[1] and units[2] in (units[0], "")
     layered = all(batch.get("layer") is not None for batch in samples.values())
     return lengths and bool(schema.layers) and layered and schema.weight is not None
 

@@ -34,6 +34,8 @@ _ROW = 60
 """Letters of a row of a title."""
 _SPARSE = 300
 """From this number of points on the spheres shrink, so that they do not fill the box."""
+_BY_WEIGHT = "height: $\\log"
+"""How the note begins where the third coordinate is the logarithm of the weight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Frame:
         size: Lengths of the box in the scene [3], the longest 1; to scale where all units agree,
             but none is shorter than a third.
         ticks: Place and text of the ticks of each axis, for matplotlib as all texts here.
-        weight: What the points carry; None where they only count.
+        weight: What the points carry; None where they only count, or carry 0 all.
         shade: What the colours say: the weight, or the third coordinate where there is none.
         scale: Its scale.
         largest: Radius of the heaviest point.
@@ -126,6 +128,11 @@ def frame_of(
     values = np.concatenate([coordinates(batch) for batch in shown])
     weight = np.concatenate([weights(batch) for batch in shown])
     layers = schema.layers if axes[2].name == "layer" else ()
+    carried = _carried(shown, schema, weight)
+    scale = _scale(weight)
+    if carried and lift.startswith(_BY_WEIGHT):
+        # Heights end where the colours do: one point of 1e-14 would press the others together.
+        values[:, 2] = np.maximum(values[:, 2], np.log10(scale.vmin or 1.0))
     limits = [_limits(values[:, axis], axis == 2 and bool(lift)) for axis in range(3)]
     low, high = np.array(limits).T
     if layers:
@@ -134,12 +141,11 @@ def frame_of(
     if calorimeter is not None:
         if calorimeter.columns(schema.axes) != (0, 1, 2):
             raise ArgumentError("calorimeter: got axes in another order, expected x, y and z")
-        low, high = widened(low, high, calorimeter)
+        low, high = widened(low, high, calorimeter, whole=not len(values))
         rims = outlines(low, high, calorimeter)
     size = _size(axes, high - low, bool(lift))
     most = max(int(convention.sizes(batch).max()) for batch in shown)
     crowd = float(size.prod()) * min(1.0, _SPARSE / max(most, 1))
-    carried = schema.weight if all(batch.get("weight") is not None for batch in shown) else None
     return Frame(
         axes=axes,
         low=low,
@@ -148,7 +154,7 @@ def frame_of(
         ticks=tuple(_ticks(low[k], high[k], size[k], layers if k == 2 else ()) for k in range(3)),
         weight=carried,
         shade=carried or axes[2],
-        scale=_scale(weight) if carried else Normalize(low[2], high[2]),
+        scale=scale if carried else Normalize(low[2], high[2]),
         largest=(_LARGEST if carried else _ALIKE) * crowd ** (1 / 4),
         lift=lift,
         rims=rims,
@@ -163,8 +169,9 @@ def scene_of(name: str, batch: Batch, schema: Schema, frame: Frame, event: int) 
     """
     one = _select(name, batch, schema, [event])
     values, weight = coordinates(one), weights(one)
-    # What has no logarithm lies on the floor.
-    values = np.where(np.isneginf(values), frame.low, values)
+    if frame.lift.startswith(_BY_WEIGHT):
+        # What has no logarithm, or a far smaller one, lies on the floor.
+        values[:, 2] = np.maximum(values[:, 2], frame.low[2])
     inside = ((values >= frame.low) & (values <= frame.high)).all(1)
     order = np.flatnonzero(inside)[np.argsort(-weight[inside], kind="stable")]
     values, weight = values[order], weight[order]
@@ -211,6 +218,12 @@ def _axes(batch: Batch, schema: Schema) -> tuple[tuple[Quantity, Quantity, Quant
     text = f"$\\log_{{10}}$({symbol(weight)}{mathtext(unit)})"
     height = Quantity(f"log10({weight.name}{unit})", symbol=text)
     return (axes[0], second, height), f"height: {text}"
+
+
+def _carried(shown: Sequence[Batch], schema: Schema, weight: Floats) -> Quantity | None:
+    """What the points carry; None where they have no weight, or where all weights are 0."""
+    known = all(batch.get("weight") is not None for batch in shown)
+    return schema.weight if known and (not len(weight) or (weight > 0).any()) else None
 
 
 def coordinates(batch: Batch) -> Floats:
@@ -279,7 +292,7 @@ def _title(name: str, one: Batch, schema: Schema, event: int, outside: int) -> s
     label, kind = one.get("label"), ""
     if label is not None and 0 <= int(label[0]) < len(schema.labels):
         kind = f" ({schema.labels[int(label[0])]})"
-    text = f"{len(one.pos)} points"
+    text = f"{len(one.pos)} point{'s' * (len(one.pos) != 1)}"
     if schema.weight is not None:
         text += f", sum {float(convention.total(one)[0]):.4g} {schema.weight.unit}".rstrip()
     text += f", {outside} outside the frame" if outside else ""

@@ -32,6 +32,48 @@ def test_materials_are_those_of_the_tables(name: str) -> None:
     assert material.moliere_radius == pytest.approx(10 * moliere, rel=0.2)
 
 
+COMPOUNDS = {
+    "polystyrene": {(6, 12.011): 8 * 12.011, (1, 1.008): 8 * 1.008},
+    "lead-tungstate": {(82, 207.2): 207.2, (74, 183.84): 183.84, (8, 15.999): 4 * 15.999},
+}
+"""Z and A of the elements of a compound, and their shares of its mass."""
+
+
+def tsai(z: int, a: float) -> float:
+    """X0 in g/cm² of an element: Y.S. Tsai, Rev. Mod. Phys. 46 (1974) 815, as in the Review.
+
+    716.408 A / (Z² (L - f(Z)) + Z L'), with Tsai's L and L' of hydrogen, and of Z > 4.
+    """
+    x = (z / 137.035999) ** 2
+    coulomb = x * (1 / (1 + x) + 0.20206 - 0.0369 * x + 0.0083 * x**2 - 0.002 * x**3)
+    inner, outer = math.log(184.15 * z ** (-1 / 3)), math.log(1194 * z ** (-2 / 3))
+    if z == 1:
+        inner, outer = 5.31, 6.144
+    return 716.408 * a / (z**2 * (inner - coulomb) + z * outer)
+
+
+def shares(name: str) -> dict[tuple[int, float], float]:
+    """Shares of the mass of the elements of a material."""
+    material = MATERIALS[name]
+    parts = COMPOUNDS.get(name, {(round(material.z), material.a): 1.0})
+    return {element: mass / sum(parts.values()) for element, mass in parts.items()}
+
+
+@pytest.mark.parametrize("name", list(MATERIALS))
+def test_lengths_follow_from_the_elements(name: str) -> None:
+    material, parts = MATERIALS[name], shares(name)
+    x0 = 1 / sum(share / tsai(*element) for element, share in parts.items())
+    assert material.radiation_length == pytest.approx(x0, rel=0.02)
+    # λ = A / (N_A σ) with σ ~ A^(2/3); 35 g/cm² is its usual coefficient, hydrogen's λ is 52 g/cm².
+    interaction = 1 / sum(
+        share / (52.0 if z == 1 else 35 * a ** (1 / 3)) for (z, a), share in parts.items()
+    )
+    tolerance = {"lead-tungstate": 0.13}.get(name, 0.07)
+    assert material.interaction_length == pytest.approx(interaction, rel=tolerance)
+    assert material.z == pytest.approx(sum(z * w for (z, _), w in parts.items()), rel=1e-3)
+    assert material.a == pytest.approx(sum(a * w for (_, a), w in parts.items()), rel=1e-3)
+
+
 def test_the_stack_of_tungsten_and_silicon() -> None:
     medium = MEDIA["tungsten-silicon"]
     assert medium.radiation_length == pytest.approx(4.22, abs=0.005)

@@ -57,6 +57,7 @@ SMALL = {
 }
 OF_COMMAND = {
     "simulate jets": {"--number": "48"},  # of each class
+    "simulate electrons": {"--number": "400"},
     "train": {"--samples": "30", "--validate-events": "30"},
     "resume": {"--steps": "6"},
     "compare": {"--settings": "budget.steps=4"},

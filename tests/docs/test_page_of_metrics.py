@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 import pcgen
-from pcgen.grids import Calorimeter
+from pcgen.grids import Calorimeter, Grid
 from pcgen.io import JETS
 from pcgen.metrics import protocols
 from pcgen.metrics.showers import CALOCHALLENGE
@@ -35,6 +35,7 @@ def test_every_protocol_has_its_row_with_its_needs(name):
     made = {
         **FIXED,
         "pcgen": lambda: protocols.pcgen(JETS),
+        "image": lambda: protocols.image(Grid.parse("eta_rel:-1:1:4,phi_rel:-1:1:4", JETS.axes)),
         "calochallenge": lambda: protocols.calochallenge(cell, CALOCHALLENGE["2"]),
     }
     protocol = made[name]()

@@ -185,6 +185,22 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _archive("more.npy", _SHAPE),
         _laid_over,
     ),
+    "table_npz": (
+        _archive("x.npy", f"({_SIZE // 4},)"),
+        _archive("x.npy", f"({_SIZE // 4},)", 5000),
+        _archive("offsets.npy", f"({_SIZE // 4},)"),
+        _laid_over,
+    ),
+    "table_csv": (_replaced(b"7,1.5,0,1,1\n", b"7" * 5_000_000 + b",1,1,1,1\n"),),
+    "preset": (
+        *_YAML[:2],
+        _replaced(b"about: hits", b"about: " + b"[" * 200_000),
+        _replaced(b"pos: [x,", b"pos: [" + b"x:" * 100_000 + b","),
+    ),
+    "hepmc": (
+        _replaced(b"\nE 1 ", b"\nE 1 2000000000 2000000000\nE 2 "),
+        _replaced(b"\nP 2 ", b"\nP 2000000000 "),
+    ),
     "conditions_npz": (
         _archive("beam.npy", f"({_SIZE // 4},)"),
         _archive("beam.npy", f"({_SIZE // 4},)", 5000),

@@ -14,7 +14,8 @@ import pcgen
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
-from pcgen.io import beside, columns
+from pcgen.io import beside, columns, tables
+from pcgen.io.tables import arrays, parquet, presets, root, text
 from pcgen.tools import conditions, resume
 from pcgen.tools.options import MisuseError, options_of
 from pcgen.tools.parser import Parser
@@ -31,9 +32,9 @@ def read(reader: str, path: Path) -> None:
     _READING.get(reader, _events)(path)
 
 
-def _events(path: Path, format: str | None = None) -> None:
+def _events(path: Path, columns: tables.Columns | None = None, format: str | None = None) -> None:
     """As a whole, and block by block."""
-    with io.open_file(path, format=format) as source:
+    with io.open_file(path, format=format, columns=columns) as source:
         whole = source.read()
         parts = list(source.blocks(2))
         if isinstance(source, io.CloudSource):
@@ -50,7 +51,28 @@ def _events(path: Path, format: str | None = None) -> None:
 
 def _shape(path: Path) -> None:
     """An array of a data set in folders, which would be images by itself."""
-    _events(path, "shapenet")
+    _events(path, format="shapenet")
+
+
+def _table(path: Path) -> None:
+    """As :func:`_events`, with what the columns of the sound file are."""
+    arrays.CHUNK_ROWS = parquet.CHUNK_ROWS = root.CHUNK_ROWS = text._ROWS = 2
+    flat = {
+        ".csv": {"event": "event"},
+        ".npz": {"offsets": "offsets"},
+        ".h5": {"offsets": "offsets"},
+    }
+    words = {"pos": ["x,y:mm"], "weight": "E:GeV", "x": ["kind:-1/0/1"]}
+    jagged = {} if path.suffix == ".csv" else {"condition": ["beam:GeV"]}
+    words |= jagged | flat.get(path.suffix, {})
+    _events(path, tables.from_words(words))
+
+
+def _preset(path: Path) -> None:
+    preset, collection = presets.load(str(path))
+    for choice in preset.columns(collection or "Other"):
+        assert presets.needed(choice)
+        assert len(choice.schema.axes) == len(choice.parts[0].pos)
 
 
 def _calorimeter(path: Path) -> None:
@@ -145,6 +167,13 @@ _READING: dict[str, Callable[[Path], None]] = {
     "shapenet": _shape,
     "xml": _calorimeter,
     "cells": _cells,
+    "table_csv": _table,
+    "table_npz": _table,
+    "table_hdf5": _table,
+    "table_root": _table,
+    "table_rntuple": _table,
+    "table_parquet": _table,
+    "preset": _preset,
     "columns": _columns,
     "conditions_csv": _conditions,
     "conditions_npy": _conditions,

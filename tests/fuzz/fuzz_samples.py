@@ -43,6 +43,14 @@ FILES = {
     "xyz": "input.xyz",
     "xyz_commas": "input.xyz",
     "xml": "input.xml",
+    "table_csv": "input.csv",
+    "table_npz": "input.npz",
+    "table_hdf5": "input.h5",
+    "table_root": "input.root",
+    "table_rntuple": "input.root",
+    "table_parquet": "input.parquet",
+    "hepmc": "input.hepmc",
+    "preset": "input.yaml",
     "columns": "input.csv",
     "conditions_csv": "input.csv",
     "conditions_npy": "input.npy",
@@ -55,7 +63,8 @@ FILES = {
 """Each reader, and the name of its file."""
 
 HDF5 = (
-    "clouds", "jetnet", "images", "calochallenge", "showerdata", "hgcal", "calogan", "caloclouds"
+    "clouds", "jetnet", "images", "calochallenge", "showerdata", "hgcal", "calogan", "caloclouds",
+    "table_hdf5",
 )  # fmt: skip
 SCHEMA = Schema(
     (Quantity("x", "mm"), Quantity("phi", "rad", 6.5)),
@@ -72,6 +81,18 @@ _TEXTS = {
         <Layer id="1" r_edges="0" n_bin_alpha="1"/></Bin></Bins>""",
     "off": "OFF4 4 6\n0 0 0\n1 0 0\n0 1 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3 9 9 9\n",
     "xyz_commas": '"x [mm]"; y; E [GeV]\n1,5; 2; 3,25\n-0,5; 1e2; 4\n0; 0; 1,0\n',
+    "table_csv": "event,x,y,E,kind\n7,1.5,0,1,1\n7,2.5,-1,2,-1\n9,1e3,4,0.5,0\n12,0,0,3,1\n",
+    "preset": """about: hits of a stack
+collection: Hits
+momentum: ["{collection}.px", "{collection}.py", "{collection}.pz*0.001:GeV"]
+pos: [x, "phi:rad:2pi"]
+x: ["q=charge:-1/0/1", kind: {photon: isPhoton, electron: isElectron}]
+condition: [beam:GeV]
+where: [x > 0, "pt >= 1"]
+members: {jets: Jet_, owner: owner, index: index}
+axis: [a, b]
+either: [{label: kind, classes: [e, pi]}, {layer: "cell:3:5"}]
+""",
     "columns": "energy,kind,number\n1.5,pi,3\n2.5,e,1\n1e3,pi,7\n",
     "conditions_csv": "beam,class,points\n1.5,pi,3\n2.5,e,0\n1e3,pi,7\n",
     "config": """source: a.h5
@@ -94,6 +115,8 @@ def sample(reader: str, folder: Path) -> bytes:
     path = folder / f"sound-{FILES[reader]}"
     if reader in _TEXTS:
         return _TEXTS[reader].encode()
+    if reader.startswith("table") or reader == "hepmc":
+        return _table(reader, path)
     if reader in ("clouds", "arrays", "ply_text", "ply", "pcd", "pcd_text", "pcd_packed", "xyz"):
         return _points(reader, path)
     if reader in ("npz", "images", "png"):
@@ -228,6 +251,46 @@ def _hits(path: Path) -> None:
     io.write_clouds(
         path, batch, dataclasses.replace(showerdata.HITS, labels=NAMES), format="showerdata"
     )
+
+
+def _table(reader: str, path: Path) -> bytes:
+    """Three events of two, none and one point, with a number for each event."""
+    sizes = [2, 0, 1]
+    lists = {"x": np.arange(3.0), "y": np.ones(3, "f4"), "E": np.full(3, 0.5), "kind": [1, -1, 0]}
+    values = {name: np.array(each) for name, each in lists.items()}
+    beam = np.array([1.5, 2.5, 3.5])
+    if reader == "hepmc":
+        batch = clouds.make(torch.rand(3, 2), sizes, weight=torch.rand(3) + 0.1)
+        io.write_clouds(path, clouds.replace(batch, y=torch.ones(3, 1)), io.JETS)
+    elif reader == "table_npz":
+        np.savez(path, **values, beam=beam, offsets=[0, 2, 2, 3])
+    elif reader == "table_hdf5":
+        with h5py.File(path, "w") as file:
+            for name, each in values.items():
+                file.create_dataset(name, data=each, compression="gzip", chunks=(2,))
+            file["beam"], file["offsets"] = beam, [0, 2, 2, 3]
+    else:
+        _jagged(reader, path, values, sizes, beam)
+    return path.read_bytes()
+
+
+def _jagged(reader: str, path: Path, values: dict[str, Any], sizes: list[int], beam: Any) -> None:
+    import awkward
+    import uproot
+    from pyarrow import parquet as arrow_parquet
+    from pyarrow import table
+
+    lists = {name: awkward.unflatten(each, sizes) for name, each in values.items()}
+    if reader == "table_parquet":
+        columns = {name: each.tolist() for name, each in lists.items()}
+        arrow_parquet.write_table(table({**columns, "beam": beam}), path, row_group_size=2)
+        return
+    with uproot.recreate(path) as file:
+        if reader == "table_rntuple":
+            file.mkrntuple("events", {**lists, "beam": beam})
+            return
+        kinds = {name: f"var * {each.dtype}" for name, each in values.items()}
+        file.mktree("events", {**kinds, "beam": beam.dtype}).extend({**lists, "beam": beam})
 
 
 def _ply_text(table: Any) -> bytes:

@@ -183,6 +183,7 @@ OTHERS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "npz": _archive,
     "arrays": _archive,
     "cells": _archive,
+    "table_npz": _archive,
     "conditions_npz": _archive,
     "png": _picture,
     "checkpoint": _checkpoint,

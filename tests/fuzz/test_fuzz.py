@@ -84,6 +84,8 @@ def child(reader: str, first: int, stop: int, folder: Path) -> None:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries in C print there what they find wrong
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGPROF, late)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -97,9 +99,10 @@ def child(reader: str, first: int, stop: int, folder: Path) -> None:
             try:
                 outside = mutated(each, data, dice, path)
             except Exception as error:
-                print(f"{each} {number} not made {error!r:.200}", flush=True)
+                print(f"{each} {number} not made {error!r:.200}", file=answers, flush=True)
                 continue
-            print(each, number, verdict(each, path, outside).replace("\n", " "), flush=True)
+            text = verdict(each, path, outside).replace("\n", " ")
+            print(each, number, text, file=answers, flush=True)
 
 
 def judged(reader: str, first: int, stop: int, folder: Path) -> list[tuple[str, int, str]]:

@@ -165,3 +165,18 @@ def test_hits_become_those_of_showerdata(tmp_path, monkeypatch, capsys):
     assert "is of the format showerdata, expected none" in capsys.readouterr().err
     with pytest.raises(ArgumentError, match="x: got unit '', expected one of nm"):
         convert("a.hdf5", "d.h5", to_format="showerdata", columns="x,y,z,energy")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("x [mm],y [mm],z [mm],energy [furlong]", "energy: got unit 'furlong', expected one of eV"),
+        ("x [mm],y [mm],z [mm],energy", "columns: energy: got unit '', expected one of eV"),
+        ("x,layer,y,energy [GeV]", "columns: x: got unit '', expected one of nm"),
+    ],
+)
+def test_units_are_those_of_lengths_and_energies(tmp_path, columns, message):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["events"], file["energy"] = np.ones((2, 3, 4)), np.ones((2, 1))
+    with pytest.raises(ArgumentError, match=message):
+        io.open_file(tmp_path / "a.hdf5", columns=columns)

@@ -118,3 +118,33 @@ def test_a_calorimeter_that_does_not_fit_is_refused(tmp_path, layout, calorimete
     path = write(tmp_path / "a.h5", layout)
     with pytest.raises(PcgenError, match=r"expected"):
         io.open_file(path, calorimeter=calorimeter)
+
+
+INCIDENT = {
+    "calochallenge": "incident_energies",
+    "hgcal": "gen_info",
+    "calogan": "energy",
+    "caloclouds": "energy",
+    "showerdata": "energies",
+}
+
+
+@pytest.mark.parametrize("energy", [-5.0, 0.0])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_particle_without_energy_is_refused(tmp_path, layout, energy):
+    path = write(tmp_path / "a.h5", layout)
+    with h5py.File(path, "r+") as file:
+        file[INCIDENT[layout]][2, 0] = energy
+    message = r"a\.h5: incident_energy of event 2 is .*, expected a positive energy"
+    with opened(path, layout) as source:
+        source.read(0, 2)
+        with pytest.raises(DataError, match=message):
+            source.read(1, 4)
+    known = {"calochallenge": RINGS, "hgcal": CELLS}.get(layout)
+    geometry = None
+    if known is not None:
+        geometry = tmp_path / "cells.json"
+        io.write_calorimeter(geometry, known)
+    with pytest.raises(DataError, match=message):
+        convert(path, tmp_path / "b.h5", geometry=geometry)
+    assert not (tmp_path / "b.h5").exists()

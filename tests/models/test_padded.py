@@ -30,6 +30,10 @@ MODELS = {
     "student": lambda: recipes.points_flow_student(**FLOW),
     "map with a critic": lambda: recipes.points_flow_gan(hidden=8, layers=2),
     "vae with a flow": lambda: recipes.points_vae(**SMALL, reconstruction="flow"),
+    "epic-gan": lambda: recipes.epic_gan(**SMALL),
+    "mpgan": lambda: recipes.mpgan(hidden=5),
+    "gapt": lambda: recipes.gapt(hidden=8, layers=2),
+    "gapt, induced": lambda: recipes.gapt(hidden=8, layers=2, induced=3),
     "latent flow": lambda: recipes.points_latent_flow(**SMALL, width=8),
     "latent gan": lambda: recipes.points_latent_gan(**SMALL, width=8),
 }

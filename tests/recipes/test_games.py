@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -15,7 +16,7 @@ import torch
 import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, TrainingError
 from pcgen.io import JETS
 from pcgen.models.gan import GAN, Adversary
 from pcgen.models.latent import LatentModel
@@ -26,7 +27,7 @@ from pcgen.objectives.penalties import r1, roth, wgan_gp
 from pcgen.recipes import RECIPES, games
 from pcgen.recipes.adversaries import FORMER, GAMES, PENALTIES, REGULARISERS
 from pcgen.testing import InMemory, clouds_of_schema, random_sizes
-from pcgen.training import Machine, Reports, train
+from pcgen.training import Machine, Reports, checkpoint, train
 
 GRID = "eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8"
 TINY: dict[str, dict[str, Any]] = {
@@ -243,6 +244,60 @@ def test_annealing_is_a_function_of_the_step(tmp_path: Path) -> None:
         penalty[done] = float(terms["penalty"].detach())
     assert penalty[0.5] == pytest.approx(0.1 * penalty[0.0])
     assert isinstance(found, GAN)
+
+
+@dataclasses.dataclass
+class Broken:
+    """Batches that end with an error at one of them."""
+
+    at: int
+
+    def __call__(self, step: int, rank: int, world: int) -> Any:
+        if step == self.at:
+            raise TrainingError("broken")
+        return batches()(step, rank, world)
+
+    def all(self) -> Any:
+        return batches().all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"regulariser": "r1", "penalty": 3.0, "annealing": 0.01},
+        {"regulariser": "roth", "penalty": 3.0, "instance_noise": 0.4},
+        {"regulariser": "clip", "penalty": 0.02, "game": "wasserstein"},
+    ],
+    ids=["annealing", "noise", "clip"],
+)
+def test_a_run_that_broke_off_goes_on_with_its_remedies(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Strengths depend on the step of the whole run; clipped parameters are those of the file."""
+    found: dict[str, Any] = {"whole": model("points-gan", **options)}
+    reports = dataclasses.replace(QUIET, checkpoint_every=1)
+    train(found["whole"], batches(), folder=tmp_path / "whole", steps=6, seed=1,
+          machine=Machine("cpu"), reports=reports)  # fmt: skip
+    first = model("points-gan", **options)
+    of_a_step = sum(phase.repeat for phase in player(first).phases()[-2:])
+    with pytest.raises(TrainingError, match="broken"):
+        train(first, Broken(3 * of_a_step), folder=tmp_path / "parts", steps=6, seed=1,
+              machine=Machine("cpu"), reports=reports)  # fmt: skip
+    assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt").step == 3
+    found["parts"] = model("points-gan", **options)
+    train(found["parts"], batches(), folder=tmp_path / "parts", steps=6, seed=1,
+          machine=Machine("cpu"), reports=reports)  # fmt: skip
+    whole, parts = (
+        checkpoint.read(tmp_path / f"{name}/checkpoints/last.ckpt") for name in ("whole", "parts")
+    )
+    assert whole.model.keys() == parts.model.keys()
+    for name, value in whole.model.items():
+        assert torch.equal(value, parts.model[name]), name
+    assert whole.phases.keys() == parts.phases.keys()
+    if options["regulariser"] == "clip":
+        critic = player(found["parts"]).critic
+        largest = max(float(each.detach().abs().max()) for each in critic.parameters())
+        assert largest == pytest.approx(0.02)  # the bound, which is at work
 
 
 def test_a_spectrally_normed_critic_is_loaded_again(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pcgen
 from pcgen import clouds as cl
 from pcgen.datasets.batches import Batches
 from pcgen.datasets.calorimeters import detector
+from pcgen.datasets.electrons import ELECTRONS
 from pcgen.errors import ArgumentError, DataError
 from pcgen.images import snap
 from pcgen.io import JETS
@@ -36,9 +37,12 @@ GENERATIVE = ["points-latent-gan", "points-latent-mixture", "points-vae"]
 ENCODERS = get_args(Encoder)
 NETWORKS = {
     **dict.fromkeys((name for name in RECIPES if name.startswith("points")), ENCODERS),
+    "points-hybrid": (None,),
+    "hits-wake-sleep": (None,),
     "image-gan": images.GAME_NETWORKS,
     "image-vae": images.NETWORKS,
     **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
+    **dict.fromkeys(("epic-gan", "mpgan", "gapt", "lagan"), (None,)),
 }
 SHOWERS = tuple(name for name in RECIPES if name.startswith("showers"))
 COMPARED = [(name, network) for name, networks in NETWORKS.items() for network in networks]
@@ -85,8 +89,9 @@ def test_every_network_is_trained_sampled_and_loaded(
 ) -> None:
     key = "encoder" if name.startswith("points") else "network"
     arguments: dict[str, Any] = {} if network is None else {key: network}
-    if not name.startswith("points"):
-        arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8", "channels": 4}
+    takes = inspect.signature(RECIPES[name]).parameters
+    arguments |= {"grid": "eta_rel:-0.5:0.5:9,phi_rel:-0.5:0.5:8"} if "grid" in takes else {}
+    arguments |= {"channels": 4} if "channels" in takes else {}
     model = trained(name, tmp_path, **arguments)
     wanted = {"label": ["g", "t", "z"] * 5, "y": 1000.0}
     if not model.can_sample:
@@ -222,8 +227,9 @@ def test_arguments_are_plain_and_all_described(name: str) -> None:
     assert json.loads(json.dumps(defaults)) == defaults
     for argument in defaults:
         assert f"    {argument}: " in text
-    made_for = detector("cylinder").calorimeter.schema if name in SHOWERS else JETS
-    assert recipe().schema == made_for
+    showers = detector("cylinder").calorimeter.schema
+    made_for = {**dict.fromkeys(SHOWERS, showers), "smearing-gan": ELECTRONS}
+    assert recipe().schema == made_for.get(name, JETS)
 
 
 def test_latent_gans_of_both_games() -> None:
@@ -263,13 +269,15 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 
 def test_recipes_on_grids_are_tried() -> None:
-    assert len(ON_GRIDS) == 6
+    assert len(ON_GRIDS) == 8
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
              "integration_steps", "neighbours", "list_length", "global_channels",
-             "layer_width")  # fmt: skip
-LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise")
+             "layer_width", "induced", "burn_in", "transitions",
+             "importance_samples")  # fmt: skip
+LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise", "dropout", "walkback",
+              "label_seed", "jitter")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RECIPES)

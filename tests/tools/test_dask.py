@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pcgen import cluster as module
-from pcgen.datasets import showers
+from pcgen.datasets import showers, tracks
 from pcgen.errors import ClusterError
 from pcgen.io import CloudFile
 from pcgen.metrics import nearest_clouds
@@ -70,14 +70,24 @@ def both(path: Path, words: str, two_workers: Any) -> list[dict[str, bytes]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("simulation", "words", "files"),
+    [
+        (showers, "showers OUT/a.hdf5 --number 60 --energy 1:20", 1),
+        (tracks, "tracks OUT/a.h5 --number 60 --tracks 3 --dead 0.1", 2),  # hits, and the truth
+    ],
+    ids=["showers", "tracks"],
+)
 def test_a_simulation_survives_a_worker(
-    two_workers: Any, killed: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(showers, "CHUNK", 3)
-    words = f"simulate showers {tmp_path}/a.hdf5 --number 60 --energy 1:20 --processes 1"
-    alone, shared = both(tmp_path, f"{words} --progress false", two_workers)
+    simulation: Any, words: str, files: int, two_workers: Any, killed: list[int], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(simulation, "CHUNK", 3)
+    words = f"simulate {words.replace('OUT', str(tmp_path))} --processes 1 --progress false"
+    alone, shared = both(tmp_path, words, two_workers)
     assert len(killed) == 1
     assert alone == shared
+    assert len(alone) == files
 
 
 @pytest.mark.slow

@@ -92,6 +92,7 @@ def test_what_recipes_need_and_events_lack(tmp_path, capsys):
     text = printed(path, capsys)
     assert "points-* and latent recipes any clouds" in text
     assert "image-* and sites-* recipes not: points carry no weight" in text
+    assert "hits-* recipes with a --grid of 1 to 3 of the axes" in text
     assert "to condition on no condition, no classes" in text
     full = pc.replace(bare, weight=torch.ones(3), y=torch.ones(2, 1), label=torch.ones(2).long())
     write_clouds(path, full, Schema(axes[:3], axes[3], condition=axes[:1], labels=("e", "pi")))
@@ -109,7 +110,7 @@ def test_what_recipes_need_and_events_lack(tmp_path, capsys):
 
 def test_a_file_of_no_events_trains_nothing(tmp_path, capsys):
     write_clouds(tmp_path / "a.h5", pc.make(torch.zeros(0, 2), []), Schema(JETS.axes))
-    assert printed(tmp_path / "a.h5", capsys).count("not: no events") == 2
+    assert printed(tmp_path / "a.h5", capsys).count("not: no events") == 3
 
 
 def test_showers_and_what_is_passed_over(tmp_path, capsys):

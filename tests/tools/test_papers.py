@@ -11,7 +11,20 @@ import pytest
 import torch
 
 from pcgen.errors import ArgumentError
-from pcgen.tools.claims import dirac, frozen, games, occupancy, ring, shapes, wasserstein
+from pcgen.tools.claims import (
+    bars,
+    chain,
+    dirac,
+    frozen,
+    games,
+    hybrid,
+    occupancy,
+    pulses,
+    ring,
+    sensing,
+    shapes,
+    wasserstein,
+)
 from pcgen.tools.claims.claim import Claim
 from pcgen.tools.claims.several import Networks, per_seed
 from pcgen.tools.cli import main
@@ -39,7 +52,7 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 39  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 33 + 26 + 11 + 6  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
@@ -56,6 +69,14 @@ def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, caps
     page = target.with_suffix(".md").read_text()
     assert page.count("\n| ") == 28 - 1 + 1
     assert all(row["claim"] in page and row["claim"] in out for row in rows)
+
+
+def test_quick_run_types_every_claim_of_chains_bars_and_the_hybrid(capsys) -> None:
+    assert main(["papers", "chain", "bars", "hybrid", "--quick", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "of 11 claims hold" in out
+    for each in (*chain.CLAIMS, *bars.CLAIMS, *hybrid.CLAIMS):
+        assert each.text in out
 
 
 def test_refusals() -> None:
@@ -117,6 +138,42 @@ def test_identities_hold_without_any_training() -> None:
     assert real.shape == generated.shape == (256, 10)
     centred = real[:128] - real[:128].mean(0)
     assert int((torch.linalg.svdvals(centred) > 1e-3).sum()) == 2
+
+
+def test_quick_run_of_inverse_problems(tmp_path: Path, capsys) -> None:
+    target = tmp_path / "inverse.csv"
+    words = ["papers", "sensing", "recovery", "pulses", "completion", "--quick", "--seeds", "1"]
+    assert main([*words, "--output", str(target)]) == 0
+    with target.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["family"] for row in rows} == {"sensing", "recovery", "pulses", "completion"}
+    assert len(rows) == 26
+
+
+def test_hits_of_a_pulse_are_joined_and_matched() -> None:
+    truth = torch.zeros(1, pulses.BINS)
+    truth[0, 20], truth[0, 60] = 0.5, 0.8
+    assert pulses.score(truth, truth) == (1.0, 1.0, 0.0)
+    found = torch.zeros(1, pulses.BINS)
+    found[0, 20:22] = 0.3  # one hit of 0.6 at 10.25 samples
+    found[0, 100] = 0.2
+    found[0, 10] = 0.05  # below the lowest amplitude
+    assert pulses.hits(found[0].tolist()) == [
+        pytest.approx((10.25, 0.6)), pytest.approx((50.0, 0.2))
+    ]  # fmt: skip
+    assert pulses.score(found, truth) == pytest.approx((0.5, 0.5, 0.2), abs=1e-6)
+    matrix = pulses.dictionary()
+    assert float(matrix.amax()) == pytest.approx(1.0, abs=0.01)
+    shape = matrix / matrix.norm(dim=0)
+    assert float((shape[:, 20] * shape[:, 21]).sum()) > 0.98
+
+
+def test_signals_of_the_random_generator_are_sparse_and_of_norm_1() -> None:
+    made, draw = sensing.network(5)
+    signals = made(torch.randn(2000, sensing.NOISE, generator=draw))
+    assert float((signals > 0).double().mean()) == pytest.approx(sensing.ACTIVE, abs=0.03)
+    assert float(signals.norm(dim=1).mean()) == pytest.approx(1, abs=0.1)
+    assert bool(sensing.signals(1, False)[1].any(1).all())
 
 
 @pytest.mark.slow

@@ -263,3 +263,64 @@ def test_points_outside_and_missing_energies_are_refused(here):
         shower_pair("real.hdf5", "far.h5", None, None)
     with pytest.raises(ArgumentError, match=r"bare\.h5: got the conditions none, expected incid"):
         shower_pair("real.hdf5", "bare.h5", None, None)
+
+
+def test_info_of_a_calorimeter_says_how_it_is_used(files, capsys):
+    io.write_calorimeter("rings.xml", RINGS, "photon")
+    for file, what in (
+        ("cells.npz", "2 layers of listed cells, 7 voxels"),
+        ("rings.json", f"4 layers of rings, {RINGS.voxels} voxels, 0 to 80 mm deep"),
+        ("rings.xml", f"4 layers of rings, {RINGS.voxels} voxels"),
+    ):
+        capsys.readouterr()
+        assert cli.main(["info", file]) == 0
+        text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert what in text
+        assert f"--geometry {file}" in text
+
+
+def test_showers_that_store_their_calorimeter_need_no_geometry(files, capsys):
+    capsys.readouterr()
+    assert cli.main(["info", "own.hdf5"]) == 0
+    text = capsys.readouterr().out
+    assert "points-*, latent and showers-* recipes" in text
+    assert "--geometry" not in text
+
+
+def test_missing_cells_of_the_hgcal_challenge_are_a_list(files, capsys):
+    assert cli.main(["convert", "hgcal.h5", "a.h5"]) == 1
+    assert "for instance --geometry cells.npz, a list of its cells" in capsys.readouterr().err
+    assert cli.main(["convert", "plain.hdf5", "a.h5"]) == 1
+    assert "--geometry binning_dataset_2.xml of the CaloChallenge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "factor", "said"),
+    [
+        ("own.hdf5", "incident_energies", 1e-3, True),
+        ("own.hdf5", "incident_energies", 1.0, False),
+        ("caloclouds.hdf5", "energy", 1e-3, True),
+        ("caloclouds.hdf5", "energy", 1e3, True),
+        ("caloclouds.hdf5", "energy", 1.0, False),
+        ("calogan.hdf5", "energy", 1e3, True),
+    ],
+)
+def test_energies_of_another_unit_are_doubted(files, capsys, file, name, factor, said):
+    with h5py.File(file, "r+") as opened:
+        opened[name][...] = opened[name][...] * factor
+    capsys.readouterr()
+    assert cli.main(["convert", file, "a.h5"]) == 0
+    text = capsys.readouterr().out
+    assert ("times that of the incoming particles: another unit of one of them?" in text) is said
+
+
+def test_links_give_data_sets_their_known_names(files):
+    with h5py.File("plain.hdf5", "r+") as file:
+        before = file["showers"][()]
+        for name, other in (("showers", "events"), ("incident_energies", "kinetic")):
+            file.move(name, other)
+            file[name] = h5py.SoftLink(f"/{other}")
+    with io.open_file("plain.hdf5", calorimeter=RINGS) as source:
+        assert source.passed_over == ("events", "kinetic")  # by their other names
+        source.passed_over = ()
+        np.testing.assert_array_equal(source.read().image, before)

@@ -38,6 +38,9 @@ RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
 REFUSED = {
     ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
     for name in ("wgan-gp", "wgan-lp")
+} | {
+    ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
+    for name in ("wake", "both")
 }
 WITHOUT_A_PRIOR = ("points-autoencoder", "points-classifier")
 
@@ -104,6 +107,14 @@ def showers(tmp_path_factory) -> Path:
     """200 toy showers of up to some 60 points in four layers."""
     file = tmp_path_factory.mktemp("walk") / "showers.h5"
     write_clouds(file, toy_layers.toy_showers(200), toy_layers.SCHEMA)
+    return file
+
+
+@pytest.fixture(scope="module")
+def electrons(tmp_path_factory) -> Path:
+    """The response to 300 electrons."""
+    file = tmp_path_factory.mktemp("walk") / "electrons.h5"
+    assert call("simulate", "electrons", str(file), "--number", "300") == 0
     return file
 
 
@@ -216,6 +227,11 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "sample", f"{run} {made}-7.h5 --dask nowhere"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
         (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
+        (0, "invert", f"{run} {data} {made}-i.h5 --measure project:eta_rel --grid {GRID} "
+                      "--restarts 2 --iterations 2 --rate 0.1 --prior 0.01 --deviation 0.1 "
+                      "--tolerance 0.5 --noise 0.1 --number 3 --split test --batch-size 2 --seed 1 "
+                      "--device cpu --recipe points-vae"),
+        (1, "invert", f"{run} {data} {made}-i.h5 --solver heun --steps 2 --pace 2"),
         (0, "info", f"{made}.h5"),
         (0, "info", run),
         (0, "convert", f"{data} {made}.npz --grid {GRID} --outside clip --block 7 --from clouds"),
@@ -245,6 +261,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
         (1, "classify", f"{run} {data} {made}.csv --split all --missing 0.5 --device cpu --seed 1 "
                         "--recipe points-vae"),
+        (0, "evaluate", f"{data} {made}-2.h5 --split all --protocol image --grid {GRID}"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),
         (1, "view", f"{data} --geometry none.xml --particle photon"),
@@ -318,9 +335,9 @@ def test_the_configuration_of_a_run_starts_another_like_it(data, run, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "chosen"), variants(), ids=lambda value: "".join(value) or "-")
 def test_every_recipe_and_choice_from_training_to_scores(
-    recipe, chosen, data, showers, tmp_path, capsys
+    recipe, chosen, data, showers, electrons, tmp_path, capsys
 ):
-    data = showers if recipe.startswith("showers-") else data
+    data = {"showers": showers, "smearing": electrons}.get(recipe.split("-")[0], data)
     folder, made = str(tmp_path / "run"), str(tmp_path / "made.h5")
     words = ["train", recipe, *small(recipe), *chosen]
     assert call(*words, "--print_config") == 0

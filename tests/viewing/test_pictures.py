@@ -146,3 +146,17 @@ def test_points_on_a_line_are_drawn() -> None:
     clouds = cloud.make(torch.rand(4, 1), [4], weight=torch.rand(4))
     figure = picture({"real": clouds}, line, open3d=False)
     assert "x [mm]" in texts(figure)
+
+
+def test_long_names_of_axes_have_room_on_both_sides() -> None:
+    axes = tuple(Quantity(f"photons.sensor_pos_{name}", "m") for name in "xyz")
+    frame, _ = built(cloud.make(torch.rand(5, 3), [5]), Schema(axes))
+    left, right = pictures._overhang(frame, Camera.towards(frame, 1000, 800))
+    assert min(left, right) > 0.2
+    figure, panels, bar = pictures._layout(2, (left, right), 0.0)
+    width = figure.get_figwidth()
+    first, second = (panel.get_position(figure) for panel in panels)
+    assert first.x0 * width >= left - 0.01
+    assert (second.x0 - first.x1) * width >= left + right - 0.01
+    assert (bar.get_position().x0 - second.x1) * width >= right
+    assert (1 - bar.get_position().x1) * width > 0.9  # its numbers and its name

@@ -119,3 +119,24 @@ def test_events_and_axes_that_do_not_fit_are_refused() -> None:
         frame_of({}, SHOWER, [0])
     with pytest.raises(ArgumentError, match="clouds of 'jets': got 2 coordinates, expected the 3"):
         frame_of({"jets": jets()}, SHOWER, [0])
+
+
+def test_weights_that_are_all_zero_shade_nothing() -> None:
+    """Hits of Delphes have E = 0: a bar from 0.1 to 1 GeV would be made up."""
+    frame, scene = built(cloud.make(torch.rand(9, 3), [9], weight=torch.zeros(9)), SHOWER)
+    assert frame.weight is None
+    assert frame.shade == SHOWER.axes[2]
+    assert np.ptp(scene.radii) == 0
+    frame, scene = built(cloud.make(torch.rand(1, 2), [1], weight=torch.zeros(1)), JET)
+    assert frame.weight is None
+    assert scene.title == "real, event 0\n1 point, sum 0 GeV"
+    assert scene.values[0, 2] == frame.low[2]
+
+
+def test_a_point_of_next_to_nothing_does_not_press_the_others_together() -> None:
+    weight = torch.tensor([100.0, 10.0, 1.0, 1e-14])
+    frame, scene = built(cloud.make(torch.rand(4, 2), [4], weight=weight), JET)
+    assert frame.scale.vmin == pytest.approx(0.01)
+    assert -2.8 < frame.low[2] < -2
+    np.testing.assert_allclose(scene.values[:, 2], [2.0, 1.0, 0.0, frame.low[2]])
+    assert len(scene.points) == 4

@@ -14,9 +14,10 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
 from pcgen.images import shower_to_cloud
 from pcgen.io import write_clouds
+from pcgen.schema import Quantity
 from pcgen.tools import cli
 from pcgen.viewing.layers import outlines, widened
-from pcgen.viewing.profiles import are_showers, profiles
+from pcgen.viewing.profiles import Profile, are_showers, profiles
 from pcgen.viewing.scene import frame_of
 from pcgen.viewing.shapes import scaffold
 
@@ -115,3 +116,33 @@ def test_view_of_showers_is_typed(ending, tmp_path, capsys):
         text = output.read_text()
         assert text.count("generated, mean of all") == 6  # three events, two profiles
         assert text.count('"hoverinfo":"skip"') == 6  # rims of two scenes of three events
+
+
+def test_layers_without_a_depth_have_profiles_too():
+    """The challenge's XML states no depth: z counts the layers, which are its bins."""
+    flat = Calorimeter.cylindrical([RINGS] * 3, [6] * 3)
+    voxels, clouds = showers(flat)
+    assert flat.schema.axes[2].unit == ""
+    assert are_showers(flat.schema, {"a": clouds})
+    frame = frame_of({"a": clouds}, flat.schema, [1])
+    for calorimeter in (flat, None):  # hits of ShowerData know no calorimeter
+        depth, _ = profiles({"a": clouds}, flat.schema, frame, 1, calorimeter)
+        assert depth.edges.tolist() == [0, 1, 2, 3]
+        np.testing.assert_allclose(depth.event["a"], voxels[1].reshape(3, -1).sum(1))
+
+
+def test_an_empty_shower_stands_in_its_whole_calorimeter():
+    empty = shower_to_cloud(torch.zeros(2, CYLINDER.voxels), CYLINDER)
+    frame = frame_of({"a": empty}, CYLINDER.schema, [0], CYLINDER)
+    assert (frame.low[2], frame.high[2]) == (0.0, CYLINDER.depth[-1])
+    assert np.all(frame.low[:2] < -9)
+    assert np.all(frame.high[:2] > 9)
+    assert frame.weight == CYLINDER.schema.weight
+
+
+def test_energies_of_one_size_are_on_a_linear_axis():
+    edges, axis = np.array([0.0, 1.0, 2.0]), Quantity("r", "mm")
+    few = {"a": np.array([21.2, 22.3])}
+    assert not Profile(axis, edges, {"a": np.zeros(2)}, few).decades
+    assert not Profile(axis, edges, {"a": np.zeros(2)}, {"a": np.zeros(2)}).decades
+    assert Profile(axis, edges, {"a": np.array([1.0, 0.0])}, few).decades

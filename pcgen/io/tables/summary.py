@@ -16,6 +16,8 @@ from pcgen.io.tables.table import Column
 
 _PREFIX = re.compile(r"[^./]+[./]|[^_./]+_")
 _FEW = 12  # columns that are listed one a line
+_MANY = 200  # columns from which those of a prefix are no longer all listed
+_LISTED = 6  # of them then
 
 
 class Summary(NamedTuple):
@@ -34,7 +36,10 @@ class Summary(NamedTuple):
     presets: Mapping[str, str]
 
     def lines(self) -> list[str]:
-        """The columns with their types; in a wide table those of one prefix on a line."""
+        """The columns with their types; in a wide table those of one prefix on a line.
+
+        Of very many columns the first ones of each prefix are listed, and how many more there are.
+        """
         if len(self.columns) <= _FEW:
             return [f"{name} {self._shown(column)}" for name, column in self.columns.items()]
         groups: dict[str, list[str]] = {}
@@ -45,9 +50,15 @@ class Summary(NamedTuple):
             )
         alone = [f"{key}{each[0]}" for key, each in groups.items() if key and len(each) == 1]
         several = [
-            f"{key}*: {', '.join(each)}" for key, each in groups.items() if key and len(each) > 1
+            f"{key}*: {self._some(each)}" for key, each in groups.items() if key and len(each) > 1
         ]
         return [*filter(None, [", ".join([*groups.get("", []), *alone])]), *several]
+
+    def _some(self, names: list[str]) -> str:
+        """All of the columns of a prefix, or the first ones."""
+        if len(self.columns) <= _MANY or len(names) <= _LISTED + 1:
+            return ", ".join(names)
+        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
 
     def _shown(self, column: Column) -> str:
         """Its type, and its number of rows where that is not the table's."""

@@ -70,8 +70,8 @@ class Occupancy:
         resolution: Nodes along each axis.
         outside: What happens to clouds with a point outside that sphere: "raise" refuses them,
             "nearest" counts the point at the nearest node, as the published code does after a
-            warning (DPM's boxes of side 2 put most points there), "few" does the same, as generators
-            leave some points there, but refuses where more than nine in ten points are outside.
+            warning (DPM's boxes of side 2 put most points there), "few" does the same, since
+            generators leave points there, and refuses where over nine in ten points are outside.
         periods: Period of each axis, None where it is not periodic; no axis is by default.
 
     Raises:

@@ -9,9 +9,12 @@ class      event                                        values, where noise and 
 `Points`   clouds in standardised units                 ``pos`` and ``x`` of the points [N, D + F]
 `Layered`  clouds whose layers have points and  the same, with the energy of a point as its
            energies that are drawn first        share of its layer
+`Singles`  the points of clouds of one point,           all of the rows
+           as rows [M, C]
 `Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
 `Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
            :math:`1 + x - x_{floor} \ge 1` where active
+`Hits`     [B, \*grid.shape]: 1 where active, 0 else   all cells
 ========== ============================================ ========================================
 
 An *active* cell is one in which the detector saw energy. Networks take the same condition [B, K]
@@ -24,7 +27,20 @@ from __future__ import annotations
 
 from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.models.representations.cells import Images, Sites
+from pcgen.models.representations.hits import Hits
 from pcgen.models.representations.layered import Layered
 from pcgen.models.representations.points import Points
+from pcgen.models.representations.singles import Singles
 
-__all__ = ["Event", "Images", "Layered", "Loss", "Points", "Representation", "Seen", "Sites"]
+__all__ = [
+    "Event",
+    "Hits",
+    "Images",
+    "Layered",
+    "Loss",
+    "Points",
+    "Representation",
+    "Seen",
+    "Singles",
+    "Sites",
+]

@@ -35,9 +35,11 @@ class Sites(Representation):
     """
 
     counted = False
+    weighed = True
+    """Whether points must carry a weight."""
 
     def __init__(self, schema: Schema, grid: Grid, *, capacity: int = CAPACITY) -> None:
-        if schema.weight is None or schema.features:
+        if (schema.weight is None and self.weighed) or schema.features:
             got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
             raise ArgumentError(
                 f"schema: got points with {got}, expected a weight and nothing else on a grid"

@@ -157,6 +157,36 @@ class AttentionPool(Network):
         return (self.seeds + self.out(_join(attend(query, key, value, present)))).flatten(1)
 
 
+class InducedAttention(Network):
+    """Each point reads from a few seeds that have read from all points of its cloud.
+
+    The induced set attention of the Set Transformer (ISAB): n points and m seeds cost n m products
+    for each head, and not n².
+
+    Args:
+        channels: Channels C of a point.
+        heads: Number of heads; divides C.
+        seeds: Number m of learnt seeds.
+    """
+
+    def __init__(self, channels: int, heads: int = 4, seeds: int = 10) -> None:
+        super().__init__()
+        self.channels, self.heads = channels, _check_heads(channels, heads)
+        self.seeds = AttentionPool(channels, heads, seeds)
+        self.query = nn.Linear(channels, channels, bias=False)
+        self.read = nn.Linear(channels, 2 * channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
+        """Points [N, C] of clouds -> [N, C]."""
+        seeds = self.seeds(x, ptr).unflatten(1, (-1, self.channels))
+        key, value = (_split(part, self.heads) for part in self.read(seeds).chunk(2, -1))
+        dense, present = pc.to_dense(self.query(x), ptr)
+        every = torch.ones_like(seeds[..., 0], dtype=torch.bool)
+        read = _join(attend(_split(dense, self.heads), key, value, every))
+        return self.out(pc.to_rows(read, present, ptr))
+
+
 class CloudNorm(Network):
     """Layer normalisation of each point, scaled and shifted by the condition of its cloud.
 
@@ -188,6 +218,8 @@ class AttentionBlock(Network):
         condition_channels: Columns K of a condition that scales and shifts after the norms.
         expansion: Width of the MLP over C.
         fused: See :class:`SelfAttention`.
+        induced: Seeds of :class:`InducedAttention`, in place of attention between all pairs; None
+            for all pairs.
     """
 
     def __init__(
@@ -198,10 +230,15 @@ class AttentionBlock(Network):
         condition_channels: int = 0,
         expansion: int = 2,
         fused: bool = False,
+        induced: int | None = None,
     ) -> None:
         super().__init__()
         self.norm_attention = CloudNorm(channels, condition_channels)
-        self.attention = SelfAttention(channels, heads, fused=fused)
+        self.attention = (
+            SelfAttention(channels, heads, fused=fused)
+            if induced is None
+            else InducedAttention(channels, heads, induced)
+        )
         self.norm_mlp = CloudNorm(channels, condition_channels)
         self.mlp = MLP(channels, (expansion * channels,), channels, activation=nn.GELU)
 
@@ -223,6 +260,7 @@ class AttentionEncoder(PointEncoder):
         condition_channels: Columns K of the condition, which blocks and head see; 0 ignores it.
         seeds: Number of seeds of the :class:`AttentionPool`; 0 for none.
         pooling: Further reductions over the points, beside the seeds.
+        induced: See :class:`AttentionBlock`.
     """
 
     def __init__(
@@ -236,6 +274,7 @@ class AttentionEncoder(PointEncoder):
         condition_channels: int = 0,
         seeds: int = 1,
         pooling: Sequence[Reduction] = (segment_mean, scaled_sum(0.01)),
+        induced: int | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -244,7 +283,9 @@ class AttentionEncoder(PointEncoder):
         self.pooling = tuple(pooling)
         self.point_in = nn.Linear(in_channels, hidden)
         self.blocks = nn.ModuleList(
-            AttentionBlock(hidden, heads=heads, condition_channels=condition_channels)
+            AttentionBlock(
+                hidden, heads=heads, condition_channels=condition_channels, induced=induced
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(hidden)

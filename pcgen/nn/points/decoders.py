@@ -1,13 +1,12 @@
 """Decoders: code, sizes, condition and noise to clouds in standardised units.
 
-A decoder generates the channels of :func:`pcgen.standardize.channels`: ``pos`` and ``x``, with the
-standardised logarithm of the fraction last where points carry a weight. The weight itself is
-``Standardize.fractions(x, ptr)``, and the model attaches it.
+What they generate is described in :mod:`pcgen.nn.points.decoder`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,12 +19,14 @@ from pcgen.errors import ArgumentError
 from pcgen.nn.condition import with_condition
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Linear, Norm
 from pcgen.nn.network import Network
+from pcgen.nn.points.attention import AttentionBlock
+from pcgen.nn.points.decoder import PointDecoder, attributes, check_code
 from pcgen.nn.points.epic import EPiCLayer
+from pcgen.nn.points.message_passing import MessageLayer
 from pcgen.nn.points.starts import Noise, Start
-from pcgen.ops.drawing import normal
 
 
-class SetDecoder(Network):
+class SetDecoder(PointDecoder):
     """Any number of points from a code: EPiC layers on points that start from noise or ranks.
 
     Args:
@@ -40,6 +41,9 @@ class SetDecoder(Network):
         layers: Number of EPiC layers.
         linear: Makes the linear layers.
         sum_scale: See :class:`~pcgen.nn.points.epic.EPiCLayer`.
+        skips: Remind the layers of code and condition as EPiC-GAN does: what points and vector
+            were before the first layer is added to them behind each. Otherwise each layer takes
+            code and condition as an input.
 
     >>> decoder = SetDecoder(16, 2, 1)
     >>> clouds = decoder(torch.zeros(2, 16), torch.tensor([3, 0]))
@@ -47,7 +51,6 @@ class SetDecoder(Network):
     (torch.Size([3, 2]), torch.Size([3, 1]), [0, 3, 3])
     """
 
-    shown = ("code_channels", "dimensions", "features", "condition_channels", "start")
     former_prefix = "decoder."
     """Of the parameters in files of earlier versions, where the points start from ranks."""
 
@@ -64,13 +67,11 @@ class SetDecoder(Network):
         layers: int = 4,
         linear: Linear = nn.Linear,
         sum_scale: float = 0.01,
+        skips: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(code_channels, dimensions, features, condition_channels, start)
         context = code_channels + condition_channels
-        self.code_channels = code_channels
-        self.dimensions, self.features = dimensions, features
-        self.condition_channels = condition_channels
-        self.start = start
+        self.skips = skips
         self.global_in = linear(context, hidden)
         self.global_out = linear(hidden, global_channels)
         self.point_in = linear(start.channels, hidden)
@@ -78,7 +79,7 @@ class SetDecoder(Network):
             EPiCLayer(
                 hidden,
                 global_channels,
-                condition_channels=context,
+                condition_channels=0 if skips else context,
                 linear=linear,
                 sum_scale=sum_scale,
             )
@@ -86,51 +87,127 @@ class SetDecoder(Network):
         )
         self.point_out = linear(hidden, dimensions + features)
 
-    @property
-    def noise_channels(self) -> int:
-        """Standard normal numbers that are drawn for a point."""
-        return self.start.noise_channels
-
-    def forward(
-        self,
-        code: Tensor,
-        sizes: Tensor,
-        y: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """Clouds of ``sizes`` [B] points from codes [B, Z] and conditions [B, K].
-
-        The noise is drawn where ``generator`` lives, so that a generator of the CPU gives the same
-        numbers whatever the device of the code.
-
-        Raises:
-            ArgumentError: code, sizes or condition have the wrong shape.
-        """
-        _check_code(code, sizes, self.code_channels)
-        shape = (int(sizes.sum()), self.noise_channels)
-        return self.decode(code, pc.make(normal(shape, code, generator), sizes), y)
-
-    def decode(self, code: Tensor, start: Batch, y: Tensor | None = None) -> Batch:
-        """The deterministic part of :meth:`forward`: clouds as a function of code and noise.
-
-        Args:
-            code: [B, Z].
-            start: Clouds of the requested sizes whose ``pos`` is noise [N, noise_channels], ragged
-                or padded.
-            y: Condition [B, K].
-        """
+    def points(self, code: Tensor, start: Batch, y: Tensor | None) -> Tensor:
+        """See :class:`PointDecoder`."""
         context = with_condition(code, y, self.condition_channels)
         g = F.leaky_relu(self.global_out(F.leaky_relu(self.global_in(context))))
         x = F.leaky_relu(self.point_in(self.start.rows(start, code.dtype)))
+        first_x, first_g = x, g
         for layer in self.layers:
-            x, g = layer(x, g, start, context)
-        return pc.like(start, **_attributes(self.point_out(x), self.dimensions))
+            x, g = layer(x, g, start, None if self.skips else context)
+            if self.skips:
+                x, g = x + first_x, g + first_g
+        return self.point_out(x)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for former in [name for name in state_dict if name.startswith(prefix + self.former_prefix)]:
             name = prefix + former.removeprefix(prefix + self.former_prefix)
             state_dict[name] = state_dict.pop(former)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class AttentionDecoder(PointDecoder):
+    """Any number of points from a code: attention blocks on points that start from noise.
+
+    The generator of GAPT with norms: Kansal et al., "Evaluating generative models in high energy
+    physics", PRD 107 (2023) 076017, arXiv 2211.10295. Code and condition scale and shift after each
+    norm.
+
+    Args:
+        code_channels: Columns Z of the code; 0 for none.
+        dimensions: Coordinates D of a point.
+        features: Columns of ``x``, the logarithm of the fraction included; 0 for none.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Channels of a point inside.
+        heads: Number of heads; divides ``hidden``.
+        layers: Number of blocks.
+        start: What a point starts from.
+        induced: See :class:`~pcgen.nn.AttentionBlock`.
+    """
+
+    def __init__(
+        self,
+        code_channels: int,
+        dimensions: int,
+        features: int,
+        *,
+        condition_channels: int = 0,
+        hidden: int = 64,
+        heads: int = 4,
+        layers: int = 4,
+        start: Start = Noise(),
+        induced: int | None = None,
+    ) -> None:
+        super().__init__(code_channels, dimensions, features, condition_channels, start)
+        context = code_channels + condition_channels
+        self.point_in = nn.Linear(start.channels, hidden)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(hidden, heads=heads, condition_channels=context, induced=induced)
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(hidden)
+        self.point_out = nn.Linear(hidden, dimensions + features)
+
+    def points(self, code: Tensor, start: Batch, y: Tensor | None) -> Tensor:
+        """See :class:`PointDecoder`."""
+        context = with_condition(code, y, self.condition_channels)
+        x = self.point_in(self.start.rows(start, code.dtype))
+        for block in self.blocks:
+            x = block(x, start.ptr, context if context.shape[1] else None)
+        return self.point_out(self.norm(x))
+
+
+class MessagePassingDecoder(PointDecoder):
+    """Any number of points: message passing on points that start from noise, as in MPGAN.
+
+    Args:
+        code_channels: Columns Z of the code, which layers see with the condition; 0 for none.
+        dimensions: Coordinates D of a point.
+        features: Columns of ``x``, the logarithm of the fraction included; 0 for none.
+        condition_channels: Columns K of the condition; 0 ignores it.
+        hidden: Channels of a point between the layers.
+        layers: Number of layers, at least 1.
+        start: What a point starts from; MPGAN's is normal of the standard deviation 0.2.
+        distance: See :class:`~pcgen.nn.MessageLayer`, and the next two.
+        edge: Widths of the network of an edge.
+        node: Widths of the network of a point.
+    """
+
+    def __init__(
+        self,
+        code_channels: int,
+        dimensions: int,
+        features: int,
+        *,
+        condition_channels: int = 0,
+        hidden: int = 32,
+        layers: int = 2,
+        start: Start = Noise(32, 0.2),
+        distance: bool = True,
+        edge: Sequence[int] = (96, 160, 192),
+        node: Sequence[int] = (256, 256),
+    ) -> None:
+        super().__init__(code_channels, dimensions, features, condition_channels, start)
+        widths = [start.channels, *[hidden] * (layers - 1), dimensions + features]
+        self.layers = nn.ModuleList(
+            MessageLayer(
+                before,
+                after,
+                condition_channels=code_channels + condition_channels,
+                distance=distance,
+                edge=edge,
+                node=node,
+            )
+            for before, after in pairwise(widths)
+        )
+
+    def points(self, code: Tensor, start: Batch, y: Tensor | None) -> Tensor:
+        """See :class:`PointDecoder`."""
+        context = with_condition(code, y, self.condition_channels)
+        x = self.start.rows(start, code.dtype)
+        for layer in self.layers:
+            x = layer(x, start.ptr, context)
+        return x
 
 
 class MLPDecoder(Network):
@@ -191,7 +268,7 @@ class MLPDecoder(Network):
         Raises:
             ArgumentError: a size is above ``max_points``, or a shape is wrong.
         """
-        _check_code(code, sizes, self.code_channels)
+        check_code(code, sizes, self.code_channels)
         if len(sizes) and int(sizes.max()) > self.max_points:
             raise ArgumentError(
                 f"sizes: got a cloud of {int(sizes.max())} points, expected at most "
@@ -199,21 +276,4 @@ class MLPDecoder(Network):
             )
         points = self.mlp(code, y).unflatten(1, (self.max_points, -1))
         present = torch.arange(self.max_points, device=code.device) < sizes[:, None]
-        return pc.make(sizes=sizes, **_attributes(points[present], self.dimensions))
-
-
-def _check_code(code: Tensor, sizes: Tensor, code_channels: int) -> None:
-    if code.shape != (len(sizes), code_channels) or sizes.dim() != 1:
-        raise ArgumentError(
-            f"decoder: got code {tuple(code.shape)} and sizes {tuple(sizes.shape)}, "
-            f"expected [B, {code_channels}] and [B]"
-        )
-    if len(sizes) and int(sizes.min()) < 0:
-        raise ArgumentError(f"sizes: got {int(sizes.min())}, expected non-negative numbers")
-
-
-def _attributes(points: Tensor, dimensions: int) -> dict[str, Any]:
-    if points.dtype in (torch.float16, torch.bfloat16):
-        points = points.float()  # two or three digits would not do for a coordinate
-    pos, x = points[:, :dimensions], points[:, dimensions:]
-    return {"pos": pos, "x": x if x.shape[1] else None}
+        return pc.make(sizes=sizes, **attributes(points[present], self.dimensions))

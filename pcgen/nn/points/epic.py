@@ -123,6 +123,7 @@ class EPiCEncoder(PointEncoder):
         condition_channels: Columns K of the condition; 0 ignores it.
         linear: Makes the linear layers.
         sum_scale: See :class:`EPiCLayer`.
+        deep_head: Give the head a second hidden layer, beside a shortcut, as in EPiC-GAN.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class EPiCEncoder(PointEncoder):
         condition_channels: int = 0,
         linear: Linear = nn.Linear,
         sum_scale: float = 0.01,
+        deep_head: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -157,6 +159,7 @@ class EPiCEncoder(PointEncoder):
             for _ in range(layers)
         )
         self.head_in = linear(2 * hidden + global_channels + condition_channels, hidden)
+        self.head_hidden = linear(hidden, hidden) if deep_head else None
         self.head_out = linear(hidden, out_channels)
 
     def _run(self, clouds: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -179,4 +182,7 @@ class EPiCEncoder(PointEncoder):
         x, g, y = self._run(clouds)
         pooled = torch.cat([pool_mean_sum(x, clouds.ptr, self.sum_scale, clouds.batch), g], 1)
         pooled = with_condition(pooled, y, self.condition_channels)
-        return self.head_out(F.leaky_relu(self.head_in(pooled)))
+        head = F.leaky_relu(self.head_in(pooled))
+        if self.head_hidden is not None:
+            head = F.leaky_relu(self.head_hidden(head) + head)
+        return self.head_out(head)

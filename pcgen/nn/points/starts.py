@@ -44,9 +44,11 @@ class Noise:
 
     Attributes:
         channels: How many.
+        std: Their standard deviation.
     """
 
     channels: int = 8
+    std: float = 1.0
 
     @property
     def noise_channels(self) -> int:
@@ -54,9 +56,9 @@ class Noise:
         return self.channels
 
     def rows(self, clouds: Batch, dtype: torch.dtype) -> Tensor:
-        """The noise itself."""
+        """The noise itself, scaled."""
         noise: Tensor = clouds.pos
-        return noise
+        return noise if self.std == 1.0 else self.std * noise
 
 
 @dataclass(frozen=True)

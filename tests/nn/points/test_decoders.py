@@ -12,13 +12,31 @@ from torch import nn
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.nn import MLPDecoder, SetDecoder, weight_normed
+from pcgen.nn import (
+    AttentionDecoder,
+    MessagePassingDecoder,
+    MLPDecoder,
+    Noise,
+    PointDecoder,
+    SetDecoder,
+    weight_normed,
+)
 from pcgen.standardize import channels
 
 DECODERS: dict[str, Callable[[], nn.Module]] = {
     "set": lambda: SetDecoder(5, 2, 1, condition_channels=3, hidden=8, global_channels=4),
     "set, weight norm": lambda: SetDecoder(
         5, 2, 1, condition_channels=3, hidden=8, global_channels=4, linear=weight_normed
+    ),
+    "set, skips": lambda: SetDecoder(
+        5, 2, 1, condition_channels=3, hidden=8, global_channels=4, skips=True
+    ),
+    "attention": lambda: AttentionDecoder(5, 2, 1, condition_channels=3, hidden=8, layers=2),
+    "attention, induced": lambda: AttentionDecoder(
+        5, 2, 1, condition_channels=3, hidden=8, layers=2, induced=3
+    ),
+    "message passing": lambda: MessagePassingDecoder(
+        5, 2, 1, condition_channels=3, hidden=6, edge=(7, 8), node=(9,), start=Noise(4, 0.2)
     ),
     "mlp": lambda: MLPDecoder(5, 2, 1, max_points=9, condition_channels=3, hidden=(16,)),
 }
@@ -54,7 +72,7 @@ def test_code_and_condition_matter_and_the_generator_decides_the_rest(name: str)
     assert changed.tolist() == [True] * 4 + [False] * 5
     assert ((channels(decoder(code, sizes, y + 1, seeded(1))) - first).abs().amax(1) > 1e-6).all()
     noisy = not torch.equal(channels(decoder(code, sizes, y, seeded(2))), first)
-    assert noisy == isinstance(decoder, SetDecoder)
+    assert noisy == isinstance(decoder, PointDecoder)
 
 
 @every_decoder
@@ -70,8 +88,9 @@ def test_gradient_reaches_code_and_every_parameter(name: str) -> None:
         assert parameter.grad.abs().sum() > 0, label
 
 
-def test_points_of_a_set_decoder_are_exchangeable_and_clouds_independent() -> None:
-    decoder = DECODERS["set"]().double()
+@pytest.mark.parametrize("name", [name for name in DECODERS if name != "mlp"])
+def test_points_of_a_set_decoder_are_exchangeable_and_clouds_independent(name: str) -> None:
+    decoder = DECODERS[name]().double()
     code, y = torch.randn(2, 5).double(), torch.randn(2, 3).double()
     noise, sizes = torch.randn(7, decoder.noise_channels).double(), torch.tensor([4, 3])
     points = channels(decoder.decode(code, pc.make(noise, sizes), y))

@@ -20,6 +20,7 @@ from pcgen.nn import (
     AttentionEncoder,
     EPiCEncoder,
     ListEncoder,
+    MessagePassingEncoder,
     PointNet,
     scaled_sum,
     weight_normed,
@@ -54,6 +55,18 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
     ),
     "attention, sums": lambda: AttentionEncoder(
         3, 4, hidden=8, heads=2, layers=1, condition_channels=2, seeds=0
+    ),
+    "attention, induced": lambda: AttentionEncoder(
+        3, 4, hidden=8, heads=2, layers=2, condition_channels=2, pooling=(), induced=3
+    ),
+    "epic, deep head": lambda: EPiCEncoder(
+        3, 4, hidden=8, global_channels=5, condition_channels=2, deep_head=True
+    ),
+    "message passing": lambda: MessagePassingEncoder(
+        3, 4, hidden=5, edge=(6, 7), node=(8,), condition_channels=2
+    ),
+    "message passing, no distance": lambda: MessagePassingEncoder(
+        3, 4, hidden=5, edge=(6,), node=(8, 8), condition_channels=2, distance=False
     ),
     "list": lambda: ListEncoder(3, 4, max_points=9, condition_channels=2, hidden=(8,)),
 }

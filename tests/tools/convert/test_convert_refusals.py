@@ -74,6 +74,8 @@ def test_old_target_survives_a_failure(here, jets, image):
         ({"source": "none.h5", "target": "a.npz"}, r"none\.h5: no such file"),
         ({"source": "jets.h5", "target": "a.foo"}, r"a\.foo: got the ending '\.foo', expected"),
         ({"source": "a.foo", "target": "a.h5"}, r"a\.foo: got the ending '\.foo', expected"),
+        ({"source": "image.npy.gz", "target": "a.h5"}, r"'\.npy\.gz', .*unpack it with gunzip"),
+        ({"source": "image.npy", "target": "a.h5", "grid": "y:0:1:4"}, "named by layers=c0/c1/c2/"),
         ({"source": "jets.h5", "target": "jets.h5"}, r"got the source jets\.h5 itself"),
         ({"source": "jets.h5", "target": "no/a.npz", "grid": TEXT}, r"no/a\.npz: cannot be writ"),
         ({"source": "image.npy", "target": "a.h5"}, "does not know its cells, expected .*--grid"),

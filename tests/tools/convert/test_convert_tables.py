@@ -238,3 +238,31 @@ def test_other_commands_say_how_a_table_becomes_clouds(hits, capsys):
     error = capsys.readouterr().err
     assert error.startswith("pcgen: hits.csv: is a table, and nothing says what its columns are; ")
     assert len(error.splitlines()) == 1
+
+
+def test_very_many_columns_are_listed_by_the_first_of_each_prefix(here, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    names = [f"{prefix}_{k}" for prefix in ("Jet", "HLT") for k in range(110)]
+    np.savez("wide.npz", **{name: np.zeros(2) for name in names})
+    text = shown(capsys, "wide.npz")
+    assert "Jet_*: 0 float64, 1 float64, 2 float64, 3 float64, 4 float64, 5 float64 and 104" in text
+    assert "HLT_*:" in text
+    assert "(and --event or --offsets)" in text
+
+
+def test_columns_in_place_of_images_are_said_to_be_a_table(here, capsys):
+    np.savez("velo.npz", x=np.zeros(9), z=np.zeros(9), offsets=np.array([0, 9]))
+    assert cli.main(["view", "velo.npz", "--output", "a.png"]) == 1
+    assert "or columns of points, which pcgen convert reads with --pos" in capsys.readouterr().err
+
+
+def test_energies_that_are_all_zero_are_doubted(hits, capsys):
+    lines = Path("hits.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    Path("zero.csv").write_text("\n".join(",".join([*r[:4], "0", *r[5:]]) for r in rows[1:]))
+    Path("zero.csv").write_text(f"{lines[0]}\n{Path('zero.csv').read_text()}\n")
+    words = "--event event_id --pos x,y,z:mm --weight energy:GeV"
+    for file, doubted in (("zero.csv", True), ("hits.csv", False)):
+        assert cli.main(["convert", file, "a.h5", *words.split()]) == 0
+        text = capsys.readouterr().out
+        assert ("energy of every point is 0: does the file not have it?" in text) is doubted

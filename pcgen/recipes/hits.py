@@ -1,0 +1,50 @@
+"""Recipes of hit patterns: which cells of a grid are active (docs/chains.md).
+
+As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pcgen.models.wake_sleep import HelmholtzMachine
+
+
+def hits_wake_sleep(
+    grid: str | None = None,
+    latent_dim: int = 32,
+    layers: int = 2,
+    importance_samples: int = 1,
+    update: Literal["sleep", "wake", "both"] | None = None,
+    schema: dict[str, Any] | None = None,
+) -> HelmholtzMachine:
+    """Helmholtz machine of hit patterns, learnt by wake-sleep, conditional on class and y.
+
+    Args:
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
+            and for jets 32 x 32 within 0.4 of the axis.
+        latent_dim: Binary units of each hidden layer.
+        layers: Hidden layers.
+        importance_samples: Codes of each event in the wake phase; more than one is reweighted
+            wake-sleep.
+        update: On what the recognition networks learn: sleep (events of the model; the default),
+            wake (weighted codes of the data) or both, the default of several importance samples.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default. What points
+            carry is not looked at, and may be nothing.
+
+    Raises:
+        ArgumentError: no grid of the schema's axes, points with further features, or an update that
+            needs more importance samples.
+    """
+    from pcgen.recipes import assembly
+
+    if update is None:
+        update = "sleep" if importance_samples == 1 else "both"
+    return assembly.helmholtz_machine(
+        assembly.hits(grid, schema),
+        latent_dim=latent_dim,
+        layers=layers,
+        codes=importance_samples,
+        update=update,
+    )
