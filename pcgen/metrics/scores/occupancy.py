@@ -28,7 +28,7 @@ RADIUS = 0.5
 # How far outside the sphere a point may lie before it is outside (the published code's 10e-4).
 MARGIN = 1e-3
 
-MOST = 0.9
+MOST = 0.5
 """Of more points outside than this share clouds were not normalised at all."""
 
 Outside = Literal["raise", "nearest", "few"]
@@ -71,7 +71,7 @@ class Occupancy:
         outside: What happens to clouds with a point outside that sphere: "raise" refuses them,
             "nearest" counts the point at the nearest node, as the published code does after a
             warning (DPM's boxes of side 2 put most points there), "few" does the same, since
-            generators leave points there, and refuses where over nine in ten points are outside.
+            generators leave points there, and refuses where more than half of all points are.
         periods: Period of each axis, None where it is not periodic; no axis is by default.
 
     Raises:
