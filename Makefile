@@ -79,7 +79,7 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg constraints.txt
 
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "== installing the tools of tests and documentation, Pythia, Dask, ONNX, HepMC3, uproot and pyarrow"
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,simulation,dask,export,hepmc,root,parquet]'
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,simulation,dask,export,hepmc,uproot,parquet]'
 	@touch $@
 
 # Open3D links against libraries that a bare machine lacks.

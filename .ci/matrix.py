@@ -29,7 +29,7 @@ TESTS = (
     *("tests/test_clouds.py", "tests/test_load.py", "tests/grids", "tests/images", "tests/io"),
     *("tests/nn/points", "tests/models", "tests/tools/test_shipped.py"),
 )
-EXTRAS = "export,hepmc,root,parquet,dask"
+EXTRAS = "export,hepmc,uproot,parquet,dask"
 SHOWN = ("torch", "torch-geometric", "numpy", "numba", "open3d", "jsonargparse")
 IMPORTS = """
 import importlib, pkgutil, pcgen
@@ -72,7 +72,7 @@ def lower_bounds() -> list[str]:
         setup["options"]["install_requires"],
         extras["export"],
         extras["hepmc"],
-        extras["root"],
+        extras["uproot"],
         extras["parquet"],
         extras["dask"],
     ]

@@ -134,6 +134,19 @@ def test_every_import_is_a_requirement(setup: configparser.ConfigParser) -> None
             assert found & required, f"{path}: {name}"
 
 
+def test_every_extra_reaches_the_metadata(setup: configparser.ConfigParser) -> None:
+    """Setuptools drops keys of setup.cfg that are options of an installation, "root" for one."""
+    found = Distribution()
+    found.parse_config_files([str(ROOT / "setup.cfg")])
+    found.finalize_options()
+    declared = set(setup["options.extras_require"])
+    assert declared <= set(found.extras_require)
+    sources = [path.read_text(encoding="utf-8") for path in SOURCES.values()]
+    named = {name for text in sources for name in re.findall(r'require\("[\w.]+", "(\w+)"\)', text)}
+    assert named
+    assert named <= declared
+
+
 def normal(name: str) -> str:
     """A name as PyPI compares it."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FAMILIES = (
     "games", "dirac", "wasserstein", "frozen", "ring", "occupancy", "sensing", "recovery", "pulses",
-    "completion", "chain", "bars", "hybrid", "shapes",
+    "completion", "chain", "bars", "hybrid", "codes", "shapes",
 )  # fmt: skip
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
@@ -39,7 +39,8 @@ def papers(
 
     Args:
         names: Families of claims, all by default: games, dirac, wasserstein, frozen, ring,
-            occupancy, sensing, recovery, pulses, completion, chain, bars, hybrid, shapes.
+            occupancy, sensing, recovery, pulses, completion, chain, bars, hybrid, codes,
+            shapes.
         output: Where to write the same as tables: a file .md or .csv, or a name for both.
         seeds: Number of seeds of each claim,
         seed: and the first of them.

@@ -39,6 +39,7 @@ from pcgen.models.hybrid import Hybrid
 from pcgen.ops.points import wrap
 from pcgen.ops.segments import segment_circular_mean
 from pcgen.schema import Schema
+from pcgen.tools.code_scores import autoencoder_of, code_scores
 
 _BLOCK = 500  # clouds that are drawn at a time
 CLOUDS, POINTS = 100, 128
@@ -64,6 +65,8 @@ class Validation:
     def __call__(self, model: GenerativeModel) -> dict[str, float]:
         """W1 of each observable in its own unit, and ``score``; without weights Chamfer scores too.
 
+        Of autoencoders also what codes carry, see :mod:`pcgen.tools.code_scores`.
+
         All of it is a function of model and clouds: the randomness has a fixed seed.
         """
         if isinstance(model, Classifier):
@@ -76,6 +79,9 @@ class Validation:
             distance = wasserstein1(values, others[quantity], period=quantity.period).item()
             scores[f"w1_{quantity.name}"] = distance
             relative.append(distance / _scale(values, quantity.period))
+        codec = autoencoder_of(model)
+        if codec is not None:
+            scores |= code_scores(codec, self.real)
         if schema.weight is not None:
             return {"score": sum(relative) / len(relative), **scores}
         if not model.can_sample:
@@ -103,6 +109,15 @@ class Validation:
                 "validation/mmd_cd": "MMD (Chamfer) / floor",
                 "validation/reconstruction_cd": "reconstruction (Chamfer) / floor",
             }
+        labels |= {
+            "validation/active_units": "active units of the code",
+            "validation/information": "$I(x; z)$ [nats]",
+            "validation/code_mmd": "MMD² of codes and prior",
+            "validation/bound_1": "bound on log p [nats]",
+            "validation/bound_16": "bound on log p, 16 codes [nats]",
+            "validation/blur": "blur of reconstructions",
+            "validation/hit_count_bias": "bias of the number of hits",
+        }
         labels["validation/accuracy"] = "accuracy"
         for quantity in observables(self.real, schema):
             labels[f"validation/w1_{quantity.name}"] = f"$W_1$ of {escaping.label(quantity)}"

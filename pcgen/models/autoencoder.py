@@ -24,9 +24,8 @@ carries what is left. The reconstruction is one of two things:
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,109 +35,15 @@ from pcgen.errors import ArgumentError
 from pcgen.models.base import GenerativeModel, NoiseChannels, Phase
 from pcgen.models.cardinality import Drawn
 from pcgen.models.flow_decoder import FlowDecoder
+from pcgen.models.latent_terms import Code, Deterministic, Gaussian, Latent
 from pcgen.models.representations import Event, Representation
 from pcgen.models.request import Request
-from pcgen.objectives.latent import kl_normal
 from pcgen.ops.drawing import normal
+
+__all__ = ["Autoencoder", "Code", "Deterministic", "Distance", "Gaussian", "Latent"]
 
 Distance = Callable[[Event, Event], Tensor]
 """Of generated and real events as networks see them, per event [B]."""
-
-
-class Code(NamedTuple):
-    """Codes [B, Z] and the terms, scalars, that they add to the loss."""
-
-    value: Tensor
-    terms: dict[str, Tensor]
-
-
-class Latent(nn.Module, ABC):
-    """From the encoder's features to codes.
-
-    Attributes:
-        has_prior: Whether codes can be drawn without an event.
-        code_channels: Columns Z of the codes.
-    """
-
-    has_prior = True
-    code_channels: int
-
-    @abstractmethod
-    def forward(self, features: Tensor) -> Code:
-        """Codes of features [B, F]; in evaluation mode without noise."""
-
-    @abstractmethod
-    def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        """Codes [B, Z] of the prior."""
-
-
-class Deterministic(Latent):
-    """A linear map to the code and no term: the plain autoencoder, which has no prior.
-
-    Args:
-        in_channels: Columns F of the encoder's features.
-        code_channels: Columns Z of the code.
-    """
-
-    has_prior = False
-
-    def __init__(self, in_channels: int, code_channels: int) -> None:
-        super().__init__()
-        self.code_channels = code_channels
-        self.linear = nn.Linear(in_channels, code_channels)
-
-    def forward(self, features: Tensor) -> Code:
-        """See :meth:`Latent.forward`."""
-        return Code(self.linear(features), {})
-
-    def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        """A plain autoencoder cannot be sampled.
-
-        Raises:
-            ArgumentError: always, with the remedy.
-        """
-        raise ArgumentError(
-            "sample: got a plain autoencoder, which has no prior over its codes to draw from, "
-            "expected a VAE (recipe points-vae, latent Gaussian) or a prior over the codes "
-            "(recipes points-latent-*, LatentModel)"
-        )
-
-
-class Gaussian(Latent):
-    """Normal posterior with a diagonal covariance, drawn by reparametrisation: the VAE.
-
-    Args:
-        in_channels: Columns F of the encoder's features.
-        code_channels: Columns Z of the code.
-        beta: Factor of the Kullback-Leibler term.
-    """
-
-    def __init__(self, in_channels: int, code_channels: int, *, beta: float = 1.0) -> None:
-        super().__init__()
-        self.code_channels, self.beta = code_channels, beta
-        self.linear = nn.Linear(in_channels, 2 * code_channels)
-        # Unit variance at first, whatever the size of the features: the exponential of a large one
-        # would be the whole loss, or infinite.
-        with torch.no_grad():
-            self.linear.weight[code_channels:] = 0.0
-            self.linear.bias[code_channels:] = 0.0
-
-    def forward(self, features: Tensor) -> Code:
-        """See :meth:`Latent.forward`."""
-        mean, log_variance = self.posterior(features)
-        terms = {"kl": self.beta * kl_normal(mean, log_variance).mean()}
-        if not self.training:
-            return Code(mean, terms)
-        return Code(mean + (0.5 * log_variance).exp() * torch.randn_like(mean), terms)
-
-    def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of the codes [B, Z] of features [B, F]."""
-        mean, log_variance = self.linear(features).chunk(2, 1)
-        return mean, log_variance
-
-    def sample(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        """See :meth:`Latent.sample`."""
-        return normal((number, self.code_channels), self.linear.weight, generator)
 
 
 class Autoencoder(GenerativeModel):
@@ -160,6 +65,7 @@ class Autoencoder(GenerativeModel):
         ArgumentError: there are no distances and the decoder has no likelihood.
     """
 
+    as_part = "autoencoder"
     representation: Representation
     decoder: Any  # one of two kinds of module, by ``reconstruction``
 
@@ -189,11 +95,16 @@ class Autoencoder(GenerativeModel):
         return self.latent.has_prior
 
     def phases(self) -> Sequence[Phase]:
-        """The representation is fitted; then one phase learns."""
+        """The representation is fitted; then one phase learns, and those of the latent term."""
         name = "bound" if self.reconstruction is None else "reconstruction"
-        parts = (self.encoder, self.latent, self.decoder)
-        learning = Phase(name, parts, self.loss, optimiser=self.optimiser)
-        return (*self.representation.phases(), learning)
+        modules = (self.encoder, *self.latent.modules_to_learn, self.decoder)
+        learning = Phase(name, modules, self.loss, optimiser=self.optimiser)
+        further = self.latent.phases(self.encoder, self.features)
+        return (*self.representation.phases(), learning, *further)
+
+    def features(self, clouds: Batch) -> Tensor:
+        """What the encoder makes of clouds in physical units [B, F]."""
+        return self.encoder(*self.representation.see(clouds))
 
     def loss(self, clouds: Batch) -> dict[str, Tensor]:
         """Terms of the reconstruction, and the latent term.
@@ -257,8 +168,15 @@ class Autoencoder(GenerativeModel):
 
     def from_noise(self, start: Batch, code: Tensor, drawn: Drawn) -> Batch:
         """See :meth:`pcgen.models.base.FromNoise.from_noise`; of a decoder of points."""
+        code = self.latent.from_noise(code)
         event = self.decoder.decode(code, start, self.representation.condition(drawn))
         return self.representation.clouds(event, drawn)
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether decoder and posterior have densities, so that log p has a bound."""
+        likelihood = self.reconstruction is None and not isinstance(self.decoder, FlowDecoder)
+        return likelihood and self.latent.has_density
 
     @torch.no_grad()
     def log_likelihood(
@@ -269,7 +187,8 @@ class Autoencoder(GenerativeModel):
         .. math:: \log \frac1k \sum_{j=1}^k \frac{p(e \mid z_j, c)\, p(z_j)}{q(z_j \mid e, c)}
 
         The importance-weighted bound of Burda, Grosse and Salakhutdinov, arXiv 1509.00519, eq. 8:
-        its mean is the bound of the loss for k = 1, rises with k and tends to log p.
+        its mean is the bound of the loss for k = 1, rises with k and tends to log p. q is the
+        posterior, or for one without a density the normal of equal moments, which bounds log p too.
 
         Args:
             clouds: In physical units.
@@ -281,11 +200,10 @@ class Autoencoder(GenerativeModel):
         """
         if samples < 1:
             raise ArgumentError(f"samples: got {samples}, expected >= 1")
-        without = self.reconstruction is not None or isinstance(self.decoder, FlowDecoder)
-        if without or not isinstance(self.latent, Gaussian):
+        if not self.has_bound:
             raise ArgumentError(
-                "log_likelihood: got an autoencoder without a likelihood, expected the Gaussian "
-                "latent and the decoder's own likelihood as reconstruction"
+                "log_likelihood: got an autoencoder without a likelihood, expected the decoder's "
+                "own likelihood as reconstruction and a posterior with a density"
             )
         event, condition = self.representation.see(clouds)
         mean, log_variance = self.latent.posterior(self.encoder(event, condition))

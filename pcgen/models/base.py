@@ -136,8 +136,12 @@ class GenerativeModel(nn.Module, ABC):
     Args:
         representation: Physical clouds to what networks take, and back. None for a model that
             works on clouds directly; it sets ``schema`` itself.
+
+    Attributes:
+        as_part: What it is called where it is a part of another model, if it can be one.
     """
 
+    as_part: str | None = None
     schema: Schema
     representation: Representation | None
 

@@ -79,7 +79,11 @@ class LatentModel(GenerativeModel):
         prior: Trained afterwards.
         whitening: Of the codes; found in between.
         book: Codes of the training split, for the prior to learn from.
-        share: Fraction of the run's steps that the autoencoder gets.
+        share: Fraction of the run's steps that the autoencoder gets. 0: the run starts from a
+            trained one, which stays as it is.
+
+    Raises:
+        ArgumentError: ``share`` is out of range.
     """
 
     def __init__(
@@ -92,22 +96,30 @@ class LatentModel(GenerativeModel):
         share: float = 0.6,
     ) -> None:
         super().__init__()
-        if not 0.0 < share < 1.0:
-            raise ArgumentError(f"LatentModel: got share {share}, expected 0 < share < 1")
+        if not 0.0 <= share < 1.0:
+            raise ArgumentError(f"LatentModel: got share {share}, expected 0 <= share < 1")
         self.schema = autoencoder.schema
         # A reference: the representation is a part of the autoencoder, and stored once.
         self.__dict__["representation"] = autoencoder.representation
         self.autoencoder, self.prior = autoencoder, prior
         self.whitening, self.book = whitening, book
         self.share = share
+        self._has_autoencoder = False  # whether the run has started from a trained one
+
+    def begins_with(self, source: GenerativeModel, mine: str | None, theirs: str | None) -> None:
+        """See :meth:`GenerativeModel.begins_with`."""
+        self._has_autoencoder = mine in (None, "autoencoder")
 
     def phases(self) -> Sequence[Phase]:
         """Those of the autoencoder until ``share`` of the run, then the prior's."""
-        share = self.share
-        first = [
-            dataclasses.replace(phase, begin=share * phase.begin, end=share * phase.end)
-            for phase in self.autoencoder.phases()
-        ]
+        share, first = self.share, list(self.autoencoder.phases())
+        if share:
+            first = [
+                dataclasses.replace(phase, begin=share * phase.begin, end=share * phase.end)
+                for phase in first
+            ]
+        else:
+            first = [phase for phase in first if phase.loss is None]
         look = Phase("codes", (self.whitening, self.book), None, begin=share, prepare=self._look)
         second = [
             dataclasses.replace(
@@ -157,6 +169,11 @@ class LatentModel(GenerativeModel):
         return self.autoencoder.from_noise(start, self.whitening.inverse(white, condition), drawn)
 
     def _look(self, batches: Iterable[Batch]) -> None:
+        if not (self.share or self._has_autoencoder):
+            raise ArgumentError(
+                "share: got 0 for a prior without a trained autoencoder, expected one to start "
+                "from (start, start_part autoencoder), or a share of the run in which one is learnt"
+            )
         self.whitening.fit(self.book.keep(self._codes(clouds) for clouds in batches))
 
     def _codes(self, clouds: Batch) -> tuple[Tensor, Tensor]:

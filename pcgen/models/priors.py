@@ -1,4 +1,10 @@
-r"""Priors over the codes of an autoencoder: an adversarial one, a flow and a Gaussian mixture.
+r"""Priors over the codes of an autoencoder: normal, mixture, Real NVP, adversarial, and a flow.
+
+**Normal**: whitened codes e as standard normal numbers, so codes are normal given the condition,
+and nothing is learnt.
+
+**Real NVP** (Dinh et al., arXiv 1605.08803): an invertible network to noise, by maximum likelihood,
+:math:`-\log p(e | c) = -\log N(f(e, c); 0, 1) - \log |\partial f / \partial e|`.
 
 **Latent GAN** (Achlioptas et al., ICML 2018, arXiv 1707.02392), with any
 :class:`~pcgen.models.gan.Adversary`; by default that of WGAN-GP (Gulrajani et al.,
@@ -27,8 +33,10 @@ Achlioptas et al. find 32 components on the codes of 3D shapes best of all their
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -47,6 +55,73 @@ from pcgen.ops.drawing import normal, uniform
 from pcgen.ops.ode import Integrator
 
 WGAN_GP = Adversary(WASSERSTEIN, wgan_gp, strength=10.0, steps=5)
+
+
+class Normal(Prior):
+    """The standard normal distribution of whitened codes.
+
+    Args:
+        code_channels: Columns Z of the codes.
+    """
+
+    def __init__(self, code_channels: int) -> None:
+        super().__init__()
+        self.code_channels = code_channels
+
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
+        """None: the whitening is all there is to fit."""
+        return ()
+
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Prior.sample`."""
+        return normal((len(condition), self.code_channels), condition, generator)
+
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """See :meth:`Prior.from_noise`."""
+        return noise
+
+
+class DensityPrior(Prior):
+    """An invertible network to noise, by maximum likelihood: a normalising flow.
+
+    Args:
+        flow: ``(code [B, Z], condition [B, K]) -> (noise [B, Z], log of the Jacobian [B])``, with
+            ``inverse(noise, condition)``, such as :class:`pcgen.nn.RealNVP`.
+        code_channels: Columns Z of the codes.
+    """
+
+    flow: Any
+
+    def __init__(self, flow: nn.Module, code_channels: int) -> None:
+        super().__init__()
+        self.flow, self.code_channels = flow, code_channels
+
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
+        """The density is learnt on codes of the training split."""
+
+        def loss(clouds: Batch) -> dict[str, Tensor]:
+            seen = codes.draw(clouds)
+            return {"nll": -self.log_prob(seen.code, seen.condition).mean()}
+
+        return (Phase("prior", (self.flow,), loss),)
+
+    def log_prob(self, code: Tensor, condition: Tensor) -> Tensor:
+        """log p(e | c) of whitened codes [B, Z], in nats [B]."""
+        noise, log_volume = self.flow(code, condition)
+        return log_volume - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(1)
+
+    def sample(
+        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See :meth:`Prior.sample`; the class is in the condition."""
+        noise = normal((len(condition), self.code_channels), condition, generator)
+        return self.from_noise(noise, condition)
+
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """See :meth:`Prior.from_noise`."""
+        return self.flow.inverse(noise, condition)
 
 
 class AdversarialPrior(Prior):

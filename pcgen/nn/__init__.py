@@ -10,10 +10,10 @@ room              what is in it
 ``invariance``    any backbone made invariant under rotations, flips and shifts
 ================  ================================================================================
 
-Beside the rooms are what they share: perceptrons and networks on codes (``mlp``), the condition and
-the time of a flow (``condition``), pooling of ragged rows (``pooling``), the lattice of an image
-(``lattice``), ``reset_parameters`` and ``print`` (``network``); and ``particlenet``, the network of
-a metric.
+Beside the rooms are what they share: perceptrons and networks on codes (``mlp``), an invertible one
+(``coupling``), the condition and the time of a flow (``condition``), pooling of ragged rows
+(``pooling``), the lattice of an image (``lattice``), ``reset_parameters`` and ``print``
+(``network``); and ``particlenet``, the network of a metric.
 
 Networks take standardised clouds: the channels ``cat(pos, x)`` of each point and, where they are
 conditional, the condition ``y``. An encoder maps clouds to rows, ``forward(clouds, condition=None)
@@ -24,6 +24,7 @@ result for a cloud does not depend on the batch it comes in.
 """
 
 from pcgen.nn.condition import time_features
+from pcgen.nn.coupling import RealNVP
 from pcgen.nn.images import (
     Cellwise,
     DenseReading,
@@ -188,6 +189,7 @@ __all__ = [
     "Ranks",
     "RasterisedDecoder",
     "ReLUImageDecoder",
+    "RealNVP",
     "RowGenerator",
     "SelfAttention",
     "SetDecoder",

@@ -14,7 +14,7 @@ from pcgen.objectives.adversarial import (
     Game,
 )
 from pcgen.objectives.flow_matching import straight_path
-from pcgen.objectives.latent import kl_normal
+from pcgen.objectives.latent import kl_normal, mmd, sliced_wasserstein
 from pcgen.objectives.likelihood import (
     bernoulli,
     best_log_std,
@@ -59,10 +59,12 @@ __all__ = [
     "gradient_penalty",
     "hurdle",
     "kl_normal",
+    "mmd",
     "r1",
     "r1_r2",
     "r2",
     "roth",
+    "sliced_wasserstein",
     "spread",
     "straight_path",
     "wgan_gp",

@@ -27,6 +27,7 @@ from pcgen.recipes.images import (
     sites_gan,
     sites_vae,
 )
+from pcgen.recipes.latent import image_latent, points_latent, sites_latent
 from pcgen.recipes.paper_gans import epic_gan, gapt, lagan, mpgan, smearing_gan
 from pcgen.recipes.point_games import points_gan, points_latent_gan
 from pcgen.recipes.points import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-autoencoder": points_autoencoder,
     "points-vae": points_vae,
+    "points-latent": points_latent,
     "points-latent-flow": points_latent_flow,
     "points-latent-gan": points_latent_gan,
     "points-latent-mixture": points_latent_mixture,
@@ -64,9 +66,11 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
+    "image-latent": image_latent,
     "image-flow": image_flow,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
+    "sites-latent": sites_latent,
     "sites-flow": sites_flow,
     "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
@@ -128,6 +132,7 @@ __all__ = [
     "hits_wake_sleep",
     "image_flow",
     "image_gan",
+    "image_latent",
     "image_vae",
     "lagan",
     "mpgan",
@@ -141,6 +146,7 @@ __all__ = [
     "points_gan",
     "points_gsn",
     "points_hybrid",
+    "points_latent",
     "points_latent_flow",
     "points_latent_gan",
     "points_latent_mixture",
@@ -154,6 +160,7 @@ __all__ = [
     "showers_latent_gan",
     "sites_flow",
     "sites_gan",
+    "sites_latent",
     "sites_vae",
     "smearing_gan",
 ]

@@ -15,11 +15,12 @@ from typing import Any
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Grid
 from pcgen.io import JETS
-from pcgen.models.autoencoder import Autoencoder, Deterministic, Distance, Gaussian, Latent
+from pcgen.models.autoencoder import Autoencoder, Distance
 from pcgen.models.chain import Chain
 from pcgen.models.gan import GAN
 from pcgen.models.hybrid import Hybrid
 from pcgen.models.latent import CodeBook, LatentModel, Prior
+from pcgen.models.latent_terms import Deterministic, Gaussian, Latent
 from pcgen.models.paths import followed
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Hits, Images, Points, Sites
@@ -301,14 +302,19 @@ def image_gan(
 
 
 def image_vae(
-    network: str, representation: Images, *, latent_dim: int, channels: int, beta: float
+    network: str,
+    representation: Images,
+    *,
+    latent_dim: int,
+    channels: int,
+    latent: Callable[[int, int], Latent],
 ) -> Autoencoder:
-    """VAE of images whose loss is a bound on the likelihood."""
+    """Autoencoder of images with a likelihood; with the Gaussian latent its loss is a bound."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     trunk = image_networks.image_trunk(representation, latent_dim, channels)
     decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
     encoder = image_networks.image_encoder(network, representation, _FEATURES, channels)
-    return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+    return Autoencoder(representation, encoder, latent(_FEATURES, latent_dim), decoder)
 
 
 def sites_gan(representation: Images, *, latent_dim: int, channels: int, choice: Choice) -> GAN:
@@ -321,12 +327,18 @@ def sites_gan(representation: Images, *, latent_dim: int, channels: int, choice:
     return GAN(representation, generator, play.critic(critic), latent_dim, play.adversary)
 
 
-def sites_vae(representation: Sites, *, latent_dim: int, channels: int, beta: float) -> Autoencoder:
-    """VAE of active sites whose loss is a bound on the likelihood."""
+def sites_vae(
+    representation: Sites,
+    *,
+    latent_dim: int,
+    channels: int,
+    latent: Callable[[int, int], Latent],
+) -> Autoencoder:
+    """Autoencoder of active sites with a likelihood, as :func:`image_vae`."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     encoder = image_networks.site_encoder(representation, _FEATURES, channels)
     decoder = image_networks.sparse_decoder(representation, latent_dim, channels)
-    return Autoencoder(representation, encoder, gaussian(beta)(_FEATURES, latent_dim), decoder)
+    return Autoencoder(representation, encoder, latent(_FEATURES, latent_dim), decoder)
 
 
 def hybrid(

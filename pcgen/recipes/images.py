@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.codes import LatentTerm, PriorShape
 from pcgen.recipes.games import Game, Regulariser
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ def image_vae(
     grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
-    beta: float = 1.0,
+    beta: float | None = None,
+    latent: LatentTerm = "gaussian",
+    free_bits: float = 0.0,
+    prior_shape: PriorShape = "normal",
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """VAE of dense images, conditional on class and y.
@@ -119,13 +123,20 @@ def image_vae(
             and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
-        beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
+        beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
+            sliced.
+        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
+            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
+            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
+        free_bits: Nats of each number of the code of gaussian that cost nothing.
+        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
+            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import assembly, code_assembly
 
     assembly.check_network(network, NETWORKS)
     return assembly.image_vae(
@@ -133,7 +144,9 @@ def image_vae(
         assembly.images(grid, schema),
         latent_dim=latent_dim,
         channels=channels,
-        beta=beta,
+        latent=code_assembly.term(
+            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
+        ),
     )
 
 
@@ -226,7 +239,10 @@ def sites_vae(
     grid: str | None = None,
     latent_dim: int = 32,
     channels: int = 16,
-    beta: float = 1.0,
+    beta: float | None = None,
+    latent: LatentTerm = "gaussian",
+    free_bits: float = 0.0,
+    prior_shape: PriorShape = "normal",
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
@@ -236,16 +252,30 @@ def sites_vae(
             and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
-        beta: Factor of the Kullback-Leibler divergence; 1 for a bound on the likelihood.
+        beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
+            sliced.
+        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
+            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
+            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
+        free_bits: Nats of each number of the code of gaussian that cost nothing.
+        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
+            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly
+    from pcgen.recipes import assembly, code_assembly
 
     representation = assembly.sites(grid, schema)
-    return assembly.sites_vae(representation, latent_dim=latent_dim, channels=channels, beta=beta)
+    return assembly.sites_vae(
+        representation,
+        latent_dim=latent_dim,
+        channels=channels,
+        latent=code_assembly.term(
+            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
+        ),
+    )
 
 
 def sites_flow(

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.codes import LatentTerm, PriorShape
+
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.latent import LatentModel
@@ -80,7 +82,10 @@ def points_vae(
     latent_dim: int = 16,
     hidden: int = 64,
     layers: int = 2,
-    beta: float = 0.01,
+    beta: float | None = None,
+    latent: LatentTerm = "gaussian",
+    free_bits: float = 0.0,
+    prior_shape: PriorShape = "normal",
     reconstruction: Reconstruction | None = None,
     t_nets: bool | None = None,
     neighbours: int | None = None,
@@ -98,7 +103,14 @@ def points_vae(
         latent_dim: Numbers in the code of a cloud.
         hidden: Channels of a point inside the networks.
         layers: Layers of the decoder; the encoder has one less.
-        beta: Factor of the Kullback-Leibler divergence of the codes from a standard normal.
+        beta: Factor of the latent term, by default 0.01 of gaussian and density-ratio, 1 of mmd and
+            sliced.
+        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
+            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
+            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
+        free_bits: Nats of each number of the code of gaussian that cost nothing.
+        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
+            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments; the default), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list). Or flow: the decoder is a flow,
@@ -116,7 +128,7 @@ def points_vae(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.recipes import assembly, code_assembly, networks
 
     network = networks.of_points(
         encoder, hidden, max(layers - 1, 1), t_nets, neighbours, dynamic, pooling, list_length
@@ -124,7 +136,9 @@ def points_vae(
     return assembly.autoencoder(
         assembly.points_of_codes(schema, recentre, rescale, reconstruction),
         network,
-        assembly.gaussian(beta),
+        code_assembly.term(
+            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=0.01, divergence=1.0
+        ),
         (latent_dim, hidden, layers),
         reconstruction,
     )

@@ -27,7 +27,8 @@ def take(
         part: Module of both whose parameters are taken, by its name in the model: ``"field"``,
             ``"autoencoder.encoder"``; ``"decoder.field=field"`` where the source has it under
             another name. Its condition may have further columns, which the network ignores at
-            first: the field of a flow starts that of its map. None: all.
+            first: the field of a flow starts that of its map. A source that is such a part itself
+            (:attr:`~pcgen.models.base.GenerativeModel.as_part`) is taken whole. None: all.
         name: Of the source, for errors.
 
     Raises:
@@ -40,11 +41,15 @@ def take(
         model.begins_with(source, None, None)
         return
     mine, _, theirs = part.partition("=")
-    pairs = {part: (_part(model, mine, "the model to train"), _part(source, theirs or mine, name))}
+    to = _part(model, mine, "the model to train")
+    whole = source.as_part is not None and (theirs or mine) == source.as_part
+    pairs: dict[str, tuple[nn.Module, nn.Module]] = {
+        part: (to, source if whole else _part(source, theirs or mine, name))
+    }
     if model.representation is not None and source.representation is not None:
         pairs["representation"] = (model.representation, source.representation)
-    for which, (to, of) in pairs.items():
-        fit(f"{name}, {which}", to, _widened(of.state_dict(), to))
+    for which, (target, of) in pairs.items():
+        fit(f"{name}, {which}", target, _widened(of.state_dict(), target))
     model.begins_with(source, mine, theirs or mine)
 
 

@@ -22,6 +22,7 @@ from pcgen.objectives.reconstruction import ChamferLoss
 from pcgen.schema import Quantity, Schema
 from pcgen.testing import clouds_of_schema, random_sizes
 from pcgen.training import Optimiser, Reports, train
+from pcgen.training.transfer import take
 
 AXES = (Quantity("eta_rel"), Quantity("phi_rel", "rad", 6.0))
 JETS = Schema(AXES, Quantity("pt", "GeV"), (), (Quantity("jet_pt", "GeV"),), ("q", "t"))
@@ -217,7 +218,27 @@ def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:
     assert torch.equal(again.pos, generated.pos)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_both_need_a_share_of_the_run(share: float) -> None:
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_the_prior_needs_a_share_of_the_run(share: float) -> None:
     with pytest.raises(ArgumentError, match=f"got share {share}"):
         model(share=share)
+
+
+def test_without_a_share_the_autoencoder_must_be_trained_and_stays_as_it_is() -> None:
+    latent, clouds = model(share=0.0), jets()
+    names = [phase.name for phase in latent.phases()]
+    assert names == ["standardize", "cardinality", "codes", "look", "shift"]
+    look = latent.phases()[2].prepare
+    assert look is not None
+    with pytest.raises(ArgumentError, match="share: got 0 for a prior without a trained auto"):
+        look([clouds])
+    trained = model().autoencoder
+    for phase in trained.representation.phases():
+        assert phase.prepare is not None
+        phase.prepare([clouds])
+    take(latent, trained, "autoencoder")
+    kept = latent.autoencoder.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in trained.state_dict().items())
+    look([clouds])
+    owned = {id(p) for phase in latent.phases() for p in phase.parameters() if phase.loss}
+    assert not owned & {id(p) for p in latent.autoencoder.parameters()}

@@ -41,7 +41,10 @@ NETWORKS = {
     "hits-wake-sleep": (None,),
     "image-gan": images.GAME_NETWORKS,
     "image-vae": images.NETWORKS,
-    **dict.fromkeys(("image-flow", "sites-gan", "sites-vae", "sites-flow"), (None,)),
+    "image-latent": images.NETWORKS,
+    **dict.fromkeys(
+        ("image-flow", "sites-gan", "sites-vae", "sites-latent", "sites-flow"), (None,)
+    ),
     **dict.fromkeys(("epic-gan", "mpgan", "gapt", "lagan"), (None,)),
 }
 SHOWERS = tuple(name for name in RECIPES if name.startswith("showers"))

@@ -14,6 +14,7 @@ from pcgen.errors import ArgumentError
 from pcgen.tools.claims import (
     bars,
     chain,
+    codes,
     dirac,
     frozen,
     games,
@@ -52,7 +53,7 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 33 + 26 + 11 + 6  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 33 + 26 + 11 + 9 + 6  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
@@ -138,6 +139,24 @@ def test_identities_hold_without_any_training() -> None:
     assert real.shape == generated.shape == (256, 10)
     centred = real[:128] - real[:128].mean(0)
     assert int((torch.linalg.svdvals(centred) > 1e-3).sum()) == 2
+
+
+def test_quick_run_of_codes(tmp_path: Path) -> None:
+    target = tmp_path / "codes.csv"
+    words = ["papers", "codes", "--quick", "--seeds", "1", "--output", str(target)]
+    assert main(words) == 0
+    with target.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["family"] for row in rows] == ["codes"] * 9
+    inverse = next(row for row in rows if "error of the inverse" in row["claim"])
+    assert inverse["verdict"] == "pass"
+
+
+def test_largest_likelihood_is_that_of_the_fitted_normal_where_no_column_is_left_out() -> None:
+    """With as many columns as but one, probabilistic PCA is the full normal distribution."""
+    x = torch.randn(50, 3, dtype=torch.float64) @ torch.randn(3, 3, dtype=torch.float64)
+    law = torch.distributions.MultivariateNormal(x.mean(0), torch.cov(x.T, correction=0))
+    torch.testing.assert_close(codes._ppca(x, 2), law.log_prob(x).mean())
 
 
 def test_quick_run_of_inverse_problems(tmp_path: Path, capsys) -> None:

@@ -106,8 +106,8 @@ class _Bounded:
 
 def _opened(raw: _Bounded) -> Any:
     """A ROOT file; without awkward, uproot reads no lists."""
-    uproot = require("uproot", "root")
-    require("awkward", "root")
+    uproot = require("uproot", "uproot")
+    require("awkward", "uproot")
     # Its caches know files by what these state as their number, and would outlive them.
     return uproot.open(raw, object_cache=None, array_cache=None)
 
@@ -294,7 +294,7 @@ def _column_of(kind: np.dtype[Any], typename: Any) -> Column:
 
 def _plain(array: Any) -> Values:
     """Content and offsets of an awkward array of numbers, or of lists of them."""
-    awkward = require("awkward", "root")
+    awkward = require("awkward", "uproot")
     layout = awkward.to_layout(awkward.to_packed(array))
     if layout.is_list and not layout.is_regular:
         content = awkward.to_numpy(layout.content)

@@ -193,8 +193,8 @@ def test_memory_is_bounded_by_the_block(here, monkeypatch, format):
 @pytest.mark.parametrize(
     ("path", "module", "extra"),
     [
-        ("a.root", "uproot", "root"),
-        ("a.root", "awkward", "root"),
+        ("a.root", "uproot", "uproot"),
+        ("a.root", "awkward", "uproot"),
         ("a.parquet", "pyarrow", "parquet"),
         ("a.hepmc", "pyhepmc", "hepmc"),
     ],
