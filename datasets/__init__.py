@@ -1,9 +1,9 @@
 """Data sets and simulations, one file each, and the small shipped samples.
 
 ``open_clouds`` opens files of clouds, ``sample_jets`` and ``sample_showers`` those that ship with
-pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks`` and ``simulate_electrons``
-generate more. They are imported on first use, so that processes that only run Pythia do not import
-torch.
+pcgen; ``simulate_jets``, ``simulate_showers``, ``simulate_tracks``, ``simulate_electrons`` and
+``simulate_shapes`` generate more. They are imported on first use, so that processes that only run
+Pythia do not import torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pcgen.datasets.electrons import simulate_electrons
     from pcgen.datasets.jets import sample_jets, simulate_jets
     from pcgen.datasets.loading import CloudDataset, open_clouds
+    from pcgen.datasets.shapes import simulate_shapes
     from pcgen.datasets.showers import sample_showers, simulate_showers
     from pcgen.datasets.tracks import observed_modules, simulate_tracks
 
@@ -26,6 +27,7 @@ __all__ = [
     "sample_showers",
     "simulate_electrons",
     "simulate_jets",
+    "simulate_shapes",
     "simulate_showers",
     "simulate_tracks",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     "simulate_electrons": "electrons",
     "simulate_jets": "jets",
     "sample_showers": "showers",
+    "simulate_shapes": "shapes",
     "simulate_showers": "showers",
     "simulate_tracks": "tracks",
 }

@@ -55,7 +55,8 @@ def open_clouds(
         split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
         seed: Seed of the split.
         classes: Names of the classes to keep; None keeps all.
-        max_points: Keep that many points of each cloud, the heaviest; None keeps all.
+        max_points: Keep that many points of each cloud, the heaviest; without weights evenly spaced
+            ones. None keeps all.
         check: Refuse values that must not be, as they are read; False leaves that to the caller.
         context: Files with the same events in the same order, one for each of ``paths``: the
             contexts of the clouds (:func:`pcgen.clouds.context`). Images become their active cells.
@@ -257,7 +258,7 @@ class CloudDataset(Dataset[Data]):
         clouds = _default(clouds, self._files[number])
         if stop - first > len(local):
             clouds = convention.select(clouds, local - first)
-        return clouds if self._max_points is None else convention.heaviest(clouds, self._max_points)
+        return clouds if self._max_points is None else convention.at_most(clouds, self._max_points)
 
     def _open(self) -> list[CloudSource]:
         if self._process != os.getpid():  # an open HDF5 file must not be shared with a fork

@@ -337,6 +337,24 @@ def heaviest(clouds: Batch, number: int) -> Batch:
     return select_points(clouds, ranks(clouds, clouds.weight) < number)
 
 
+def at_most(clouds: Batch, number: int) -> Batch:
+    """At most ``number`` points of each cloud: the heaviest; without weights evenly spaced rows.
+
+    Points on a surface, which carry no weight, may be stored in any order: rows that are evenly
+    spaced come from all of it.
+
+    >>> at_most(make(torch.arange(5.0)[:, None], [5]), 2).pos.flatten().tolist()
+    [2.0, 4.0]
+    """
+    if clouds.get("weight") is not None:
+        return heaviest(clouds, number)
+    size = sizes(clouds)[clouds.batch]
+    place = torch.arange(len(size), device=size.device) - clouds.ptr[:-1][clouds.batch]
+    # The places at which the share of a growing row exceeds the next whole number of points.
+    kept = (place + 1) * number // size > place * number // size
+    return select_points(clouds, kept | (size <= number))
+
+
 def ranks(clouds: Batch, value: Tensor) -> Tensor:
     """Rank of each point in its cloud [N], 0 for the largest ``value`` [N]; ties: the first.
 

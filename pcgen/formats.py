@@ -44,6 +44,7 @@ class Layout(NamedTuple):
             where a blank joins names that belong together. Empty: such a file is what no other
             format of its ending is.
         one_event: A file holds one event; many are a folder, or a name such as ``event_%05d.ply``.
+        folders: A file holds one event; many are a folder, with a folder for each class.
         table: A file holds columns, and options or a preset state what they are: it is read so
             where these are given (:mod:`pcgen.io.tables`).
     """
@@ -55,6 +56,7 @@ class Layout(NamedTuple):
     writer: str = ""
     content: tuple[str, ...] = ()
     one_event: bool = False
+    folders: bool = False
     table: bool = False
 
 
@@ -136,6 +138,20 @@ FORMATS: dict[str, Layout] = {
         reader="arrays_file:ArraysFile",
         writer="arrays_file:ArraysWriter",
         content=("pos ptr",),
+    ),
+    "shapenet": Layout(
+        "clouds",
+        ".npy",
+        "shapes as points in folders, as ShapeNet's PC15k",
+        reader="shape_folders:read_shapenet",
+        folders=True,
+    ),
+    "modelnet": Layout(
+        "clouds",
+        ".off",
+        "meshes in folders, as ModelNet's; points are sampled",
+        reader="shape_folders:read_modelnet",
+        folders=True,
     ),
     "hepmc": Layout(
         "clouds",

@@ -152,3 +152,22 @@ def test_check_names_the_first_bad_event():
     with pytest.raises(DataError, match="got 3 columns, expected 2"):
         pc.check(clouds, 2)
     assert pc.check(clouds, 3) is clouds
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(1, 20))
+def test_points_without_weights_are_thinned_evenly(sizes, number):
+    rows = torch.arange(float(sum(sizes)))[:, None]
+    clouds = pc.make(rows, sizes)
+    few = pc.at_most(clouds, number)
+    assert pc.sizes(few).tolist() == [min(size, number) for size in sizes]
+    for size, all_rows, kept in zip(sizes, rows.split(sizes), few.to_data_list(), strict=True):
+        steps = kept.pos.flatten().diff()
+        if size > number:
+            # Neighbours are as far apart as the share makes them, rounded down or up.
+            assert bool((steps >= size // number).all())
+            assert bool((steps <= -(-size // number)).all())
+            assert kept.pos[-1] == all_rows[-1]
+        else:
+            assert torch.equal(kept.pos, all_rows)
+    heavy = pc.replace(clouds, weight=rows[:, 0])
+    assert torch.equal(pc.at_most(heavy, number).pos, pc.heaviest(heavy, number).pos)

@@ -38,6 +38,10 @@ COMMANDS = {
         "make showers in calorimeters by parametrisations",
     ),
     "simulate tracks": ("pcgen.tools.simulate:simulate_tracks", "make hits in a tracker"),
+    "simulate shapes": (
+        "pcgen.tools.simulate:simulate_shapes",
+        "make labelled shapes: boxes, spheres, tori",
+    ),
     "simulate electrons": (
         "pcgen.tools.simulate:simulate_electrons",
         "make the response of a detector to single electrons",
@@ -52,6 +56,7 @@ COMMANDS = {
     ),
     "export": ("pcgen.tools.export:export", "write a trained generator as ONNX, or its weights"),
     "evaluate": ("pcgen.tools.evaluate:evaluate", "compare generated with real events"),
+    "classify": ("pcgen.tools.classify:classify", "name the classes of events, and score it"),
     "view": ("pcgen.tools.view:view", "look at events in Open3D, a picture or a web page"),
     "info": ("pcgen.tools.info:info", "show what is in a file, a run or a checkpoint"),
     "bench": ("pcgen.tools.bench:bench", "time our distances beside other packages"),

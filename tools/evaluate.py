@@ -40,7 +40,7 @@ ProtocolName = Literal[
     "response",
 ]
 TAKES = {
-    "pcgen": ("repeats", "subset", "training"),
+    "pcgen": ("repeats", "subset", "training", "classifier"),
     "mpgan2021": ("particlenet", "statistics"),
     "calochallenge": ("geometry", "data_set"),
     "conditional": ("context", "responses", "answers", "subset"),
@@ -79,6 +79,7 @@ def evaluate(
     subset: int | None = None,
     permutations: int = 200,
     training: str | None = None,
+    classifier: str | None = None,
     particlenet: str | None = None,
     statistics: str | None = None,
     geometry: str | None = None,
@@ -115,6 +116,8 @@ def evaluate(
         permutations: Random cuts of the permutation tests; 0 leaves them out.
         training: File of real events whose training split the generator was trained on: copies,
             overfitting, misspecification and outliers are looked for too (pcgen's own protocol).
+        classifier: Run of points-classifier, whose logits a second two-sample test takes as
+            features of the events (pcgen's own protocol).
         particlenet: File with the weights of jetnet's ParticleNet, for FPND (mpgan2021).
         statistics: File (.npz, mu and sigma) with its activations on real jets, for FPND.
         geometry: For the CaloChallenge's protocol, a file of the calorimeter (.xml, .npz, .json);
@@ -148,6 +151,7 @@ def evaluate(
         repeats=repeats,
         subset=subset,
         training=training,
+        classifier=classifier,
         particlenet=particlenet,
         statistics=statistics,
         geometry=geometry,
@@ -196,7 +200,8 @@ def evaluate(
         fake, other, kept, attrs = _generated(generated, schema, classes, within)
         notes = left_out(events, fake, schema, other)
         notes += trained_on(truth.digests()[0], Path(real).name, split, attrs)
-        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, grid)
+        learnt = None if classifier is None else _features(classifier, schema, real)
+        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, grid, learnt)
     notes += doubts(events, fake, schema)
     notes += in_common(real, generated, events, fake)
     known = None if training is None else _training(training, schema)
@@ -246,12 +251,14 @@ def _protocol(
     particlenet: str | None,
     statistics: str | None,
     grid: str | None,
+    features: metrics.protocols.Features | None = None,
 ) -> metrics.protocols.Protocol:
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
         requested = {"repeats": repeats, "subset": subset}
-        return protocols.pcgen(schema, **{k: v for k, v in requested.items() if v is not None})
+        given = {k: v for k, v in requested.items() if v is not None}
+        return protocols.pcgen(schema, **given, features=features)
     if name == "image":
         from pcgen.grids import Grid
 
@@ -269,6 +276,20 @@ def _protocol(
         net, real = jets.load_particlenet(particlenet), jets.load_statistics(statistics)
         return protocols.mpgan2021(net, real)
     return FIXED[name]()
+
+
+def _features(run: str, schema: Schema, path: str) -> metrics.protocols.Features:
+    """The logits of a trained classifier.
+
+    Raises:
+        ArgumentError: the run is of no classifier.
+        DataError: it was trained on clouds that mean something else.
+    """
+    from pcgen.tools.classify import check_meaning, open_classifier
+
+    model = open_classifier(run)
+    check_meaning(model, schema, path)
+    return model.scores
 
 
 def _generated(

@@ -135,7 +135,7 @@ def check_exportable(model: GenerativeModel, run: str) -> None:
         got = f"a model of {type(model.representation).__name__.lower()}"
     elif model.context_schema is not None:
         got = "a model that generates events from others"
-    elif not model.can_sample:
+    elif isinstance(model, Autoencoder) and not model.can_sample:
         got = "a plain autoencoder, which has no prior"
     elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
         got = f"the prior {type(model.prior).__name__}, whose codes are no function of noise"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FAMILIES = (
     "games", "dirac", "wasserstein", "frozen", "ring", "gaussians", "stacked", "occupancy",
     "sensing", "recovery", "pulses", "completion", "chain", "bars", "hybrid", "codes", "sets",
+    "shapes",
 )  # fmt: skip
 SHOWN = ("claim", "published", "ours", "spread", "threshold", "verdict", "seconds")
 
@@ -40,7 +41,7 @@ def papers(
     Args:
         names: Families of claims, all by default: games, dirac, wasserstein, frozen, ring,
             gaussians, stacked, occupancy, sensing, recovery, pulses, completion, chain, bars,
-            hybrid, codes, sets.
+            hybrid, codes, sets, shapes.
         output: Where to write the same as tables: a file .md or .csv, or a name for both.
         seeds: Number of seeds of each claim,
         seed: and the first of them.

@@ -230,6 +230,56 @@ def simulate_tracks(
     print(_summary(truth, "events", "particles"))
 
 
+def simulate_shapes(
+    output: str,
+    *,
+    classes: list[str] | None = None,
+    number: int = 200,
+    points: int = 2048,
+    rotation: Literal["none", "upright", "any"] = "upright",
+    seed: int = 0,
+    processes: int | None = None,
+    dask: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Generate labelled shapes: points on the surfaces of primitives, in random proportions.
+
+    Meshes of Open3D are stretched, sheared and turned about z at random, and points are uniform on
+    their surface. Every shape has as many points, without weights; its bounding box is centred and
+    has a diagonal of 1, as those of ShapeNet. Classes follow each other in turn. About 500 shapes
+    are generated per second and core.
+
+    The run can be interrupted at any time: the same command continues it. Shape k depends on the
+    seed, the classes and the number of points alone.
+
+    Args:
+        output: File to write, ending in .h5 or .hdf5.
+        classes: Which shapes: box, sphere, cylinder, cone, torus, mobius, tetrahedron, octahedron
+            and arrow; all by default.
+        number: Shapes of each class.
+        points: Of each shape.
+        rotation: Of each shape: about z, any, or none.
+        seed: Seed of all random numbers.
+        processes: Worker processes; by default one for each core that may be used.
+        dask: Address of a Dask scheduler, tcp://10.0.0.1:8786 say, whose workers generate instead;
+            local for a cluster of this machine, local:4 for one of four processes.
+        progress: Draw a progress bar.
+    """
+    (path,) = _simulated(
+        "shapes",
+        output,
+        number=number,
+        points=points,
+        classes=classes,
+        rotation=rotation,
+        seed=seed,
+        processes=_cores() if processes is None else processes,
+        dask=dask,
+        progress=progress,
+    )
+    print(_summary(path, "shapes", "points"))
+
+
 def simulate_electrons(
     output: str,
     *,

@@ -84,7 +84,7 @@ def train(
             filled cells), the hits that were observed. For the recipes that take one.
         output: Folder of the run, runs/RECIPE by default.
         classes: Train on these classes only, g t say.
-        max_points: Keep that many points of each event, the most energetic.
+        max_points: Keep that many points of each event, the most energetic; without weights any.
         start: Start from this model instead of random numbers: a run, a checkpoint, weights, or the
             name of a model that ships with pcgen. Its scalings are kept, numbers of points and
             totals are fitted to the new data. Arguments of the recipe that are not given are those

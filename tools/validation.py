@@ -10,7 +10,7 @@ that of Chamfer distances d,
 with MMD the mean over real clouds of d to the nearest generated one, and the floor the mean d of a
 real cloud to the nearest other real one (definitions: docs/metrics.md). A plain autoencoder cannot
 be sampled: its clouds are reconstructions, and without weights the score is their mean d to the
-originals over the floor.
+originals over the floor. The score of a classifier is its cross entropy.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from pcgen.metrics.scores import neighbour_scores_of_distances, wasserstein1
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.blocks import like, ranges, sample_in_blocks
+from pcgen.models.classifier import Classifier
 from pcgen.models.hybrid import Hybrid
 from pcgen.ops.points import wrap
 from pcgen.ops.segments import segment_circular_mean
@@ -68,6 +69,8 @@ class Validation:
 
         All of it is a function of model and clouds: the randomness has a fixed seed.
         """
+        if isinstance(model, Classifier):
+            return classification_score(model, self.real)
         generated, schema = self._placed(self._generate(model)), model.schema
         real = self._placed(self.real)
         scores, relative = self._accuracy(model), []
@@ -95,7 +98,10 @@ class Validation:
 
     def labels(self, schema: Schema) -> dict[str, str]:
         """What the columns of the log mean, with units, for plots."""
-        labels = {"validation/score": "score: mean $W_1$ [$\\sigma$]"}
+        labels = {
+            "validation/score": "score: mean $W_1$ [$\\sigma$]",
+            "validation/error": "share of wrong classes",
+        }
         if schema.weight is None:
             labels = {
                 "validation/score": "score of Chamfer distances",
@@ -125,6 +131,22 @@ class Validation:
 
     def _generate(self, model: GenerativeModel) -> Batch:
         return generated_like(model, self.real, torch.Generator().manual_seed(0), _BLOCK)
+
+
+def classification_score(model: Classifier, clouds: Batch) -> dict[str, float]:
+    """Cross entropy in nats as ``score``, and the share of wrong classes as ``error``.
+
+    Raises:
+        DataError: the clouds have no classes.
+    """
+    label = clouds.get("label")
+    if label is None:
+        raise DataError("label: got clouds without classes, expected a class of each")
+    probability = model.probabilities(clouds, block=_BLOCK)
+    least = torch.finfo(probability.dtype).tiny
+    own = probability.gather(1, label[:, None]).clamp(min=least)
+    wrong = (probability.argmax(1) != label).double().mean().item()
+    return {"score": -own.log().mean().item(), "error": wrong}
 
 
 def generated_like(

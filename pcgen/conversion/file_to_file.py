@@ -140,7 +140,7 @@ def convert(
         threshold: Only cells with more than this become points, in the unit of the image, of
             showers in MeV.
         jitter: Put each point at random within its cell instead of at the centre.
-        max_points: Keep that many points of each cloud, the most energetic.
+        max_points: Keep that many points of each cloud, the most energetic; without weights any.
         observe: Keep the points that a detector observed: within eta_rel=:0 (LOW:HIGH), in
             layer=track/ECAL, a random share, 0.5 say, or all of several of these.
         hide: Keep the other points instead: with the same words and seed it is the rest of the

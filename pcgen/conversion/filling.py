@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import heaviest
+from pcgen.clouds import at_most
 from pcgen.conversion.file_to_file import Nan
 from pcgen.conversion.observing import Observing
 from pcgen.errors import DataError
@@ -58,7 +58,7 @@ class Filling:
             path: Of its file, for messages.
         """
         clouds, removed = self._filled(part, first, path)
-        return clouds if self.jitter else self._heaviest(clouds), removed
+        return clouds if self.jitter else self._thinned(clouds), removed
 
     def finished(self, clouds: Batch, generator: torch.Generator) -> Batch:
         """Clouds of a block with jitter, and with what was observed of them.
@@ -73,11 +73,11 @@ class Filling:
             return clouds
         if isinstance(self.cells, Calorimeter):
             voxel = self.cells.locate(clouds.pos, clouds.layer).voxel
-            return self._heaviest(scatter_within_voxels(clouds, voxel, self.cells, generator))
-        return self._heaviest(scatter_within(clouds, self.cells, clouds.cell, generator))
+            return self._thinned(scatter_within_voxels(clouds, voxel, self.cells, generator))
+        return self._thinned(scatter_within(clouds, self.cells, clouds.cell, generator))
 
-    def _heaviest(self, clouds: Batch) -> Batch:
-        return clouds if self.max_points is None else heaviest(clouds, self.max_points)
+    def _thinned(self, clouds: Batch) -> Batch:
+        return clouds if self.max_points is None else at_most(clouds, self.max_points)
 
     def _filled(
         self, part: Batch | io.Images, first: int, path: Path

@@ -33,6 +33,7 @@ from pcgen.io.columns import array_names, npz
 from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
 from pcgen.io.image_source import ImageSink, ImageSource, ShowerSink
+from pcgen.io.shape_folders import parts_of
 from pcgen.io.source import CloudSink, CloudSource, existing_file
 from pcgen.io.tables.mapping import Columns
 from pcgen.schema import Schema
@@ -127,12 +128,24 @@ def _folder_format(folder: Path, among: Collection[str]) -> str:
     known = endings(among)
     there = {file.suffix.lower() for file in folder.iterdir() if not file.name.startswith(".")}
     found = sorted(there & set(known))
+    if not found and set(among) == set(single()) and (shapes := _shapes_in(folder)):
+        return shapes
     if len(found) != 1:
         raise FileError(
             f"{folder}: is a folder with {', '.join(found) or 'no'} {_what(among)}, "
             f"expected files of one ending {', '.join(known[:-1])} or {known[-1]}, or a format"
         )
     return by_name(f"events{found[0]}", None, among)
+
+
+def _shapes_in(folder: Path) -> str | None:
+    """The format of files that lie in it, or in folders for each class."""
+    nested = [each for each in folder.iterdir() if each.is_dir() and each.name[:1] != "."]
+    for name, layout in FORMATS.items():
+        places = (folder, *nested) if layout.folders else ()
+        if any(next(parts_of(each, layout.ending), None) is not None for each in places):
+            return name
+    return None
 
 
 def single() -> tuple[str, ...]:

@@ -58,6 +58,8 @@ class Autoencoder(GenerativeModel):
             :class:`~pcgen.models.flow.EventDecoder`.
         reconstruction: Distances by name; their sum is minimised. None: the negative
             log-likelihood of the decoder.
+        optimiser: Options of the optimiser that differ from those of the run; see
+            :class:`~pcgen.models.base.Phase`.
 
     Raises:
         ArgumentError: there are no distances and the decoder has no likelihood.
@@ -74,6 +76,8 @@ class Autoencoder(GenerativeModel):
         latent: Latent,
         decoder: nn.Module,
         reconstruction: Mapping[str, Distance] | None = None,
+        *,
+        optimiser: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(representation)
         if reconstruction is None and not hasattr(decoder, "losses"):
@@ -83,6 +87,7 @@ class Autoencoder(GenerativeModel):
             )
         self.encoder, self.latent, self.decoder = encoder, latent, decoder
         self.reconstruction = None if reconstruction is None else dict(reconstruction)
+        self.optimiser = optimiser
 
     @property
     def can_sample(self) -> bool:
@@ -93,7 +98,7 @@ class Autoencoder(GenerativeModel):
         """The representation is fitted; then one phase learns, and those of the latent term."""
         name = "bound" if self.reconstruction is None else "reconstruction"
         modules = (self.encoder, *self.latent.modules_to_learn, self.decoder)
-        learning = Phase(name, modules, self.loss)
+        learning = Phase(name, modules, self.loss, optimiser=self.optimiser)
         further = self.latent.phases(self.encoder, self.features)
         return (*self.representation.phases(), learning, *further)
 

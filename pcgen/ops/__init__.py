@@ -37,6 +37,7 @@ from pcgen.ops.segments import (
 from pcgen.ops.sliced_transport import sliced
 from pcgen.ops.sparse_conv import convolve
 from pcgen.ops.sparse_pool import reduce_windows
+from pcgen.ops.surfaces import sample_surface
 from pcgen.ops.symmetric_eigen import eigh
 from pcgen.ops.transport import (
     EnergyDifference,
@@ -79,6 +80,7 @@ __all__ = [
     "nearest_neighbors",
     "radius_graph",
     "reduce_windows",
+    "sample_surface",
     "segment_circular_mean",
     "segment_logsumexp",
     "segment_max",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
+from pcgen.recipes.classifiers import points_classifier
 from pcgen.recipes.contexts import points_context_flow, points_set_generation
 from pcgen.recipes.flows import (
     points_flow,
@@ -36,6 +37,12 @@ from pcgen.recipes.points import (
     points_latent_mixture,
     points_vae,
 )
+from pcgen.recipes.shapes import (
+    shapes_gan,
+    shapes_latent_flow,
+    shapes_latent_gan,
+    shapes_latent_mixture,
+)
 from pcgen.recipes.showers import showers_flow, showers_latent_gan
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-gan": points_flow_gan,
     "points-context-flow": points_context_flow,
     "points-set-generation": points_set_generation,
+    "points-classifier": points_classifier,
     "points-hybrid": points_hybrid,
     "image-gan": image_gan,
     "image-vae": image_vae,
@@ -70,6 +78,10 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "hits-wake-sleep": hits_wake_sleep,
     "showers-flow": showers_flow,
     "showers-latent-gan": showers_latent_gan,
+    "shapes-gan": shapes_gan,
+    "shapes-latent-gan": shapes_latent_gan,
+    "shapes-latent-mixture": shapes_latent_mixture,
+    "shapes-latent-flow": shapes_latent_flow,
     "epic-gan": epic_gan,
     "mpgan": mpgan,
     "gapt": gapt,
@@ -79,11 +91,13 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
 
 ALIASES = {
     "jets-autoencoder": "points-autoencoder",
+    "jets-classifier": "points-classifier",
+    "shapes-classifier": "points-classifier",
     "jets-vae": "points-vae",
     "jets-latent-gan": "points-latent-gan",
     "jets-latent-mixture": "points-latent-mixture",
 }
-"""Former names of recipes, which go on working on the command line and in checkpoints."""
+"""Other names of recipes, former ones among them, on the command line and in checkpoints."""
 
 _RENAMED = {
     "points": {"network": "encoder", "max_points": "list_length", "steps": "integration_steps"},
@@ -127,6 +141,7 @@ __all__ = [
     "mpgan",
     "points_autoencoder",
     "points_chain",
+    "points_classifier",
     "points_context_flow",
     "points_flow",
     "points_flow_gan",
@@ -142,6 +157,10 @@ __all__ = [
     "points_sequential_vae",
     "points_set_generation",
     "points_vae",
+    "shapes_gan",
+    "shapes_latent_flow",
+    "shapes_latent_gan",
+    "shapes_latent_mixture",
     "showers_flow",
     "showers_latent_gan",
     "sites_flow",

@@ -218,6 +218,12 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], ...]] = {
         _replaced(b"{", b"{" + b" " * 20_000_000),
     ),
     "npy": (_replaced(b"(3, 4, 5)", b"(1000000000000, 4, 5)"),),
+    "shapenet": (_replaced(b"(6, 3)", b"(1000000000000, 3)"),),
+    "off": (
+        _replaced(b"OFF4", b"OFF999999999999999999"),
+        _replaced(b"3 0 2 1", b"999999999 0 2 1"),
+        _replaced(b"3 0 2 1", b"900000" + b" 0" * 900_000),
+    ),
     "conditions_npy": (_replaced(b"(2,)", b"(1000000000000,)"),),
     **dict.fromkeys(("ply", "ply_text"), (_many_points, _many_properties)),
     **dict.fromkeys(("pcd", "pcd_text"), (_many_points, _replaced(b"COUNT 1", b"COUNT 99999999"))),

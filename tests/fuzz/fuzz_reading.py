@@ -32,9 +32,9 @@ def read(reader: str, path: Path) -> None:
     _READING.get(reader, _events)(path)
 
 
-def _events(path: Path, columns: tables.Columns | None = None) -> None:
+def _events(path: Path, columns: tables.Columns | None = None, format: str | None = None) -> None:
     """As a whole, and block by block."""
-    with io.open_file(path, columns=columns) as source:
+    with io.open_file(path, format=format, columns=columns) as source:
         whole = source.read()
         parts = list(source.blocks(2))
         if isinstance(source, io.CloudSource):
@@ -47,6 +47,11 @@ def _events(path: Path, columns: tables.Columns | None = None) -> None:
         assert whole.image.shape == (len(source), *source.shape)
         assert not parts or torch.equal(torch.cat([part.image for part in parts]), whole.image)
         assert bool(torch.isfinite(whole.image).all())
+
+
+def _shape(path: Path) -> None:
+    """An array of a data set in folders, which would be images by itself."""
+    _events(path, format="shapenet")
 
 
 def _table(path: Path) -> None:
@@ -159,6 +164,7 @@ def _checkpoint(path: Path) -> None:
 
 
 _READING: dict[str, Callable[[Path], None]] = {
+    "shapenet": _shape,
     "xml": _calorimeter,
     "cells": _cells,
     "table_csv": _table,

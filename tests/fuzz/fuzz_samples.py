@@ -30,6 +30,8 @@ FILES = {
     "caloclouds": "input.hdf5",
     "cells": "input.npz",
     "npy": "input.npy",
+    "shapenet": "input.npy",
+    "off": "input.off",
     "npz": "input.npz",
     "arrays": "input.npz",
     "png": "input.png",
@@ -77,6 +79,7 @@ RECIPE, ARGUMENTS = "points-flow", {"encoder": "pointnet", "hidden": 4}
 _TEXTS = {
     "xml": """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="3"/>
         <Layer id="1" r_edges="0" n_bin_alpha="1"/></Bin></Bins>""",
+    "off": "OFF4 4 6\n0 0 0\n1 0 0\n0 1 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3 9 9 9\n",
     "xyz_commas": '"x [mm]"; y; E [GeV]\n1,5; 2; 3,25\n-0,5; 1e2; 4\n0; 0; 1,0\n',
     "table_csv": "event,x,y,E,kind\n7,1.5,0,1,1\n7,2.5,-1,2,-1\n9,1e3,4,0.5,0\n12,0,0,3,1\n",
     "preset": """about: hits of a stack
@@ -128,6 +131,8 @@ def sample(reader: str, folder: Path) -> bytes:
         np.savez(path, **CELLS, unit=np.array("cm"))
     elif reader in HDF5:
         _others(reader, path)
+    elif reader == "shapenet":
+        np.save(path, np.ones((6, 3), np.float32))
     elif reader == "npy":
         np.save(path, np.ones((3, 4, 5), np.float32))
     elif reader == "conditions_npy":

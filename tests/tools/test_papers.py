@@ -24,6 +24,7 @@ from pcgen.tools.claims import (
     pulses,
     ring,
     sensing,
+    shapes,
     stacked,
     toys,
     wasserstein,
@@ -57,7 +58,7 @@ def test_every_family_has_claims_of_its_name() -> None:
         assert len(found) >= 3
         assert {each.family for each in found} == {name}
     assert len({each.text + each.family for name in FAMILIES for each in importlib.import_module(
-        f"pcgen.tools.claims.{name}").CLAIMS}) == 54 + 26 + 11 + 9  # fmt: skip
+        f"pcgen.tools.claims.{name}").CLAIMS}) == 54 + 26 + 11 + 9 + 6 + 6  # fmt: skip
 
 
 def test_quick_run_types_every_claim_and_writes_both_tables(tmp_path: Path, capsys) -> None:
@@ -243,3 +244,15 @@ def test_wasserstein_claims_run_and_lines_are_as_far_as_they_are() -> None:
     assert wasserstein.transport_error([0, 1], True) == pytest.approx([0, 0], abs=1e-5)
     for each in wasserstein.CLAIMS:
         assert all(math.isfinite(value) for value in each.measure([0, 1], True))
+
+
+@pytest.mark.slow
+def test_claims_on_shapes_run_and_are_of_the_models_that_they_name() -> None:
+    found = shapes.scores(0, True)
+    models = ("r-GAN", "l-GAN", "mixture", "flow", "truth")
+    assert set(found) == {f"{name} {distance}" for name in models for distance in ("CD", "EMD")}
+    assert all(0 <= value <= 100 for value in found.values())
+    (gap,) = shapes.CLAIMS[0].measure([0], True)
+    assert gap == found["r-GAN CD"] - found["l-GAN CD"]
+    (off,) = shapes.CLAIMS[-1].measure([0], True)
+    assert off == abs(found["truth CD"] - 50)

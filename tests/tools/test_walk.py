@@ -51,6 +51,7 @@ REFUSED |= {
 }
 WITHOUT_A_PRIOR = [
     ("points-autoencoder", None),
+    ("points-classifier", None),
     *((f"{kind}-vae", ("--latent", "none")) for kind in ("points", "image", "sites")),
 ]
 """Recipes with a choice that cannot be sampled; None: with any."""
@@ -272,8 +273,11 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (0, "evaluate", f"{data} {data} --split all --protocol conditional --context {data} "
                         f"--responses {data} --answers 1 --subset 2 --output {made}-answers"),
         (1, "evaluate", f"{data} {made}-2.h5 --split all --dask nowhere"),
+        (1, "evaluate", f"{data} {made}-2.h5 --split all --classifier {run}"),
         (1, "evaluate", f"{data} {wrong} mpgan2021 --particlenet none.pt --statistics none.npz"),
         (1, "evaluate", f"{data} {wrong} calochallenge --geometry none.xml --data-set 2"),
+        (1, "classify", f"{run} {data} {made}.csv --split all --missing 0.5 --device cpu --seed 1 "
+                        "--recipe points-vae"),
         (0, "evaluate", f"{data} {made}-2.h5 --split all --protocol image --grid {GRID}"),
         (0, "view", f"{data} {made}.h5 --event 1 --number 2 --output {made}.html --label g "
                     "--names real,generated"),

@@ -28,7 +28,10 @@ RADIUS = 0.5
 # How far outside the sphere a point may lie before it is outside (the published code's 10e-4).
 MARGIN = 1e-3
 
-Outside = Literal["raise", "nearest"]
+MOST = 0.5
+"""Of more points outside than this share clouds were not normalised at all."""
+
+Outside = Literal["raise", "nearest", "few"]
 
 
 def grid_nodes(resolution: int = 28, dimensions: int = 3) -> Tensor:
@@ -67,7 +70,8 @@ class Occupancy:
         resolution: Nodes along each axis.
         outside: What happens to clouds with a point outside that sphere: "raise" refuses them,
             "nearest" counts the point at the nearest node, as the published code does after a
-            warning (DPM's boxes of side 2 put most points there).
+            warning (DPM's boxes of side 2 put most points there), "few" does the same, since
+            generators leave points there, and refuses where more than half of all points are.
         periods: Period of each axis, None where it is not periodic; no axis is by default.
 
     Raises:
@@ -90,7 +94,8 @@ class Occupancy:
         pos = torch.stack([wrap(step, period or 0.0) for step, period in steps], 1)
         far = pos.norm(dim=1) > RADIUS + MARGIN
         events = clouds.batch[far].unique().tolist()
-        if events and outside == "raise":
+        refused = outside == "raise" or (outside == "few" and float(far.double().mean()) > MOST)
+        if events and refused:
             listed = ", ".join(map(str, events[:10])) + (", ..." if len(events) > 10 else "")
             raise DataError(
                 f"pos: got points farther than {RADIUS} from the origin in {len(events)} of "

@@ -44,6 +44,8 @@ class Points(Representation):
         centre: Show networks clouds whose weighted centres are the origin; goes with recentre.
         excess: Take the logarithm of the total weight over its expectation m(y) as a condition:
             where some of an event is lost, how much is lost goes with how the rest is shared out.
+        alone: Show networks the points alone, without y, class and number: those of a classifier,
+            which may not be told the class.
         squash: Width s of :class:`~pcgen.models.squash.Squash`, which the coordinates go through,
             in units of their standard deviation; None for none.
         capacity: Most training clouds that the cardinality keeps.
@@ -64,6 +66,7 @@ class Points(Representation):
         rescale: bool = False,
         centre: bool = False,
         excess: bool = False,
+        alone: bool = False,
         squash: float | None = None,
         capacity: int = CAPACITY,
         contexts: Contexts | None = None,
@@ -76,9 +79,12 @@ class Points(Representation):
             )
         if centre and not recentre:
             raise ArgumentError("centre: got it without recentre, expected both")
+        if alone and (rescale or excess or contexts is not None):
+            raise ArgumentError("alone: got rescale, excess or contexts, which are conditions")
         if excess and schema.weight is None:
             raise ArgumentError("excess: got points without weight, expected a weight to add up")
         self.listed, self.recentre, self.centre = listed, recentre, centre
+        self.alone = alone
         self.log_spread = Scale(1) if rescale else None
         self.log_excess = Scale(1) if excess else None
         self.squash = None if squash is None else Squash(squash)
@@ -86,6 +92,8 @@ class Points(Representation):
     @property
     def condition_channels(self) -> int:
         """Columns K of the condition, spread and excess among them where they are kept."""
+        if self.alone:
+            return 0
         own = (self.log_spread, self.log_excess, self._of_context)
         return super().condition_channels + sum(each is not None for each in own)
 
@@ -99,7 +107,8 @@ class Points(Representation):
     def condition(self, drawn: Drawn) -> Tensor:
         """See :meth:`Representation.condition`."""
         contexts = None if self.contexts is None else self._physical(drawn)
-        return self._with_own(super().condition(drawn), drawn, contexts)
+        condition = self._with_own(super().condition(drawn), drawn, contexts)
+        return condition[:, :0] if self.alone else condition
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
@@ -107,6 +116,8 @@ class Points(Representation):
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
+        if self.alone:
+            return self._seen_alone(clouds)
         contexts = None if self.contexts is None else self.contexts.of(clouds)
         if contexts is not None:
             clouds = cl.replace(self._flat(clouds), context=None)
@@ -174,6 +185,17 @@ class Points(Representation):
 
     def _flat(self, clouds: Batch) -> Batch:
         return clouds if self.contexts is None else flat(clouds, self.schema)
+
+    def _seen_alone(self, clouds: Batch) -> Seen:
+        """Points of clouds whose class and y, if they have any, are taken away first."""
+        number = clouds.num_graphs
+        y = clouds.pos.new_zeros(number, len(self.schema.condition))
+        label = torch.zeros(number, dtype=torch.long, device=clouds.pos.device)
+        event = self.standardize(self._centred(cl.replace(clouds, y=y, label=label)))
+        event = cl.heaviest_first(event) if self.listed else event
+        pos = event.pos if self.squash is None else self.squash(event.pos)
+        event = cl.replace(event, pos=pos, y=None, label=None)
+        return Seen(event, event.pos.new_zeros(number, 0))
 
     def _centred(self, clouds: Batch) -> Batch:
         if not self.centre:
