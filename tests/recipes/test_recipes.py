@@ -276,7 +276,7 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 
 def test_recipes_on_grids_are_tried() -> None:
-    assert len(ON_GRIDS) == 8
+    assert len(ON_GRIDS) == 10
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
@@ -291,6 +291,7 @@ LEAST_ZERO = ("beta", "noise", "penalty", "nearness", "instance_noise", "dropout
 def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
     takes = inspect.signature(RECIPES[name]).parameters
     encoder = {"neighbours": {"encoder": "edgeconv"}, "list_length": {"encoder": "list"}}
+    encoder = encoder if "encoder" in takes else {}
     wrong = {option: 0 for option in LEAST_ONE if option in takes}
     wrong |= {option: -1.0 for option in LEAST_ZERO if option in takes}
     if name.startswith("points-flow") or name == "showers-flow":
@@ -301,7 +302,6 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
         encoder["beta"] = {"answer": "code"}
     if name == "points-context-flow":
         del wrong["layers"]
-    encoder = encoder if "encoder" in takes else {}
     for option, value in wrong.items():
         with pytest.raises(ArgumentError, match=f"{option}: got {value}, expected >= "):
             RECIPES[name](**{**encoder.get(option, {}), option: value})
