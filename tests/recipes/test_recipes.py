@@ -276,7 +276,7 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 
 def test_recipes_on_grids_are_tried() -> None:
-    assert len(ON_GRIDS) == 8
+    assert len(ON_GRIDS) == 10
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",
