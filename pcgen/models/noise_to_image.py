@@ -23,6 +23,7 @@ from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import splat
+from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import FromNoise, GenerativeModel
 from pcgen.models.cardinality import Drawn, LayerSums
 from pcgen.models.flow import FlowMatching
@@ -187,8 +188,12 @@ def check_differentiable(model: GenerativeModel) -> None:
         ArgumentError: naming what it is, and what is expected.
     """
     see, got = model.representation, ""
-    if not model.can_sample:
+    if isinstance(model, Autoencoder) and not model.can_sample:
         got = "a plain autoencoder, which has no prior"
+    elif not model.can_sample:
+        got = f"a {type(model).__name__}, which generates nothing"
+    elif model.context_schema is not None:
+        got = "a model that generates events from others"
     elif isinstance(model, LatentModel) and isinstance(model.prior, Mixture):
         got = "the prior Mixture, whose codes are no function of noise"
     elif isinstance(see, Points):
@@ -295,7 +300,7 @@ def _log(value: Tensor) -> Tensor:
 def _joined(parts: Sequence[Drawn]) -> Drawn:
     """What was drawn for the answers of several events, one after the other."""
     fields: dict[str, Any] = {}
-    for name in Drawn._fields[:-1]:
+    for name in ("sizes", "total", "centroid", "y", "label", "spread"):
         values = [getattr(part, name) for part in parts]
         fields[name] = None if values[0] is None else torch.cat(values)
     sums = [part.layers for part in parts if part.layers is not None]

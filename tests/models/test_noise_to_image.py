@@ -150,6 +150,8 @@ def test_energies_of_layers_are_free_and_empty_layers_stay_empty() -> None:
     [
         ("points-autoencoder", {"hidden": 8, "layers": 1}, "a plain autoencoder"),
         ("points-vae", {"encoder": "list", "hidden": 8, "layers": 1}, "of lists"),
+        ("points-classifier", {"hidden": 8, "layers": 1}, "Classifier, which generates nothing"),
+        ("points-context-flow", {"hidden": 8, "layers": 1}, "generates events from others"),
         ("points-latent-mixture", {"hidden": 8, "layers": 1}, "the prior Mixture"),
         ("sites-gan", {"grid": GRID}, "a GatedImageDecoder, which draws its active cells"),
         ("image-gan", {"grid": GRID, "network": "points"}, "which draws its active cells"),

@@ -137,6 +137,7 @@ def test_real_clouds_score_better_than_generated_ones(run):
 
     class Perfect(torch.nn.Module):
         schema = JETS
+        context_schema = None
 
         def __init__(self) -> None:
             super().__init__()
@@ -152,7 +153,8 @@ def test_real_clouds_score_better_than_generated_ones(run):
     assert scores["score"] > 0.1
     assert scores == Validation(real)(pcgen.load(run))
     names = {f"w1_{quantity.name}" for quantity in observables(real, JETS)}
-    assert set(scores) == {"score", *names}
+    of_codes = {"active_units", "information", "code_mmd", "blur", "hit_count_bias"}
+    assert set(scores) == {"score", *names, *of_codes}
 
 
 def test_validation_looks_at_events_from_all_over_the_split():
