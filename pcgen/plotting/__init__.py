@@ -7,7 +7,7 @@ colour bars name what they show, with the unit, as in the :class:`~pcgen.schema.
 
 from __future__ import annotations
 
-from pcgen.plotting.answers import answers
+from pcgen.plotting.calibration import answers
 from pcgen.plotting.curves import learning_curves
 from pcgen.plotting.figures import save
 from pcgen.plotting.histograms import histograms
