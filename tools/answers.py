@@ -120,7 +120,7 @@ def _figure(inputs: metrics.Inputs, made: Batch, number: int, name: str) -> Figu
     import torch
 
     from pcgen import metrics, plotting
-    from pcgen.plotting.calibration import Points
+    from pcgen.plotting.ranks import Points
 
     truth = metrics.observables(inputs.truth, inputs.schema)
     values = metrics.observables(made, inputs.schema)

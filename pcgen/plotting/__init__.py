@@ -7,11 +7,11 @@ colour bars name what they show, with the unit, as in the :class:`~pcgen.schema.
 
 from __future__ import annotations
 
-from pcgen.plotting.calibration import answers
 from pcgen.plotting.curves import learning_curves
 from pcgen.plotting.figures import save
 from pcgen.plotting.histograms import histograms
 from pcgen.plotting.images import mean_images
+from pcgen.plotting.ranks import answers
 from pcgen.plotting.scatter import event_displays
 
 __all__ = ["answers", "event_displays", "histograms", "learning_curves", "mean_images", "save"]

@@ -47,7 +47,7 @@ def test_any_argument_may_say_how_many(given: dict[str, Any]) -> None:
     request = ask(**given)
     assert request.number == 2
     assert {n: v is not None for n, v in request._asdict().items() if n != "number"} == {
-        n: n in given for n in ("sizes", "y", "label")
+        n: n in given for n in ("sizes", "y", "label", "context")
     }
 
 

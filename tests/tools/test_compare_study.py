@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from toy_study import written
 
 from pcgen.errors import ArgumentError, FileError
+from pcgen.recipes.find import build_model, find_recipe
 from pcgen.tools import cli
 from pcgen.tools.comparison import folder as folders
 from pcgen.tools.comparison.study import STUDIES
@@ -94,13 +96,30 @@ def test_rows_are_chosen_by_patterns_of_their_names(tmp_path, data):
         study.chosen(["gan"])
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in STUDIES.iterdir()))
+def test_every_row_of_a_study_that_comes_with_the_source_has_a_model(name):
+    study = read(name, seeds=1)
+    built = {}
+    for row in study.rows:
+        if row.recipe is None or ":" in row.recipe:
+            continue
+        function = find_recipe(row.recipe)
+        own = {"grid": row.grid} if "grid" in inspect.signature(function).parameters else {}
+        built[row.name] = build_model(row.recipe, function, {**own, **row.options})
+    assert len(built) > 20
+    for file in STUDIES.glob(f"{name}/*.yaml"):
+        patterns = yaml.safe_load(file.read_text()).get("only")
+        assert patterns is None or study.chosen(patterns)
+
+
 def test_a_study_is_a_file_a_folder_or_a_name(tmp_path, data):
     folder = written(tmp_path / "s", data)
     (tmp_path / "own.yaml").write_text((folder / "study.yaml").read_text())
     assert find(str(folder)) == folder / "study.yaml"
     assert find(str(tmp_path / "own.yaml")).name == "own.yaml"
-    assert find("sparsity") == STUDIES / "sparsity" / "study.yaml"
-    with pytest.raises(FileError, match=r"nowhere: no such study, expected .* one of sparsity"):
+    for name in ("remedies", "sparsity"):
+        assert find(name) == STUDIES / name / "study.yaml"
+    with pytest.raises(FileError, match=r"nowhere: no such study, .* one of remedies, sparsity"):
         find("nowhere")
 
 
