@@ -256,3 +256,20 @@ def test_claims_on_shapes_run_and_are_of_the_models_that_they_name() -> None:
     assert gap == found["r-GAN CD"] - found["l-GAN CD"]
     (off,) = shapes.CLAIMS[-1].measure([0], True)
     assert off == abs(found["truth CD"] - 50)
+
+
+def test_quick_run_of_sets(tmp_path: Path) -> None:
+    target = tmp_path / "sets.csv"
+    assert main(["papers", "sets", "--quick", "--seeds", "1", "--output", str(target)]) == 0
+    with target.open() as file:
+        assert [row["family"] for row in csv.DictReader(file)] == ["sets"] * 6
+
+
+def test_the_square_of_the_claims_of_sets_is_one() -> None:
+    from pcgen.tools.claims.sets import square
+
+    corners = square(32)
+    assert torch.equal(corners.abs().amax(1), torch.ones(32))
+    sides = [(corners[:, axis] == end).sum().item() for axis in (0, 1) for end in (-1, 1)]
+    assert sides == [8] * 4
+    assert torch.allclose(corners.sum(0), torch.zeros(2), atol=1e-5)

@@ -133,3 +133,26 @@ def test_clusters_and_processes_give_the_same_jets(tmp_path: Path, folder: Path)
         words = ["--dask", cluster.scheduler_address]
         assert cli.main(["simulate", "jets", str(tmp_path / "j.h5"), *COMMON, *words]) == 0
     assert (tmp_path / "j.h5").read_bytes() == (folder / "j.h5").read_bytes()
+
+
+def test_repeated_responses_stand_behind_each_other_and_change_nothing_else(tmp_path: Path) -> None:
+    words = ["simulate", "jets", str(tmp_path / "j.h5"), *COMMON, "--detector", "cms"]
+    assert cli.main(words) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.h5")}
+    assert cli.main([*words, "--responses", "3"]) == 0
+    assert all((tmp_path / name).read_bytes() == content for name, content in before.items())
+    with CloudFile(tmp_path / "j-cms-responses.h5") as file, CloudFile(tmp_path / "j.h5") as truth:
+        again, one = file.read(), truth.read()
+        assert file.attrs["answers"] == 3
+    assert torch.equal(again.y, one.y.repeat_interleave(3, 0))
+    assert torch.equal(again.label, one.label.repeat_interleave(3))
+    # They are different responses to the same jets.
+    totals = pc.total(again).view(-1, 3)
+    assert bool((totals.std(1) > 0).all())
+    assert (totals.std(1) / totals.mean(1)).median() < 0.3
+
+
+def test_responses_need_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", "jets", str(tmp_path / "j.h5"), *COMMON, "--responses", "3"]
+    assert cli.main(words) == 1
+    assert "responses: got 3 without a detector" in capsys.readouterr().err
