@@ -29,7 +29,11 @@ def test_every_function_named_is_there():
         assert known, name
 
 
-@pytest.mark.parametrize("name", get_args(ProtocolName))
+def test_answers_to_inputs_have_their_row():
+    assert re.search(r"^\| `conditional` \|.*\| 2 inputs, 1 answer to each \|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [n for n in get_args(ProtocolName) if n != "conditional"])
 def test_every_protocol_has_its_row_with_its_needs(name):
     cell = Calorimeter.cylindrical([(0, 2, 4)], [1])
     made = {

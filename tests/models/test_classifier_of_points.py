@@ -147,5 +147,5 @@ def test_refusals() -> None:
         Classifier(Points(SHAPE), Constant())
     with pytest.raises(ArgumentError, match="strength: got -1"):
         points_classifier(schema=SHAPE.to_dict(), orthogonality=-1)
-    with pytest.raises(ArgumentError, match="alone: got rescale or excess too"):
+    with pytest.raises(ArgumentError, match="alone: got rescale, excess or contexts"):
         Points(BEAM, alone=True, excess=True)

@@ -36,6 +36,8 @@ def shapes(number: int, seed: int, stretch: float = 1.0, points: int = 40) -> Ba
 class Fixed(torch.nn.Module):
     """A generator that returns given clouds."""
 
+    context_schema = None
+
     def __init__(self, clouds: Batch, schema: Schema) -> None:
         super().__init__()
         self.unused = torch.nn.Parameter(torch.zeros(1))
