@@ -37,8 +37,8 @@ def autocorrelation(series: Tensor) -> Tensor:
     Raises:
         ArgumentError: it is not [T, B] with T and B at least 1, or not finite.
 
-    >>> autocorrelation(torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])).tolist()
-    [1.0, -1.0, 1.0, -1.0]
+    >>> autocorrelation(torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])).round()
+    tensor([ 1., -1.,  1., -1.], dtype=torch.float64)
     """
     if series.dim() != 2 or not series.numel() or not bool(series.isfinite().all()):
         raise ArgumentError(
