@@ -135,14 +135,14 @@ def _lines(
     """What is printed: scores, or how many events are given each class."""
     import torch
 
-    from pcgen.metrics.scores.classification import EFFICIENCIES, accuracy, class_scores
+    from pcgen.metrics.scores.classification import EFFICIENCIES, class_accuracy, class_scores
 
     names, number = model.schema.labels, len(probability)
     if label is None:
         counts = torch.bincount(probability.argmax(1), minlength=len(names)).tolist()
         pairs = zip(names, counts, strict=True)
         return [f"{number} events: " + ", ".join(f"{name} {count}" for name, count in pairs)]
-    whole = accuracy(probability, label)
+    whole = class_accuracy(probability, label)
     lines = [f"{number} events, accuracy {_of(whole)}"]
     width = max(len("class"), *(len(name) for name in names))
     head = "".join(f"  1/eB at eS={100 * each:.0f} %" for each in EFFICIENCIES)
@@ -157,7 +157,9 @@ def _lines(
     draw = torch.Generator().manual_seed(seed)
     for share in shares:
         fewer = model.probabilities(without(clouds, share, draw))
-        lines.append(f"without {100 * share:.3g} % of the points: {_of(accuracy(fewer, label))}")
+        lines.append(
+            f"without {100 * share:.3g} % of the points: {_of(class_accuracy(fewer, label))}"
+        )
     return lines
 
 

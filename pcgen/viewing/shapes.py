@@ -234,18 +234,25 @@ def _numbers(frame: Frame, axis: int) -> list[Label]:
 
 
 def _apart(ticks: list[list[Label]]) -> list[list[Label]]:
-    """The numbers without those that lie on one of another axis, which has fewer of them."""
-    ticks = [list(numbers) for numbers in ticks]
+    """The numbers without those that lie on another one: of their axis, or of one with fewer."""
+    ticks = [_thinned(numbers) for numbers in ticks]
     for one, other in ((1, 2), (0, 1), (0, 2)):
-        while clash := [
-            (a, b)
-            for a in ticks[one]
-            for b in ticks[other]
-            if np.all(np.abs(_box(a)[0] - _box(b)[0]) < (_box(a)[1] + _box(b)[1]) / 2)
-        ]:
+        while clash := [(a, b) for a in ticks[one] for b in ticks[other] if _clash(a, b)]:
             more = one if len(ticks[one]) >= len(ticks[other]) else other
             ticks[more].remove(clash[0][more != one])
     return ticks
+
+
+def _thinned(numbers: list[Label]) -> list[Label]:
+    """Every second, fourth, ... number of a short axis, until none lies on the next one."""
+    while any(_clash(a, b) for a, b in pairwise(numbers)):
+        numbers = numbers[::2]
+    return list(numbers)
+
+
+def _clash(one: Label, other: Label) -> bool:
+    (middle, size), (place, extent) = _box(one), _box(other)
+    return bool(np.all(np.abs(middle - place) < (size + extent) / 2))
 
 
 def _box(label: Label) -> tuple[Floats, Floats]:

@@ -137,4 +137,4 @@ def test_what_cannot_be_trained_is_refused():
 
 
 def test_the_module_is_beside_the_study():
-    assert Path(dead_channels.__file__).parent == STUDIES / "sparsity"
+    assert Path(dead_channels.__file__).parent.resolve() == (STUDIES / "sparsity").resolve()

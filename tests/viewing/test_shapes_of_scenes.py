@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from events_to_view import ENERGY, JET, SHOWER, built, jets, showers
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pcgen import clouds as cloud
@@ -140,6 +140,7 @@ def extents(label: Label) -> np.ndarray:
     weight=st.booleans(),
     dimensions=st.sampled_from([2, 3]),
 )
+@example(low=(9.25, 0.0, 0.0), size=(1.5, 1.0, 5.0), weight=False, dimensions=3)
 @settings(max_examples=60)
 def test_nothing_that_is_written_lies_on_something_else(
     low: Any, size: Any, weight: bool, dimensions: int

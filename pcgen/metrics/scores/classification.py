@@ -53,14 +53,14 @@ class ClassScore(NamedTuple):
     rejection: tuple[float, ...]
 
 
-def accuracy(probability: Tensor, label: Tensor) -> Accuracy:
+def class_accuracy(probability: Tensor, label: Tensor) -> Accuracy:
     """Share of events [N] whose class is the most probable of [N, C].
 
     Raises:
         ArgumentError: shapes do not fit, or there is no event.
 
     >>> import torch
-    >>> accuracy(torch.tensor([[0.9, 0.1], [0.6, 0.4]]), torch.tensor([0, 1])).value
+    >>> class_accuracy(torch.tensor([[0.9, 0.1], [0.6, 0.4]]), torch.tensor([0, 1])).value
     0.5
     """
     _check(probability, label)

@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from pcgen.errors import ArgumentError
-from pcgen.metrics.scores.classification import accuracy, class_scores, rejection
+from pcgen.metrics.scores.classification import class_accuracy, class_scores, rejection
 
 
 def table(number: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,7 +21,7 @@ def table(number: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_accuracy_and_its_error() -> None:
     probability, label = table()
-    found = accuracy(probability, label)
+    found = class_accuracy(probability, label)
     share = float((probability.argmax(1) == label).float().mean())
     assert found.value == pytest.approx(share)
     assert found.error == pytest.approx(math.sqrt(share * (1 - share) / 400))
@@ -61,11 +61,11 @@ def test_a_class_without_events_has_no_scores() -> None:
 def test_refusals() -> None:
     probability, label = table(5)
     with pytest.raises(ArgumentError, match=r"got \[5, 3\] and \[4\]"):
-        accuracy(probability, label[:4])
+        class_accuracy(probability, label[:4])
     with pytest.raises(ArgumentError, match="with an event or more"):
         class_scores(probability[:0], label[:0])
     with pytest.raises(ArgumentError, match="label: got 0 to 3, expected 0 to 2"):
-        accuracy(probability, torch.tensor([0, 1, 2, 3, 0]))
+        class_accuracy(probability, torch.tensor([0, 1, 2, 3, 0]))
     with pytest.raises(ArgumentError, match="efficiency: got 0"):
         rejection(label, label, 0)
     with pytest.raises(ArgumentError, match="got 0 and 5 events"):
