@@ -43,8 +43,8 @@ def papers(
             gaussians, stacked, occupancy, sensing, recovery, pulses, completion, chain, bars,
             hybrid, codes, sets, shapes.
         output: Where to write the same as tables: a file .md or .csv, or a name for both.
-        seeds: Number of seeds of each claim,
-        seed: and the first of them.
+        seeds: Number of seeds of each claim.
+        seed: The first of them; the next is greater by 1.
         quick: A few steps only, to see that everything runs; the verdicts mean nothing.
 
     Raises:
