@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.errors import ArgumentError, DataError, FileError, at_least
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.answers import evaluate_answers
 from pcgen.tools.notes import in_common, left_out, trained_on
@@ -163,6 +163,7 @@ def evaluate(
     )
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
+    at_least(1, answers=answers)
     notes: list[str] = []
     path = Path(generated)
     place = Path(output or path.with_name(f"{path.stem}-evaluation"))

@@ -10,7 +10,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.errors import ArgumentError
+from pcgen.errors import ArgumentError, at_least
 from pcgen.formats import Writable
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -144,6 +144,7 @@ def sample(
     model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
+    at_least(1, answers=answers)
     of_contexts = {"context": context, "answers": answers}
     request = _request(model, number, source_of_each, fixed, split, of_contexts)
     grid = getattr(getattr(model, "representation", None), "grid", None)

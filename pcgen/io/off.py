@@ -29,6 +29,7 @@ from pcgen.ops.surfaces import in_unit_box, sample_surface
 POINTS = 2048
 """Points that are sampled of a mesh."""
 _BLOCK = 1 << 16  # lines that are held as words at a time
+_DIGITS = 20  # of a number of vertices
 
 
 class Mesh(NamedTuple):
@@ -124,10 +125,17 @@ def _triangles(lines: Iterator[list[bytes]], number: int, vertices: int) -> Tens
     return torch.from_numpy(np.concatenate(parts))
 
 
+def _whole(word: bytes) -> int:
+    """A whole number; Python reads no more than some thousand digits."""
+    if len(word) > _DIGITS:
+        raise ValueError(f"a number of {len(word)} digits")
+    return int(word)
+
+
 def _face(words: list[bytes], vertices: int) -> list[tuple[int, int, int]]:
     """The triangles of a face; points and edges have none."""
-    number = int(words[0])
-    corners = [int(word) for word in words[1 : 1 + number]] if number > 0 else []
+    number = _whole(words[0])
+    corners = [_whole(word) for word in words[1 : 1 + number]] if number > 0 else []
     if number < 1 or len(corners) < number:
         raise ValueError(f"a face of {number} corners has {len(corners)}")
     if not 0 <= min(corners) <= max(corners) < vertices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pcgen.errors import ArgumentError
 from pcgen.io import JETS
 from pcgen.models.auxiliary_gan import Auxiliary, AuxiliaryGAN
 from pcgen.nn import EPiCEncoder, Noise, SetDecoder, weight_normed
@@ -72,3 +73,9 @@ def test_smearing_gan_is_a_wasserstein_game_of_perceptrons():
     assert (model.adversary.steps, model.code_channels) == (10, 2)
     # Two values, three conditions, two layers of 256, one logit.
     assert parameters(model.critic) == 6 * 256 + 257 * 256 + 257
+
+
+@pytest.mark.parametrize("flipping", [-0.1, 0.5, float("nan")])
+def test_a_share_of_wrong_labels_is_refused_by_its_name(flipping: float) -> None:
+    with pytest.raises(ArgumentError, match=f"label_flipping: got {flipping}, expected a share"):
+        RECIPES["lagan"](label_flipping=flipping)

@@ -144,6 +144,8 @@ def test_what_does_not_fit_is_refused_in_a_line(run, files, tmp_path, capsys) ->
     assert "got like too, expected one of them" in line
     line = fails(f"sample {run} {tmp_path}/x.h5 --context {truth} --number 400", capsys)
     assert "expected 1 to the 120 events" in line
+    line = fails(f"sample {run} {tmp_path}/x.h5 --context {truth} --answers 0", capsys)
+    assert "answers: got 0, expected >= 1" in line
     line = fails(f"sample jets-student {tmp_path}/x.h5 --answers 3", capsys)
     assert "answers: got 3 without context" in line
     line = fails(f"sample jets-student {tmp_path}/x.h5 --context {truth}", capsys)
