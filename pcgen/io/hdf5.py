@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,7 +140,7 @@ class Hdf5Output:
     HDF5 writes behind the caller's back: it reports a full disk late, often not at all, and then
     cannot close its file and takes the process with it. So it writes through an object of ours that
     remembers the system's error, pretends that all is well, and has it raised by the next
-    :meth:`extend` or at the end.
+    :meth:`extend` or at the end. Signals that end the program wait until HDF5 has returned.
 
     Args:
         path: Name of the file; what it holds is lost.
@@ -148,18 +150,21 @@ class Hdf5Output:
         self._bytes = _Bytes(path)
 
     def __enter__(self) -> Self:
-        self._file = h5py.File(self._bytes, "w")
+        with _undisturbed():
+            self._file = h5py.File(self._bytes, "w")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.close()
-        self._bytes.close()
+        with _undisturbed():
+            self._file.close()
+            self._bytes.close()
         if error is None:
             self._bytes.check()
 
     def describe(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes of the file."""
-        self._file.attrs.update(attributes)
+        with _undisturbed():
+            self._file.attrs.update(attributes)
 
     def extend(self, name: str, value: np.ndarray[Any, Any], *, compression: int = 4) -> None:
         """Write rows behind those of a data set, which is created with the first of them.
@@ -174,6 +179,10 @@ class Hdf5Output:
         Raises:
             OSError: the disk is full, or fails.
         """
+        with self._calls():
+            self._extend(name, value, compression)
+
+    def _extend(self, name: str, value: np.ndarray[Any, Any], compression: int) -> None:
         if name not in self._file:
             row = max(value.itemsize * math.prod(value.shape[1:]), 1)
             filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
@@ -187,7 +196,6 @@ class Hdf5Output:
         data = self._file[name]
         data.resize(len(data) + len(value), axis=0)
         data[len(data) - len(value) :] = value
-        self._bytes.check()
 
     def extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
         """Write rows of lengths of their own, float32, behind those of a data set [N].
@@ -199,6 +207,10 @@ class Hdf5Output:
         Raises:
             OSError: the disk is full, or fails.
         """
+        with self._calls():
+            self._extend_ragged(name, values)
+
+    def _extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
         kind = h5py.vlen_dtype(np.dtype(np.float32))
         if name not in self._file:
             self._file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1024,))
@@ -213,7 +225,33 @@ class Hdf5Output:
             place.select_hyperslab((len(data) - len(rows),), (len(rows),))
             memory = h5py.h5s.create_simple((len(rows),))
             data.id.write(memory, place, rows, h5py.h5t.py_create(kind))
+
+    @contextmanager
+    def _calls(self) -> Iterator[None]:
+        """Around calls of HDF5: what went wrong in them is raised behind them."""
+        with _undisturbed():
+            yield
         self._bytes.check()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait: raised while HDF5 calls :class:`_Bytes`, they would break it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    waiting: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: waiting.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 class _Bytes:
