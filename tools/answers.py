@@ -77,10 +77,10 @@ def evaluate_answers(
     )
     name = Path(generated).stem
     results = metrics.evaluate_answers(inputs, found, number, responses=repeats, name=name)
-    told = ", ".join([split, *(classes or ()), *map(str, within)])
+    part = ", ".join([split, *(classes or ()), *map(str, within)])
     title = (
         f"{number} answers of {Path(generated).name} to each of {len(chosen)} events of "
-        f"{Path(real).name} ({told}), protocol conditional"
+        f"{Path(real).name} ({part}), protocol conditional"
     )
     table = _table(results, title)
     Console().print(table)
@@ -166,7 +166,7 @@ def _answers(
     Args:
         path: File of answers to all events, or to those of the split.
         schema: Of the events.
-        number: Answers to each; None: as the file states it, or as its length tells.
+        number: Answers to each; None: as the file states it, or as its length gives.
         counts: Events of the file of truths, and of the split.
         chosen: Numbers of the chosen events in the file,
         places: and in the split.
@@ -187,9 +187,9 @@ def _answers(
             picked = (rows[:, None] * each + torch.arange(each)).flatten()
             clouds = pc.cast(pc.select(clouds, picked), torch.get_default_dtype())
             return pc.replace(clouds, context=None), each
-    told = f" ({stated} to each)" if stated is not None else ""
+    written = f" ({stated} to each)" if stated is not None else ""
     raise ArgumentError(
-        f"{path}: got {clouds.num_graphs} answers{told}, expected as many to each of the "
+        f"{path}: got {clouds.num_graphs} answers{written}, expected as many to each of the "
         f"{counts[0]} events, or of the {counts[1]} of the split"
     )
 

@@ -1,4 +1,4 @@
-r"""GAN whose critic also tells the class of an event: the auxiliary-classifier GAN.
+r"""GAN whose critic also names the class of an event: the auxiliary-classifier GAN.
 
 With C classes the critic gives a logit D and C further ones, whose softmax is P(c | x). To the
 losses of the game are added
@@ -31,7 +31,7 @@ from pcgen.ops.drawing import uniform
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """The classes that a critic tells, and how much it matters.
+    """The classes that a critic names, and how much it matters.
 
     Attributes:
         classes: C, at least 2.
@@ -72,7 +72,7 @@ class Auxiliary:
 
 
 class AuxiliaryGAN(GAN):
-    """Generator, and a critic that also tells the class.
+    """Generator, and a critic that also names the class.
 
     Args:
         representation: Physical clouds, which have a class, to events and back.

@@ -100,7 +100,7 @@ def jet_images(grid: str | None, schema: dict[str, Any] | None) -> Images:
 
 
 def lagan(images: Images, *, latent_dim: int, channels: int, label_flipping: float) -> GAN:
-    """Locally connected layers; where there are classes, a critic that tells them."""
+    """Locally connected layers; where there are classes, a critic that names them."""
     at_least(1, latent_dim=latent_dim, channels=channels)
     if not 0 <= label_flipping < 0.5:
         raise ArgumentError(f"label_flipping: got {label_flipping}, expected a share in [0, 1/2)")

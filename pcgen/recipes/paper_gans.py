@@ -108,7 +108,7 @@ def lagan(
 ) -> GAN:
     """LAGAN (arXiv:1701.05927): jet images by locally connected layers.
 
-    The critic also tells the class; the generator is conditional on the class alone. Its authors
+    The critic also names the class; the generator is conditional on the class alone. Its authors
     train in batches of 100.
 
     Args:

@@ -1,4 +1,4 @@
-"""The GAN whose critic tells classes: its terms against those written out."""
+"""The GAN whose critic names classes: its terms against those written out."""
 
 from __future__ import annotations
 

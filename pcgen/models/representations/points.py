@@ -45,7 +45,7 @@ class Points(Representation):
         excess: Take the logarithm of the total weight over its expectation m(y) as a condition:
             where some of an event is lost, how much is lost goes with how the rest is shared out.
         alone: Show networks the points alone, without y, class and number: those of a classifier,
-            which may not be told the class.
+            which must not see the class.
         squash: Width s of :class:`~pcgen.models.squash.Squash`, which the coordinates go through,
             in units of their standard deviation; None for none.
         capacity: Most training clouds that the cardinality keeps.
