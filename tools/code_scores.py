@@ -17,6 +17,7 @@ from pcgen.metrics.distances import chamfer_distance
 from pcgen.models.autoencoder import Autoencoder
 from pcgen.models.base import GenerativeModel
 from pcgen.models.blocks import ranges
+from pcgen.models.representations import Sites
 from pcgen.objectives.latent import mmd
 
 EVENTS, BLOCK, CODES = 500, 100, 16
@@ -69,11 +70,8 @@ def code_scores(model: Autoencoder, real: Batch) -> dict[str, float]:
 
 def _reconstructed(model: Autoencoder, real: Batch, again: Batch) -> dict[str, float]:
     """``blur`` and ``hit_count_bias``; of cells where the model has cells."""
-    grid = getattr(model.representation, "grid", None)
-    if grid is not None:
-        from pcgen.images import snap
-
-        real, again = (snap(side, grid, outside="drop") for side in (real, again))
+    if isinstance(model.representation, Sites):
+        real, again = (model.representation.prepared(side) for side in (real, again))
         again = pc.select_points(again, again.weight > 0)
     counts = pc.sizes(real), pc.sizes(again)
     scores = {"hit_count_bias": codes.hit_count_bias(*counts), "blur": math.nan}

@@ -173,7 +173,7 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
     rows["grid"] = "" if grid is None else str(grid)
     rows["calorimeter"] = _calorimeter(file.calorimeter)
-    return rows | trainable(file.schema, names, grid)
+    return rows | trainable(file.schema, names, grid or file.calorimeter)
 
 
 def _splits(number: int) -> str:
@@ -184,7 +184,9 @@ def _splits(number: int) -> str:
     return ", ".join(f"{split} {length}" for split, length in parts) if number else ""
 
 
-def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) -> dict[str, str]:
+def trainable(
+    schema: Schema, attributes: Collection[str], known: Grid | Calorimeter | None
+) -> dict[str, str]:
     """Which recipes clouds can train, and what they lack: rows of a table.
 
     Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
@@ -194,15 +196,19 @@ def trainable(schema: Schema, attributes: Collection[str], grid: Grid | None) ->
     Args:
         schema: Of the clouds.
         attributes: What the clouds have, ``weight`` say; nothing where there are no events.
-        grid: Of their cells, where the file knows it.
+        known: The grid or calorimeter of their cells, where the file knows it.
     """
+    from pcgen.grids import Grid
+
     lacks = []
     if "weight" not in attributes:
         lacks.append("points carry no weight")
     if schema.features:
         names = ", ".join(feature.name for feature in schema.features)
         lacks.append(f"points have further features ({names})")
-    cells = "with the grid above" if grid else "with a --grid of 1 to 3 of the axes"
+    cells = "with a --grid of 1 to 3 of the axes"
+    if known is not None:
+        cells = f"with the {'grid' if isinstance(known, Grid) else 'calorimeter'} above"
     able = f"not: {', '.join(lacks)}" if lacks else cells
     missing = [
         name
@@ -241,7 +247,8 @@ def _showers(file: io.ShowerSource) -> dict[str, str]:
         rows["incident energies"] = f"{low:.6g} to {high:.6g} MeV"
     rows |= _schema(file.schema) | {"calorimeter": _calorimeter(file.calorimeter)}
     if file.calorimeter is not None:
-        return rows | {"to train on": "points-*, latent and showers-* recipes"}
+        names = "points-*, latent, image-*, sites-*, hits-* and showers-* recipes"
+        return rows | {"to train on": names}
     return rows | {"to train on": "pcgen convert makes clouds, with --geometry"}
 
 

@@ -390,7 +390,7 @@ def resolved(
     function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
 ) -> dict[str, Any]:
     """Arguments of a recipe: ``schema``, ``context_schema``, ``grid`` and ``calorimeter`` (plain
-    dictionaries, a text), where not given, are those of the data.
+    dictionaries, a text), where not given, are those of the data; a grid goes before a calorimeter.
 
     The model is then built once, and a run or a checkpoint records what it was made for.
     """
@@ -398,6 +398,8 @@ def resolved(
     contexts = data.context_schema
     grid = None if data.grid is None else str(data.grid)
     cells = None if data.calorimeter is None else data.calorimeter.to_dict()
+    if "grid" in takes and (grid is not None or arguments.get("grid") is not None):
+        cells = None
     own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
     own["context_schema"] = None if contexts is None else contexts.to_dict()
     missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}

@@ -208,11 +208,10 @@ def reconstruction_score(real: Batch, reconstructed: Batch, schema: Schema) -> d
 
 def generates_layers(model: GenerativeModel) -> bool:
     """Whether the clouds of a model have the layers that its schema names."""
-    from pcgen.models.representations import Layered
+    from pcgen.models.representations import Layered, Sites
 
     see = getattr(model, "representation", None)
-    of_cells = isinstance(see, Layered) or getattr(see, "grid", None) is not None
-    return of_cells or getattr(see, "contexts", None) is not None
+    return isinstance(see, Layered | Sites) or getattr(see, "contexts", None) is not None
 
 
 def lost_layers(model: GenerativeModel, schema: Schema) -> str:
@@ -221,36 +220,37 @@ def lost_layers(model: GenerativeModel, schema: Schema) -> str:
         return ""
     return (
         f"the layers of the points ({', '.join(schema.layers)}) are left out: a model of points "
-        "generates none; recipes showers-* keep them, and image-* and sites-* those of a grid"
+        "generates none; recipes showers-*, image-* and sites-* keep them"
     )
 
 
 def lost_points(model: GenerativeModel, clouds: CloudDataset) -> str:
-    """One line on what the grid of a model loses of its training clouds; empty where nothing.
+    """One line on what the cells of a model lose of its training clouds; empty where nothing.
 
     Points outside are counted in at most :data:`SAMPLED` events from all over the data set.
 
     Raises:
         DataError: all points are outside.
     """
+    from pcgen.models.representations import Sites
+
     representation = getattr(model, "representation", None)
-    grid = getattr(representation, "grid", None)
-    if representation is None or grid is None:
+    if not isinstance(representation, Sites):
         return ""
-    some = clouds.gather(_all_over(len(clouds), SAMPLED))
+    some, cells = clouds.gather(_all_over(len(clouds), SAMPLED)), representation.lattice.name
     lost = representation.loss_of(some)
     if lost.points == 1.0:
         low, high = some.pos.amin(0).tolist(), some.pos.amax(0).tolist()
         spans = zip(model.schema.axes, low, high, strict=True)
         raise DataError(
-            f"grid {grid}: got all {len(some.pos)} points of {some.num_graphs} events outside, "
-            "expected a grid of the clouds, which extend over "
+            f"{cells}: got all {len(some.pos)} points of {some.num_graphs} events outside, "
+            "expected cells of the clouds, which extend over "
             + ", ".join(f"{axis.name} {first:.4g} to {last:.4g}" for axis, first, last in spans)
         )
     if not lost.points:
         return ""
     return (
-        f"outside the grid {grid} and lost: {lost.points:.2g} of the points, {lost.weight:.2g} of "
+        f"outside the {cells} and lost: {lost.points:.2g} of the points, {lost.weight:.2g} of "
         f"the {model.schema.weight.name if model.schema.weight else 'weight'}"
     )
 

@@ -251,6 +251,17 @@ class Calorimeter:
         return self.boundaries[-1]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a shower as a dense array: the layers, and the cells of each where all have as
+        many along both axes; otherwise the V voxels one after the other.
+
+        >>> Calorimeter.cylindrical([(0, 1, 2), (0, 5, 9)], [4, 4]).shape
+        (2, 4, 2)
+        """
+        cells, *others = {layer.cells for layer in self.layers}
+        return (self.voxels,) if others else (len(self.layers), *cells)
+
+    @property
     def schema(self) -> Schema:
         """Meaning of a cloud of voxels in this calorimeter."""
         return Schema(

@@ -31,6 +31,20 @@ class Overflow(NamedTuple):
     weight: Tensor
 
 
+class FilledCells(NamedTuple):
+    """The cells of images that hold anything, image after image.
+
+    Attributes:
+        sizes: Number of filled cells of each image [B].
+        cell: Their numbers in the flattened image, rising [N].
+        weight: What they hold, above 0 [N].
+    """
+
+    sizes: Tensor
+    cell: Tensor
+    weight: Tensor
+
+
 def overflow(clouds: Batch, grid: Grid) -> Overflow:
     """Number and weight of the points of each cloud that are outside ``grid``.
 
@@ -91,6 +105,22 @@ def rows_of(clouds: Batch, grid: Grid, cell: Tensor) -> Tensor:
     for axis, number in enumerate(grid.cells):
         rows = rows * number + cell[:, axis]
     return rows
+
+
+def filled_cells(rows: Tensor, weight: Tensor, number: int, cells: int) -> FilledCells:
+    """What points fill whose rows in the flattened images are known, without the images.
+
+    Args:
+        rows: Image times ``cells``, plus cell, of each point [N'].
+        weight: Of each point [N'].
+        number: Images B.
+        cells: Of each image.
+    """
+    rows, place = torch.unique(rows, return_inverse=True)
+    weight = sum_by(weight, place, len(rows))
+    rows, weight = rows[weight > 0], weight[weight > 0]
+    image = torch.div(rows, cells, rounding_mode="floor")
+    return FilledCells(torch.bincount(image, minlength=number), rows - image * cells, weight)
 
 
 def dense_cells(clouds: Batch, grid: Grid) -> int:

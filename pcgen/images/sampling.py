@@ -10,8 +10,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cloud
 from pcgen.grids import Grid
-from pcgen.images.placing import Outside, locate, rows_of
-from pcgen.ops.segments import sum_by
+from pcgen.images.placing import Outside, filled_cells, locate, rows_of
 
 
 def jitter(
@@ -48,18 +47,15 @@ def snap(clouds: Batch, grid: Grid, *, outside: Outside = "error") -> Batch:
     rows, weight = rows_of(clouds, grid, location.cell), cloud.weights(clouds)
     if outside == "drop":
         rows, weight = rows[location.inside], weight[location.inside]
-    rows, place = torch.unique(rows, return_inverse=True)
-    weight = sum_by(weight, place, len(rows))
-    rows, weight = rows[weight > 0], weight[weight > 0]
-    number, cells = clouds.num_graphs, math.prod(grid.shape)
-    index = torch.stack(torch.unravel_index(rows, (max(number, 1), *grid.shape)), 1)
+    filled = filled_cells(rows, weight, clouds.num_graphs, math.prod(grid.shape))
+    index = torch.stack(torch.unravel_index(filled.cell, grid.shape), 1)
     cell = index[:, -len(grid.axes) :]
     return cloud.make(
         grid.centres(cell, dtype=clouds.pos.dtype),
-        torch.bincount(torch.div(rows, cells, rounding_mode="floor"), minlength=number),
-        weight=weight,
+        filled.sizes,
+        weight=filled.weight,
         cell=cell,
-        layer=index[:, 1] if grid.layers else None,
+        layer=index[:, 0] if grid.layers else None,
         y=clouds.get("y"),
         label=clouds.get("label"),
     )

@@ -257,7 +257,7 @@ def _shapes(model: GenerativeModel, drawn: Drawn) -> tuple[tuple[int, ...], tupl
     if isinstance(see, Images):
         if isinstance(model, GAN):
             return (number, 0), (number, model.code_channels)
-        return (number, 1, *see.grid.shape), (number, 0)
+        return (number, 1, *see.shape), (number, 0)
     assert isinstance(model, FromNoise)
     channels = model.noise_channels
     return (int(drawn.sizes.sum()), channels.point), (number, channels.code)

@@ -184,9 +184,7 @@ class HelmholtzMachine(GenerativeModel):
         """See :meth:`GenerativeModel.generate`; the number of hits is drawn with the pattern."""
         drawn = self.representation.draw(request, generator)
         pattern = self.dream(self.representation.condition(drawn), generator)[0]
-        return self.representation.clouds(
-            pattern.unflatten(1, self.representation.grid.shape), drawn
-        )
+        return self.representation.clouds(pattern.unflatten(1, self.representation.shape), drawn)
 
     def _patterns(self, clouds: Batch) -> tuple[Tensor, Tensor]:
         image, condition = self.representation.see(clouds)

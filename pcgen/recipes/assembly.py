@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.grids import Grid
+from pcgen.grids import Calorimeter, Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Distance
 from pcgen.models.chain import Chain
@@ -67,28 +67,44 @@ def points_of_codes(
     return points(schema, recentre, rescale, centre=recentre, excess=weighed, squash=0.75)
 
 
-def images(grid: str | None, schema: dict[str, Any] | None) -> Images:
-    """Dense images on a grid as it is written on the command line."""
+def images(
+    grid: str | None,
+    schema: dict[str, Any] | None,
+    calorimeter: dict[str, Any] | None = None,
+) -> Images:
+    """Dense images in cells as the command line or a file has them."""
     known = meaning(schema)
-    return Images(known, _cells(grid, known))
+    return Images(known, _cells(grid, known, calorimeter))
 
 
-def sites(grid: str | None, schema: dict[str, Any] | None) -> Sites:
-    """Active cells of a grid as it is written on the command line."""
+def sites(
+    grid: str | None,
+    schema: dict[str, Any] | None,
+    calorimeter: dict[str, Any] | None = None,
+) -> Sites:
+    """Active ones of cells as the command line or a file has them."""
     known = meaning(schema)
-    return Sites(known, _cells(grid, known))
+    return Sites(known, _cells(grid, known, calorimeter))
 
 
-def hits(grid: str | None, schema: dict[str, Any] | None) -> Hits:
-    """Hit patterns on a grid as it is written on the command line."""
+def hits(
+    grid: str | None,
+    schema: dict[str, Any] | None,
+    calorimeter: dict[str, Any] | None = None,
+) -> Hits:
+    """Hit patterns in cells as the command line or a file has them."""
     known = meaning(schema)
-    return Hits(known, _cells(grid, known))
+    return Hits(known, _cells(grid, known, calorimeter))
 
 
-def _cells(grid: str | None, schema: Schema) -> Grid:
-    """The grid that is written; of jets one that holds them, where none is."""
+def _cells(
+    grid: str | None, schema: Schema, calorimeter: dict[str, Any] | None
+) -> Grid | Calorimeter:
+    """The grid that is written, or the calorimeter; of jets a grid that holds them."""
     if grid is not None:
         return Grid.parse(grid, schema.axes)
+    if calorimeter is not None:
+        return Calorimeter.from_dict(calorimeter)
     if [axis.name for axis in schema.axes] == [axis.name for axis in JETS.axes]:
         return Grid.parse(GRID, schema.axes)
     example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)

@@ -18,12 +18,13 @@ def hits_wake_sleep(
     importance_samples: int = 1,
     update: Literal["sleep", "wake", "both"] | None = None,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> HelmholtzMachine:
     """Helmholtz machine of hit patterns, learnt by wake-sleep, conditional on class and y.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Binary units of each hidden layer.
         layers: Hidden layers.
         importance_samples: Codes of each event in the wake phase; more than one is reweighted
@@ -32,6 +33,8 @@ def hits_wake_sleep(
             wake (weighted codes of the data) or both, the default of several importance samples.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default. What points
             carry is not looked at, and may be nothing.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes, points with further features, or an update that
@@ -42,7 +45,7 @@ def hits_wake_sleep(
     if update is None:
         update = "sleep" if importance_samples == 1 else "both"
     return assembly.helmholtz_machine(
-        assembly.hits(grid, schema),
+        assembly.hits(grid, schema, calorimeter),
         latent_dim=latent_dim,
         layers=layers,
         codes=importance_samples,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from pcgen.errors import ArgumentError
 from pcgen.models.representations import Images, Sites
 from pcgen.nn import (
     DenseReading,
@@ -47,7 +48,7 @@ def image_encoder(
 ) -> ImageEncoder:
     """Encoder or critic of images ``(image, condition) -> [B, out]``."""
     return ImageEncoder(
-        images.grid.shape,
+        images.shape,
         out,
         READINGS.get(network, DENSE),
         channels=channels,
@@ -66,7 +67,7 @@ def site_encoder(
 ) -> ImageEncoder:
     """Encoder or critic at active sites ``(event, condition) -> [B, out]``."""
     return ImageEncoder(
-        cells.grid.shape,
+        cells.shape,
         out,
         SITES,
         channels=channels,
@@ -79,7 +80,7 @@ def site_encoder(
 def image_field(images: Images, channels: int) -> ImageUNet:
     """Velocity field of all cells of images ``(image, time, condition)``."""
     return ImageUNet(
-        images.grid.shape,
+        images.shape,
         DENSE,
         channels=channels,
         condition_channels=images.condition_channels,
@@ -89,7 +90,7 @@ def image_field(images: Images, channels: int) -> ImageUNet:
 def site_field(sites: Sites, channels: int) -> ImageUNet:
     """Velocity field of active sites ``(clouds, time, condition)``."""
     return ImageUNet(
-        sites.grid.shape,
+        sites.shape,
         SITES,
         channels=channels,
         condition_channels=sites.condition_channels,
@@ -99,6 +100,10 @@ def site_field(sites: Sites, channels: int) -> ImageUNet:
 def image_generator(network: str, images: Images, code: int, channels: int) -> nn.Module:
     """Generator of images from noise."""
     if network == "points":
+        if images.grid is None:
+            raise ArgumentError(
+                "network: got 'points' in a calorimeter, expected dense, active, observed or gated"
+            )
         axes = len(images.schema.axes)
         decoder = SetDecoder(
             code,
@@ -117,12 +122,12 @@ def image_generator(network: str, images: Images, code: int, channels: int) -> n
 def image_trunk(images: Images, code: int, channels: int) -> ImageTrunk:
     """What decoders of images have in common, from code to the finest level."""
     return ImageTrunk(
-        code, channels, shape=images.grid.shape, condition_channels=images.condition_channels
+        code, channels, shape=images.shape, condition_channels=images.condition_channels
     )
 
 
 def sparse_decoder(sites: Sites, code: int, channels: int) -> SparseDecoder:
     """Which cells are active, coarse to fine, and what they hold."""
     return SparseDecoder(
-        code, channels, shape=sites.grid.shape, condition_channels=sites.condition_channels
+        code, channels, shape=sites.shape, condition_channels=sites.condition_channels
     )

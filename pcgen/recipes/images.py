@@ -1,6 +1,7 @@
-"""Recipes on the cells of a grid: a GAN, a VAE and a flow, on dense images and on active sites.
+"""Recipes on cells: a GAN, a VAE and a flow, on dense images and on active sites.
 
-Points that share a cell are one, and those outside the grid are lost. What differs between the
+Cells are those of a grid or of a calorimeter. Points that share a cell are one, and those outside
+are lost. What differs between the
 networks is what they make of the empty cells (docs/sparsity.md):
 
 ========= ============================== =========================== ===========================
@@ -59,13 +60,14 @@ def image_gan(
     modes: Modes = "none",
     mode_strength: float | None = None,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN of dense images, by default the non-saturating game with R1, given class and y.
 
     Args:
         network: dense, active, observed, gated or points; see docs/sparsity.md.
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
@@ -91,6 +93,8 @@ def image_gan(
             docs/remedies.md.
         mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
@@ -100,7 +104,7 @@ def image_gan(
     assembly.check_network(network, GAME_NETWORKS)
     return assembly.image_gan(
         network,
-        assembly.images(grid, schema),
+        assembly.images(grid, schema, calorimeter),
         latent_dim=latent_dim,
         channels=channels,
         choice=adversaries.Choice(
@@ -132,13 +136,14 @@ def image_vae(
     free_bits: float = 0.0,
     prior_shape: PriorShape = "normal",
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """VAE of dense images, conditional on class and y.
 
     Args:
         network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
@@ -150,6 +155,8 @@ def image_vae(
         prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
             ring (of ten Gaussians) or roll, in the plane of their first two numbers.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
@@ -159,7 +166,7 @@ def image_vae(
     assembly.check_network(network, NETWORKS)
     return assembly.image_vae(
         network,
-        assembly.images(grid, schema),
+        assembly.images(grid, schema, calorimeter),
         latent_dim=latent_dim,
         channels=channels,
         latent=code_assembly.term(
@@ -173,22 +180,27 @@ def image_flow(
     channels: int = 16,
     integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching on all cells of dense images, with a convolutional U-Net.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the network.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
     from pcgen.recipes import assembly, flow_assembly
 
-    return flow_assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
+    return flow_assembly.image_flow(
+        assembly.images(grid, schema, calorimeter), channels, integration_steps
+    )
 
 
 def sites_gan(
@@ -210,12 +222,13 @@ def sites_gan(
     modes: Modes = "none",
     mode_strength: float | None = None,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> GAN:
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
         game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
@@ -239,13 +252,15 @@ def sites_gan(
             docs/remedies.md.
         mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
     from pcgen.recipes import adversaries, assembly
 
-    representation = assembly.images(grid, schema)
+    representation = assembly.images(grid, schema, calorimeter)
     return assembly.sites_gan(
         representation,
         latent_dim=latent_dim,
@@ -278,12 +293,13 @@ def sites_vae(
     free_bits: float = 0.0,
     prior_shape: PriorShape = "normal",
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
@@ -295,13 +311,15 @@ def sites_vae(
         prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
             ring (of ten Gaussians) or roll, in the plane of their first two numbers.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
     from pcgen.recipes import assembly, code_assembly
 
-    representation = assembly.sites(grid, schema)
+    representation = assembly.sites(grid, schema, calorimeter)
     return assembly.sites_vae(
         representation,
         latent_dim=latent_dim,
@@ -317,19 +335,24 @@ def sites_flow(
     channels: int = 16,
     integration_steps: int = 20,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> FlowMatching:
     """Flow matching at active sites, which are drawn first, coarse to fine.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the networks.
         integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
     from pcgen.recipes import assembly, flow_assembly
 
-    return flow_assembly.sites_flow(assembly.sites(grid, schema), channels, integration_steps)
+    return flow_assembly.sites_flow(
+        assembly.sites(grid, schema, calorimeter), channels, integration_steps
+    )

@@ -117,13 +117,14 @@ def image_latent(
     components: int = 32,
     share: float = 0.6,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> LatentModel:
     """Autoencoder of dense images, and a prior that is learnt on its codes, given class and y.
 
     Args:
         network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
@@ -140,6 +141,8 @@ def image_latent(
         components: Most components of the mixture of a class.
         share: Fraction of the steps that the autoencoder gets; 0 with a trained one to start from.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: an unknown network or choice, an option that it does not have.
@@ -157,6 +160,7 @@ def image_latent(
         free_bits=free_bits,
         prior_shape=prior_shape,
         schema=schema,
+        calorimeter=calorimeter,
     )
     return code_assembly.latent_model(codec, prior, width=width, components=components, share=share)
 
@@ -174,12 +178,13 @@ def sites_latent(
     components: int = 32,
     share: float = 0.6,
     schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
 ) -> LatentModel:
     """Autoencoder of active sites, and a prior that is learnt on its codes, given class and y.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
+        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
+            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
@@ -196,6 +201,8 @@ def sites_latent(
         components: Most components of the mixture of a class.
         share: Fraction of the steps that the autoencoder gets; 0 with a trained one to start from.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
+            there is no grid.
 
     Raises:
         ArgumentError: an unknown network or choice, an option that it does not have.
@@ -212,5 +219,6 @@ def sites_latent(
         free_bits=free_bits,
         prior_shape=prior_shape,
         schema=schema,
+        calorimeter=calorimeter,
     )
     return code_assembly.latent_model(codec, prior, width=width, components=components, share=share)

@@ -106,8 +106,8 @@ def lagan(images: Images, *, latent_dim: int, channels: int, label_flipping: flo
         raise ArgumentError(f"label_flipping: got {label_flipping}, expected a share in [0, 1/2)")
     first, number = len(images.schema.condition), len(images.schema.labels)
     classes = range(first, first + number) if number > 1 else range(0)
-    generator = LAGANGenerator(latent_dim, images.grid.shape, classes, channels=channels)
-    critic = LAGANCritic(images.grid.shape, len(classes))
+    generator = LAGANGenerator(latent_dim, images.shape, classes, channels=channels)
+    critic = LAGANCritic(images.shape, len(classes))
     adversary = Adversary(
         replace(NON_SATURATING, flipping=label_flipping),
         None,

@@ -283,7 +283,7 @@ def test_showers_that_store_their_calorimeter_need_no_geometry(files, capsys):
     capsys.readouterr()
     assert cli.main(["info", "own.hdf5"]) == 0
     text = capsys.readouterr().out
-    assert "points-*, latent and showers-* recipes" in text
+    assert "points-*, latent, image-*, sites-*, hits-* and showers-* recipes" in text
     assert "--geometry" not in text
 
 

@@ -11,13 +11,14 @@ class      event                                        values, where noise and 
            energies that are drawn first        share of its layer
 `Singles`  the points of clouds of one point,           all of the rows
            as rows [M, C]
-`Sites`    clouds of the active cells of a grid         ``x``: standardised log fraction [N, 1]
-`Images`   [B, 1, \*grid.shape]: 0 where inactive,      all cells
+`Sites`    clouds of active cells                       ``x``: standardised log fraction [N, 1]
+`Images`   [B, 1, \*shape]: 0 where inactive,           all cells
            :math:`1 + x - x_{floor} \ge 1` where active
-`Hits`     [B, \*grid.shape]: 1 where active, 0 else   all cells
+`Hits`     [B, \*shape]: 1 where active, 0 else         all cells
 ========== ============================================ ========================================
 
-An *active* cell is one in which the detector saw energy. Networks take the same condition [B, K]
+Cells are those of a grid, or the voxels of a calorimeter. An *active* cell is one in which the
+detector saw energy. Networks take the same condition [B, K]
 as input whatever the representation: y, one-hot class and log n of the points or active cells. The
 total energy and n come from a :class:`~pcgen.models.cardinality.Cardinality`; the values say how
 the total is shared out.

@@ -20,7 +20,7 @@ from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
 Event = Any
-"""B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*grid.shape]."""
+"""B events: a ``Batch`` of points or of active cells, or a dense image [B, 1, \\*shape]."""
 
 
 class Seen(NamedTuple):

@@ -1,4 +1,4 @@
-"""The cells of a grid: active ones alone, or all of them as an image."""
+"""The cells of a grid or calorimeter: active ones alone, or all of them as an image."""
 
 from __future__ import annotations
 
@@ -10,50 +10,62 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError, DataError
-from pcgen.grids import Grid
-from pcgen.images import overflow, snap
+from pcgen.grids import Calorimeter, Grid
 from pcgen.models.cardinality import CAPACITY, Drawn
 from pcgen.models.representations.base import Event, Loss, Representation, Seen
+from pcgen.models.representations.lattices import GridLattice, lattice
 from pcgen.schema import Schema
 
 
 class Sites(Representation):
-    """The active cells of a grid; points that share a cell are one, and those outside are lost.
+    """The active cells; points that share a cell are one, and those outside are lost.
 
-    ``cell`` has a column for each axis of ``grid.shape``, the layer first where there are layers.
+    ``cell`` has a column for each axis of ``shape``, the layer first where there are layers.
 
     Args:
         schema: Of the clouds; points must carry a weight and have no further features, since a
             cell adds its points up.
-        grid: The cells. Its axes are those of the schema, in any order: ``self.grid`` has them in
-            the order of the schema.
+        cells: A grid of the axes of the schema, in any order, or the calorimeter whose voxels
+            points are in (:mod:`pcgen.models.representations.lattices`).
         capacity: Most training events that the cardinality keeps.
 
     Raises:
-        ArgumentError: points carry no weight, or features that a cell cannot hold, or the grid has
-            other axes, units, periods or layers than the schema.
+        ArgumentError: points carry no weight, or features that a cell cannot hold, or the cells
+            have other axes, units, periods or layers than the schema.
     """
 
     counted = False
     weighed = True
     """Whether points must carry a weight."""
 
-    def __init__(self, schema: Schema, grid: Grid, *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, schema: Schema, cells: Grid | Calorimeter, *, capacity: int = CAPACITY
+    ) -> None:
         if (schema.weight is None and self.weighed) or schema.features:
             got = ", ".join(quantity.name for quantity in schema.features) or "no weight"
             raise ArgumentError(
-                f"schema: got points with {got}, expected a weight and nothing else on a grid"
+                f"schema: got points with {got}, expected a weight and nothing else in cells"
             )
         super().__init__(schema, capacity=capacity)
-        self.grid = grid.matched(schema)
+        self.lattice = lattice(cells, schema)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid, with its axes in the order of the schema's; None for a calorimeter."""
+        return self.lattice.grid if isinstance(self.lattice, GridLattice) else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells along each axis."""
+        return self.lattice.shape
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
-        return snap(clouds, self.grid, outside="drop")
+        return self.lattice.active(clouds).clouds
 
     def loss_of(self, clouds: Batch) -> Loss:
-        """See :meth:`Representation.loss_of`: the points outside the grid."""
-        out, total = overflow(clouds, self.grid), float(cl.total(clouds).double().sum())
+        """See :meth:`Representation.loss_of`: the points outside."""
+        out, total = self.lattice.lost(clouds), float(cl.total(clouds).double().sum())
         return Loss(
             int(out.points.sum()) / max(len(clouds.pos), 1),
             float(out.weight.double().sum()) / total if total > 0 else 0.0,
@@ -63,7 +75,7 @@ class Sites(Representation):
         self.standardize.fit(self._inside(batches))
 
     def _inside(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The prepared clouds; refused at their end where no cell of the grid holds anything."""
+        """The prepared clouds; refused at their end where no cell holds anything."""
         points, left, weight = 0, 0, 0.0
         for clouds in batches:
             kept = self.prepared(clouds)
@@ -73,35 +85,25 @@ class Sites(Representation):
         if points and not weight and self.schema.weight is not None:
             raise DataError(
                 f"{self.schema.weight.name}: got {points} points, all of 0, expected some with "
-                "more, as a cell of a grid is empty otherwise"
+                "more, as a cell is empty otherwise"
             )
         if points and not left:
             raise DataError(
-                f"grid {self.grid}: got {points} points, all of them outside, expected a grid that "
-                f"holds some along {', '.join(axis.name for axis in self.schema.axes)}"
+                f"{self.lattice.name}: got {points} points, all of them outside, expected cells "
+                f"that hold some along {', '.join(axis.name for axis in self.schema.axes)}"
             )
 
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
-        seen = self.standardize(self.prepared(clouds))
-        cell = seen.cell
-        if seen.get("layer") is not None:
-            cell = torch.cat([seen.layer[:, None], cell], 1)
+        kept, cell = self.lattice.active(clouds)
+        seen = self.standardize(kept)
         return Seen(self._event(cell, cl.sizes(seen), seen.x), seen.y)
 
     def clouds(self, event: Event, drawn: Drawn) -> Batch:
         """See :meth:`Representation.clouds`; points at the centres of the cells."""
         weight = self.standardize.fractions(event.x, event.ptr) * drawn.total[event.batch]
-        cell = event.cell[:, -len(self.grid.axes) :]
-        return cl.make(
-            self.grid.centres(cell, dtype=weight.dtype),
-            cl.sizes(event),
-            weight=weight,
-            y=drawn.y,
-            label=drawn.label,
-            cell=cell,
-            layer=event.cell[:, 0] if self.grid.layers else None,
-        )
+        points = self.lattice.points(event.cell, cl.sizes(event), weight.dtype)
+        return cl.replace(points, weight=weight, y=drawn.y, label=drawn.label)
 
     def values(self, event: Event) -> Tensor:
         """See :meth:`Representation.values`."""
@@ -134,7 +136,7 @@ class Images(Sites):
     def see(self, clouds: Batch) -> Seen:
         """See :meth:`Representation.see`."""
         event, condition = super().see(clouds)
-        image = event.x.new_zeros(event.num_graphs, 1, *self.grid.shape)
+        image = event.x.new_zeros(event.num_graphs, 1, *self.shape)
         index = (event.batch, torch.zeros_like(event.batch), *event.cell.unbind(1))
         return Seen(image.index_put(index, event.x[:, 0] + self._lift(event.x)), condition)
 
@@ -160,7 +162,7 @@ class Images(Sites):
 
     def blank(self, sizes: Tensor) -> Tensor:
         """See :meth:`Representation.blank`; the number of active cells is not prescribed."""
-        return self.cardinality.total.new_zeros(len(sizes), 1, *self.grid.shape)
+        return self.cardinality.total.new_zeros(len(sizes), 1, *self.shape)
 
     def _lift(self, like: Tensor) -> Tensor:
         """What is added to the standardised log fraction, so that the smallest becomes 1."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.images import snap
 from pcgen.models.cardinality import Drawn
 from pcgen.models.representations.base import Event, Seen
 from pcgen.models.representations.cells import Sites
@@ -34,7 +32,7 @@ class Hits(Sites):
     @property
     def cells(self) -> int:
         """Number of cells."""
-        return math.prod(self.grid.shape)
+        return math.prod(self.shape)
 
     def condition(self, drawn: Drawn) -> Tensor:
         """See :meth:`Representation.condition`."""
@@ -42,16 +40,13 @@ class Hits(Sites):
 
     def prepared(self, clouds: Batch) -> Batch:
         """See :meth:`Representation.prepared`."""
-        kept = snap(clouds, self.grid, outside="drop")
-        return kept if self.schema.weight is not None else cl.replace(kept, weight=None)
+        return self._weighed(self.lattice.active(clouds).clouds)
 
     def see(self, clouds: Batch) -> Seen:
-        """See :meth:`Representation.see`; events are images [B, *grid.shape] of 0 and 1."""
-        kept = self.prepared(clouds)
-        cell = kept.cell
-        if kept.get("layer") is not None:
-            cell = torch.cat([kept.layer[:, None], cell], 1)
-        image = kept.pos.new_zeros(kept.num_graphs, *self.grid.shape)
+        """See :meth:`Representation.see`; events are images [B, *shape] of 0 and 1."""
+        kept, cell = self.lattice.active(clouds)
+        kept = self._weighed(kept)
+        image = kept.pos.new_zeros(kept.num_graphs, *self.shape)
         image = image.index_put((kept.batch, *cell.unbind(1)), kept.pos.new_ones(()))
         given = self.standardize.condition(kept.get("y"), kept.get("label"), cl.sizes(kept))
         return Seen(image, given[:, :-1])
@@ -60,20 +55,12 @@ class Hits(Sites):
         """See :meth:`Representation.clouds`; a cell above 1/2 is active."""
         active = event > 0.5
         index, sizes = active.nonzero(), active.flatten(1).sum(1)
-        cell = index[:, -len(self.grid.axes) :]
         weight = None
         if self.schema.weight is not None:
             share = drawn.total / sizes.clamp(min=1).to(drawn.total)
             weight = share.repeat_interleave(sizes)
-        return cl.make(
-            self.grid.centres(cell, dtype=drawn.centroid.dtype),
-            sizes,
-            weight=weight,
-            y=drawn.y,
-            label=drawn.label,
-            cell=cell,
-            layer=index[:, 1] if self.grid.layers else None,
-        )
+        points = self.lattice.points(index[:, 1:], sizes, drawn.centroid.dtype)
+        return cl.replace(points, weight=weight, y=drawn.y, label=drawn.label)
 
     def values(self, event: Event) -> Tensor:
         """See :meth:`Representation.values`."""
@@ -89,4 +76,8 @@ class Hits(Sites):
 
     def blank(self, sizes: Tensor) -> Tensor:
         """See :meth:`Representation.blank`."""
-        return self.cardinality.total.new_zeros(len(sizes), *self.grid.shape)
+        return self.cardinality.total.new_zeros(len(sizes), *self.shape)
+
+    def _weighed(self, clouds: Batch) -> Batch:
+        """The clouds, without weights where the schema has none."""
+        return clouds if self.schema.weight is not None else cl.replace(clouds, weight=None)

@@ -40,13 +40,16 @@ from pcgen.objectives.likelihood import best_log_std, bounded_log_std, gaussian,
 from pcgen.ops.drawing import normal, uniform
 from pcgen.standardize import Standardize
 
+WIDEST = 1024
+"""Most channels of a map: an axis of thousands of cells is halved often."""
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class ImageTrunk(Network):
     """A small map from a linear layer, doubled ``levels`` times by upsampling and convolution.
 
-    The last map is cropped to the shape. Channels halve at each doubling. Weights start as He et
+    The last map is cropped to the shape. Channels halve at each doubling, from :data:`WIDEST` at
+    most. Weights start as He et
     al., arXiv 1502.01852, keep the variance: smaller ones would leave an output that hardly depends
     on the code, which behind a ReLU is dead wherever the bias is negative.
 
@@ -81,7 +84,8 @@ class ImageTrunk(Network):
         self.code_channels, self.channels, self.shape = code_channels, channels, tuple(shape)
         self.condition_channels = condition_channels
         shapes = level_shapes(shape, levels)
-        widths = [channels * 2**level for level in reversed(range(len(shapes)))]
+        most = max(channels, WIDEST)
+        widths = [min(channels * 2**level, most) for level in reversed(range(len(shapes)))]
         self.small = (widths[0], *shapes[-1])
         self.first = nn.Linear(code_channels + condition_channels, math.prod(self.small))
         conv = _CONV[len(shape)]
