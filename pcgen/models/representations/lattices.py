@@ -14,6 +14,7 @@ What is beside what along an axis is all that convolutions know of where cells a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -123,15 +124,10 @@ class VoxelLattice(Lattice):
                 f"layers: got {', '.join(schema.layers)}, expected those of the calorimeter, "
                 f"{', '.join(own.layers)}"
             )
-        counts = bool(schema.layers) and not schema.axes[names.index("z")].unit
-        columns_of(own.axes[:2] if counts else own.axes, schema.axes)
+        self._counts = bool(schema.layers) and not schema.axes[names.index("z")].unit
+        columns_of(own.axes[:2] if self._counts else own.axes, schema.axes)
         self._columns = [names.index(name) for name in "xyz"]
-        geometry = calorimeter.geometry()
-        centre = geometry.centre
-        if counts:
-            centre[:, 2] = geometry.layer + 0.5
-        self._centre = centre[:, ["xyz".index(name) for name in names]]
-        self._layer = geometry.layer if schema.layers else None
+        self._layered = bool(schema.layers)
 
     def active(self, clouds: Batch) -> Active:
         """See :meth:`Lattice.active`."""
@@ -157,9 +153,18 @@ class VoxelLattice(Lattice):
         voxel = torch.zeros_like(cell[:, 0])
         for axis, number in enumerate(self.shape):
             voxel = voxel * number + cell[:, axis]
-        layer = None if self._layer is None else self._layer.to(cell.device)[voxel]
-        centre = self._centre.to(device=cell.device, dtype=dtype)
+        centre = self._centres.to(device=cell.device, dtype=dtype)
+        layer = self.calorimeter.layer_of(voxel) if self._layered else None
         return cl.make(centre[voxel], sizes, layer=layer)
+
+    @cached_property
+    def _centres(self) -> Tensor:
+        """Centres of the voxels [V, 3] in the order of the schema's axes."""
+        geometry = self.calorimeter.geometry()
+        centre = geometry.centre
+        if self._counts:
+            centre[:, 2] = geometry.layer + 0.5
+        return centre[:, [*map(self._columns.index, range(3))]]
 
     def _located(self, clouds: Batch) -> VoxelLocation:
         cl.check(clouds, 3)
