@@ -5,8 +5,8 @@ One epoch e of n events in W processes (ranks):
 1. the events, in the order of the file, are cut into stretches of consecutive ones; the stretches
    are drawn in a random order of (seed, e), and the sequence is dealt out in W equal shares;
 2. a rank goes through its share in windows of some million points, each many stretches from all
-   over the file, read contiguously stretch by stretch and shuffled in memory (their order alone
-   is shuffled where the events are in memory already);
+   over the file, read contiguously stretch by stretch and shuffled in memory (where the events are
+   in memory already their order alone is shuffled, and a few batches at a time are put together);
 3. batches are consecutive pieces of the shuffled window; what does not fill a batch is left out
    (and is other events in the next epoch).
 """
@@ -25,6 +25,7 @@ from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
 
 WINDOW = 4_000_000  #: points of a window, about; 48 MB for jets
+AHEAD = 200_000  #: points of a window where all events are in memory already, about
 PASS = 512  #: events of a batch of a whole pass, at least: nothing is learnt from it, only counted
 _STRETCHES = 64  # stretches in a window
 
@@ -64,6 +65,7 @@ class Batches:
         mean = max(float(dataset.sizes().double().mean()), 1.0) if len(dataset) else 1.0
         # A multiple of the batch size: no batch spans two windows.
         self._window_size = max(int(WINDOW / mean) // batch_size, 1) * batch_size
+        self._ahead = max(int(AHEAD / mean) // batch_size, 1) * batch_size
         self._kept: dict[str, tuple[tuple[int, ...], Any]] = {}
 
     def per_epoch(self, world: int = 1) -> int:
@@ -99,11 +101,9 @@ class Batches:
         epoch, number = divmod(step, self.per_epoch(world))
         size = min(self.batch_size, len(self.dataset) // world)
         start = number * size
-        if self.dataset.in_memory:
-            order = self._keep("order", self._draw, epoch, rank, world)
-            return self.dataset.gather(order[start : start + size])
-        number, offset = divmod(start, self._window_size)
-        window = self._keep("window", self._read, epoch, rank, world, number)
+        read = self._ahead if self.dataset.in_memory else self._window_size
+        number, offset = divmod(start, read)
+        window = self._keep("window", self._read, epoch, rank, world, number * read, read)
         return convention.select(window, slice(offset, offset + size))
 
     def all(self) -> Iterator[Batch]:
@@ -126,11 +126,10 @@ class Batches:
             self._kept[name] = (key, make(*key))
         return self._kept[name][1]
 
-    def _read(self, epoch: int, rank: int, world: int, number: int) -> Batch:
-        """The events of one window, shuffled."""
-        first = number * self._window_size
+    def _read(self, epoch: int, rank: int, world: int, first: int, number: int) -> Batch:
+        """So many events of a rank from the first on, shuffled."""
         order = self._keep("order", self._draw, epoch, rank, world)
-        return self.dataset.gather(order[first : first + self._window_size])
+        return self.dataset.gather(order[first : first + number])
 
     def _draw(self, epoch: int, rank: int, world: int) -> Tensor:
         """Numbers of the events of one rank in one epoch, in the order of its batches."""
