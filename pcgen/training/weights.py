@@ -5,7 +5,7 @@ tensors     the state of the model, its parameters replaced by their running ave
             numbers in the narrowest type that holds all of them, nothing is rounded
 ``pcgen``   metadata, JSON: version of the layout, recipe, arguments and schema (as in a
             checkpoint), step, best validation score, hours, the run's configuration, and a digest
-            of the tensors
+            of all these and the tensors (in version 1 of the tensors alone)
 =========== ======================================================================================
 
 Reading one runs no code and builds nothing. The format knows no pickle and no packing, and tensors
@@ -35,7 +35,7 @@ from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
 
 ENDING = ".safetensors"
-VERSION = 1
+VERSION = 2
 _KEY = "pcgen"
 _KINDS: dict[str, tuple[type, ...]] = {
     "recipe": (str, type(None)),
@@ -68,7 +68,8 @@ def write(path: str | Path, model: GenerativeModel, state: Checkpoint) -> None:
     tensors = {name: _narrow(value) for name, value in model.state_dict().items()}
     facts = {name: getattr(state, name) for name in _KINDS if name != "digest"}
     try:
-        text = json.dumps({"version": VERSION, **facts, "digest": _digest(tensors)}, sort_keys=True)
+        digest = _digest(tensors, facts)
+        text = json.dumps({"version": VERSION, **facts, "digest": digest}, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{path}: got an argument that JSON does not hold ({error})") from error
     with atomic(path) as temporary:
@@ -92,8 +93,9 @@ def read(path: str | Path) -> Checkpoint:
     """
     metadata, tensors = _load(path)
     facts = _facts(path, metadata)
-    if _digest(tensors) != facts.pop("digest"):
-        raise CheckpointError(f"{path}: is damaged (a tensor changed), expected intact weights")
+    version, digest = facts.pop("version"), facts.pop("digest")
+    if _digest(tensors, facts if version > 1 else None) != digest:
+        raise CheckpointError(f"{path}: is damaged (a value changed), expected intact weights")
     return Checkpoint(
         **facts, model=tensors, phases={}, draws=0, prepared=[], means={}, scaler={}, random=[]
     )
@@ -133,7 +135,7 @@ def _load(path: str | Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
 
 
 def _facts(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the metadata say, by the names of a checkpoint's fields, and the digest."""
+    """What the metadata say, by the names of a checkpoint's fields, version and digest."""
     if _KEY not in metadata:
         raise CheckpointError(f"{path}: is by another program, expected weights that pcgen wrote")
     try:
@@ -141,11 +143,11 @@ def _facts(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointError(f"{path}: is damaged ({error}), expected intact weights") from error
     version = content.get("version") if isinstance(content, dict) else None
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         found = version if isinstance(version, int) else type(version).__name__
         raise CheckpointError(
-            f"{path}: got weights of version {found}, expected {VERSION}; read them with the pcgen "
-            "that wrote them"
+            f"{path}: got weights of version {found}, expected 1 to {VERSION}; read them with the "
+            "pcgen that wrote them"
         )
     for _ in leaves(content, str(path), CheckpointError):
         pass  # counted, and refused where they are too many
@@ -154,7 +156,7 @@ def _facts(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             found = type(content[name]).__name__ if name in content else "nothing"
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise CheckpointError(f"{path}: got {found} as {name!r}, expected {wanted}")
-    return {name: content[name] for name in _KINDS}
+    return {"version": version, **{name: content[name] for name in _KINDS}}
 
 
 def _narrow(value: Tensor) -> Tensor:
@@ -167,9 +169,14 @@ def _narrow(value: Tensor) -> Tensor:
     return value.to(next(kind for kind, limit in limits if limit.min <= low <= high <= limit.max))
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Of names, types, shapes and numbers."""
-    found = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> str:
+    """Of names, types, shapes and numbers, and of what the metadata say besides.
+
+    Raises:
+        TypeError, ValueError: JSON does not hold the facts.
+    """
+    text = "" if facts is None else json.dumps(facts, sort_keys=True)
+    found = hashlib.sha256(text.encode())
     for name, value in sorted(tensors.items()):
         found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         found.update(value.contiguous().numpy().tobytes())

@@ -14,12 +14,13 @@ from typing import Any
 import h5py
 import mutations
 import numpy as np
+import safetensors.torch
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pcgen.recipes import RECIPES
-from pcgen.training import checkpoint
+from pcgen.training import checkpoint, weights
 
 VALUES = (None, True, -1, 0, 0.5, 2**31, 2**63, 2**70, 1e300, float("nan"), "", "x", [], [[]], {})
 
@@ -110,6 +111,8 @@ def _weights(data: bytes, dice: random.Random) -> bytes:
     header = json.loads(data[8:stop])
     content = json.loads(header["__metadata__"]["pcgen"])
     del content["config"]["total"]  # what is changed on purpose is no silent change
+    # Of version 1, whose digest is that of the tensors alone.
+    content |= {"version": 1, "digest": weights._digest(safetensors.torch.load(data))}
     action = dice.randrange(3)
     if action == 0:
         _other_arguments(content, dice)

@@ -46,7 +46,9 @@ def changed(path: Path, tensors: dict[str, Any] | None = None, **facts: Any) -> 
     before, content = parts(path)
     now = {n: v for n, v in {**before, **(tensors or {})}.items() if v is not None}
     known = {name: value for name, value in now.items() if value.dtype in weights._TYPES}
-    content = {**content, "digest": weights._digest(known), **facts}
+    told = {name: value for name, value in {**content, **facts}.items() if name in weights._KINDS}
+    told.pop("digest")
+    content = {**content, "digest": weights._digest(known, told), **facts}
     content = {name: value for name, value in content.items() if value is not ...}
     path.write_bytes(safetensors.torch.save(now, {"pcgen": json.dumps(content)}))
     return path
@@ -129,8 +131,24 @@ def test_a_flipped_bit_of_weights_is_found(file):
     content = bytearray(file.read_bytes())
     content[-100] ^= 1
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"is damaged \(a tensor changed\), expected intact"):
+    with pytest.raises(CheckpointError, match=r"is damaged \(a value changed\), expected intact"):
         pcgen.load(file)
+
+
+def test_a_changed_number_of_the_metadata_is_found(file):
+    content = file.read_bytes()
+    assert content.count(b'\\"step\\": 0') == 1
+    file.write_bytes(content.replace(b'\\"step\\": 0', b'\\"step\\": 7'))
+    with pytest.raises(CheckpointError, match=r"is damaged \(a value changed\), expected intact"):
+        pcgen.load(file)
+
+
+def test_weights_of_version_1_are_read(file):
+    tensors, content = parts(file)
+    expected = sampled(file)
+    content |= {"version": 1, "digest": weights._digest(tensors)}
+    file.write_bytes(safetensors.torch.save(tensors, {"pcgen": json.dumps(content)}))
+    assert torch.equal(sampled(file), expected)
 
 
 def test_weights_of_another_program_are_refused(tmp_path):
@@ -147,8 +165,8 @@ def test_weights_of_another_program_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"version": 2}, "got weights of version 2, expected 1; read them with the pcgen that"),
-        ({"version": "1"}, "got weights of version str, expected 1"),
+        ({"version": 3}, "got weights of version 3, expected 1 to 2; read them with the pcgen "),
+        ({"version": "1"}, "got weights of version str, expected 1 to 2"),
         ({"recipe": "os.system"}, "names the recipe 'os.system', expected one of pcgen's own"),
         ({"recipe": ["points-flow"]}, "got list as 'recipe', expected str or NoneType"),
         ({"arguments": ...}, "got nothing as 'arguments', expected dict"),
