@@ -14,17 +14,19 @@ matrices have no bias: softmax does not depend on that of the keys, and that of 
 as a constant.
 
 Clouds stay ragged: rows are padded for the product of queries and keys and nowhere else. A cloud of
-n points costs n² products for each head. Written out, these stay in memory; *fused* (torch's
-``scaled_dot_product_attention``: Dao et al., arXiv 2205.14135) they do not, and memory is linear in
-n, but there is no second derivative, which the gradient penalty of a critic needs.
+n points costs n² products for each head. Fused (torch's ``scaled_dot_product_attention``: Dao et
+al., arXiv 2205.14135) they are in no memory, which is linear in n. That has no second derivative,
+which the gradient penalty of a critic needs: where one is asked for, the products are written out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
@@ -43,10 +45,8 @@ TOGETHER = 128
 """Points of the largest cloud up to which clouds are attended to at once, as padded rows."""
 
 
-def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
-    """What each point reads from the points of its cloud, without a second derivative.
-
-    Clouds of hundreds of points one by one, smaller ones together.
+def attend_within(query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
+    """What each point reads from the points of its cloud; with any derivative.
 
     Args:
         query: [N, H, c].
@@ -57,6 +57,39 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
     Returns:
         [N, H, c].
     """
+    read: Tensor = _AttendWithin.apply(query, key, value, ptr)
+    return read
+
+
+class _AttendWithin(Function):
+    """Fused, but for the second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
+        ctx.save_for_backward(query, key, value, ptr)
+        return _fused(query, key, value, ptr)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, ptr = ctx.saved_tensors
+        again = torch.is_grad_enabled()  # with create_graph=True alone
+        if not again:
+            inputs = [each.detach().requires_grad_() for each in inputs]
+        with torch.enable_grad():
+            read = (_written_out if again else _fused)(*inputs, ptr)
+        # Of clouds without any point nothing is read.
+        options = {"create_graph": again, "materialize_grads": True}
+        return (*torch.autograd.grad(read, inputs, slope, **options), None)
+
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
+    """The same with all products in memory, as a graph of plain operations."""
+    (q, k, v), present = _dense(query, key, value, ptr)
+    return pc.to_rows(_join(attend(q, k, v, present)), present, ptr).view_as(query)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
+    """Clouds of hundreds of points one by one, smaller ones together."""
     sizes = lengths(ptr)
     fused = F.scaled_dot_product_attention
     if query.is_cpu and len(sizes) and int(sizes.max()) > TOGETHER:
@@ -65,16 +98,20 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
         clouds = zip(*split, strict=True)
         found = [fused(q, k, v)[0] for q, k, v in clouds if q.shape[2]]
         return torch.cat(found, 1).transpose(0, 1)
-    rows = torch.stack([query, key, value], 1).flatten(1)
-    dense, present = pc.to_dense(rows, ptr)
-    if not dense.shape[1]:
+    (q, k, v), present = _dense(query, key, value, ptr)
+    if not present.shape[1]:
         return query
-    q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
     # A cloud without points reads zeros, and not nothing, which would be NaN.
     first = torch.zeros_like(present)
     first[:, 0] = sizes == 0
     read = fused(q, k, v, attn_mask=(present | first)[:, None, None])
-    return pc.to_rows(read.transpose(1, 2).flatten(2), present, ptr).view_as(query)
+    return pc.to_rows(_join(read), present, ptr).view_as(query)
+
+
+def _dense(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> tuple[Tensor, Tensor]:
+    """Rows [N, H, c] of three kinds as [3, B, H, n, c], and where there are some [B, n]."""
+    dense, present = pc.to_dense(torch.stack([query, key, value], 1).flatten(1), ptr)
+    return dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4), present
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
@@ -104,24 +141,19 @@ class SelfAttention(Network):
     Args:
         channels: Channels C of a point.
         heads: Number of heads; divides C.
-        fused: Without a second derivative, in memory linear in the number of points.
     """
 
-    def __init__(self, channels: int, heads: int = 4, *, fused: bool = False) -> None:
+    def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
-        self.heads, self.fused = _check_heads(channels, heads), fused
+        self.heads = _check_heads(channels, heads)
         self.read = nn.Linear(channels, 3 * channels, bias=False)
         self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
-        if self.fused and not isinstance(ptr, Padding):
-            query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
-            return self.out(attend_fused(query, key, value, ptr).flatten(1))
-        dense, present = pc.to_dense(self.read(x), ptr)
-        query, key, value = (_split(part, self.heads) for part in dense.chunk(3, -1))
-        read = _join(attend(query, key, value, present))
-        return self.out(pc.to_rows(read, present, ptr))
+        query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
+        attend_to = _written_out if isinstance(ptr, Padding) else attend_within
+        return self.out(attend_to(query, key, value, ptr).flatten(1))
 
 
 class AttentionPool(Network):
@@ -217,7 +249,6 @@ class AttentionBlock(Network):
         heads: Number of heads; divides C.
         condition_channels: Columns K of a condition that scales and shifts after the norms.
         expansion: Width of the MLP over C.
-        fused: See :class:`SelfAttention`.
         induced: Seeds of :class:`InducedAttention`, in place of attention between all pairs; None
             for all pairs.
     """
@@ -229,13 +260,12 @@ class AttentionBlock(Network):
         heads: int = 4,
         condition_channels: int = 0,
         expansion: int = 2,
-        fused: bool = False,
         induced: int | None = None,
     ) -> None:
         super().__init__()
         self.norm_attention = CloudNorm(channels, condition_channels)
         self.attention = (
-            SelfAttention(channels, heads, fused=fused)
+            SelfAttention(channels, heads)
             if induced is None
             else InducedAttention(channels, heads, induced)
         )

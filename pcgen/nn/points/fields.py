@@ -296,8 +296,7 @@ class AttentionField(Network):
         context = self.context.channels
         self.point_in = CloudLinear(in_channels, context, hidden)
         self.blocks = nn.ModuleList(
-            AttentionBlock(hidden, heads=heads, condition_channels=context, fused=True)
-            for _ in range(layers)
+            AttentionBlock(hidden, heads=heads, condition_channels=context) for _ in range(layers)
         )
         self.norm = CloudNorm(hidden, context)
         self.point_out = nn.Linear(hidden, in_channels)
