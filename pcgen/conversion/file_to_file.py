@@ -108,7 +108,8 @@ def convert(
     reading, jets for writing.
 
     Voxels of showers have their places in a calorimeter, which --geometry describes where the file
-    does not. Clouds become showers again with --to calochallenge, whose energies are in MeV.
+    does not. Clouds become showers again with --to calochallenge, whose energies are in MeV. Where
+    all layers have the same cells, showers become images [B, layers, cells ...] and images showers.
     A target that ends in .xml or .json is a description of the calorimeter that the source stores.
 
     Large files pass through in blocks; the target appears when it is complete, or not at all.
@@ -222,7 +223,6 @@ def convert(
     from pcgen.conversion.filling import Filling
     from pcgen.conversion.meaning import (
         calorimeter_of,
-        check_cells,
         grid_of,
         lost,
         meaning,
@@ -231,7 +231,7 @@ def convert(
     from pcgen.conversion.observing import observing
     from pcgen.conversion.options import check_kinds, check_options
     from pcgen.conversion.own_columns import own_columns, unread
-    from pcgen.conversion.showers import Placing, check_incident, write_showers
+    from pcgen.conversion.showers import Placing, check_incident, write_layers, write_showers
     from pcgen.conversion.table_options import OPTIONS, table_columns
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import read_calorimeter
@@ -285,12 +285,12 @@ def convert(
             labels=labels,
             **{name: given[name] for name in OPTIONS},
         )
-        check_cells(opened, wanted)
-        voxels = calorimeter_of(opened, wanted, voxels)
+        voxels = calorimeter_of(opened, wanted, voxels, grid)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
         numbers = chosen_events(opened, None if isinstance(event, str) else event, block)
-        cells = grid_of(opened, wanted, grid)
+        drawn = voxels is not None and wanted == "images"
+        cells = None if drawn else grid_of(opened, wanted, grid)
         reading = Reading(
             opening,
             numbers,
@@ -305,6 +305,8 @@ def convert(
         into = Target(target, chosen, own.named(meaning(opened, cells, named)), opened.attrs)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
+        elif drawn and voxels is not None:
+            done = write_layers(reading, into, voxels, Placing(outside, "sum", seed))
         elif wanted == "showers" and voxels is not None:
             check_incident(into.schema, opened.path)
             placing = Placing(outside, multi_hit, seed)

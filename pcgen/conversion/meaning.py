@@ -18,34 +18,31 @@ from pcgen.io.showerdata import INCIDENT as INCIDENT_ENERGY
 from pcgen.schema import Quantity, Schema
 
 
-def check_cells(source: io.CloudSource | io.ImageSource, wanted: Kind) -> None:
-    """Refuse showers that are to become images, and images that are to become showers.
-
-    Raises:
-        ArgumentError: naming the source.
-    """
-    if {source.kind, wanted} == {"showers", "images"}:
-        raise ArgumentError(
-            f"{source.path}: got {source.kind} to write as {wanted}, expected clouds as target: "
-            "the layers of a calorimeter have cells of their own"
-        )
-
-
 def calorimeter_of(
-    source: io.CloudSource | io.ImageSource, wanted: Kind, given: Calorimeter | None
+    source: io.CloudSource | io.ImageSource,
+    wanted: Kind,
+    given: Calorimeter | None,
+    grid: str | None,
 ) -> Calorimeter | None:
     """The voxels of showers that are read or written: those that were given, or of the source.
+
+    Args:
+        source: File of the events.
+        wanted: What is written.
+        given: The voxels, if they were given.
+        grid: A grid as text, if one was given for images.
 
     Returns:
         None where neither the source nor the target has voxels.
 
     Raises:
-        ArgumentError: there is none, and one of the two needs it.
+        ArgumentError: there is none, and one of the two needs it; or images have other cells.
         FileError: what the source states of its voxels makes no calorimeter.
     """
-    if "showers" not in (source.kind, wanted):
-        return None
     own = source.calorimeter if isinstance(source, io.CloudSource | io.ShowerSource) else None
+    if "showers" not in (source.kind, wanted):
+        drawn = own is not None and wanted == "images" and grid is None
+        return own if drawn and "grid" not in source.attrs else None
     if given is None and own is None:
         example = "--geometry cells.npz, a list of its cells"
         if not isinstance(source, HgcalFile):
@@ -55,7 +52,24 @@ def calorimeter_of(
             f"geometry: got none and {source.path} does not know the voxels of its calorimeter, "
             f"expected a file that describes them, for instance {example}"
         )
-    return given or own
+    cells = given or own
+    if "images" in (source.kind, wanted) and cells is not None:
+        _check_array(source, cells)
+    return cells
+
+
+def _check_array(source: io.CloudSource | io.ImageSource, cells: Calorimeter) -> None:
+    """Refuse images of a calorimeter whose layers differ, or that have another shape."""
+    if cells.grid is None:
+        raise ArgumentError(
+            f"{source.path}: got showers to write as images or images as showers, expected clouds: "
+            "the layers of this calorimeter have cells of their own"
+        )
+    if source.kind == "images" and source.shape != cells.shape:
+        raise ArgumentError(
+            f"{source.path}: got images of shape {source.shape}, expected the {cells.shape} of the "
+            "calorimeter"
+        )
 
 
 def number_of_cells(source: io.CloudSource | io.ImageSource, grid: Grid | None) -> int:
@@ -79,7 +93,7 @@ def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | N
     Raises:
         ArgumentError: there is none, or it does not fit the source.
     """
-    if "images" not in (source.kind, wanted) or source.kind == "showers":
+    if "images" not in (source.kind, wanted) or "showers" in (source.kind, wanted):
         return None
     schema = source.schema or Schema(axes=())
     known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
@@ -131,7 +145,7 @@ def meaning(
     carried = schema.weight
     if weight is not None:
         carried = quantity("weight", weight)
-        if grid is None and schema.weight is None:
+        if source.kind == "clouds" and schema.weight is None and grid is None:
             known = ", ".join(each.name for each in schema.features) or "none"
             raise ArgumentError(
                 f"weight: got {weight!r}, but the points of {source.path} carry no weight (further "

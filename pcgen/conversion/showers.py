@@ -1,10 +1,14 @@
-"""Showers into a file: clouds into the voxels of a calorimeter, block after block."""
+"""Showers into a file: clouds into the voxels of a calorimeter, block after block.
+
+A calorimeter whose layers are alike has images too, the layers being their first axis.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +17,7 @@ from torch_geometric.data import Batch
 from pcgen import io
 from pcgen.conversion.blocks import Reading
 from pcgen.conversion.file_to_file import Converted
-from pcgen.conversion.writing import Target, check_filled
+from pcgen.conversion.writing import Target, check_filled, write_images
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
 from pcgen.images import Outside, cloud_to_shower, in_calorimeter, shower_overflow
@@ -75,6 +79,41 @@ def write_showers(
     return Converted(number, points, out, lost, format, missing=reading.missing)
 
 
+def write_layers(
+    reading: Reading, target: Target, calorimeter: Calorimeter, placing: Placing
+) -> Converted:
+    """Write all events as images of the layers of a calorimeter, which has a grid.
+
+    Raises:
+        ArgumentError: the clouds have no energies, or other coordinates.
+        DataError: a point is outside the calorimeter and must not be.
+    """
+    grid = calorimeter.grid
+    assert grid is not None
+    make = partial(
+        _as_layers,
+        schema=target.schema,
+        calorimeter=calorimeter,
+        placing=placing,
+        path=reading.source.path,
+    )
+    meaning = {"axes": grid.axes, "layers": grid.layers, "weight": calorimeter.schema.weight}
+    schema = dataclasses.replace(target.schema, features=(), **meaning)
+    return write_images(reading, target._replace(schema=schema), grid, placing.outside, make)
+
+
+def _as_layers(
+    part: Batch | io.Images, first: int, *, calorimeter: Calorimeter, **options: Any
+) -> tuple[io.Images, int, float]:
+    """A block as images, with its own conditions and classes."""
+    showers, number, weight = _as_showers(part, first, calorimeter=calorimeter, **options)
+    assert isinstance(showers, io.Images)
+    image = showers.image.view(-1, *calorimeter.shape)
+    if isinstance(part, io.Images):
+        return part._replace(image=image), number, weight
+    return io.Images(image, part.get("y"), part.get("label")), number, weight
+
+
 def _as_showers(
     part: Batch | io.Images,
     first: int,
@@ -89,7 +128,9 @@ def _as_showers(
     Where random numbers place the points it stays clouds.
     """
     if isinstance(part, io.Images):
-        return part._replace(label=None, y=_incident(part.y, schema)), 0, 0.0
+        unit = "" if schema.weight is None else schema.weight.unit
+        image = part.image.flatten(1) * factor(unit, "MeV", "weight")
+        return io.Images(image, _incident(part.y, schema)), 0, 0.0
     clouds = in_calorimeter(part, schema, calorimeter)
     over = shower_overflow(clouds, calorimeter)
     number = int(over.points.sum())
@@ -120,7 +161,7 @@ def _placed(
 
 def _incident(y: Tensor | None, schema: Schema) -> Tensor | None:
     """Of all conditions the one that files of showers store, [B, 1] in MeV."""
-    if y is None:
+    if y is None or INCIDENT not in [each.name for each in schema.condition]:
         return None
     column = [each.name for each in schema.condition].index(INCIDENT)
     return y[:, column : column + 1] * factor(schema.condition[column].unit, "MeV", INCIDENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +40,13 @@ class Target(NamedTuple):
     attrs: Mapping[str, Any]
 
 
-def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside) -> Converted:
+def write_images(
+    reading: Reading,
+    target: Target,
+    grid: Grid,
+    outside: Outside,
+    make: Callable[[Batch | io.Images, int], tuple[io.Images, int, float]] | None = None,
+) -> Converted:
     """Write all events that are read as images.
 
     Args:
@@ -48,6 +54,8 @@ def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside)
         target: Where to.
         grid: Its cells.
         outside: What becomes of points outside of them.
+        make: A block and the number of its first event to images, and to number and weight of the
+            points outside; None: into the cells of the grid.
 
     Raises:
         DataError: a point is outside the grid and must not be.
@@ -58,8 +66,9 @@ def write_images(reading: Reading, target: Target, grid: Grid, outside: Outside)
     path, format, number = target.path, target.format, len(reading.events)
     points, out, lost = 0, 0, 0.0
     source = reading.source
-    columns = grid.columns(source.schema.axes) if isinstance(source, io.CloudSource) else ()
-    make = partial(_as_images, grid=grid, columns=columns, outside=outside, path=source.path)
+    if make is None:
+        columns = grid.columns(source.schema.axes) if isinstance(source, io.CloudSource) else ()
+        make = partial(_as_images, grid=grid, columns=columns, outside=outside, path=source.path)
     with io.image_writer(path, number, grid, target.schema, format=format, attrs=attrs) as sink:
         for _, (part, number, weight) in reading.each("convert", make):
             out, lost = out + number, lost + weight

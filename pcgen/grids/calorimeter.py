@@ -251,6 +251,14 @@ class Calorimeter:
         return self.boundaries[-1]
 
     @property
+    def grid(self) -> Grid | None:
+        """The grid of all layers, with their names, where their cells are the same."""
+        first = self.layers[0]
+        if not isinstance(first, Grid) or len({*self.layers}) > 1:
+            return None
+        return Grid(first.axes, first.edges, tuple(map(str, self.numbers)))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of a shower as a dense array: the layers, and the cells of each where all have as
         many along both axes; otherwise the V voxels one after the other.

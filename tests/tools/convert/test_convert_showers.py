@@ -23,6 +23,9 @@ XML = """<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,1,2" n_bin_a
 <Layer id="3" r_edges="0,5" n_bin_alpha="1"/></Bin></Bins>"""
 
 
+EQUAL = Calorimeter.cylindrical([(0, 1, 2)] * 2, [4] * 2, depth=(0, 3, 9))
+
+
 @pytest.fixture
 def showers(here):
     """Five showers of nine voxels, float32, and their binning."""
@@ -128,7 +131,12 @@ def test_units_are_converted_and_points_of_a_voxel_add_up(here, calorimeter):
         ("damaged.h5", {}, r"damaged\.h5: calorimeter: got .* expected the fields"),
         ("clouds.h5", {"threshold": 1.0}, "threshold: was given"),
         ("clouds.h5", {"labels": "a.npy"}, "labels: was given, .*files of showers"),
-        ("images.npy", {"geometry": "binning.xml"}, "got images to write as showers, expected"),
+        ("images.npy", {"geometry": "binning.xml"}, "or images as showers, expected clouds"),
+        (
+            "images.npy",
+            {"geometry": "equal.json"},
+            r"images of shape \(3, 3\), expected the \(2, 4, 2",
+        ),
     ],
 )
 def test_clouds_that_become_no_showers(showers, source, options, message):
@@ -137,6 +145,7 @@ def test_clouds_that_become_no_showers(showers, source, options, message):
         clouds, schema, known = file.read(), file.schema, file.attrs["calorimeter"]
     Path("far.xml").write_text(XML.replace("0,5", "4,5"))
     np.save("images.npy", np.ones((2, 3, 3)))
+    io.write_calorimeter("equal.json", EQUAL)
     bare = io.source.convention.replace(clouds, y=None)
     changed = dataclasses.replace
     for name, batch, meaning, cells in (
@@ -152,6 +161,31 @@ def test_clouds_that_become_no_showers(showers, source, options, message):
     with pytest.raises(PcgenError, match=message):
         convert(source, "b.hdf5", to_format="calochallenge", **options)
     assert not Path("b.hdf5").exists()
+
+
+def test_showers_of_equal_layers_become_images_and_come_back(here):
+    showers = fabricated_showers(EQUAL, 6, seed=0, threshold=30.0)
+    with io.ShowerWriter("a.hdf5", EQUAL) as writer:
+        writer.append(io.Images(showers.voxels.float(), showers.incident[:, None].float()))
+    voxels, incident = stored("a.hdf5")
+    convert("a.hdf5", "clouds.h5")
+    for source in ("a.hdf5", "clouds.h5"):
+        convert(source, "images.npz")
+        with io.open_file("images.npz") as file:
+            assert [axis.name for axis in file.grid.axes] == ["alpha", "r"]
+            assert file.schema.layers == ("0", "1")
+            images = file.read()
+        np.testing.assert_array_equal(images.image.numpy(), voxels.reshape(6, 2, 4, 2))
+        np.testing.assert_array_equal(images.y.numpy(), incident)
+    io.write_calorimeter("equal.json", EQUAL)
+    convert("images.npz", "b.hdf5", geometry="equal.json", to_format="calochallenge")
+    for found, expected in zip(stored("b.hdf5"), (voxels, incident), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.savez("plain.npz", image=voxels.reshape(6, 2, 4, 2) / 1e3)
+    np.save("energy.npy", incident)
+    words = {"weight": "energy [GeV]", "condition": ["incident_energy [MeV]=energy.npy"]}
+    convert("plain.npz", "c.hdf5", geometry="equal.json", to_format="calochallenge", **words)
+    np.testing.assert_allclose(stored("c.hdf5")[0], voxels, rtol=1e-6)
 
 
 def test_points_outside_are_dropped_or_clipped_and_counted(showers):
