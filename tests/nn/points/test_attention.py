@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn import AttentionBlock, AttentionEncoder, AttentionPool, SelfAttention
+from pcgen.nn.points import attention
 from pcgen.nn.points.attention import CloudNorm, attend
 
 sizes_lists = st.lists(st.integers(0, 7), min_size=1, max_size=5)
@@ -120,34 +121,34 @@ def test_heads_divide_the_channels() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[3, 0, 5], [0], [1], [0, 150, 7, 200], [129]])
-def test_fused_attention_is_that_written_out_and_so_is_its_gradient(sizes: list[int]) -> None:
-    plain = SelfAttention(8, 2).double()
-    fused = SelfAttention(8, 2, fused=True).double()
-    fused.load_state_dict(plain.state_dict())
-    x, slope = torch.randn(2, sum(sizes), 8).double().unbind(0)
+def test_fused_attention_is_that_written_out_and_so_are_its_derivatives(sizes: list[int]) -> None:
+    rows, slopes = torch.randn(2, 3, sum(sizes), 2, 4).double().unbind(0)
     found = []
-    for layer in (plain, fused):
-        value = x.clone().requires_grad_()
-        read = layer(value, pointer(sizes))
-        inputs = [value, *layer.parameters()]
-        found.append([read, *torch.autograd.grad((read * slope).sum(), inputs)])
+    for attend_to in (attention.attend_within, attention._written_out):
+        inputs = [each.clone().requires_grad_() for each in rows]
+        read = attend_to(*inputs, pointer(sizes))
+        once = torch.autograd.grad((read * slopes[0]).sum(), inputs, retain_graph=True)
+        first = torch.autograd.grad((read * slopes[0]).sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(
+            sum((each.square() * slope).sum() for each, slope in zip(first, slopes, strict=True)),
+            inputs,
+        )
+        found.append([read, *once, *first, *second])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_fused_attention_keeps_no_products_of_points_with_points() -> None:
+def test_attention_keeps_no_products_of_points_with_points() -> None:
     kept: list[int] = []
 
     def note(tensor: Tensor) -> Tensor:
         kept.append(tensor.numel())
         return tensor
 
-    x, ptr = torch.randn(1200, 8, requires_grad=True), pointer([600, 600])
-    largest = []
-    for fused in (False, True):
-        kept.clear()
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            SelfAttention(8, 2, fused=fused)(x, ptr)
-        largest.append(max(kept))
-    assert largest[0] == 2 * 2 * 600 * 600
-    assert largest[1] <= 3 * 8 * 1200
+    x, ptr, layer = torch.randn(1200, 8, requires_grad=True), pointer([600, 600]), SelfAttention(8)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        read = layer(x, ptr).square().sum()
+        read.backward(retain_graph=True)
+        assert max(kept) <= 3 * 8 * 1200
+        torch.autograd.grad(read, x, create_graph=True)  # for a second derivative they are there
+        assert max(kept) == 2 * 4 * 600 * 600

@@ -123,11 +123,6 @@ def test_derivatives_are_right(name: str) -> None:
 
     inputs = [value.clone().requires_grad_() for value in (channels(clouds), time, y)]
     assert torch.autograd.gradcheck(velocity, inputs)
-    if name == "attention":  # fused: it has no second derivative, and says so
-        (slope,) = torch.autograd.grad(velocity(*inputs).sum(), inputs[:1], create_graph=True)
-        with pytest.raises(RuntimeError, match=r"derivative for .* is not implemented"):
-            slope.sum().backward()
-        return
     assert torch.autograd.gradgradcheck(lambda values: velocity(values, time, y), inputs[0])
 
 
