@@ -38,6 +38,7 @@ def bench(
         "evaluation",
         "lattice",
         "startup",
+        "attention",
         "encoders",
         "segments",
         "sampling",

@@ -239,6 +239,14 @@ def test_a_quick_run_of_chamfer_shows_ratios(tmp_path):
     assert any("fastest peer" in line for line in lines)
 
 
+def test_attention_is_measured_beside_all_products_in_memory(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="attention", quick=True, repeats=1)
+    text = path.read_text()
+    assert text.count("|  | pcgen | written out |") == 2
+    assert text.count("| B=4, n=30 |") == 2
+
+
 @pytest.mark.slow
 def test_start_up_is_measured_beside_the_imports(tmp_path):
     path = tmp_path / "benchmarks.md"

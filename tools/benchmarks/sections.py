@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pcgen.tools.benchmarks import (
+    attention,
     chamfer,
     encoders,
     evaluation,
@@ -207,6 +208,7 @@ SECTIONS: dict[str, Section] = {
     "startup": startup.section,
     "chamfer": chamfer_section,
     "segments": segments_section,
+    "attention": attention.section,
     "encoders": encoders.section,
     "sampling": sampling.section,
     "loading": loading.section,

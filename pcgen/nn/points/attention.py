@@ -76,13 +76,13 @@ class _AttendWithin(Function):
         if not again:
             inputs = [each.detach().requires_grad_() for each in inputs]
         with torch.enable_grad():
-            read = (_written_out if again else _fused)(*inputs, ptr)
+            read = (written_out if again else _fused)(*inputs, ptr)
         # Of clouds without any point nothing is read.
         options = {"create_graph": again, "materialize_grads": True}
         return (*torch.autograd.grad(read, inputs, slope, **options), None)
 
 
-def _written_out(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
+def written_out(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
     """The same with all products in memory, as a graph of plain operations."""
     (q, k, v), present = _dense(query, key, value, ptr)
     return pc.to_rows(_join(attend(q, k, v, present)), present, ptr).view_as(query)
@@ -152,7 +152,7 @@ class SelfAttention(Network):
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
         query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
-        attend_to = _written_out if isinstance(ptr, Padding) else attend_within
+        attend_to = written_out if isinstance(ptr, Padding) else attend_within
         return self.out(attend_to(query, key, value, ptr).flatten(1))
 
 

@@ -124,7 +124,7 @@ def test_heads_divide_the_channels() -> None:
 def test_fused_attention_is_that_written_out_and_so_are_its_derivatives(sizes: list[int]) -> None:
     rows, slopes = torch.randn(2, 3, sum(sizes), 2, 4).double().unbind(0)
     found = []
-    for attend_to in (attention.attend_within, attention._written_out):
+    for attend_to in (attention.attend_within, attention.written_out):
         inputs = [each.clone().requires_grad_() for each in rows]
         read = attend_to(*inputs, pointer(sizes))
         once = torch.autograd.grad((read * slopes[0]).sum(), inputs, retain_graph=True)
