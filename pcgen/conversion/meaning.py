@@ -65,7 +65,7 @@ def _check_array(source: io.CloudSource | io.ImageSource, cells: Calorimeter) ->
             f"{source.path}: got showers to write as images or images as showers, expected clouds: "
             "the layers of this calorimeter have cells of their own"
         )
-    if source.kind == "images" and source.shape != cells.shape:
+    if isinstance(source, io.ImageSource) and source.shape not in ((cells.voxels,), cells.shape):
         raise ArgumentError(
             f"{source.path}: got images of shape {source.shape}, expected the {cells.shape} of the "
             "calorimeter"

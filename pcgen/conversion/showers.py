@@ -97,8 +97,13 @@ def write_layers(
         placing=placing,
         path=reading.source.path,
     )
-    meaning = {"axes": grid.axes, "layers": grid.layers, "weight": calorimeter.schema.weight}
-    schema = dataclasses.replace(target.schema, features=(), **meaning)
+    schema = dataclasses.replace(
+        target.schema,
+        axes=grid.axes,
+        layers=grid.layers,
+        weight=calorimeter.schema.weight,
+        features=(),
+    )
     return write_images(reading, target._replace(schema=schema), grid, placing.outside, make)
 
 

@@ -21,7 +21,7 @@ which the gradient penalty of a critic needs: where one is asked for, the produc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -76,7 +76,8 @@ class _AttendWithin(Function):
         if not again:
             inputs = [each.detach().requires_grad_() for each in inputs]
         with torch.enable_grad():
-            read = (written_out if again else _fused)(*inputs, ptr)
+            attend_to: Callable[..., Tensor] = written_out if again else _fused
+            read = attend_to(*inputs, ptr)
         # Of clouds without any point nothing is read.
         options = {"create_graph": again, "materialize_grads": True}
         return (*torch.autograd.grad(read, inputs, slope, **options), None)
@@ -152,8 +153,9 @@ class SelfAttention(Network):
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [N, C]."""
         query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
-        attend_to = written_out if isinstance(ptr, Padding) else attend_within
-        return self.out(attend_to(query, key, value, ptr).flatten(1))
+        if isinstance(ptr, Padding):
+            return self.out(written_out(query, key, value, ptr).flatten(1))
+        return self.out(attend_within(query, key, value, ptr).flatten(1))
 
 
 class AttentionPool(Network):
