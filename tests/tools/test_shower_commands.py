@@ -282,7 +282,7 @@ def test_info_of_a_calorimeter_says_how_it_is_used(files, capsys):
 def test_showers_that_store_their_calorimeter_need_no_geometry(files, capsys):
     capsys.readouterr()
     assert cli.main(["info", "own.hdf5"]) == 0
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "points-*, latent, image-*, sites-*, hits-* and showers-* recipes" in text
     assert "--geometry" not in text
 
