@@ -21,7 +21,7 @@ which the gradient penalty of a critic needs: where one is asked for, the produc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -57,30 +57,41 @@ def attend_within(query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Ten
     Returns:
         [N, H, c].
     """
+    if not torch.is_grad_enabled():
+        return _fused(query, key, value, ptr)
     read: Tensor = _AttendWithin.apply(query, key, value, ptr)
     return read
 
 
 class _AttendWithin(Function):
-    """Fused, but for the second derivative."""
+    """Fused, but for the second derivative; what the first one needs is kept for it."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
         ctx.save_for_backward(query, key, value, ptr)
-        return _fused(query, key, value, ptr)
+        ctx.kept = _kept([query, key, value], ptr)
+        read: Tensor = ctx.kept[1].detach()
+        return read
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, ptr = ctx.saved_tensors
-        again = torch.is_grad_enabled()  # with create_graph=True alone
-        if not again:
-            inputs = [each.detach().requires_grad_() for each in inputs]
-        with torch.enable_grad():
-            attend_to: Callable[..., Tensor] = written_out if again else _fused
-            read = attend_to(*inputs, ptr)
+        query, key, value, ptr = ctx.saved_tensors
+        inputs = [query, key, value]
+        if torch.is_grad_enabled():  # with create_graph=True alone
+            read = written_out(query, key, value, ptr)
+            return (*torch.autograd.grad(read, inputs, slope, create_graph=True), None)
+        leaves, read = _kept(inputs, ptr) if ctx.kept is None else ctx.kept
+        ctx.kept = None  # for a second first derivative it is computed again
         # Of clouds without any point nothing is read.
-        options = {"create_graph": again, "materialize_grads": True}
-        return (*torch.autograd.grad(read, inputs, slope, **options), None)
+        return (*torch.autograd.grad(read, leaves, slope, materialize_grads=True), None)
+
+
+def _kept(inputs: Sequence[Tensor], ptr: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Leaves of a graph of its own, and what is read by them."""
+    with torch.enable_grad():
+        leaves = [each.detach().requires_grad_() for each in inputs]
+        query, key, value = leaves
+        return leaves, _fused(query, key, value, ptr)
 
 
 def written_out(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
