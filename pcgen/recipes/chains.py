@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.glossary import described
 from pcgen.recipes.points import Encoder
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pcgen.models.sequential_vae import SequentialVAE
 
 
+@described
 def points_gsn(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -35,8 +37,6 @@ def points_gsn(
         encoder: The networks: epic, pointnet, edgeconv, attention, or the control list. The decoder
             is a flow, of list the list itself.
         latent_dim: Numbers in the code of a corrupted cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         drop: Probability that a point is dropped by the corruption.
         add: Probability, for each point, that a point of noise is added.
         jitter: Standard deviation by which points are moved, in units of that of the data.
@@ -44,10 +44,6 @@ def points_gsn(
             again too; each takes the time of a sample.
         burn_in: Steps of the chain to a sample, from noise.
         integration_steps: Steps of the decoder's flow in each step of the chain.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.
@@ -68,6 +64,7 @@ def points_gsn(
     )
 
 
+@described
 def points_chain(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -85,14 +82,8 @@ def points_chain(
         encoder: The networks: epic, pointnet, edgeconv, attention, or the control list. The decoder
             is a flow, of list the list itself.
         latent_dim: Numbers in the code of a cloud, which the encoder draws.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         burn_in: Steps of the chain to a sample, from noise.
         integration_steps: Steps of the decoder's flow in each step of the chain.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.
@@ -112,6 +103,7 @@ def points_chain(
     )
 
 
+@described
 def points_sequential_vae(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -127,18 +119,12 @@ def points_sequential_vae(
     """Sequential VAE of point sets: a short chain of decoders, each given the cloud before.
 
     Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
         latent_dim: Numbers in the code of each step.
-        hidden: Channels of a point inside the networks.
         layers: Layers of each decoder; encoders have one less.
         transitions: Steps of the chain.
         shared: Take one network for all steps: a homogeneous chain.
         beta: Factor of the Kullback-Leibler divergences of the codes once it has risen; that of the
             distances of sets is 1.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.flows import Coupling
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 OfSets = Literal["epic", "pointnet", "edgeconv", "attention"]
 
 
+@described
 def points_context_flow(
     encoder: OfSets = "attention",
     context_encoder: OfSets = "attention",
@@ -38,19 +40,7 @@ def points_context_flow(
 
     Args:
         encoder: The velocity field: epic, pointnet (DeepSets), edgeconv or attention.
-        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
-        hidden: Channels of a point inside the networks.
         layers: Layers of the velocity field.
-        context_layers: Layers of the network that reads the context.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
-        shift: How much more of the training is near the data; 1 for as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        context_schema: What the contexts hold; by default the same as the clouds.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -73,6 +63,7 @@ def points_context_flow(
     )
 
 
+@described
 def points_set_generation(
     context_encoder: OfSets = "attention",
     decoder: Literal["epic", "list"] = "epic",
@@ -95,7 +86,6 @@ def points_set_generation(
     or as a conditional VAE. The context of each event is a cloud from --context FILE.
 
     Args:
-        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
         decoder: epic makes any number of points from noise of their own, list is the paper's fully
             connected network to a list of points.
         answer: What the noise learns: the best of several guesses (min of N), or the code of the
@@ -105,13 +95,7 @@ def points_set_generation(
         beta: Factor of the Kullback-Leibler term of code.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, or full (both,
             sliced and moments).
-        hidden: Channels of a point inside the networks.
         layers: Layers of the decoder.
-        context_layers: Layers of the network that reads the context.
-        list_length: Longest cloud of list, 192 by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        context_schema: What the contexts hold; by default the same as the clouds.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.

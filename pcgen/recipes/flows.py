@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.glossary import described
 from pcgen.recipes.points import Encoder
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Coupling = Literal["independent", "optimal"]
 
 
+@described
 def points_flow(
     encoder: Encoder = "epic",
     hidden: int = 64,
@@ -44,24 +46,8 @@ def points_flow(
             list.
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each cloud (by rank above 64 points; not for list).
-        shift: How much more of the training is near the data; 1 for as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -92,6 +78,7 @@ def points_flow(
     )
 
 
+@described
 def points_flow_map(
     encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
     hidden: int = 64,
@@ -122,23 +109,8 @@ def points_flow_map(
         layers: Layers of the network.
         integration_steps: Steps when sampling, of one evaluation each.
         share: Fraction of the events that learn mean velocities; the others learn the velocity.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
         shift: How much more of the training is near the data, and how the steps are divided; 1 for
             as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -167,6 +139,7 @@ def points_flow_map(
     )
 
 
+@described
 def points_flow_student(
     encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
     hidden: int = 64,
@@ -197,23 +170,8 @@ def points_flow_student(
         layers: Layers of the network.
         integration_steps: Steps when sampling, of one evaluation each.
         share: Fraction of the steps in which the flow learns; 0 where the start is one.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
         shift: How much more of the training is near the data, and how the steps are divided; 1 for
             as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -242,6 +200,7 @@ def points_flow_student(
     )
 
 
+@described
 def points_flow_gan(
     encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
     hidden: int = 64,
@@ -276,19 +235,6 @@ def points_flow_gan(
         penalty: Factor of R1 and R2.
         nearness: Factor of the squared way from noise to points, which keeps the map the nearest.
         shift: That of the map.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.glossary import described
+
 if TYPE_CHECKING:
     from pcgen.models.wake_sleep import HelmholtzMachine
 
 
+@described
 def hits_wake_sleep(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -22,8 +25,6 @@ def hits_wake_sleep(
     """Helmholtz machine of hit patterns, learnt by wake-sleep, conditional on class and y.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Binary units of each hidden layer.
         layers: Hidden layers.
         importance_samples: Codes of each event in the wake phase; more than one is reweighted

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.glossary import described
+
 if TYPE_CHECKING:
     from pcgen.models.hybrid import Hybrid
 
 
+@described
 def points_hybrid(
     coupling: float = 0.5,
     labelled_fraction: float = 1.0,
@@ -29,7 +32,6 @@ def points_hybrid(
             others had none.
         label_seed: Of which events these are.
         components: Components of the mixture of a class.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
         rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default. It must
             have classes.

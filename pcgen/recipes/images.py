@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.codes import LatentTerm, PriorShape
 from pcgen.recipes.games import Game, Modes, Regulariser
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
@@ -39,6 +40,7 @@ GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
 
 
+@described
 def image_gan(
     network: GameNetwork = "dense",
     grid: str | None = None,
@@ -64,33 +66,13 @@ def image_gan(
 
     Args:
         network: dense, active, observed, gated or points; see docs/sparsity.md.
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on all pixels that the critic sees, at the
             start of the run; refused with networks that ask which cells are active.
-        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
-            of the logit of real events to which it is regulated, 0.6 for instance.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        minibatch_statistics: Show the critic how much the events of a batch differ.
-        feature_matching: The generator matches the mean features of the critic, and not its logit.
-        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
-            docs/remedies.md.
-        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
@@ -122,6 +104,7 @@ def image_gan(
     )
 
 
+@described
 def image_vae(
     network: Network = "dense",
     grid: str | None = None,
@@ -137,19 +120,10 @@ def image_vae(
 
     Args:
         network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
             sliced.
-        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
-            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
-            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
-        free_bits: Nats of each number of the code of gaussian that cost nothing.
-        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
-            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
@@ -168,6 +142,7 @@ def image_vae(
     )
 
 
+@described
 def image_flow(
     grid: str | None = None,
     channels: int = 16,
@@ -177,11 +152,7 @@ def image_flow(
     """Flow matching on all cells of dense images, with a convolutional U-Net.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the network.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
@@ -191,6 +162,7 @@ def image_flow(
     return flow_assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
 
 
+@described
 def sites_gan(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -214,31 +186,13 @@ def sites_gan(
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: 0: noise on pixels would make all cells active, and is refused.
         adaptive_noise: None, as there is no noise.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        minibatch_statistics: Show the critic how much the events of a batch differ.
-        feature_matching: The generator matches the mean features of the critic, and not its logit.
-        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
-            docs/remedies.md.
-        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
@@ -269,6 +223,7 @@ def sites_gan(
     )
 
 
+@described
 def sites_vae(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -282,19 +237,10 @@ def sites_vae(
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
             sliced.
-        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
-            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
-            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
-        free_bits: Nats of each number of the code of gaussian that cost nothing.
-        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
-            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
@@ -312,6 +258,7 @@ def sites_vae(
     )
 
 
+@described
 def sites_flow(
     grid: str | None = None,
     channels: int = 16,
@@ -321,11 +268,7 @@ def sites_flow(
     """Flow matching at active sites, which are drawn first, coarse to fine.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file,
-            and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the networks.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes.

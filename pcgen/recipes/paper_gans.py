@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcgen.recipes.glossary import described
+
 if TYPE_CHECKING:
     from pcgen.models.gan import GAN
 
 
+@described
 def epic_gan(
     latent_dim: int = 10,
     hidden: int = 128,
@@ -26,10 +29,7 @@ def epic_gan(
 
     Args:
         latent_dim: Numbers of noise of a cloud, and channels of its vector; points have 3 each.
-        hidden: Channels of a point inside the networks.
         layers: Layers of the generator; the critic has half as many.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: a number is out of range.
@@ -40,6 +40,7 @@ def epic_gan(
     return paper_assembly.epic_gan(points, latent_dim=latent_dim, hidden=hidden, layers=layers)
 
 
+@described
 def mpgan(
     hidden: int = 32,
     layers: int = 2,
@@ -57,8 +58,6 @@ def mpgan(
         layers: Layers of generator and of critic.
         distance: Whether messages depend on the distance of the two points.
         dropout: Share of the critic's numbers that is set to 0 while training.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: a number is out of range.
@@ -71,6 +70,7 @@ def mpgan(
     )
 
 
+@described
 def gapt(
     hidden: int = 64,
     layers: int = 4,
@@ -87,8 +87,6 @@ def gapt(
         layers: Attention blocks of the generator; the critic has half as many.
         induced: Learnt seeds through which points attend to each other, 10 say, as in iGAPT
             (arXiv:2312.04757), whose cost is linear in the number of points; by default all pairs.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: a number is out of range.
@@ -99,6 +97,7 @@ def gapt(
     return paper_assembly.gapt(points, hidden=hidden, layers=layers, induced=induced)
 
 
+@described
 def lagan(
     grid: str | None = None,
     latent_dim: int = 200,
@@ -117,7 +116,6 @@ def lagan(
         latent_dim: Numbers of noise of an image.
         channels: Channels of the coarsest map of the generator.
         label_flipping: Probability of a wrong label, and of a wrong class of a generated image.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: no grid of the schema's axes, not two axes, or a number is out of range.
@@ -132,6 +130,7 @@ def lagan(
     )
 
 
+@described
 def smearing_gan(
     latent_dim: int | None = None,
     hidden: int = 256,
@@ -150,7 +149,6 @@ def smearing_gan(
         latent_dim: Numbers of noise of an event; by default as many as the point has.
         hidden: Width of the layers of generator and critic.
         layers: Hidden layers of each.
-        critic_steps: Steps of the critic per step of the generator.
         penalty: Strength of the gradient penalty of WGAN-GP (arXiv:1704.00028).
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; by default the response to
             electrons, as ``pcgen simulate electrons`` writes it.
