@@ -5,13 +5,19 @@ As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
 from pcgen.recipes.glossary import described
 from pcgen.recipes.points import Encoder
 
 if TYPE_CHECKING:
+    from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Latent
     from pcgen.models.sequential_vae import SequentialVAE
 
 
@@ -48,20 +54,16 @@ def points_gsn(
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
+    from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Deterministic
     from pcgen.objectives.corruption import SetCorruption
-    from pcgen.recipes import assembly, networks
 
-    distances = None if encoder == "list" else "flow"
-    return assembly.chain(
-        assembly.points_of_codes(schema, recentre, rescale, distances),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        assembly.smooth(0.0),
-        (latent_dim, hidden, layers),
-        SetCorruption(drop, add, jitter),
-        walkback=walkback,
-        burn_in=burn_in,
-        integration_steps=integration_steps,
+    sizes = latent_dim, hidden, layers
+    codec = _codec(
+        encoder, sizes, Deterministic, integration_steps, schema, recentre=recentre, rescale=rescale
     )
+    corruption = SetCorruption(drop, add, jitter)
+    return Chain(codec, corruption, walkback=walkback, burn_in=burn_in)
 
 
 @described
@@ -88,19 +90,14 @@ def points_chain(
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Gaussian
 
-    distances = None if encoder == "list" else "flow"
-    return assembly.chain(
-        assembly.points_of_codes(schema, recentre, rescale, distances),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        assembly.gaussian(0.0),
-        (latent_dim, hidden, layers),
-        None,
-        walkback=0,
-        burn_in=burn_in,
-        integration_steps=integration_steps,
+    sizes, term = (latent_dim, hidden, layers), partial(Gaussian, beta=0.0)
+    codec = _codec(
+        encoder, sizes, term, integration_steps, schema, recentre=recentre, rescale=rescale
     )
+    return Chain(codec, burn_in=burn_in)
 
 
 @described
@@ -129,13 +126,64 @@ def points_sequential_vae(
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
+    from pcgen.models.latent_terms import Gaussian
+    from pcgen.models.sequential_vae import SequentialVAE, Transition
     from pcgen.recipes import assembly, networks
 
-    return assembly.sequential_vae(
-        assembly.points(schema, recentre, rescale),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        (latent_dim, hidden, layers),
-        beta=beta,
+    at_least(0, beta=beta)
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers, transitions=transitions)
+    points = assembly.points(schema, recentre, rescale)
+    network = networks.of_points(encoder, hidden, max(layers - 1, 1))
+
+    def transition() -> Transition:
+        posterior = Gaussian(hidden, latent_dim, beta=beta)
+        return Transition(
+            network.encoder(points, hidden),
+            posterior,
+            network.encoder(points, hidden),
+            network.decoder(points, latent_dim + hidden, layers),
+        )
+
+    steps = [transition() for _ in range(1 if shared else transitions)]
+    distances = "listed" if encoder == "list" else "full"
+    return SequentialVAE(
+        points,
+        steps,
+        assembly.reconstruction(distances, points.standardize),
         steps=transitions,
-        shared=shared,
+        beta=beta,
     )
+
+
+def _codec(
+    encoder: str,
+    sizes: tuple[int, int, int],
+    term: Callable[[int, int], Latent],
+    steps: int,
+    schema: dict[str, Any] | None,
+    *,
+    recentre: bool,
+    rescale: bool,
+) -> Autoencoder:
+    """An autoencoder whose decoder is a flow, and that of a list the list itself.
+
+    Args:
+        encoder: Name of the networks.
+        sizes: Columns of the code, channels inside, layers of the decoder.
+        term: Builds the latent term from columns of features and of the code.
+        steps: Of the flow.
+        schema: As of the recipes.
+        recentre: The same.
+        rescale: The same.
+    """
+    from pcgen.models.paths import followed
+    from pcgen.recipes import assembly, networks
+
+    at_least(1, integration_steps=steps)
+    reconstruction = None if encoder == "list" else "flow"
+    points = assembly.points_of_codes(schema, recentre, rescale, reconstruction)
+    network = networks.of_points(encoder, sizes[1], max(sizes[2] - 1, 1))
+    codec = assembly.autoencoder(points, network, term, sizes, reconstruction)
+    for paths in followed(codec):
+        paths.solver = replace(paths.solver, steps=steps)
+    return codec

@@ -6,10 +6,10 @@ and torch is imported inside.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pcgen.recipes.glossary import described
-from pcgen.recipes.points import Encoder
+from pcgen.recipes.points import Encoder, Pooling
 
 if TYPE_CHECKING:
     from pcgen.models.classifier import Classifier
@@ -24,7 +24,7 @@ def points_classifier(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     schema: dict[str, Any] | None = None,
 ) -> Classifier:

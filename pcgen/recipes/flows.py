@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.errors import ArgumentError, at_least
 from pcgen.recipes.glossary import described
-from pcgen.recipes.points import Encoder
+from pcgen.recipes.points import Encoder, SetEncoder
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
@@ -52,35 +53,34 @@ def points_flow(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow import FlowMatching
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
+    listed = encoder == "list"
+    if listed and coupling != "independent":
+        # The places of a list have a meaning, and keep their own noise.
+        raise ArgumentError(f"coupling: got {coupling!r}, expected independent")
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        list_length=list_length,
-        global_channels=global_channels,
-        identity=identity,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic, list_length=list_length,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(
+        schema, recentre, rescale, listed=listed, centre=centre, excess=excess, squash=squash
     )
-    representation = assembly.points(
-        schema,
-        recentre,
-        rescale,
-        listed=encoder == "list",
-        centre=centre,
-        excess=excess,
-        squash=squash,
-    )
-    return flow_assembly.points_flow(
-        representation, network, steps=integration_steps, shift=shift, coupling=coupling
+    return FlowMatching(
+        points,
+        network.field(points),
+        steps=integration_steps,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
     )
 
 
 @described
 def points_flow_map(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 1,
@@ -115,33 +115,29 @@ def points_flow_map(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow_map import DISTANCE, FlowMap
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        global_channels=global_channels,
-        identity=identity,
-    )
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_map(
-        representation,
-        network,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    return FlowMap(
+        points,
+        network.field(points, DISTANCE),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
         share=share,
     )
 
 
 @described
 def points_flow_student(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 1,
@@ -176,33 +172,31 @@ def points_flow_student(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow_map import DISTANCE
+    from pcgen.models.flow_student import FlowStudent
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        global_channels=global_channels,
-        identity=identity,
-    )
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_student(
-        representation,
-        network,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    return FlowStudent(
+        points,
+        network.field(points, DISTANCE),
+        network.field(points),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
         share=share,
     )
 
 
 @described
 def points_flow_gan(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     critic_layers: int = 3,
@@ -239,22 +233,30 @@ def points_flow_gan(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, flow_assembly, networks
+    from pcgen.models.flow_gan import FlowGAN
+    from pcgen.models.flow_map import DISTANCE
+    from pcgen.models.gan import Adversary
+    from pcgen.objectives.adversarial import RELATIVISTIC
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.objectives.penalties import finite_r1_r2
+    from pcgen.recipes import assembly, networks
 
-    of_network: dict[str, Any] = {
-        "neighbours": neighbours,
-        "dynamic": dynamic,
-        "global_channels": global_channels,
-        "identity": identity,
-    }
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_gan(
-        representation,
-        networks.of_points(encoder, hidden, layers, **of_network),
-        networks.of_points(encoder, hidden, critic_layers, **of_network),
-        shift=shift,
-        penalty=penalty,
+    at_least(0, penalty=penalty)
+    network, judge = (
+        networks.of_points(
+            encoder, hidden, depth, neighbours=neighbours, dynamic=dynamic,
+            global_channels=global_channels, identity=identity,
+        )
+        for depth in (layers, critic_layers)
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    # Moments of the cloud, behind the channels of its points.
+    moments = 0 if points.schema.weight is None else len(points.schema.axes) + 1
+    return FlowGAN(
+        points,
+        network.field(points, DISTANCE),
+        judge.encoder(points, 1, moments),
+        Adversary(RELATIVISTIC, finite_r1_r2, strength=penalty),
+        clock=Clock(shift),
         nearness=nearness,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
 from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
@@ -39,12 +40,22 @@ def points_hybrid(
     Raises:
         ArgumentError: a number out of range, or clouds without classes.
     """
+    from pcgen.models.hybrid import Hybrid
+    from pcgen.nn import PointMixture
     from pcgen.recipes import assembly
 
-    return assembly.hybrid(
-        assembly.points(schema, recentre, rescale),
+    at_least(1, components=components)
+    at_least(0, label_seed=label_seed)
+    points = assembly.points(schema, recentre, rescale)
+    generative, discriminative = (
+        PointMixture(points.value_channels, len(points.schema.labels), components=components)
+        for _ in range(2)
+    )
+    return Hybrid(
+        points,
+        generative,
+        discriminative,
         coupling=coupling,
         labelled=labelled_fraction,
         seed=label_seed,
-        components=components,
     )

@@ -22,8 +22,11 @@ As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.errors import ArgumentError, at_least
 from pcgen.recipes.codes import LatentTerm, PriorShape
 from pcgen.recipes.games import Game, Modes, Regulariser
 from pcgen.recipes.glossary import described
@@ -38,6 +41,8 @@ GameNetwork = Literal["dense", "active", "observed", "gated", "points"]
 NETWORKS = ("dense", "active", "observed", "gated")
 GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
+FEATURES = 64
+"""Columns of the features of an encoder, from which mean and variance of the code are read."""
 
 
 @described
@@ -77,30 +82,27 @@ def image_gan(
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import adversaries, assembly
+    from pcgen.models.mode_gan import pixel_distance
+    from pcgen.recipes import adversaries, assembly, image_networks
 
-    assembly.check_network(network, GAME_NETWORKS)
-    return assembly.image_gan(
-        network,
-        assembly.images(grid, schema),
-        latent_dim=latent_dim,
-        channels=channels,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
+    _check_network(network, GAME_NETWORKS)
+    images = assembly.images(grid, schema)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(1.0, cells=network in ("active", "observed")))
+    encoder = partial(image_networks.image_encoder, network, images, channels=channels)
+    return play.gan(
+        images,
+        image_networks.image_generator(network, images, latent_dim, channels),
+        # Cells open and close as the generator of these networks learns.
+        partial(encoder, continuous=network in ("gated", "points")),
+        encoder,
+        latent_dim,
+        {"pixels": pixel_distance},
     )
 
 
@@ -128,18 +130,19 @@ def image_vae(
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, code_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.nn import GaussianImageDecoder, HurdleImageDecoder
+    from pcgen.recipes import assembly, code_assembly, image_networks
 
-    assembly.check_network(network, NETWORKS)
-    return assembly.image_vae(
-        network,
-        assembly.images(grid, schema),
-        latent_dim=latent_dim,
-        channels=channels,
-        latent=code_assembly.term(
-            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
-        ),
-    )
+    _check_network(network, NETWORKS)
+    images = assembly.images(grid, schema)
+    choice = code_assembly.TermChoice(latent, beta, free_bits, prior_shape)
+    term = code_assembly.term(choice, kl=1.0, divergence=100.0)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    trunk = image_networks.image_trunk(images, latent_dim, channels)
+    decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
+    encoder = image_networks.image_encoder(network, images, FEATURES, channels)
+    return Autoencoder(images, encoder, term(FEATURES, latent_dim), decoder)
 
 
 @described
@@ -157,9 +160,13 @@ def image_flow(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, flow_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.recipes import assembly, image_networks
 
-    return flow_assembly.image_flow(assembly.images(grid, schema), channels, integration_steps)
+    images = assembly.images(grid, schema)
+    at_least(1, channels=channels, integration_steps=integration_steps)
+    field = image_networks.image_field(images, channels)
+    return FlowMatching(images, field, steps=integration_steps)
 
 
 @described
@@ -197,29 +204,26 @@ def sites_gan(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import adversaries, assembly
+    from pcgen.models.mode_gan import pixel_distance
+    from pcgen.nn import GatedImageDecoder
+    from pcgen.recipes import adversaries, assembly, image_networks
 
-    representation = assembly.images(grid, schema)
-    return assembly.sites_gan(
-        representation,
-        latent_dim=latent_dim,
-        channels=channels,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
+    images = assembly.images(grid, schema)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(1.0, cells=True))
+    encoder = partial(image_networks.site_encoder, images, channels=channels)
+    return play.gan(
+        images,
+        GatedImageDecoder(image_networks.image_trunk(images, latent_dim, channels)),
+        partial(encoder, continuous=True, coarse=True),
+        encoder,
+        latent_dim,
+        {"pixels": pixel_distance},
     )
 
 
@@ -245,17 +249,16 @@ def sites_vae(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, code_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.recipes import assembly, code_assembly, image_networks
 
-    representation = assembly.sites(grid, schema)
-    return assembly.sites_vae(
-        representation,
-        latent_dim=latent_dim,
-        channels=channels,
-        latent=code_assembly.term(
-            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
-        ),
-    )
+    sites = assembly.sites(grid, schema)
+    choice = code_assembly.TermChoice(latent, beta, free_bits, prior_shape)
+    term = code_assembly.term(choice, kl=1.0, divergence=100.0)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    encoder = image_networks.site_encoder(sites, FEATURES, channels)
+    decoder = image_networks.sparse_decoder(sites, latent_dim, channels)
+    return Autoencoder(sites, encoder, term(FEATURES, latent_dim), decoder)
 
 
 @described
@@ -273,6 +276,16 @@ def sites_flow(
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, flow_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.recipes import assembly, image_networks
 
-    return flow_assembly.sites_flow(assembly.sites(grid, schema), channels, integration_steps)
+    sites = assembly.sites(grid, schema)
+    at_least(1, channels=channels, integration_steps=integration_steps)
+    field = image_networks.site_field(sites, channels)
+    support = image_networks.sparse_decoder(sites, 0, channels)
+    return FlowMatching(sites, field, support=support, steps=integration_steps)
+
+
+def _check_network(network: str, known: Sequence[str]) -> None:
+    if network not in known:
+        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")

@@ -8,12 +8,12 @@ as its prior is to be learnt.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pcgen.recipes.codes import LatentTerm, PriorName, PriorShape
 from pcgen.recipes.glossary import described
 from pcgen.recipes.images import Network
-from pcgen.recipes.points import Encoder, Reconstruction
+from pcgen.recipes.points import Encoder, Pooling, Reconstruction
 
 if TYPE_CHECKING:
     from pcgen.models.latent import LatentModel
@@ -33,7 +33,7 @@ def points_latent(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -57,24 +57,9 @@ def points_latent(
     from pcgen.recipes.points import points_vae
 
     codec = points_vae(
-        encoder=encoder,
-        latent_dim=latent_dim,
-        hidden=hidden,
-        layers=layers,
-        beta=beta,
-        latent=latent,
-        free_bits=free_bits,
-        prior_shape=prior_shape,
-        reconstruction=reconstruction,
-        t_nets=t_nets,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        pooling=pooling,
-        list_length=list_length,
-        recentre=recentre,
-        rescale=rescale,
-        schema=schema,
-    )
+        encoder, latent_dim, hidden, layers, beta, latent, free_bits, prior_shape, reconstruction,
+        t_nets, neighbours, dynamic, pooling, list_length, recentre, rescale, schema,
+    )  # fmt: skip
     return code_assembly.latent_model(codec, prior, width=width, components=components, share=share)
 
 
@@ -111,15 +96,7 @@ def image_latent(
     from pcgen.recipes.images import image_vae
 
     codec = image_vae(
-        network=network,
-        grid=grid,
-        latent_dim=latent_dim,
-        channels=channels,
-        beta=beta,
-        latent=latent,
-        free_bits=free_bits,
-        prior_shape=prior_shape,
-        schema=schema,
+        network, grid, latent_dim, channels, beta, latent, free_bits, prior_shape, schema
     )
     return code_assembly.latent_model(codec, prior, width=width, components=components, share=share)
 
@@ -154,14 +131,5 @@ def sites_latent(
     from pcgen.recipes import code_assembly
     from pcgen.recipes.images import sites_vae
 
-    codec = sites_vae(
-        grid=grid,
-        latent_dim=latent_dim,
-        channels=channels,
-        beta=beta,
-        latent=latent,
-        free_bits=free_bits,
-        prior_shape=prior_shape,
-        schema=schema,
-    )
+    codec = sites_vae(grid, latent_dim, channels, beta, latent, free_bits, prior_shape, schema)
     return code_assembly.latent_model(codec, prior, width=width, components=components, share=share)

@@ -6,11 +6,13 @@ Games and remedies are options (:mod:`pcgen.recipes.games`); networks are those 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
 from pcgen.recipes.games import Game, LatentGame, Modes, Regulariser
 from pcgen.recipes.glossary import described
-from pcgen.recipes.points import Encoder, Reconstruction
+from pcgen.recipes.points import Encoder, Pooling, Reconstruction
 
 if TYPE_CHECKING:
     from pcgen.models.gan import GAN
@@ -40,7 +42,7 @@ def points_latent_gan(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -74,23 +76,11 @@ def points_latent_gan(
         (latent_dim, hidden, layers),
         reconstruction,
     )
-    prior = assembly.adversarial_prior(
-        codec,
-        latent_dim=latent_dim,
-        width=width,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-        ),
-    )
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise,
+    )  # fmt: skip
+    prior = assembly.adversarial_prior(codec, latent_dim=latent_dim, width=width, choice=choice)
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
@@ -117,7 +107,7 @@ def points_gan(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -145,26 +135,15 @@ def points_gan(
     network = networks.of_points(
         encoder, hidden, max(layers - 1, 0), t_nets, neighbours, dynamic, pooling, list_length
     )
-    representation = assembly.points(schema, recentre, rescale)
-    return assembly.points_gan(
-        representation,
-        network,
-        latent_dim=latent_dim,
-        layers=layers,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
-    )
+    points = assembly.points(schema, recentre, rescale)
+    at_least(1, latent_dim=latent_dim, layers=layers)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(0.1, sets=True))
+    generator = network.generator(points, latent_dim, layers)
+    critic = partial(network.encoder, points)
+    distances = assembly.reconstruction("both", points.standardize)
+    return play.gan(points, generator, critic, critic, latent_dim, distances)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.latent import LatentModel
 
-Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
+SetEncoder = Literal["epic", "pointnet", "edgeconv", "attention"]
+Encoder = Literal[SetEncoder, "list"]
+Pooling = list[Literal["max", "mean", "sum"]]
 Reconstruction = Literal["full", "spectral", "both", "emd", "chamfer", "listed", "flow"]
 
 
@@ -35,7 +37,7 @@ def points_autoencoder(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -74,7 +76,7 @@ def points_vae(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -118,7 +120,7 @@ def points_latent_flow(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     global_channels: int | None = None,
     identity: bool | None = None,
@@ -180,7 +182,7 @@ def points_latent_mixture(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,

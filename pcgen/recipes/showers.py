@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.errors import at_least
 from pcgen.recipes.flows import Coupling
 from pcgen.recipes.games import Game, Regulariser
 from pcgen.recipes.glossary import described
@@ -47,17 +48,20 @@ def showers_flow(
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.
     """
-    from pcgen.recipes import shower_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.recipes import flow_assembly, shower_assembly
 
-    representation = shower_assembly.layered(
+    at_least(1, integration_steps=integration_steps)
+    showers = shower_assembly.layered(
         schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
     )
-    return shower_assembly.showers_flow(
-        representation,
-        shower_assembly.field(representation, hidden=hidden, layers=layers),
+    return FlowMatching(
+        showers,
+        shower_assembly.field(showers, hidden=hidden, layers=layers),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
     )
 
 
@@ -101,17 +105,20 @@ def showers_latent_gan(
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.
     """
-    from pcgen.recipes import adversaries, shower_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.models.flow_decoder import FlowDecoder
+    from pcgen.objectives.coupling import optimal_pairs
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.recipes import adversaries, assembly, shower_assembly
 
-    return shower_assembly.showers_latent_gan(
-        shower_assembly.layered(
-            schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
-        ),
-        latent_dim=latent_dim,
-        hidden=hidden,
-        layers=layers,
-        noise=noise,
-        share=share,
-        width=width,
-        choice=adversaries.Choice(game, regulariser, penalty, critic_steps=critic_steps),
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
+    showers = shower_assembly.layered(
+        schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
     )
+    encoder = shower_assembly.encoder(showers, hidden=hidden, layers=max(layers // 2, 1))
+    field = shower_assembly.field(showers, hidden=hidden, layers=layers, further=latent_dim)
+    decoder = FlowDecoder(showers, field, clock=Clock(3.0), coupling=optimal_pairs)
+    codec = Autoencoder(showers, encoder, assembly.smooth(noise)(hidden, latent_dim), decoder)
+    choice = adversaries.Choice(game, regulariser, penalty, critic_steps=critic_steps)
+    prior = assembly.adversarial_prior(codec, latent_dim=latent_dim, width=width, choice=choice)
+    return assembly.latent_model(codec, prior, latent_dim, share)
