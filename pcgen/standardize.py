@@ -149,7 +149,7 @@ class Standardize(nn.Module):
                 floor = torch.minimum(floor, log.min().cpu()) if len(log) else floor
                 moments["log_fraction"].update(log[:, None])
         if moments["pos"].count == 0:
-            raise DataError(f"standardize: got {number} clouds without a point, expected some")
+            raise DataError(f"clouds: got {number} clouds without a point, expected some with one")
         self._store(moments, floor)
         self.fitted_clouds.fill_(number)
         return self

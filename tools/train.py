@@ -212,17 +212,19 @@ class Plan:
         """The untrained model, a function of the seed; checked against the data.
 
         Raises:
-            ArgumentError: the recipe does not take its arguments, or makes no model.
+            ArgumentError: the recipe does not take its arguments, makes no model, or one of lists
+                that are shorter than an event.
             DataError: the model is made for clouds that mean something else.
         """
         import torch
 
-        from pcgen.recipes.find import build_model
+        from pcgen.recipes.find import build_model, check_lengths
         from pcgen.training import ranks
 
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
             model = build_model(self.recipe, self.function, self.arguments)
         check_schema(model.schema, data.train.schema, data.files)
+        check_lengths(model, int(data.train.sizes().max()))
         mine, theirs = model.context_schema, data.train.context_schema
         if mine is not None and theirs is not None:
             check_schema(mine, theirs, data.contexts or data.files, "the context that is expected")
