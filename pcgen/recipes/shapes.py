@@ -41,7 +41,7 @@ def shapes_gan(
     at_least(1, latent_dim=latent_dim, list_length=list_length)
     points = assembly.points(schema, False, False)
     networks = shape_networks.ShapeNetworks(list_length)
-    generator, critic = networks.generator(points, latent_dim, 0), networks.encoder(points, 1)
+    generator, critic = networks.generator(points, latent_dim), networks.encoder(points, 1)
     return GAN(points, generator, critic, latent_dim, shape_networks.PLAIN)
 
 
