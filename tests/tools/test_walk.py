@@ -42,7 +42,7 @@ REFUSED = {
     ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
     for name in ("wake", "both")
 }
-WITH_CONTEXTS = ("points-context-flow", "points-set-generation")
+WITH_CONTEXTS = ("points-context-flow", "points-context-gan", "points-set-generation")
 REFUSED |= {
     (f"{kind}-{form}", ("--prior-shape", shape)): "expected normal with latent gaussian"
     for kind in ("points", "image", "sites")

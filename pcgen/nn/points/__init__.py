@@ -38,7 +38,13 @@ from pcgen.nn.points.attention import (
     InducedAttention,
     SelfAttention,
 )
-from pcgen.nn.points.contexts import ContextField, ContextReader, CrossAttention
+from pcgen.nn.points.contexts import (
+    ContextEncoder,
+    ContextField,
+    ContextQuery,
+    ContextReader,
+    CrossAttention,
+)
 from pcgen.nn.points.decoder import PointDecoder
 from pcgen.nn.points.decoders import (
     AttentionDecoder,
@@ -64,7 +70,9 @@ __all__ = [
     "AttentionEncoder",
     "AttentionField",
     "AttentionPool",
+    "ContextEncoder",
     "ContextField",
+    "ContextQuery",
     "ContextReader",
     "CrossAttention",
     "DeepSetField",
