@@ -12,7 +12,6 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.contexts import Contexts
 from pcgen.models.representations import Points
-from pcgen.ops.segments import segment_mean
 from pcgen.recipes import (
     points_context_flow,
     points_context_gan,
@@ -148,28 +147,6 @@ def test_a_critic_learns_which_event_belongs_to_a_context() -> None:
         torch.nn.functional.softplus(-gap(pairs(64, 10 + step))).mean().backward()
         optimiser.step()
     assert (gap(pairs(500, 3)) > 0).double().mean() > 0.7
-
-
-def test_a_gan_learns_where_the_context_is() -> None:
-    """Its answers come nearer to their own contexts than to those of others."""
-    torch.manual_seed(0)
-    model = fitted(points_context_gan(**{**TINY, "hidden": 16}, encoder="epic"))
-    play = model.phases()[-2:]
-    optimisers = [torch.optim.Adam(phase.parameters(), 2e-3, betas=(0.0, 0.9)) for phase in play]
-    for step in range(150):
-        for phase, optimiser in zip(play, optimisers, strict=True):
-            optimiser.zero_grad()
-            loss = sum(phase.loss(pairs(64, 10 + step)).values())
-            loss.backward(inputs=list(phase.parameters()))
-            optimiser.step()
-    truth = truths(300, 4, low=3)
-    made = model.sample(context=truth, generator=seeded())
-    kept = torch.nonzero(pc.sizes(made) > 0).flatten()
-    some = [pc.select(clouds, kept) for clouds in (made, truth)]
-    centres = [segment_mean(clouds.pos, clouds.ptr) for clouds in some]
-    own = (centres[0] - centres[1]).norm(dim=1).mean()
-    other = (centres[0] - centres[1].roll(1, 0)).norm(dim=1).mean()
-    assert own < 0.8 * other
 
 
 def test_the_best_guess_is_what_counts(monkeypatch) -> None:
