@@ -36,7 +36,8 @@ SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--valid
          "--progress", "false"]  # fmt: skip
 RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
 REFUSED = {
-    ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
+    (recipe, ("--regulariser", name)): "there is no in between of two sets"
+    for recipe in ("points-gan", "points-context-gan")
     for name in ("wgan-gp", "wgan-lp")
 } | {
     ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
