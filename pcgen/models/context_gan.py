@@ -12,32 +12,14 @@ the scores of :mod:`pcgen.metrics.answers` show (Isola et al., arXiv 1611.07004,
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
 from pcgen.models.gan import GAN, Adversary
 from pcgen.models.representations import Points
 from pcgen.models.request import Request
-from pcgen.nn.network import Network
 from pcgen.ops.drawing import normal
-
-
-class ContextGenerator(Network):
-    """Noise with contexts to values, in one step.
-
-    Args:
-        reader: ``(event) -> event`` with what was read of the context in its place.
-        field: ``(event, time [B], condition [B, K]) -> velocity`` of each point.
-    """
-
-    def __init__(self, reader: nn.Module, field: nn.Module) -> None:
-        super().__init__()
-        self.reader, self.field = reader, field
-
-    def forward(self, start: Batch, condition: Tensor) -> Tensor:
-        """How far each point moves [N, C]."""
-        return self.field(self.reader(start), condition.new_zeros(len(condition)), condition)
 
 
 class ContextGAN(GAN):

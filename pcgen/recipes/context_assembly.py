@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from pcgen.errors import ArgumentError, at_least
-from pcgen.models.context_gan import ContextGAN, ContextGenerator
+from pcgen.models.context_gan import ContextGAN
 from pcgen.models.contexts import Contexts
 from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Points
 from pcgen.models.set_generation import SetGeneration
-from pcgen.nn import ContextEncoder, ContextField, ContextReader, PointReader
+from pcgen.nn import (
+    ContextEncoder,
+    ContextField,
+    ContextGenerator,
+    ContextReader,
+    PointReader,
+)
 from pcgen.objectives.flow_matching import Clock
 from pcgen.recipes import assembly, flow_assembly
 from pcgen.recipes.adversaries import Choice, Kind, rules

@@ -41,6 +41,7 @@ from pcgen.nn.points.attention import (
 from pcgen.nn.points.contexts import (
     ContextEncoder,
     ContextField,
+    ContextGenerator,
     ContextQuery,
     ContextReader,
     CrossAttention,
@@ -72,6 +73,7 @@ __all__ = [
     "AttentionPool",
     "ContextEncoder",
     "ContextField",
+    "ContextGenerator",
     "ContextQuery",
     "ContextReader",
     "CrossAttention",

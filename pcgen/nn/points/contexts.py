@@ -216,6 +216,23 @@ class ContextField(Network):
         return self.field(event, time, rows)[:, : self.in_channels]
 
 
+class ContextGenerator(Network):
+    """How far noise moves in one step: a field at t = 0, and what it reads.
+
+    Args:
+        reader: ``(event) -> event`` with what was read of the context in its place.
+        field: ``(event, time [B], condition [B, K]) -> velocity`` of each point.
+    """
+
+    def __init__(self, reader: nn.Module, field: nn.Module) -> None:
+        super().__init__()
+        self.reader, self.field = reader, field
+
+    def forward(self, start: Batch, condition: Tensor) -> Tensor:
+        """How far each point moves [N, C]."""
+        return self.field(self.reader(start), condition.new_zeros(len(condition)), condition)
+
+
 class ContextEncoder(Network):
     """An encoder, or critic, of events beside what they were generated from.
 
