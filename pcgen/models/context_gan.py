@@ -12,7 +12,7 @@ the scores of :mod:`pcgen.metrics.answers` show (Isola et al., arXiv 1611.07004,
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError
