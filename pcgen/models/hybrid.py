@@ -123,7 +123,8 @@ class Hybrid(GenerativeModel):
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; the generative tower's points."""
         drawn = self.representation.draw(request, generator)
-        assert isinstance(self.generative, Generative) and drawn.label is not None
+        assert isinstance(self.generative, Generative)
+        assert drawn.label is not None
         values = self.generative.sample(drawn.label, drawn.sizes, generator)
         event = self.representation.with_values(self.representation.unfilled(drawn), values)
         return self.representation.clouds(event, drawn)
