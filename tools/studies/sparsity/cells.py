@@ -26,8 +26,8 @@ from pcgen.metrics.comparison import (
     permutation_p_values,
 )
 from pcgen.metrics.jets.kinematics import check_jets, girth, leading_fraction, mass
-from pcgen.metrics.jets.substructure import substructure
-from pcgen.metrics.protocols import Part, Protocol
+from pcgen.metrics.jets.prongs import substructure
+from pcgen.metrics.protocol import Part, Protocol
 from pcgen.metrics.scores import jensen_shannon
 from pcgen.metrics.scores.classifier import TwoSample
 from pcgen.metrics.scores.neighbours import earth_mover_neighbourhood
