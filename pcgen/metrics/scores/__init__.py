@@ -22,7 +22,7 @@ from pcgen.metrics.scores.kernel import kernel_distance, kernel_physics_distance
 from pcgen.metrics.scores.learners import BoostedTrees, Perceptron
 from pcgen.metrics.scores.modes import mode_count
 from pcgen.metrics.scores.neighbours import neighbour_scores, neighbour_scores_of_distances
-from pcgen.metrics.scores.occupancy import jensen_shannon
+from pcgen.metrics.scores.occupancy import jensen_shannon, occupancy_jsd
 from pcgen.metrics.scores.separation import separation_power, shower_separation
 from pcgen.metrics.scores.wasserstein import wasserstein1
 
@@ -43,6 +43,7 @@ __all__ = [
     "mode_count",
     "neighbour_scores",
     "neighbour_scores_of_distances",
+    "occupancy_jsd",
     "prdc",
     "ranks",
     "ratios",

@@ -33,7 +33,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
-from pcgen.metrics.comparison import Measure, Together, permutation_p_values
+from pcgen.metrics.comparison import Comparison, Measure, Together
 from pcgen.metrics.scores.wasserstein import Marginals, event_columns, point_columns
 from pcgen.ops import nearest
 from pcgen.ops.points import Period, wrap
@@ -77,7 +77,7 @@ def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
     return (nats.sum(-1) / (2 * math.log(2))).clamp(min=0.0)
 
 
-class Occupancy:
+class Occupancy(Comparison):
     """JSD of the occupancies of samples of a pool of N clouds.
 
     Args:
@@ -122,16 +122,8 @@ class Occupancy:
         node = nearest(pos, nodes, period=periods).cpu()
         self._node, self._owner, self._nodes = node, clouds.batch.cpu(), len(nodes)
         self._events = clouds.num_graphs
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """The one number."""
-        return (Measure("JSD", "bit"),)
-
-    @property
-    def usable(self) -> Tensor:
-        """Every event; an empty cloud adds nothing."""
-        return torch.ones(self._events, dtype=torch.bool)
+        self.measures = (Measure("JSD", "bit"),)
+        self.usable = torch.ones(self._events, dtype=torch.bool)
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """JSD [1, P] between the samples a [P, n] and b [P, m]; NaN where one has no point."""
@@ -143,11 +135,14 @@ class Occupancy:
         often = torch.bincount(sample.cpu(), minlength=self._events).double()
         return torch.bincount(self._node, often[self._owner], minlength=self._nodes)
 
-    def p_values(
-        self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-    ) -> Tensor:
-        """Permutation test of the JSD [1]."""
-        return permutation_p_values(self, a, b, permutations, generator)
+
+def occupancy_jsd(
+    real: Batch, generated: Batch, *, resolution: int = 28, outside: Outside = "raise"
+) -> float:
+    """JSD in bits between the occupancies of two sets of clouds; see :class:`Occupancy`."""
+    pool = Occupancy(pc.concat([real, generated]), resolution=resolution, outside=outside)
+    number = torch.arange(real.num_graphs + generated.num_graphs)[None]
+    return pool.compare(number[:, : real.num_graphs], number[:, real.num_graphs :]).item()
 
 
 def occupancy(
@@ -158,7 +153,7 @@ def occupancy(
     return Occupancy(clouds, resolution=resolution, outside=outside, periods=periods)
 
 
-class MeanImage:
+class MeanImage(Comparison):
     """Mean images of samples of a pool of N events.
 
     Args:
@@ -179,11 +174,7 @@ class MeanImage:
         self._cell, self._owner = number.cpu(), clouds.batch.cpu()
         self._weight = pc.weights(clouds).double().cpu()
         self._cells, self._events = math.prod(grid.shape), clouds.num_graphs
-
-    @property
-    def usable(self) -> Tensor:
-        """Every event; an empty one has an empty image."""
-        return torch.ones(self._events, dtype=torch.bool)
+        self.usable = torch.ones(self._events, dtype=torch.bool)
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """JSD and difference of the filled shares [2, P] of the samples a [P, n] and b [P, m]."""
@@ -196,12 +187,6 @@ class MeanImage:
         often = torch.bincount(sample.cpu(), minlength=self._events).double() / len(sample)
         weight = often[self._owner] * self._weight
         return torch.bincount(self._cell, weight, minlength=self._cells)
-
-    def p_values(
-        self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-    ) -> Tensor:
-        """Permutation test of both [2]."""
-        return permutation_p_values(self, a, b, permutations, generator)
 
 
 def images(clouds: Batch, schema: Schema, grid: Grid) -> Together:
