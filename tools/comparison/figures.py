@@ -374,11 +374,13 @@ def _finish(figure: Figure, panels: Sequence[Axes]) -> Figure:
         handles, labels = axes.get_legend_handles_labels()
         legend.update(zip(labels, handles, strict=True))
     if legend:
+        # The line of an entry and the gap behind it are six letters wide, of 13 on an inch.
+        room = 13 * figure.get_figwidth() - sum(len(label) + 6 for label in legend)
         figure.legend(
             list(legend.values()),
             list(legend),
             loc="outside upper center",
-            ncols=min(len(legend), 6),
+            ncols=len(legend) if room > 0 else min(len(legend), 6),
             fontsize=8,
             frameon=False,
         )
