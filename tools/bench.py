@@ -41,6 +41,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "games",
         "loading",
         "kernels",
     ] = "all",
