@@ -34,7 +34,8 @@ from pcgen import categories
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.moments import Moments, Scale
-from pcgen.ops.segments import Pointer, segment_softmax
+from pcgen.ops.ragged import Pointer
+from pcgen.ops.segments import segment_softmax
 from pcgen.schema import Schema
 
 FLOOR_STDS = 5.0
