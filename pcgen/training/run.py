@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +30,7 @@ import torch
 
 from pcgen.bounds import TEXT, parse_json, regular_file
 from pcgen.errors import DISTRIBUTION, ArgumentError, CheckpointError, FileError, PcgenError
-from pcgen.io.atomic import LOCK, atomic, is_own, writable
+from pcgen.io.atomic import LOCK, atomic, is_own, output_folder, writable
 from pcgen.io.lock import locked
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
@@ -100,16 +100,15 @@ class RunFolder:
             FileError: another process writes it, or the folder cannot be made.
         """
         with writable(self.path):
-            new = [each for each in (self.path, *self.path.parents) if not each.exists()]
-            self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with locked(self.path / f".run{LOCK}", self.path):
+            empty = not self.path.exists() or self._empty()
+        with output_folder(self.path), locked(self.path / f".run{LOCK}", self.path):
+            try:
                 yield
-        finally:
-            # A run that was refused leaves nothing; a folder that holds something stays.
-            with suppress(OSError):
-                for each in new:
-                    each.rmdir()
+            except BaseException:
+                if empty and not self.begun:  # nothing was trained that could go on
+                    for each in filter(lambda file: not is_own(file.name), self.path.iterdir()):
+                        shutil.rmtree(each) if each.is_dir() else each.unlink()
+                raise
 
     def _empty(self) -> bool:
         return self.path.is_dir() and all(is_own(file.name) for file in self.path.iterdir())
