@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.meaning import check_comparable, check_points
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ def evaluate_answers(
     from pcgen import metrics, plotting
     from pcgen.datasets import open_clouds
     from pcgen.datasets.splits import split_index
-    from pcgen.tools.evaluate import store
+    from pcgen.tools.evaluation_files import store
     from pcgen.tools.selection import select
 
     everything = open_clouds(real, "all")
     schema, events = everything.schema, everything.load()
+    check_points(everything.sizes(), real)
     chosen = split_index(len(everything), split)
     chosen = chosen[select(pc.select(events, chosen), schema, classes, within, real)]
     of_split = split_index(len(everything), split)
@@ -175,11 +177,11 @@ def _answers(
 
     from pcgen import clouds as pc
     from pcgen.datasets.voxel_clouds import open_events
-    from pcgen.tools.evaluate import check_meaning
 
     with open_events(path) as source:
         clouds, attrs = source.read(check=False), source.attrs
-        check_meaning(schema, source.schema, path)
+        check_comparable(schema, source.schema, path)
+        check_points(source.sizes(), path)
     stated = attrs.get("answers") if number is None else number
     for total, rows in zip(counts, (chosen, places), strict=True):
         each = stated if isinstance(stated, int) else clouds.num_graphs // max(total, 1)

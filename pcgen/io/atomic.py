@@ -133,20 +133,6 @@ def incomplete(folder: Path) -> set[str]:
     return {name for part in _own(folder) for name in _listed(part)}
 
 
-class _Trial(Exception):
-    """Ends the trial of an output, of which nothing stays."""
-
-
-def check_output(path: str | Path) -> None:
-    """Refuse a file that cannot be written before the work whose result it will be.
-
-    Raises:
-        FileError: as of :func:`atomic`.
-    """
-    with suppress(_Trial), atomic(path):
-        raise _Trial
-
-
 def make_folder(path: str | Path) -> Path:
     """A folder for results, made where it is missing, that can be written to.
 
