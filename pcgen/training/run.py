@@ -57,6 +57,19 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
 
+    def check_place(self) -> bool:
+        """Whether there is a run, begun or not; where there is none there may be one.
+
+        Raises:
+            FileError: the path is a file, or a folder that holds something else.
+        """
+        with writable(self.path):
+            run = (self.path / "config.json").exists()
+            occupied = self.path.exists() and not self._empty()
+        if not run and occupied:
+            raise FileError(f"{self.path}: exists and is not a run, expected a new folder or a run")
+        return run
+
     def check(self, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
         """Refuse to go on with another configuration than the run was started with.
 
@@ -70,12 +83,7 @@ class RunFolder:
             ArgumentError: naming what differs.
             FileError: the path is a file, or a folder that holds something else.
         """
-        with writable(self.path):
-            begun = (self.path / "config.json").exists()
-            occupied = self.path.exists() and not self._empty()
-        if not begun and occupied:
-            raise FileError(f"{self.path}: exists and is not a run, expected a new folder or a run")
-        if not begun:
+        if not self.check_place():
             return
         stored = self.config()
         if not self.begun:

@@ -20,7 +20,8 @@ from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize
 from pcgen.tools import train as tool
 from pcgen.tools.cli import main
-from pcgen.tools.train import spread, train
+from pcgen.tools.train import train
+from pcgen.tools.training_data import spread
 from pcgen.tools.validation import Validation
 from pcgen.training import checkpoint
 
