@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ def remarks(evaluation: metrics.Evaluation) -> list[str]:
     for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
         if number:
             lines.append(f"{number} {side} events have no weight, left out of scores over pairs")
+    few = [s.name for s in evaluation.scores if math.isnan(s.value) or math.isnan(s.error)]
+    if few:
+        lines.append(f"nan: fewer than two events for {', '.join(few)}")
     return [*lines, *evaluation.not_defined]
 
 
