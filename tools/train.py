@@ -128,11 +128,9 @@ def train(
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
-    from pcgen.datasets.jets import SAMPLE
     from pcgen.recipes import current
     from pcgen.recipes.find import find_recipe
     from pcgen.tools import start as starting
-    from pcgen.training import RunFolder
 
     recipe, recipe_arguments = current(recipe, recipe_arguments or {})
     function = find_recipe(recipe)
@@ -143,7 +141,6 @@ def train(
     elif start_part is not None:
         raise ArgumentError(f"start_part: got {start_part!r} without start, expected start too")
     check_context(recipe, function, data, context)
-    files = [str(SAMPLE)] if data is None else data
     plan = Plan(
         recipe=recipe,
         function=function,
@@ -160,9 +157,13 @@ def train(
         samples=samples,
         start=source,
     )
+
+    from pcgen.datasets.jets import SAMPLE
+    from pcgen.training import RunFolder
+
     folder = Path(f"runs/{recipe.replace(':', '-')}" if output is None else output)
     RunFolder(folder).check_place()
-    data_set = open_data(files, classes, max_points, context)
+    data_set = open_data([str(SAMPLE)] if data is None else data, classes, max_points, context)
     if data_set.train.context_schema is None:
         check_needs_none(recipe, function)
     if source is not None:
