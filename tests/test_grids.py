@@ -138,7 +138,7 @@ def test_the_text_of_a_regular_grid_is_short() -> None:
     # Angles as they are typed.
     text = "eta:-0.5:0.5:25,phi:-pi:pi:25:rad:2pi"
     assert str(Grid.parse(text)) == text
-    assert Grid.parse(text).periods == (None, 2 * math.pi)
+    assert Grid.parse(text).axes[1].period == 2 * math.pi
 
 
 def test_parsed_axes_take_what_the_schema_knows() -> None:

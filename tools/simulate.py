@@ -334,7 +334,7 @@ def _check(number: int, seed: int, processes: int | None = None, points: int | N
     POINTS.allow(points=points)
     PROCESSES.allow(processes=processes)
     if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
+        raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
 
 
 def _span(name: str, text: str) -> tuple[float, float]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pcgen.errors import ArgumentError
 from pcgen.formats import by_name, tables
-from pcgen.io.tables import Columns, from_words, presets
+
+# Imported in the function that uses it: wrong options do not wait for torch.
+if TYPE_CHECKING:
+    from pcgen.io.tables import Columns
 
 MAPPINGS = ("preset", "pos", "momentum")
 """Options that make a source a table."""
@@ -31,6 +34,8 @@ def table_columns(source: str | Path, given: Mapping[str, Any]) -> tuple[Columns
         ArgumentError: an option cannot be understood, or there is no such preset.
         FileError: the file of a preset is missing or no YAML.
     """
+    from pcgen.io.tables import from_words, presets
+
     preset = given["preset"]
     if not any(given[name] for name in MAPPINGS):
         if not _is_hepmc(source, given["from_format"]):

@@ -77,7 +77,7 @@ def test_other_units_are_refused(files, tmp_path, capsys):
     straight = Schema((axes[0], Quantity("phi_rel", "rad")), weight=Quantity("pt", "GeV"))
     write_clouds(path, pc.make(torch.zeros(2, 2), [2], weight=torch.ones(2)), straight)
     assert evaluate(files, str(path)) == 1
-    assert "expected eta_rel, phi_rel [rad] with period 6.28" in capsys.readouterr().err
+    assert "expected eta_rel, phi_rel [rad] with period 2pi" in capsys.readouterr().err
     assert evaluate(files, "other.h5", "--training", str(path)) == 1
     assert "mev.h5: got axes eta_rel, phi_rel [rad]" in capsys.readouterr().err
 

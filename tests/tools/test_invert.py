@@ -164,6 +164,6 @@ def test_other_cells_and_noise_on_measurements_are_refused(flow, few, tmp_path, 
     assert "expected (8, 8) as in the grid, or the 4 values that are measured" in (
         capsys.readouterr().err
     )
-    np.save(tmp_path / "a.npy", image[:3, :1, :4].numpy())
+    np.save(tmp_path / "a.npy", image[:3, :1, :4].numpy() + 1)
     assert main([*words, "--noise", "1"]) == 1
     assert "noise: got 1.0 for a file of measurements" in capsys.readouterr().err
