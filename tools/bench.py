@@ -42,6 +42,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "games",
         "loading",
         "kernels",
     ] = "all",

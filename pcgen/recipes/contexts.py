@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.flows import Coupling
+from pcgen.recipes.games import Game, Regulariser
 
 if TYPE_CHECKING:
+    from pcgen.models.context_gan import ContextGAN
     from pcgen.models.flow import FlowMatching
     from pcgen.models.set_generation import SetGeneration
 
@@ -70,6 +72,79 @@ def points_context_flow(
         steps=integration_steps,
         shift=shift,
         coupling=coupling,
+    )
+
+
+def points_context_gan(
+    encoder: OfSets = "attention",
+    context_encoder: OfSets = "attention",
+    hidden: int = 64,
+    layers: int = 3,
+    context_layers: int = 2,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    instance_noise: float = 0.0,
+    critic_steps: int = 1,
+    minibatch_statistics: bool = False,
+    neighbours: int | None = None,
+    schema: dict[str, Any] | None = None,
+    context_schema: dict[str, Any] | None = None,
+) -> ContextGAN:
+    """GAN of point sets that are generated from others, in one step; its critic reads both.
+
+    The context of each event is a cloud from --context FILE. The number of points and their total
+    weight are drawn first, given the context. --start may be a run of points-context-flow of the
+    same networks, with --start-part generator.field=field.
+
+    Args:
+        encoder: Generator and critic: epic, pointnet (DeepSets), edgeconv or attention.
+        context_encoder: The networks that read the context: epic, pointnet, edgeconv or attention.
+        hidden: Channels of a point inside the networks.
+        layers: Layers of generator and critic.
+        context_layers: Layers of the networks that read the context.
+        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
+            wasserstein, hinge, least-squares or relativistic.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            dragan, clip, spectral or none, but not wgan-gp or wgan-lp; see docs/remedies.md.
+        penalty: Strength of the regulariser, 0.1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            dragan; of clip the bound of the parameters, 0.1 by default, of spectral the factor of
+            the logit, 5 by default.
+        annealing: Strength of penalty and instance noise at the end of the run over that at the
+            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
+        instance_noise: Standard deviation of the noise on coordinates and log energies of the
+            points that the critic sees, at the start of the run; in standardised units.
+        critic_steps: Steps of the critic per step of the generator.
+        minibatch_statistics: Show the critic how much the events of a batch differ.
+        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
+        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
+        context_schema: What the contexts hold; by default the same as the clouds.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import adversaries, context_assembly, networks
+
+    def network(name: str, depth: int) -> networks.PointNetwork:
+        k = neighbours if name == "edgeconv" else None
+        return networks.of_points(name, hidden, depth, neighbours=k)
+
+    context_assembly.check_neighbours(neighbours, encoder, context_encoder)
+    return context_assembly.context_gan(
+        context_assembly.points(schema, context_schema, None),
+        network(encoder, layers),
+        network(context_encoder, context_layers),
+        hidden=hidden,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            instance_noise=instance_noise,
+            critic_steps=critic_steps,
+            minibatch_statistics=minibatch_statistics,
+        ),
     )
 
 

@@ -117,9 +117,9 @@ def test_a_study_is_a_file_a_folder_or_a_name(tmp_path, data):
     (tmp_path / "own.yaml").write_text((folder / "study.yaml").read_text())
     assert find(str(folder)) == folder / "study.yaml"
     assert find(str(tmp_path / "own.yaml")).name == "own.yaml"
-    for name in ("remedies", "sparsity"):
+    for name in ("codes", "remedies", "sparsity"):
         assert find(name) == STUDIES / name / "study.yaml"
-    with pytest.raises(FileError, match=r"nowhere: no such study, .* one of remedies, sparsity"):
+    with pytest.raises(FileError, match=r"no such study, .* one of codes, remedies, sparsity"):
         find("nowhere")
 
 

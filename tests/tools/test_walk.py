@@ -36,13 +36,14 @@ SMALL = ["--steps", "2", "--batch-size", "8", "--validate-events", "8", "--valid
          "--progress", "false"]  # fmt: skip
 RUN_OPTIONS = run_options(cli._load(cli.COMMANDS["train"][0]))
 REFUSED = {
-    ("points-gan", ("--regulariser", name)): "there is no in between of two sets"
+    (recipe, ("--regulariser", name)): "there is no in between of two sets"
+    for recipe in ("points-gan", "points-context-gan")
     for name in ("wgan-gp", "wgan-lp")
 } | {
     ("hits-wake-sleep", ("--update", name)): "with 1 importance sample, whose weight is 1"
     for name in ("wake", "both")
 }
-WITH_CONTEXTS = ("points-context-flow", "points-set-generation")
+WITH_CONTEXTS = ("points-context-flow", "points-context-gan", "points-set-generation")
 REFUSED |= {
     (f"{kind}-{form}", ("--prior-shape", shape)): "expected normal with latent gaussian"
     for kind in ("points", "image", "sites")

@@ -9,6 +9,7 @@ from pcgen.tools.benchmarks import (
     chamfer,
     encoders,
     evaluation,
+    games,
     kernels,
     lattice_tables,
     loading,
@@ -209,6 +210,7 @@ SECTIONS: dict[str, Section] = {
     "segments": segments_section,
     "encoders": encoders.section,
     "sampling": sampling.section,
+    "games": games.section,
     "loading": loading.section,
     "kernels": kernels_section,
 }
