@@ -12,6 +12,7 @@ import pytest
 from toy_command import status
 
 import pcgen
+from pcgen.datasets.jets import SAMPLE
 from pcgen.tools import cli
 
 pytestmark = pytest.mark.usefixtures("toy_command")
@@ -285,3 +286,21 @@ def test_whole_numbers_have_64_bits(words, capsys):
     assert cli.main(["do", "it", "file", *words.split()]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("expected a number below 2**63")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "out", "err"),
+    [
+        (f"info {SAMPLE}", 0, "events", ""),
+        ("info nowhere.h5", 1, "", "pcgen: nowhere.h5: no such file or folder"),
+        ("train points-vae --stepz 2", 2, "", "did you mean --steps?"),
+        ("train points-vae --help", 0, "optimisation:", ""),
+    ],
+)
+def test_the_real_command(words, status, out, err):
+    command = [sys.executable, "-m", "pcgen.tools", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == status
+    assert out in done.stdout
+    assert err in done.stderr
+    assert "Traceback" not in done.stderr
