@@ -218,8 +218,8 @@ def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:
 
 @contextmanager
 def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
-    """The folder is that of this simulation; it goes away again where no chunk is finished."""
-    text = json.dumps(record, indent=2) + "\n"
+    """The folder is that of this simulation; a new one goes away where no chunk is finished."""
+    text, made = json.dumps(record, indent=2) + "\n", not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
         kept = (folder / _RECORD).read_text() if (folder / _RECORD).exists() else None
@@ -227,18 +227,18 @@ def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
         raise FileError(
             f"{folder}: cannot be written ({error.strerror}), expected a folder with space"
         ) from error
-    if kept is None:
-        with atomic(folder / _RECORD) as temporary:
-            temporary.write_text(text)
-    elif kept != text:
+    if kept is not None and kept != text:
         raise FileError(
             f"{folder}: holds the unfinished simulation of other settings (see {_RECORD} there), "
             "give those to finish it, delete the folder or choose another output"
         )
     try:
+        if kept is None:
+            with atomic(folder / _RECORD) as temporary:
+                temporary.write_text(text)
         yield
     except BaseException:
-        if not any(folder.glob("*.npz")):
+        if made and not any(folder.glob("*.npz")):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
