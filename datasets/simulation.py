@@ -29,6 +29,7 @@ from pcgen.io import atomic, open_file
 
 _RECORD = "settings.json"
 _POINTS = 2_000_000  # of a chunk, which takes some hundred MB to generate
+_CHUNKS = 10**6  # files in the folder of a simulation
 Events = TypeVar("Events", bound=NamedTuple)
 
 
@@ -139,10 +140,18 @@ def pieces(number: int, most: int, points: float = 0) -> Iterator[tuple[int, int
         most: Of a chunk.
         points: Of an event; where it has many, a chunk has fewer events, so that memory is bounded.
 
+    Raises:
+        ArgumentError: there would be too many chunks.
+
     >>> list(pieces(5, 2)), list(pieces(2, 500, points=10**6))
     ([(0, 0, 2), (1, 2, 2), (2, 4, 1)], [(0, 0, 1), (1, 1, 1)])
     """
     size = max(1, min(most, int(_POINTS // max(points, 1))))
+    if number > _CHUNKS * size:
+        raise ArgumentError(
+            f"number: got {number} events in all, of about {points:.0f} points, expected at most "
+            f"{_CHUNKS * size} of these"
+        )
     for k, first in enumerate(range(0, number, size)):
         yield k, first, min(size, number - first)
 

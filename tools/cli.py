@@ -121,7 +121,8 @@ def _lack_of_memory(reason: str, argv: Sequence[str]) -> str:
         reason = f"{wanted / 1e9:.1f} GB wanted, the machine has {there / 1e9:.1f}"
     reason = " ".join(reason.split())[:200] or "memory is full"
     typed = re.findall(r"(--[a-z][\w-]*)[ =](\d+)(?= |$)", " ".join(argv))
-    numbers = sorted((w for w in typed if w[0] != "--seed"), key=lambda word: -int(word[1]))
+    numbers = [word for word in typed if word[0] != "--seed"]
+    numbers.sort(key=lambda word: (len(word[1]), word[1]), reverse=True)
     if not numbers:
         return f"not enough memory ({reason}), expected smaller batches, blocks or grids"
     named = ", ".join(map(" ".join, numbers[:3]))
