@@ -143,8 +143,8 @@ def pieces(number: int, most: int, points: float = 0) -> Iterator[tuple[int, int
     Raises:
         ArgumentError: there would be too many chunks.
 
-    >>> list(pieces(5, 2)), list(pieces(2, 500, points=10**6))
-    ([(0, 0, 2), (1, 2, 2), (2, 4, 1)], [(0, 0, 1), (1, 1, 1)])
+    >>> list(pieces(5, 2)), list(pieces(3, 500, points=10**6))
+    ([(0, 0, 2), (1, 2, 2), (2, 4, 1)], [(0, 0, 2), (1, 2, 1)])
     """
     size = max(1, min(most, int(_POINTS // max(points, 1))))
     if number > _CHUNKS * size:

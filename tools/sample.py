@@ -108,7 +108,7 @@ def sample(
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
     EVENTS.allow(number=number, answers=answers, batch_size=batch_size)
-    POINTS.allow(points=points, particles=particles)
+    POINTS.allow(points=points)
     STEPS.allow(steps=steps)
     PROCESSES.allow(processes=processes)
     if not 0 <= seed < 2**63:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pcgen.bounds import EVENTS, POINTS
+from pcgen.bounds import EVENTS
 from pcgen.errors import ArgumentError, at_least
 from pcgen.formats import FORMATS, Readable, Writable, written_format
 
@@ -224,7 +224,6 @@ def convert(
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     EVENTS.allow(block=block)
-    POINTS.allow(particles=particles)
     at_least(1, max_points=max_points)
     if Path(source).resolve() == Path(target).resolve():
         raise ArgumentError(f"target: got the source {source} itself, expected another file")

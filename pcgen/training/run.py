@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -113,10 +113,18 @@ class RunFolder:
             try:
                 yield
             except BaseException:
-                if empty and not self.begun:  # nothing was trained that could go on
-                    for each in filter(lambda file: not is_own(file.name), self.path.iterdir()):
-                        shutil.rmtree(each) if each.is_dir() else each.unlink()
+                if empty and not self.begun:
+                    self._clear()
                 raise
+
+    def _clear(self) -> None:
+        """Remove what was written before anything was trained that could go on."""
+        with suppress(OSError):
+            for each in self.path.iterdir():
+                if each.is_dir():
+                    shutil.rmtree(each)
+                elif not is_own(each.name):  # the lock is held
+                    each.unlink()
 
     def _empty(self) -> bool:
         return self.path.is_dir() and all(is_own(file.name) for file in self.path.iterdir())
