@@ -76,13 +76,15 @@ def compare(
         )
 
     from pcgen.io import check_output
+    from pcgen.io.atomic import output_folder
     from pcgen.tools.comparison import folder as folders
     from pcgen.tools.comparison import page as pages
     from pcgen.tools.comparison import results, study_file, trial, workers
     from pcgen.tools.comparison.study import use_modules
 
     if where is not None:
-        check_output(where)
+        with output_folder(where.parent):  # the page makes it
+            check_output(where)
     found = study_file.read(study, settings, seeds)
     use_modules(found.file.parent)
     name = found.file.parent.name if found.file.stem == "study" else found.file.stem

@@ -91,7 +91,7 @@ def test_memory_that_is_not_there_names_the_numbers_and_leaves_nothing(
         "train points-vae --data none.h5 --output FILE",
         "convert none.h5 OUT.h5",
         "view none.h5 --output OUT.html",
-        "compare none.yaml --report OUT.md",
+        "compare none.yaml --report FILE/a.md",
         "papers games --output OUT.md",
         "bench OUT.md",
     ],
