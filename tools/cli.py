@@ -221,6 +221,7 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     from pcgen.recipes.find import find_recipe
     from pcgen.tools.run_options import (
         grouped,
+        of_other_recipes,
         recipe_in,
         recipe_options,
         run_config,
@@ -249,7 +250,8 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     groups: Groups = {f"recipe ({name})": own, **grouped(run)}
     again = "The same command on the same folder goes on with an interrupted run."
     described = f"{_described(recipe)}\n\n{again}"
-    parser = Parser(f"pcgen train {name}", described, groups, partial(run_config, name))
+    translate = partial(run_config, name)
+    parser = Parser(f"pcgen train {name}", described, groups, translate, of_other_recipes)
     values = _understood(parser, parser.given, argv[1:])
     arguments = {o.name: values.pop(o.name, o.default) for o in own if _due(o, values)}
     function(name, arguments, **values)

@@ -15,7 +15,8 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.bounds import BYTES, regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.columns import Array, archived, array_names, npz, read_array
+from pcgen.io.columns import archived, array_names, npz, read_array
+from pcgen.io.source import Array
 from pcgen.models.base import GenerativeModel
 from pcgen.models.request import Request
 from pcgen.schema import Schema

@@ -47,10 +47,10 @@ TAKES = {
 }
 
 
-def _fixed(name: str) -> metrics.protocols.Protocol:
+def _fixed(name: str) -> metrics.Protocol:
     from pcgen.metrics import protocols
 
-    protocol: metrics.protocols.Protocol = getattr(protocols, name)()
+    protocol: metrics.Protocol = getattr(protocols, name)()
     return protocol
 
 
@@ -269,7 +269,7 @@ def _protocol(
     statistics: str | None,
     grid: str | None,
     features: metrics.protocols.Features | None = None,
-) -> metrics.protocols.Protocol:
+) -> metrics.Protocol:
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":

@@ -218,18 +218,20 @@ class Plan:
         """The untrained model, a function of the seed; checked against the data.
 
         Raises:
-            ArgumentError: the recipe does not take its arguments, or makes no model.
+            ArgumentError: the recipe does not take its arguments, makes no model, or one of lists
+                that are shorter than an event.
             DataError: the model is made for clouds that mean something else.
         """
         import torch
 
-        from pcgen.recipes.find import build_model
+        from pcgen.recipes.find import build_model, check_lengths
         from pcgen.training import ranks
 
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
             model = build_model(self.recipe, self.function, self.arguments)
         why = "this recipe is made for"
         check_meaning(model.schema, data.train.schema, data.files[0], why)
+        check_lengths(model, int(data.train.sizes().max()))
         mine, theirs = model.context_schema, data.train.context_schema
         if mine is not None and theirs is not None:
             why = "the context that is expected for"

@@ -246,10 +246,9 @@ def convert(
         number_of_cells,
     )
     from pcgen.conversion.observing import observing
-    from pcgen.conversion.options import check_options
+    from pcgen.conversion.options import check_options, table_columns
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.showers import Placing, check_incident, write_showers
-    from pcgen.conversion.table_options import OPTIONS, table_columns
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import check_output, read_calorimeter
 
@@ -270,28 +269,7 @@ def convert(
         nullcontext() if dask is None else connected(dask) as cluster,
         progress_bar() as bar,
     ):
-        check_options(
-            opened.kind,
-            chosen,
-            tabular is not None,
-            threshold=threshold,
-            nan=nan,
-            jitter=jitter,
-            outside=outside,
-            multi_hit=multi_hit,
-            grid=grid,
-            particles=particles,
-            missing=missing,
-            dtype=dtype,
-            max_points=max_points,
-            observe=observe or [],
-            hide=hide or [],
-            geometry=geometry,
-            particle=particle,
-            condition=condition or [],
-            labels=labels,
-            **{name: given[name] for name in OPTIONS},
-        )
+        check_options(opened.kind, chosen, tabular is not None, given)
         check_cells(opened, wanted)
         voxels = calorimeter_of(opened, wanted, voxels)
         own = own_columns(opened, condition or [], labels, classes)

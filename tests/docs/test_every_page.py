@@ -254,7 +254,7 @@ def folder(
     tmp_path: Path, few_jets: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """The folder of a reader, with the jets where a checkout has them; nothing in it is slow."""
-    from pcgen.metrics.protocols import Protocol
+    from pcgen.metrics.protocol import Protocol
     from pcgen.tools import evaluate
     from pcgen.tools.benchmarks import sections
     from pcgen.tools.comparison import page, workers

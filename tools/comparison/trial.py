@@ -132,7 +132,7 @@ class Trial:
             samples=0,
         )
 
-    def protocol(self, schema: Schema) -> protocols.Protocol:
+    def protocol(self, schema: Schema) -> metrics.Protocol:
         """What the row is judged by.
 
         Raises:

@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn.condition import expect_condition
 from pcgen.nn.mlp import MLP
@@ -36,7 +35,8 @@ from pcgen.nn.network import Network
 from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.padding import Padding
-from pcgen.ops.segments import Pointer, lengths, owners, segment_mean
+from pcgen.ops.ragged import Pointer, lengths, owners, to_dense, to_rows
+from pcgen.ops.segments import segment_mean
 from pcgen.standardize import channels
 
 TOGETHER = 128
@@ -66,7 +66,7 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
         found = [fused(q, k, v)[0] for q, k, v in clouds if q.shape[2]]
         return torch.cat(found, 1).transpose(0, 1)
     rows = torch.stack([query, key, value], 1).flatten(1)
-    dense, present = pc.to_dense(rows, ptr)
+    dense, present = to_dense(rows, ptr)
     if not dense.shape[1]:
         return query
     q, k, v = dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4)
@@ -74,7 +74,7 @@ def attend_fused(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Ten
     first = torch.zeros_like(present)
     first[:, 0] = sizes == 0
     read = fused(q, k, v, attn_mask=(present | first)[:, None, None])
-    return pc.to_rows(read.transpose(1, 2).flatten(2), present, ptr).view_as(query)
+    return to_rows(read.transpose(1, 2).flatten(2), present, ptr).view_as(query)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
@@ -118,10 +118,10 @@ class SelfAttention(Network):
         if self.fused and not isinstance(ptr, Padding):
             query, key, value = self.read(x).unflatten(1, (3, self.heads, -1)).unbind(1)
             return self.out(attend_fused(query, key, value, ptr).flatten(1))
-        dense, present = pc.to_dense(self.read(x), ptr)
+        dense, present = to_dense(self.read(x), ptr)
         query, key, value = (_split(part, self.heads) for part in dense.chunk(3, -1))
         read = _join(attend(query, key, value, present))
-        return self.out(pc.to_rows(read, present, ptr))
+        return self.out(to_rows(read, present, ptr))
 
 
 class AttentionPool(Network):
@@ -151,7 +151,7 @@ class AttentionPool(Network):
 
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [B, S C]; of an empty cloud a learnt constant."""
-        dense, present = pc.to_dense(self.read(x), ptr)
+        dense, present = to_dense(self.read(x), ptr)
         key, value = (_split(part, self.heads) for part in dense.chunk(2, -1))
         query = _split(self.query(self.seeds)[None], self.heads)
         return (self.seeds + self.out(_join(attend(query, key, value, present)))).flatten(1)
@@ -181,10 +181,10 @@ class InducedAttention(Network):
         """Points [N, C] of clouds -> [N, C]."""
         seeds = self.seeds(x, ptr).unflatten(1, (-1, self.channels))
         key, value = (_split(part, self.heads) for part in self.read(seeds).chunk(2, -1))
-        dense, present = pc.to_dense(self.query(x), ptr)
+        dense, present = to_dense(self.query(x), ptr)
         every = torch.ones_like(seeds[..., 0], dtype=torch.bool)
         read = _join(attend(_split(dense, self.heads), key, value, every))
-        return self.out(pc.to_rows(read, present, ptr))
+        return self.out(to_rows(read, present, ptr))
 
 
 class CloudNorm(Network):

@@ -31,7 +31,7 @@ from pcgen.nn.network import Network
 from pcgen.nn.points.attention import attend
 from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.points.epic import beside
-from pcgen.ops.segments import Pointer, lengths
+from pcgen.ops.ragged import Pointer, lengths, to_dense, to_rows
 from pcgen.standardize import channels
 
 
@@ -58,8 +58,8 @@ class CrossAttention(Network):
 
     def forward(self, x: Tensor, ptr: Pointer, context: Tensor, context_ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds and [M, C'] of their contexts -> [N, C]; of an empty one 0."""
-        query, asking = pc.to_dense(self.query(x), ptr)
-        keys, present = pc.to_dense(self.read(context), context_ptr)
+        query, asking = to_dense(self.query(x), ptr)
+        keys, present = to_dense(self.read(context), context_ptr)
         if not keys.shape[1]:
             return self.out(torch.zeros_like(x))
         q, k, v = (
@@ -73,7 +73,7 @@ class CrossAttention(Network):
             read = F.scaled_dot_product_attention(q, k, v, (present | first)[:, None, None])
         else:
             read = attend(q, k, v, present)
-        return self.out(pc.to_rows(read.transpose(1, 2).flatten(2), asking, ptr))
+        return self.out(to_rows(read.transpose(1, 2).flatten(2), asking, ptr))
 
 
 class ContextReader(Network):
