@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pcgen.errors import ArgumentError
 from pcgen.formats import FORMATS, Kind, by_name, tables
-from pcgen.io.tables import Columns, from_words, presets
+
+# Imported in the function that uses it: wrong options do not wait for torch.
+if TYPE_CHECKING:
+    from pcgen.io.tables import Columns
 
 MAPPINGS = ("preset", "pos", "momentum")
 """Options that make a source a table."""
@@ -155,6 +158,8 @@ def table_columns(source: str | Path, given: Mapping[str, Any]) -> tuple[Columns
         ArgumentError: an option cannot be understood, or there is no such preset.
         FileError: the file of a preset is missing or no YAML.
     """
+    from pcgen.io.tables import from_words, presets
+
     preset = given["preset"]
     if not any(given[name] for name in MAPPINGS):
         if not _is_hepmc(source, given["from_format"]):
