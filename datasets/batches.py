@@ -23,6 +23,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
+from pcgen.ops.ragged import arange_ragged
 
 WINDOW = 4_000_000  #: points of a window, about; 48 MB for jets
 AHEAD = 200_000  #: points of a window where all events are in memory already, about
@@ -138,7 +139,7 @@ class Batches:
         starts = np.arange(0, total, stretch)
         np.random.default_rng((self.seed, epoch)).shuffle(starts)
         lengths = np.minimum(starts + stretch, total) - starts
-        sequence = convention.arange_ragged(torch.from_numpy(starts), torch.from_numpy(lengths))
+        sequence = arange_ragged(torch.from_numpy(starts), torch.from_numpy(lengths))
         share = total // world
         order = sequence[rank * share : (rank + 1) * share].numpy()
         random = np.random.default_rng((self.seed, epoch, rank, 1))

@@ -26,6 +26,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.datasets.cards import Card, read_card
 from pcgen.datasets.response import log_normal, tower_sigma, track_law
+from pcgen.datasets.simulation import Workers, check, pieces
 from pcgen.errors import ArgumentError
 from pcgen.io import CloudWriter
 from pcgen.schema import Quantity, Schema
@@ -68,16 +69,11 @@ def simulate_electrons(
         FileError: the output cannot be written, or the card is none.
     """
     output, (low, high) = Path(output), pt
-    if output.suffix != ".h5":
-        raise ArgumentError(f"output: got {str(output)!r}, expected a name that ends in .h5")
-    if number < 1:
-        raise ArgumentError(f"number: got {number}, expected at least 1")
+    check(output, (".h5",), number=number, seed=seed, workers=Workers(), what="electrons")
     if not 0 < low <= high or not np.isfinite(high):
         raise ArgumentError(f"pt: got {low:g}:{high:g}, expected 0 < low <= high in GeV")
     if not 0 < eta <= 10:
         raise ArgumentError(f"eta: got {eta:g}, expected a number in (0, 10]")
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
     card = detector if isinstance(detector, Card) else read_card(detector)
     record: dict[str, Any] = {
         "generator": "electrons",
@@ -90,9 +86,8 @@ def simulate_electrons(
         "numpy": np.__version__,
     }
     with CloudWriter(output, ELECTRONS, attrs={"simulation": record}) as writer:
-        for block, start in enumerate(range(0, number, BLOCK)):
+        for block, _, rows in pieces(number, BLOCK):
             random = np.random.default_rng([seed, block])
-            rows = min(BLOCK, number - start)
             writer.append(electrons(rows, card, random, pt=pt, eta=eta))
     return output
 

@@ -33,13 +33,14 @@ from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.bounds import RESPONSES
 from pcgen.datasets.cards import Card
 from pcgen.datasets.helix import wrapped
 from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.pythia import PROCESSES, SEEDS, Jets, JetSettings, generate
 from pcgen.datasets.response import LAYERS, Particles, respond
-from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
-from pcgen.errors import ArgumentError, at_least, require
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, pieces, simulated
+from pcgen.errors import ArgumentError, require
 from pcgen.io import JETS, CloudWriter
 
 SAMPLE = Path(__file__).parent / "samples" / "jets.h5"
@@ -123,7 +124,7 @@ def simulate_jets(
     workers = Workers(processes, dask, progress)
     check(output, _ENDINGS, number=number, seed=seed, workers=workers, what="jets")
     _check_names(classes, detectors)
-    at_least(1, responses=responses)
+    RESPONSES.allow(responses=responses)
     if responses is not None and not detectors:
         raise ArgumentError(f"responses: got {responses} without a detector, expected one")
     require("pythia8mc", "simulation")
@@ -162,8 +163,7 @@ def plan(
         state = np.random.SeedSequence((seed, list(PROCESSES).index(name)))
         first[name] = int(state.generate_state(1, np.uint64)[0] % SEEDS)
     rounds = []
-    for k in range(-(-number // CHUNK)):
-        n = min(CHUNK, number - k * CHUNK)
+    for k, _, n in pieces(number, CHUNK):
         seeds = ((name, (first[name] + k) % SEEDS + 1) for name in classes)
         rounds.append([Chunk(name, k, n, (name, n, each, settings)) for name, each in seeds])
     return rounds

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
+from pcgen.bounds import POINTS
 from pcgen.datasets.primitives import PRIMITIVES, Rotation, primitive
-from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, pieces, simulated
 from pcgen.errors import ArgumentError
 from pcgen.io import CloudWriter
 from pcgen.ops.surfaces import in_unit_box, sample_surface
@@ -108,10 +109,10 @@ def simulate_shapes(
         "rotation": rotation,
         "seed": seed,
     }
-    chunks = []
-    for k in range(-(-total // CHUNK)):
-        n = min(CHUNK, total - k * CHUNK)
-        chunks.append(Chunk("shapes", k, n, (seed, k * CHUNK, n, names, points, rotation)))
+    chunks = [
+        Chunk("shapes", k, n, (seed, first, n, names, points, rotation))
+        for k, first, n in pieces(total, CHUNK, points)
+    ]
     write = partial(_write, output, chunks, record)
     simulated([Output(output, record, write)], generate, chunks, what="shapes", workers=workers)
     return output
@@ -124,8 +125,7 @@ def _check(names: Sequence[str], points: int, rotation: str) -> None:
             f"classes: got {', '.join(unknown or names) or 'none'}, expected different ones of "
             f"{', '.join(PRIMITIVES)}"
         )
-    if points < 1:
-        raise ArgumentError(f"points: got {points}, expected at least 1 point of a shape")
+    POINTS.allow(points=points)
     if rotation not in ("none", "upright", "any"):
         raise ArgumentError(f"rotation: got {rotation!r}, expected none, upright or any")
 

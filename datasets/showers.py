@@ -30,7 +30,7 @@ from pcgen import clouds as convention
 from pcgen.datasets.calorimeters import detector
 from pcgen.datasets.loading import CloudDataset, open_clouds
 from pcgen.datasets.shower_blocks import PARTICLES, Showers, ShowerSettings, generate_showers
-from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, pieces, simulated
 from pcgen.grids import Calorimeter
 from pcgen.io import CloudWriter, Images, ShowerWriter
 from pcgen.schema import Schema
@@ -98,10 +98,11 @@ def simulate_showers(
     settings = settings or ShowerSettings("electron", detector("cylinder"))
     workers = Workers(processes, dask, progress)
     check(output, ENDINGS, number=number, seed=seed, workers=workers, what="showers")
-    record, chunks = _record(number, settings, seed), []
-    for k in range(-(-number // CHUNK)):
-        n = min(CHUNK, number - k * CHUNK)
-        chunks.append(Chunk(settings.particle, k, n, (seed, k * CHUNK, n, settings)))
+    record = _record(number, settings, seed)
+    chunks = [
+        Chunk(settings.particle, k, n, (seed, first, n, settings))
+        for k, first, n in pieces(number, CHUNK)
+    ]
 
     def write(parts: Path) -> None:
         _write(output, chunks, parts, settings, record)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,12 +21,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pcgen.bounds import EVENTS, PROCESSES
 from pcgen.cluster import connected
 from pcgen.datasets.workers import run
 from pcgen.errors import ArgumentError, FileError, PcgenError
 from pcgen.io import atomic, open_file
 
 _RECORD = "settings.json"
+_POINTS = 2_000_000  # of a chunk, which takes some hundred MB to generate
+_CHUNKS = 10**6  # files in the folder of a simulation
 Events = TypeVar("Events", bound=NamedTuple)
 
 
@@ -123,12 +126,34 @@ def check(
         raise ArgumentError(
             f"output: got {str(output)!r}, expected a name that ends in {' or '.join(endings)}"
         )
-    if number < 1:
-        raise ArgumentError(f"number: got {number}, expected a positive number of {what}")
+    EVENTS._replace(kind=what).allow(number=number)
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
-    if workers.processes < 1:
-        raise ArgumentError(f"processes: got {workers.processes}, expected a positive number")
+    PROCESSES.allow(processes=workers.processes)
+
+
+def pieces(number: int, most: int, points: float = 0) -> Iterator[tuple[int, int, int]]:
+    """Number, first event and events of each chunk.
+
+    Args:
+        number: Events in all.
+        most: Of a chunk.
+        points: Of an event; where it has many, a chunk has fewer events, so that memory is bounded.
+
+    Raises:
+        ArgumentError: there would be too many chunks.
+
+    >>> list(pieces(5, 2)), list(pieces(3, 500, points=10**6))
+    ([(0, 0, 2), (1, 2, 2), (2, 4, 1)], [(0, 0, 2), (1, 2, 1)])
+    """
+    size = max(1, min(most, int(_POINTS // max(points, 1))))
+    if number > _CHUNKS * size:
+        raise ArgumentError(
+            f"number: got {number} events in all, of about {points:.0f} points, expected at most "
+            f"{_CHUNKS * size} of these"
+        )
+    for k, first in enumerate(range(0, number, size)):
+        yield k, first, min(size, number - first)
 
 
 def produce(
@@ -156,7 +181,7 @@ def produce(
     with ExitStack() as stack:
         # A cluster that does not answer leaves nothing behind.
         cluster = None if workers.dask is None else stack.enter_context(connected(workers.dask))
-        _claim(folder, record)
+        stack.enter_context(_claimed(folder, record))
         missing = [chunk for chunk in chunks if not chunk.path(folder).exists()]
         calls = [chunk.arguments for chunk in missing]
         if cluster is None:
@@ -200,8 +225,10 @@ def load(chunk: Chunk, folder: Path, kind: Callable[..., Events]) -> Events:
         ) from error
 
 
-def _claim(folder: Path, record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, indent=2) + "\n"
+@contextmanager
+def _claimed(folder: Path, record: Mapping[str, Any]) -> Iterator[None]:
+    """The folder is that of this simulation; a new one goes away where no chunk is finished."""
+    text, made = json.dumps(record, indent=2) + "\n", not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
         kept = (folder / _RECORD).read_text() if (folder / _RECORD).exists() else None
@@ -209,14 +236,20 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
         raise FileError(
             f"{folder}: cannot be written ({error.strerror}), expected a folder with space"
         ) from error
-    if kept is None:
-        with atomic(folder / _RECORD) as temporary:
-            temporary.write_text(text)
-    elif kept != text:
+    if kept is not None and kept != text:
         raise FileError(
             f"{folder}: holds the unfinished simulation of other settings (see {_RECORD} there), "
             "give those to finish it, delete the folder or choose another output"
         )
+    try:
+        if kept is None:
+            with atomic(folder / _RECORD) as temporary:
+                temporary.write_text(text)
+        yield
+    except BaseException:
+        if made and not any(folder.glob("*.npz")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _complete(output: Output) -> bool:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pcgen.bounds import VOXELS
 from pcgen.datasets.helix import after, arc_to, curvature, wrapped
 from pcgen.errors import ArgumentError
 
@@ -93,6 +94,8 @@ class TrackerSettings:
         ):
             if not least <= value <= most:
                 raise ArgumentError(f"{name}: got {value}, expected {least} to {most:g}")
+        modules = VOXELS._replace(kind="modules")
+        modules.check(math.prod(self.modules), "radii, sectors, rings", ArgumentError)
 
     @property
     def modules(self) -> tuple[int, int, int]:

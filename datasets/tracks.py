@@ -37,7 +37,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
-from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, simulated
+from pcgen.datasets.simulation import Chunk, Output, Workers, check, load, pieces, simulated
 from pcgen.datasets.tracker import Events, TrackerSettings, generate_tracks, observed
 from pcgen.errors import DataError
 from pcgen.io import CloudWriter
@@ -96,10 +96,11 @@ def simulate_tracks(
     workers = Workers(processes, dask, progress)
     check(output, ENDINGS, number=number, seed=seed, workers=workers, what="events")
     record = _record(number, settings, seed)
-    chunks = []
-    for k in range(-(-number // CHUNK)):
-        n = min(CHUNK, number - k * CHUNK)
-        chunks.append(Chunk("tracks", k, n, (seed, k * CHUNK, n, settings)))
+    hits = (settings.tracks + settings.noise) * len(settings.radii)
+    chunks = [
+        Chunk("tracks", k, n, (seed, first, n, settings))
+        for k, first, n in pieces(number, CHUNK, hits)
+    ]
     truth = output.with_name(f"{output.stem}-truth{output.suffix}")
     working = observed(settings, seed)
     modules = {

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pcgen.errors import ArgumentError, FileError, PcgenError
+from pcgen.errors import ArgumentError, FileError, PcgenError, at_least
 
 
 class Limit(NamedTuple):
@@ -65,6 +65,22 @@ class Limit(NamedTuple):
                 f"({self.variable} sets another limit)"
             )
 
+    def allow(self, **arguments: int | None) -> None:
+        """Refuse arguments below 1 or beyond the limit; those that are None are not given.
+
+        Raises:
+            ArgumentError: naming the first one.
+
+        >>> STEPS.allow(steps=10**12)
+        Traceback (most recent call last):
+        pcgen.errors.ArgumentError: steps: got 1000000000000 steps of a solver, expected at most \
+10000 (PCGEN_MAX_STEPS sets another limit)
+        """
+        at_least(1, **arguments)
+        for name, value in arguments.items():
+            if value is not None:
+                self.check(value, name, ArgumentError)
+
 
 # The edges of an axis are a tuple in memory (about 60 bytes each); detectors have some thousand.
 EDGES = Limit("PCGEN_MAX_EDGES", 10**6, "cells along one axis")
@@ -83,6 +99,17 @@ VALUES = Limit("PCGEN_MAX_VALUES", 10**6, "values, with all repetitions")
 # Of a recipe in a checkpoint: layers, channels, steps. A network as large would not fit anyway.
 ARGUMENT = Limit("PCGEN_MAX_ARGUMENT", 10**6, "layers, channels, steps or the like")
 # Data of detectors shrink by 2 to 50; packed zeros shrink by up to 1,032 (deflate).
+# Of one command. The largest public set of jets, JetClass, has 10^8 in many files.
+EVENTS = Limit("PCGEN_MAX_EVENTS", 10**8, "events")
+# Those of an event are held at once; the largest events of a detector have some 10^5 hits.
+POINTS = Limit("PCGEN_MAX_POINTS", 10**6, "points of an event")
+# In float32 a trajectory is exact long before.
+STEPS = Limit("PCGEN_MAX_STEPS", 10**4, "steps of a solver")
+# Of a detector to each jet; those to a chunk of jets are held at once.
+RESPONSES = Limit("PCGEN_MAX_RESPONSES", 1000, "responses")
+# Of whatever a command does again: permutations, restarts, iterations, seeds.
+REPEATS = Limit("PCGEN_MAX_REPEATS", 10**6, "repetitions")
+PROCESSES = Limit("PCGEN_MAX_PROCESSES", 1024, "processes")
 _RATIO = 200
 DEPTH = 64  # brackets within brackets; a schema has 3
 _DIGITS = 18  # of a whole number: all of these fit into 64 bits

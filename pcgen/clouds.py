@@ -38,7 +38,8 @@ from torch_geometric.data import Batch, Data
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.padding import Padding
-from pcgen.ops.segments import Pointer, lengths, owners, segment_sum, take
+from pcgen.ops.ragged import Pointer, lengths, owners, take
+from pcgen.ops.segments import segment_sum
 
 POINT_ATTRIBUTES = ("pos", "weight", "x", "layer", "cell")
 CLOUD_ATTRIBUTES = ("y", "label")
@@ -136,22 +137,20 @@ def padded(pos: Tensor, sizes: Tensor) -> Batch:
 
 
 def _check(values: dict[str, Tensor], points: int, number: int) -> None:
-    dimensions = values["pos"].shape[1] if values["pos"].dim() == 2 else 0
     for name, value in values.items():
-        _check_one(name, value, points if name in POINT_ATTRIBUTES else number, dimensions)
-
-
-def _check_one(name: str, value: Tensor, rows: int, dimensions: int) -> None:
-    rank = 2 if name in ("pos", "x", "y", "cell") else 1
-    integer = not value.is_floating_point() and not value.is_complex()
-    if value.dim() != rank or value.shape[0] != rows or integer != (name in _INTEGER):
-        kind = "integer" if name in _INTEGER else "float"
-        raise ArgumentError(
-            f"{name}: got {value.dtype} {tuple(value.shape)}, "
-            f"expected a {kind} tensor of rank {rank} with {rows} rows"
-        )
-    if name == "cell" and value.shape[1] != dimensions:
-        raise ArgumentError(f"cell: got {value.shape[1]} columns, expected the {dimensions} of pos")
+        rows = points if name in POINT_ATTRIBUTES else number
+        rank = 2 if name in ("pos", "x", "y", "cell") else 1
+        integer = not value.is_floating_point() and not value.is_complex()
+        if value.dim() != rank or value.shape[0] != rows or integer != (name in _INTEGER):
+            kind = "integer" if name in _INTEGER else "float"
+            raise ArgumentError(
+                f"{name}: got {value.dtype} {tuple(value.shape)}, "
+                f"expected a {kind} tensor of rank {rank} with {rows} rows"
+            )
+        if name == "cell" and value.shape[1] != values["pos"].shape[1]:
+            raise ArgumentError(
+                f"cell: got {value.shape[1]} columns, expected the {values['pos'].shape[1]} of pos"
+            )
 
 
 def _assemble(values: dict[str, Tensor], sizes: Tensor) -> Batch:
@@ -427,48 +426,6 @@ def concat(batches: Iterable[Batch]) -> Batch:
             f"batches: got contexts in {len(others)} of {len(parts)}, expected them in all or none"
         )
     return _with(joined, concat(others)) if others else joined
-
-
-def arange_ragged(start: Tensor, length: Tensor) -> Tensor:
-    """Concatenation of ``arange(start_b, start_b + length_b)`` over b.
-
-    >>> arange_ragged(torch.tensor([5, 0]), torch.tensor([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
-    end = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-    owner = owners(end, int(end[-1]))
-    return torch.arange(len(owner), device=length.device) + (start - end[:-1])[owner]
-
-
-def to_dense(value: Tensor, ptr: Pointer, *, fill: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Pad ragged rows to a rectangle, for layers that cannot do without one.
-
-    Args:
-        value: [N, ...].
-        ptr: [B+1]; padded rows stay where they are.
-        fill: Value of the padding.
-
-    Returns:
-        Padded [B, n_max, ...] and a mask [B, n_max], true where a point stands.
-    """
-    if isinstance(ptr, Padding):
-        return ptr.dense(value, fill), ptr.present
-    length = ptr[1:] - ptr[:-1]
-    longest = int(length.max()) if len(length) else 0
-    present = torch.arange(longest, device=ptr.device) < length[:, None]
-    dense = value.new_full((len(length), longest, *value.shape[1:]), fill)
-    dense[present] = value
-    return dense, present
-
-
-def to_rows(dense: Tensor, present: Tensor, ptr: Pointer) -> Tensor:
-    """Rows [N, ...] of the result [B, n_max, ...] of :func:`to_dense` for this pointer."""
-    return dense.flatten(0, 1) if isinstance(ptr, Padding) else dense[present]
-
-
-def from_dense(value: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse of :func:`to_dense`: rows [N, ...] and sizes [B]."""
-    return value[present], present.sum(1)
 
 
 def check(clouds: Batch, schema_axes: int | None = None) -> Batch:

@@ -74,7 +74,7 @@ FORMATS: dict[str, Layout] = {
         ".hdf5",
         "JetNet's jets",
         reader="jetnet:JetNetFile",
-        writer="jetnet_writer:JetNetWriter",
+        writer="jetnet:JetNetWriter",
         content=("particle_features",),
     ),
     "ply": Layout(
@@ -195,7 +195,7 @@ FORMATS: dict[str, Layout] = {
         ".h5",
         "hits of showers in ShowerData's layout",
         reader="showerdata:ShowerDataFile",
-        writer="showerdata_writer:ShowerDataWriter",
+        writer="showerdata:ShowerDataWriter",
         content=("showers shape energies",),
     ),
     "root": Layout(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.units import typed
 
 
 @dataclass(frozen=True)
@@ -228,5 +229,5 @@ def _text(value: Any) -> str:
     if not isinstance(value, Quantity):
         return "none" if value is None else str(value)
     text = f"{value.name} [{value.unit}]" if value.unit else value.name
-    text += f" with period {value.period}" if value.period else ""
+    text += f" with period {typed(value.period)}" if value.period else ""
     return text + (f" of {'/'.join(value.categories)}" if value.categories else "")

@@ -34,7 +34,8 @@ from pcgen import categories
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.moments import Moments, Scale
-from pcgen.ops.segments import Pointer, segment_softmax
+from pcgen.ops.ragged import Pointer
+from pcgen.ops.segments import segment_softmax
 from pcgen.schema import Schema
 
 FLOOR_STDS = 5.0
@@ -149,7 +150,7 @@ class Standardize(nn.Module):
                 floor = torch.minimum(floor, log.min().cpu()) if len(log) else floor
                 moments["log_fraction"].update(log[:, None])
         if moments["pos"].count == 0:
-            raise DataError(f"standardize: got {number} clouds without a point, expected some")
+            raise DataError(f"clouds: got {number} clouds without a point, expected some with one")
         self._store(moments, floor)
         self.fitted_clouds.fill_(number)
         return self

@@ -1,4 +1,4 @@
-"""Units of energies, lengths and times, and the factors between them.
+"""Units of energies, lengths and times, and the factors between them; angles as multiples of π.
 
 Numbers are converted, and no unit is guessed.
 
@@ -8,6 +8,8 @@ Numbers are converted, and no unit is guessed.
 
 from __future__ import annotations
 
+import math
+
 from pcgen.errors import ArgumentError
 
 _POWERS = {
@@ -15,6 +17,29 @@ _POWERS = {
     "length": {"nm": -9, "um": -6, "µm": -6, "mm": -3, "cm": -2, "m": 0, "km": 3},
     "time": {"ps": -12, "ns": -9, "us": -6, "µs": -6, "ms": -3, "s": 0},
 }
+
+
+def angle(text: str) -> float:
+    """A number, or a multiple of π: ``pi``, ``-pi``, ``0.5pi``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not text.endswith("pi"):
+        return float(text)
+    factor = text.removesuffix("pi")
+    return math.pi * float(f"{factor}1" if factor in ("", "+", "-") else factor)
+
+
+def typed(value: float) -> str:
+    """The text that :func:`angle` reads back, exactly.
+
+    >>> typed(2 * math.pi), typed(-math.pi), typed(0.4)
+    ('2pi', '-pi', '0.4')
+    """
+    times = value / math.pi
+    factor = {1.0: "", -1.0: "-"}.get(times, f"{times:g}")
+    return f"{factor}pi" if value and angle(f"{factor}pi") == value else str(value)
 
 
 def known(kind: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from torch_geometric.loader import DataLoader
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
+from pcgen.ops.ragged import from_dense, to_dense
 
 ragged = st.lists(st.integers(0, 5), min_size=1, max_size=8)
 
@@ -102,9 +103,9 @@ def test_select_points_keeps_the_clouds(sizes):
 @given(ragged)
 def test_dense_and_back(sizes):
     clouds = full(sizes)
-    dense, present = pc.to_dense(clouds.pos, clouds.ptr, fill=-7.0)
+    dense, present = to_dense(clouds.pos, clouds.ptr, fill=-7.0)
     assert (dense[~present] == -7).all()
-    rows, counted = pc.from_dense(dense, present)
+    rows, counted = from_dense(dense, present)
     assert torch.equal(rows, clouds.pos)
     assert counted.tolist() == sizes
 

@@ -135,6 +135,10 @@ def test_text_and_dictionary_round_trip(edges: list[tuple[float, ...]], layered:
 def test_the_text_of_a_regular_grid_is_short() -> None:
     text = "layers=ECAL/HCAL,eta:-0.5:0.5:25,phi:-0.4:0.4:25:rad:6.0"
     assert str(Grid.parse(text)) == text
+    # Angles as they are typed.
+    text = "eta:-0.5:0.5:25,phi:-pi:pi:25:rad:2pi"
+    assert str(Grid.parse(text)) == text
+    assert Grid.parse(text).axes[1].period == 2 * math.pi
 
 
 def test_parsed_axes_take_what_the_schema_knows() -> None:

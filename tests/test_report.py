@@ -92,6 +92,23 @@ def test_the_terminal_table_has_a_row_for_each_score():
     assert text_table(BOTH).row_count == 2
 
 
+def test_names_are_broken_where_they_are_long_and_numbers_never():
+    low, high = (
+        "bias energy_response, pt 9 to 190 GeV",
+        "resolution energy_response, pt 190 to 500 GeV",
+    )
+    numbers = (0.00123, 0.00011, -0.00184, 0.00063, 0.005, 100, 5)
+    found = Evaluation("response", tuple(Score(n, "", *numbers) for n in (low, high)), (9, 9), 0, 9)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(text_table({"smearing-gan-electrons": found}))
+    text = shown.getvalue()
+    assert text.count("0.00123 ± 0.00011") == text.count("-0.00184 ± 0.00063") == 2
+    assert max(map(len, text.splitlines())) <= 80
+    first = " ".join(line[:22].strip() for line in text.splitlines())
+    assert low in first
+    assert high in first
+
+
 def test_markdown_has_a_line_for_each_score_and_marks_the_far():
     lines = markdown_table(BOTH).splitlines()
     assert lines[1] == "| --- | --: | --: | --: | --: | --: | --: | --: |"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.meaning import check_comparable, check_points
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -51,13 +52,14 @@ def evaluate_answers(
     from pcgen import metrics, plotting
     from pcgen.datasets import open_clouds
     from pcgen.datasets.splits import split_index
-    from pcgen.tools.evaluate import store
+    from pcgen.tools.evaluation_files import remarks, store
     from pcgen.tools.selection import select
 
     everything = open_clouds(real, "all")
     schema, events = everything.schema, everything.load()
     chosen = split_index(len(everything), split)
     chosen = chosen[select(pc.select(events, chosen), schema, classes, within, real)]
+    check_points(everything.sizes()[chosen], real)
     of_split = split_index(len(everything), split)
     places = torch.searchsorted(of_split, chosen)
     counts = (len(everything), len(of_split))
@@ -86,7 +88,7 @@ def evaluate_answers(
     Console().print(table)
     store(folder, results, table)
     plotting.save(_figure(inputs, found, number, name), folder / "answers.png")
-    return _remarks(number, repeats)
+    return [*_remarks(number, repeats), *remarks(results[name])]
 
 
 def _table(results: Mapping[str, metrics.Evaluation], title: str) -> Table:
@@ -175,17 +177,17 @@ def _answers(
 
     from pcgen import clouds as pc
     from pcgen.datasets.voxel_clouds import open_events
-    from pcgen.tools.evaluate import check_meaning
 
     with open_events(path) as source:
         clouds, attrs = source.read(check=False), source.attrs
-        check_meaning(schema, source.schema, path)
+        check_comparable(schema, source.schema, path)
     stated = attrs.get("answers") if number is None else number
     for total, rows in zip(counts, (chosen, places), strict=True):
         each = stated if isinstance(stated, int) else clouds.num_graphs // max(total, 1)
         if each > 0 and clouds.num_graphs == each * total:
             picked = (rows[:, None] * each + torch.arange(each)).flatten()
             clouds = pc.cast(pc.select(clouds, picked), torch.get_default_dtype())
+            check_points(pc.sizes(clouds), path)
             return pc.replace(clouds, context=None), each
     written = f" ({stated} to each)" if stated is not None else ""
     raise ArgumentError(

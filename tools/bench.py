@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pcgen.bounds import REPEATS
 from pcgen.errors import ArgumentError, FileError
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -42,6 +43,7 @@ def bench(
         "encoders",
         "segments",
         "sampling",
+        "games",
         "loading",
         "kernels",
     ] = "all",
@@ -72,14 +74,16 @@ def bench(
         peers: Python of an environment with jetnet and energyflow, which need older packages than
             pcgen: its own scores are timed beside ours.
     """
-    from pcgen.io import atomic
-    from pcgen.tools.benchmarks import sections
-    from pcgen.tools.benchmarks.measure import Limits
-
     numbers = {"repeats": repeats, "budget": budget, "limit": limit, "memory": memory}
     for name, value in numbers.items():
         if not value > 0:
             raise ArgumentError(f"{name}: got {value}, expected a number > 0")
+    REPEATS.allow(repeats=repeats)
+
+    from pcgen.io import atomic
+    from pcgen.tools.benchmarks import sections
+    from pcgen.tools.benchmarks.measure import Limits
+
     target = Path(output)
     kept, notes = _earlier(target)
     limits = Limits(limit, memory * 2**30, time.monotonic() + budget, repeats, device, peers)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.meaning import check_meaning, check_points
+from pcgen.tools.trained import trained
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def classify(
     data: str,
     output: str | None = None,
     *,
-    split: str = "test",
+    split: Literal["train", "validation", "test", "all"] = "test",
     missing: list[float] | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -48,19 +50,24 @@ def classify(
         seed: Of the points that are taken away.
         recipe: The function that builds a model of your own recipe, module:function.
     """
-    from rich.console import Console
-
-    from pcgen.datasets import open_clouds
-    from pcgen.escaping import terminal
-
     shares = [0.25, 0.5, 0.75] if missing is None else missing
     if any(not 0 <= share < 1 for share in shares):
         raise ArgumentError(f"missing: got {shares}, expected shares of at least 0 and below 1")
     if output is not None and Path(output).suffix.lower() not in ENDINGS:
         raise ArgumentError(f"output: got {output!r}, expected a name in {', '.join(ENDINGS)}")
+
+    from rich.console import Console
+
+    from pcgen.datasets import open_clouds
+    from pcgen.escaping import terminal
+    from pcgen.io import check_output
+
+    if output is not None:
+        check_output(output)
     model = open_classifier(run, device, recipe)
     events = open_clouds(data, split)
-    check_meaning(model, events.schema, data)
+    check_known(model, events.schema, data)
+    check_points(events.sizes(), data)
     clouds = events.load()
     label = _labels(model, clouds, events.schema.labels, data)
     probability = model.probabilities(clouds)
@@ -78,14 +85,9 @@ def open_classifier(run: str, device: str = "auto", recipe: str | None = None) -
     Raises:
         ArgumentError: it is no classifier.
     """
-    import torch
-
-    from pcgen.loading import load
     from pcgen.models.classifier import Classifier
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load(run, recipe=recipe, device=device)
+    model = trained(run, recipe, device)
     if not isinstance(model, Classifier):
         raise ArgumentError(
             f"run: got a {type(model).__name__}, expected a classifier (recipe points-classifier)"
@@ -93,15 +95,14 @@ def open_classifier(run: str, device: str = "auto", recipe: str | None = None) -
     return model
 
 
-def check_meaning(model: Classifier, schema: Schema, path: str) -> None:
+def check_known(model: Classifier, schema: Schema, path: str) -> None:
     """Refuse events that mean something else; their classes are compared by name, y not at all.
 
     Raises:
         DataError: naming what differs.
     """
-    difference = model.schema.difference(schema, of=("axes", "weight", "features"))
-    if difference is not None:
-        raise DataError(f"{path}: {difference} as in the training of the classifier")
+    why, fields = "in the training of the classifier", ("axes", "weight", "features")
+    check_meaning(model.schema, schema, path, why, fields)
 
 
 def _labels(model: Classifier, clouds: Batch, names: tuple[str, ...], path: str) -> Tensor | None:
@@ -143,7 +144,7 @@ def _lines(
         pairs = zip(names, counts, strict=True)
         return [f"{number} events: " + ", ".join(f"{name} {count}" for name, count in pairs)]
     whole = class_accuracy(probability, label)
-    lines = [f"{number} events, accuracy {_of(whole)}"]
+    lines, few = [f"{number} events, accuracy {_of(whole)}"], []
     width = max(len("class"), *(len(name) for name in names))
     head = "".join(f"  1/eB at eS={100 * each:.0f} %" for each in EFFICIENCIES)
     lines.append(f"{'class':{width}}  events  accuracy  AUC (95 %)             {head}")
@@ -154,6 +155,12 @@ def _lines(
         rejections = "".join(f"  {_rejection(r, score.events[1]):>15}" for r in score.rejection)
         start = f"{name:{width}}  {score.events[0]:6d}  {score.accuracy:8.4f}"
         lines.append(f"{start}  {interval:23}{rejections}")
+        if min(score.events) < 2:
+            few.append(name)
+    if few:
+        lines.append(
+            f"nan ({', '.join(few)}): a class needs two events of its own and two of others"
+        )
     draw = torch.Generator().manual_seed(seed)
     for share in shares:
         fewer = model.probabilities(without(clouds, share, draw))

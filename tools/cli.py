@@ -78,9 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PcgenError as error:
         return _failed(str(error))
     except KeyboardInterrupt as interrupt:
-        ended = isinstance(interrupt, Terminated)
-        _failed(str(interrupt if interrupt.args else "terminated" if ended else "interrupted"))
-        return 143 if ended else 130
+        _failed(str(interrupt) or "interrupted")
+        return 143 if isinstance(interrupt, Terminated) else 130
     except BrokenPipeError:
         # The reader of a pipe has gone; keep the interpreter from flushing into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,8 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _is_lack_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:200] or "memory is full"
-        return _failed(f"not enough memory ({reason}), expected smaller batches, blocks or grids")
+        return _failed(_lack_of_memory(str(error), argv))
 
 
 def _failed(message: str) -> int:
@@ -112,6 +110,23 @@ def _is_lack_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return "DefaultCPUAllocator" in str(error) or "Storage size calculation" in str(error)
+
+
+def _lack_of_memory(reason: str, argv: Sequence[str]) -> str:
+    """What was wanted, what the machine has, and the numbers that were typed, the largest first."""
+    found = re.search(r"allocate ([\d.]+) ?(bytes|[KMGTPE]iB)(?!.*GPU)", reason, re.DOTALL)
+    if found is not None:
+        wanted = float(found[1]) * 1024.0 ** (" bKMGTPE".index(found[2][0]) - 1)
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        reason = f"{wanted / 1e9:.1f} GB wanted, the machine has {there / 1e9:.1f}"
+    reason = " ".join(reason.split())[:200] or "memory is full"
+    typed = re.findall(r"(--[a-z][\w-]*)[ =](\d+)(?= |$)", " ".join(argv))
+    numbers = [word for word in typed if word[0] != "--seed"]
+    numbers.sort(key=lambda word: (len(word[1]), word[1]), reverse=True)
+    if not numbers:
+        return f"not enough memory ({reason}), expected smaller batches, blocks or grids"
+    named = ", ".join(map(" ".join, numbers[:3]))
+    return f"not enough memory with {named} ({reason}), expected a smaller number"
 
 
 @contextmanager
@@ -206,6 +221,7 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     from pcgen.recipes.find import find_recipe
     from pcgen.tools.run_options import (
         grouped,
+        of_other_recipes,
         recipe_in,
         recipe_options,
         run_config,
@@ -234,7 +250,8 @@ def _train(function: Callable[..., Any], argv: list[str]) -> int:
     groups: Groups = {f"recipe ({name})": own, **grouped(run)}
     again = "The same command on the same folder goes on with an interrupted run."
     described = f"{_described(recipe)}\n\n{again}"
-    parser = Parser(f"pcgen train {name}", described, groups, partial(run_config, name))
+    translate = partial(run_config, name)
+    parser = Parser(f"pcgen train {name}", described, groups, translate, of_other_recipes)
     values = _understood(parser, parser.given, argv[1:])
     arguments = {o.name: values.pop(o.name, o.default) for o in own if _due(o, values)}
     function(name, arguments, **values)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcgen.errors import ArgumentError, require
-from pcgen.tools.evaluate import make_folder
+from pcgen.bounds import PROCESSES, REPEATS
+from pcgen.errors import ArgumentError, at_least, require
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -64,22 +64,27 @@ def compare(
         FileError: a file cannot be read, or the folder is not a comparison or cannot be written.
         MissingExtraError: a cluster is given and Dask is not installed.
     """
+    where = None if report is None else Path(report)
+    if where is not None and not where.suffix:
+        raise ArgumentError(f"report: got {report}, expected a file, {report}.md say")
+    PROCESSES.allow(processes=processes)
+    REPEATS.allow(seeds=seeds)
+    at_least(0, seed=seed)
+    if page and (only is not None or dask is not None):
+        raise ArgumentError(
+            "page: got only or dask too, expected the page of all rows that are done"
+        )
+
+    from pcgen.io import check_output
+    from pcgen.io.atomic import output_folder
     from pcgen.tools.comparison import folder as folders
     from pcgen.tools.comparison import page as pages
     from pcgen.tools.comparison import results, study_file, trial, workers
     from pcgen.tools.comparison.study import use_modules
 
-    where = None if report is None else Path(report)
-    if where is not None and not where.suffix:
-        raise ArgumentError(f"report: got {report}, expected a file, {report}.md say")
-    if processes < 1 or seed < 0 or (seeds is not None and seeds < 1):
-        raise ArgumentError(
-            f"processes, seeds, seed: got {processes}, {seeds}, {seed}, expected at least 1, 1, 0"
-        )
-    if page and (only is not None or dask is not None):
-        raise ArgumentError(
-            "page: got only or dask too, expected the page of all rows that are done"
-        )
+    if where is not None:
+        with output_folder(where.parent):  # the page makes it
+            check_output(where)
     found = study_file.read(study, settings, seeds)
     use_modules(found.file.parent)
     name = found.file.parent.name if found.file.stem == "study" else found.file.stem
@@ -116,6 +121,7 @@ def _jobs(study: Study, rows: Sequence[Row], folder: Path) -> list[Job]:
     Raises:
         PcgenError: their events cannot be read, or the folder or one of them has other settings.
     """
+    from pcgen.io.atomic import make_folder
     from pcgen.tools.comparison import events, trial
     from pcgen.tools.comparison import folder as folders
     from pcgen.tools.comparison.workers import Job

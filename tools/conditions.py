@@ -15,10 +15,12 @@ from torch_geometric.data import Batch
 from pcgen import clouds as cl
 from pcgen.bounds import BYTES, regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.columns import Array, archived, array_names, npz, read_array
+from pcgen.io.columns import archived, array_names, npz, read_array
+from pcgen.io.source import Array
 from pcgen.models.base import GenerativeModel
 from pcgen.models.request import Request
 from pcgen.schema import Schema
+from pcgen.tools.meaning import check_meaning
 
 _BLOCK = 10_000  # events that are read at a time
 _CLASS, _POINTS = "class", "points"
@@ -41,10 +43,9 @@ def of_events(path: str, split: str, schema: Schema, number: int | None = None) 
     """
     from pcgen.datasets.loading import open_clouds
     from pcgen.models.blocks import ranges
-    from pcgen.tools.train import check_schema
 
     events = open_clouds(path, split)
-    check_schema(schema, events.schema, [path], "the model was trained")
+    check_meaning(schema, events.schema, path, "the model was trained for")
     count = len(events) if number is None else number
     if count > len(events):
         raise ArgumentError(
@@ -82,7 +83,6 @@ def contexts_of(path: str, split: str, model: GenerativeModel, number: int | Non
     """
     from pcgen.datasets.contexts import open_contexts
     from pcgen.datasets.splits import split_index
-    from pcgen.tools.train import check_schema
 
     expected = model.context_schema
     if expected is None:
@@ -90,7 +90,7 @@ def contexts_of(path: str, split: str, model: GenerativeModel, number: int | Non
     with open_contexts(path) as source:
         pairs = source.context_schema
         meaning = source.schema if pairs is None else pairs
-        check_schema(expected, meaning, [path], "the model was trained")
+        check_meaning(expected, meaning, path, "the model was trained for")
         index = split_index(len(source), split)
         if not len(index) or (number is not None and number > len(index)):
             raise ArgumentError(

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pcgen.bounds import EVENTS
 from pcgen.errors import at_least
 from pcgen.schema import Schema
 from pcgen.tools.convert import convert
-from pcgen.tools.evaluate import make_folder, quantities, store
+from pcgen.tools.evaluation_files import quantities, store
 from pcgen.tools.sample import sample
 from pcgen.tools.train import train
 
@@ -97,6 +98,9 @@ def demo(
         steps: Training steps of the VAE; the latent GAN takes twice, the flow four times as many.
         seed: Seed of everything random.
     """
+    EVENTS.allow(number=number)
+    at_least(1, steps=steps)
+
     from rich.console import Console
 
     from pcgen import report
@@ -105,8 +109,8 @@ def demo(
     from pcgen.grids import Grid
     from pcgen.images import snap
     from pcgen.io import read_clouds
+    from pcgen.io.atomic import make_folder
 
-    at_least(1, number=number, steps=steps)
     start, console = time.monotonic(), Console()
     folder = make_folder(output)
     console.rule("1. models that ship with pcgen: generate jets")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.errors import ArgumentError, DataError, FileError, at_least
-from pcgen.schema import Quantity, Schema
+from pcgen.bounds import REPEATS
+from pcgen.errors import ArgumentError, at_least
+from pcgen.schema import Schema
 from pcgen.tools.answers import evaluate_answers
+from pcgen.tools.evaluation_files import quantities, remarks, store, write_json
+from pcgen.tools.meaning import check_comparable, check_points
 from pcgen.tools.notes import in_common, left_out, trained_on
 from pcgen.tools.selection import Range, ranges, select
 from pcgen.tools.shower_files import shower_pair
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
-    from rich.table import Table
     from torch import Tensor
     from torch_geometric.data import Batch
 
@@ -48,10 +47,10 @@ TAKES = {
 }
 
 
-def _fixed(name: str) -> metrics.protocols.Protocol:
+def _fixed(name: str) -> metrics.Protocol:
     from pcgen.metrics import protocols
 
-    protocol: metrics.protocols.Protocol = getattr(protocols, name)()
+    protocol: metrics.Protocol = getattr(protocols, name)()
     return protocol
 
 
@@ -72,7 +71,7 @@ def evaluate(
     *,
     output: str | None = None,
     protocol: ProtocolName = "pcgen",
-    split: str = "test",
+    split: Literal["train", "validation", "test", "all"] = "test",
     classes: list[str] | None = None,
     between: list[str] | None = None,
     repeats: int | None = None,
@@ -135,17 +134,6 @@ def evaluate(
             distances of coverage, MMD and 1-NN accuracy; local for a cluster of this machine,
             local:4 for one of four processes. The scores do not depend on it.
     """
-    import torch
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from pcgen import clouds as pc
-    from pcgen import metrics, plotting, report
-    from pcgen.cluster import connected
-    from pcgen.datasets import open_clouds
-    from pcgen.metrics import protocols
-    from pcgen.tools.doubts import doubts
-
     _check_options(
         protocol,
         repeats=repeats,
@@ -161,77 +149,105 @@ def evaluate(
         answers=answers,
         grid=grid,
     )
+    REPEATS.allow(repeats=repeats, answers=answers)
+    REPEATS.check(permutations, "permutations", ArgumentError)
+    at_least(2, repeats=repeats)
+    at_least(0, permutations=permutations, subset=subset)
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**32 - 1")
-    at_least(1, answers=answers)
-    notes: list[str] = []
+    within = ranges(between or ())
+    if protocol == "calochallenge" and (classes is not None or within):
+        raise ArgumentError(
+            "classes, between: got values, protocol calochallenge takes all showers"
+        )
+    if protocol == "image" and grid is None:
+        raise ArgumentError(
+            "grid: got none, expected the cells of protocol image, eta_rel:-1:1:24,... say"
+        )
+    if (particlenet is None) != (statistics is None):
+        raise ArgumentError(
+            f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
+        )
+
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pcgen import clouds as pc
+    from pcgen import metrics, plotting, report
+    from pcgen.cluster import connected
+    from pcgen.datasets import open_clouds
+    from pcgen.io.atomic import output_folder
+    from pcgen.metrics import protocols
+    from pcgen.tools.doubts import doubts
+
     path = Path(generated)
-    place = Path(output or path.with_name(f"{path.stem}-evaluation"))
-    if protocol == "conditional":
-        with _results(place) as folder:
+    with output_folder(output or path.with_name(f"{path.stem}-evaluation")) as folder:
+        if protocol == "conditional":
             notes = evaluate_answers(
                 real,
                 generated,
                 folder=folder,
                 split=split,
                 classes=classes,
-                within=ranges(between or ()),
+                within=within,
                 subset=subset,
                 context=context,
                 responses=responses,
                 answers=answers,
                 seed=seed,
             )
-        for line in (*notes, f"written: {place}"):
-            print(line)
-        return
-    if protocol == "calochallenge":
-        if classes is not None or between is not None:
-            raise ArgumentError(
-                "classes, between: got values, protocol calochallenge takes all showers"
+            for line in (*notes, f"written: {folder}"):
+                print(line)
+            return
+        if protocol == "calochallenge":
+            events, fake, calorimeter, facts = shower_pair(real, generated, geometry, data_set)
+            kept, schema, notes = torch.arange(fake.num_graphs), calorimeter.schema, []
+            chosen = protocols.calochallenge(calorimeter, facts)
+        else:
+            truth = open_clouds(real, split, classes=classes, check=False)
+            events, schema = truth.load(), truth.schema
+            events = pc.select(events, select(events, schema, None, within, real))
+            fake, other, kept, attrs = _generated(generated, schema, classes, within)
+            notes = left_out(events, fake, schema, other)
+            notes += trained_on(truth.digests()[0], Path(real).name, split, attrs)
+            learnt = None if classifier is None else _features(classifier, schema, real)
+            chosen = _protocol(
+                protocol, schema, repeats, subset, particlenet, statistics, grid, learnt
             )
-        events, fake, calorimeter, facts = shower_pair(real, generated, geometry, data_set)
-        kept = torch.arange(fake.num_graphs)
-        schema = calorimeter.schema
-        chosen = protocols.calochallenge(calorimeter, facts)
-    else:
-        truth = open_clouds(real, split, classes=classes, check=False)
-        events, schema, within = truth.load(), truth.schema, ranges(between or ())
-        events = pc.select(events, select(events, schema, None, within, real))
-        fake, other, kept, attrs = _generated(generated, schema, classes, within)
-        notes = left_out(events, fake, schema, other)
-        notes += trained_on(truth.digests()[0], Path(real).name, split, attrs)
-        learnt = None if classifier is None else _features(classifier, schema, real)
-        chosen = _protocol(protocol, schema, repeats, subset, particlenet, statistics, grid, learnt)
-    notes += doubts(events, fake, schema)
-    notes += in_common(real, generated, events, fake)
-    known = None if training is None else _training(training, schema)
-    machines = nullcontext() if dask is None else connected(dask)
-    with _results(place) as folder, machines as cluster, Progress(transient=True) as bar:
-        task = bar.add_task("scores", total=1.0)
-        result = metrics.evaluate(
-            events,
-            fake,
-            schema,
-            protocol=chosen,
-            permutations=permutations,
-            seed=seed,
-            progress=lambda done: bar.update(task, completed=done),
-            workers=None if cluster is None else cluster.in_order,
-        )
-    # Numbers of events are those of the file, whatever classes were requested.
-    result = replace(result, broken=(result.broken[0], tuple(kept[[*result.broken[1]]].tolist())))
-    chosen_events = ", ".join([split, *(classes or ()), *(between or ())])
-    title = f"{path.name} against {Path(real).name} ({chosen_events}), protocol {protocol}"
-    table = report.text_table({path.stem: result}, title)
-    Console().print(table)
-    for line in (*notes, *remarks(result)):
-        print(line)
-    store(folder, {path.stem: result}, table)
-    if known is not None:
-        _look_further(folder, known, events, fake, schema, seed)
-    values = [quantities(metrics.whole_events(side), schema) for side in (events, fake)]
-    plotting.save(plotting.histograms(values[0], {path.stem: values[1]}), folder / "histograms.png")
+        for clouds, file in ((events, real), (fake, generated)):
+            check_points(pc.sizes(clouds), file)
+        notes += doubts(events, fake, schema)
+        notes += in_common(real, generated, events, fake)
+        known = None if training is None else _training(training, schema)
+        machines = nullcontext() if dask is None else connected(dask)
+        with machines as cluster, Progress(transient=True) as bar:
+            task = bar.add_task("scores", total=1.0)
+            result = metrics.evaluate(
+                events,
+                fake,
+                schema,
+                protocol=chosen,
+                permutations=permutations,
+                seed=seed,
+                progress=lambda done: bar.update(task, completed=done),
+                workers=None if cluster is None else cluster.in_order,
+            )
+        # Numbers of events are those of the file, whatever classes were requested.
+        broken = (result.broken[0], tuple(kept[[*result.broken[1]]].tolist()))
+        result = replace(result, broken=broken)
+        chosen_events = ", ".join([split, *(classes or ()), *(between or ())])
+        title = f"{path.name} against {Path(real).name} ({chosen_events}), protocol {protocol}"
+        table = report.text_table({path.stem: result}, title)
+        Console().print(table)
+        for line in (*notes, *remarks(result)):
+            print(line)
+        store(folder, {path.stem: result}, table)
+        if known is not None:
+            _look_further(folder, known, events, fake, schema, seed)
+        values = [quantities(metrics.whole_events(side), schema) for side in (events, fake)]
+        histograms = plotting.histograms(values[0], {path.stem: values[1]})
+        plotting.save(histograms, folder / "histograms.png")
     print(f"written: {folder}")
 
 
@@ -253,7 +269,7 @@ def _protocol(
     statistics: str | None,
     grid: str | None,
     features: metrics.protocols.Features | None = None,
-) -> metrics.protocols.Protocol:
+) -> metrics.Protocol:
     from pcgen.metrics import jets, protocols
 
     if name == "pcgen":
@@ -263,16 +279,7 @@ def _protocol(
     if name == "image":
         from pcgen.grids import Grid
 
-        if grid is None:
-            example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)
-            raise ArgumentError(
-                f"grid: got none, expected the cells of protocol image, for instance {example}"
-            )
-        return protocols.image(Grid.parse(grid, schema.axes))
-    if (particlenet is None) != (statistics is None):
-        raise ArgumentError(
-            f"particlenet, statistics: got {particlenet} and {statistics}, expected both or none"
-        )
+        return protocols.image(Grid.parse(grid or "", schema.axes))
     if particlenet is not None and statistics is not None:
         net, real = jets.load_particlenet(particlenet), jets.load_statistics(statistics)
         return protocols.mpgan2021(net, real)
@@ -286,10 +293,10 @@ def _features(run: str, schema: Schema, path: str) -> metrics.protocols.Features
         ArgumentError: the run is of no classifier.
         DataError: it was trained on clouds that mean something else.
     """
-    from pcgen.tools.classify import check_meaning, open_classifier
+    from pcgen.tools.classify import check_known, open_classifier
 
     model = open_classifier(run)
-    check_meaning(model, schema, path)
+    check_known(model, schema, path)
     return model.scores
 
 
@@ -308,7 +315,7 @@ def _generated(
     with open_events(path) as source:
         clouds, schema, attrs = source.read(check=False), source.schema, source.attrs
     clouds = pc.cast(clouds, torch.get_default_dtype())  # as those of the data set are
-    check_meaning(real, schema, path)
+    check_comparable(real, schema, path)
     kept = select(clouds, schema, classes, within, path)
     return pc.select(clouds, kept), schema, kept, attrs
 
@@ -323,7 +330,7 @@ def _training(path: str, schema: Schema) -> CloudDataset:
     from pcgen.datasets import open_clouds
 
     events = open_clouds(path, "train")
-    check_meaning(schema, events.schema, path)
+    check_comparable(schema, events.schema, path)
     return events
 
 
@@ -332,7 +339,6 @@ def _look_further(
 ) -> None:
     """What scores do not show: print it, and write trust.json."""
     from pcgen import metrics
-    from pcgen.io import atomic
     from pcgen.metrics.evaluation import json_values
 
     known = training.load()
@@ -340,104 +346,4 @@ def _look_further(
     found = metrics.trust.assess(known, test, generated, schema, seed=seed)
     for sentence in found.sentences:
         print(sentence)
-    with atomic(folder / "trust.json") as temporary:
-        temporary.write_text(_json(json_values(asdict(found))), encoding="utf-8")
-
-
-def quantities(clouds: Batch, schema: Schema) -> dict[Quantity, Tensor]:
-    """What the histograms show: observables of the events and features of their points."""
-    from pcgen import metrics
-
-    return {**metrics.observables(clouds, schema), **metrics.point_features(clouds, schema)}
-
-
-def remarks(evaluation: metrics.Evaluation) -> list[str]:
-    """What the table does not say: events that were left out and scores that are not defined."""
-    lines = []
-    for side, broken in zip(("real", "generated"), evaluation.broken, strict=True):
-        if broken:
-            shown = ", ".join(map(str, broken[:10])) + ", ..." * (len(broken) > 10)
-            lines.append(
-                f"{side} events with NaN or infinite values, left out: {shown} ({len(broken)})"
-            )
-    for side, number in zip(("real", "generated"), evaluation.weightless, strict=True):
-        if number:
-            lines.append(f"{number} {side} events have no weight, left out of scores over pairs")
-    return [*lines, *evaluation.not_defined]
-
-
-def store(
-    folder: Path,
-    evaluations: Mapping[str, metrics.Evaluation],
-    table: Table,
-    floors: Mapping[str, metrics.Evaluation] | None = None,
-) -> None:
-    """Write evaluation.json and the table as table.txt, table.md and table.tex."""
-    from rich.console import Console
-
-    from pcgen import report
-    from pcgen.io import atomic
-
-    values = {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
-    with atomic(folder / "evaluation.json") as temporary:
-        temporary.write_text(_json(values), encoding="utf-8")
-    text = io.StringIO()
-    Console(file=text, width=160).print(table)
-    texts = {
-        "table.txt": text.getvalue(),
-        "table.md": report.markdown_table(evaluations, floors=floors) + "\n",
-        "table.tex": report.latex_table(evaluations, floors=floors) + "\n",
-    }
-    for name, content in texts.items():
-        with atomic(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, indent=2, allow_nan=False) + "\n"
-
-
-@contextmanager
-def _results(path: Path) -> Iterator[Path]:
-    """A folder for results, found or made before the work begins; no new one is left by an error.
-
-    Raises:
-        FileError: it cannot be made.
-    """
-    new = not path.exists()
-    folder = make_folder(path)
-    try:
-        yield folder
-    except BaseException:
-        if new:
-            with suppress(OSError):
-                folder.rmdir()  # only where it is empty
-        raise
-
-
-def make_folder(path: str | Path) -> Path:
-    """Make a folder for results, or say why not.
-
-    Raises:
-        FileError: it cannot be made.
-    """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot make the folder ({error.strerror})") from error
-    return folder
-
-
-def check_meaning(real: Schema, generated: Schema, path: str) -> None:
-    """Refuse to compare numbers that mean different things.
-
-    Raises:
-        DataError: naming what differs.
-    """
-    fields = ["axes", "weight", "features"]
-    # These may be missing, but not mean something else. Classes are compared by their names.
-    fields += [name for name in ("condition", "layers") if getattr(generated, name)]
-    difference = real.difference(generated, of=fields)
-    if difference is not None:
-        raise DataError(f"{path}: {difference} as in the real events")
+    write_json(folder / "trust.json", json_values(asdict(found)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pcgen.bounds import STEPS
 from pcgen.errors import ArgumentError, DataError
 from pcgen.tools.onnx_tensors import (
     free_axes,
@@ -15,6 +16,7 @@ from pcgen.tools.onnx_tensors import (
     points_of,
     total_of,
 )
+from pcgen.tools.trained import trained
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -70,35 +72,33 @@ def export(
         seed: Of the events that are compared.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
+    target = Path(output)
+    if target.suffix not in (".onnx", ".safetensors"):
+        expected = "expected .onnx or .safetensors"
+        raise ArgumentError(f"{output}: got the ending {target.suffix!r}, {expected}")
+    if target.suffix == ".safetensors" and (solver, steps, pace) != (None, None, None):
+        raise ArgumentError("solver, steps, pace: play no part in weights, expected none")
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
+    STEPS.allow(steps=steps)
+
     from rich.console import Console
 
     from pcgen.escaping import terminal
-    from pcgen.io.atomic import atomic
-    from pcgen.loading import find, load, write_weights
-    from pcgen.recipes.find import find_recipe
+    from pcgen.io import atomic, check_output
+    from pcgen.loading import find, write_weights
     from pcgen.tools import onnx_graph
     from pcgen.tools.provenance import provenance
-    from pcgen.tools.sample import set_solver
 
-    target = Path(output)
+    check_output(target)
     if target.suffix == ".safetensors":
-        if (solver, steps, pace) != (None, None, None):
-            raise ArgumentError("solver, steps, pace: play no part in weights, expected none")
-        write_weights(run, target, recipe=None if recipe is None else find_recipe(recipe))
+        write_weights(run, target, recipe=recipe)
         size = target.stat().st_size / 2**20
         Console(soft_wrap=True).print(terminal(f"{target}: {size:.1f} MB"))
         return
-    if target.suffix != ".onnx":
-        expected = "expected .onnx or .safetensors"
-        raise ArgumentError(f"{output}: got the ending {target.suffix!r}, {expected}")
-    if not 0 <= seed < 2**63:
-        raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
     onnx_graph.require_onnx()
     checkpoint = find(run)
-    model = load(checkpoint, recipe=None if recipe is None else find_recipe(recipe)).eval()
-    given = {"rule": solver, "steps": steps, "pace": pace}
-    if changes := {name: value for name, value in given.items() if value is not None}:
-        set_solver(model, changes)
+    model = trained(checkpoint, recipe, rule=solver, steps=steps, pace=pace).eval()
     check_exportable(model, run)
     law = target.with_suffix(".cardinality.onnx")
     facts = _facts(model, provenance(checkpoint))

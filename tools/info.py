@@ -274,9 +274,11 @@ def _schema(schema: Schema) -> dict[str, str]:
 
 
 def _described(quantities: tuple[Quantity, ...]) -> str:
+    from pcgen.units import typed
+
     parts = []
     for quantity in quantities:
-        period = f", period {quantity.period:.4g}" if quantity.period else ""
+        period = f", period {typed(quantity.period)}" if quantity.period else ""
         if quantity.categories:
             parts.append(f"{quantity.name} ({', '.join(quantity.categories)})")
             continue

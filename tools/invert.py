@@ -6,7 +6,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pcgen.bounds import EVENTS, REPEATS, STEPS
 from pcgen.errors import ArgumentError, DataError, at_least
+from pcgen.formats import written_format
+from pcgen.tools import measured
+from pcgen.tools.trained import device_of, trained
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -85,36 +89,36 @@ def invert(
         pace: How much denser the steps are near the data, as in pcgen sample.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
-    import torch
-
-    from pcgen.loading import find, load
-    from pcgen.models.inverse import Descent
-    from pcgen.models.noise_to_image import NoiseToImage
-    from pcgen.recipes.find import find_recipe
-    from pcgen.tools import measured
-    from pcgen.tools.progress import Counter
-    from pcgen.tools.provenance import provenance
-    from pcgen.tools.sample import set_solver
-
-    at_least(1, number=number, batch_size=batch_size)
+    EVENTS.allow(number=number, batch_size=batch_size)
+    REPEATS.allow(restarts=restarts, iterations=iterations)
+    STEPS.allow(steps=steps)
     at_least(0, noise=noise)
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
+    measured.kind_of(measure)
+    chosen = written_format(output)
+
+    from pcgen.io import check_output
+    from pcgen.loading import find
+    from pcgen.models.inverse import Descent
+    from pcgen.models.noise_to_image import NoiseToImage
+    from pcgen.tools.progress import Counter
+    from pcgen.tools.provenance import provenance
+
     descent = Descent(restarts, iterations, rate, prior, deviation, tolerance)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    checkpoint = find(run)
-    model = load(checkpoint, recipe=None if recipe is None else find_recipe(recipe), device=device)
-    flow = {"rule": solver, "steps": steps, "pace": pace}
-    if changes := {name: value for name, value in flow.items() if value is not None}:
-        set_solver(model, changes)
+    check_output(output, chosen)
+    checkpoint, device = find(run), device_of(device)
+    model = trained(checkpoint, recipe, device, rule=solver, steps=steps, pace=pace)
     cells = measured.grid_of(model, events, grid)
     operator = measured.measurement_of(measure, cells, seed)
     generator = NoiseToImage(model, cells)
     known = measured.read(events, split, number, model.schema, cells, operator)
+    if not bool(known.y.any()):
+        raise DataError(
+            f"{events}: got {len(known.y)} events of which every measurement is 0, expected some "
+            "with energy in the cells"
+        )
     known = _with_noise(known, noise, seed)
-    if not len(known.y):
-        raise DataError(f"{events}: got no event, expected some to measure")
     facts = {**provenance(checkpoint), "seed": seed, "events": Path(events).name,
              "measure": measure, "restarts": restarts, "iterations": iterations}  # fmt: skip
     parts: list[_Part] = []

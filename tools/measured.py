@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pcgen.bounds import CELLS, whole_number
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.meaning import check_meaning
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -34,6 +37,20 @@ class Measured(NamedTuple):
     given: Given
 
 
+def kind_of(text: str) -> tuple[str, str]:
+    """What is measured, and the number, file or axes of it.
+
+    Raises:
+        ArgumentError: it is none of :data:`KINDS`.
+    """
+    kind, _, rest = text.partition(":")
+    number = whole_number(rest)
+    known = {"pooled": number, "random": number, "project": rest, "dead": rest}
+    if not known.get(kind):
+        raise ArgumentError(f"measure: got {text!r}, expected {KINDS}")
+    return kind, rest
+
+
 def measurement_of(text: str, grid: Grid, seed: int) -> Measurement:
     """The operator that ``--measure`` names.
 
@@ -50,19 +67,14 @@ def measurement_of(text: str, grid: Grid, seed: int) -> Measurement:
 
     from pcgen.images.measurements import Alive, Mixed, pooled_grid, profiles_of_grid
 
-    kind, _, rest = text.partition(":")
-    wrong = ArgumentError(f"measure: got {text!r}, expected {KINDS}")
-    if kind in ("pooled", "random"):
-        if not rest.isdecimal() or not int(rest):
-            raise wrong
-        number = int(rest)
-        return pooled_grid(grid, number) if kind == "pooled" else Mixed.random(
-            grid.shape, number, seed=seed
-        )  # fmt: skip
-    if kind == "project" and rest:
+    kind, rest = kind_of(text)
+    if kind == "pooled":
+        return pooled_grid(grid, int(rest))
+    if kind == "random":
+        CELLS.check(int(rest) * math.prod(grid.shape), "measure", ArgumentError)
+        return Mixed.random(grid.shape, int(rest), seed=seed)
+    if kind == "project":
         return profiles_of_grid(grid, rest.split(","))
-    if kind != "dead" or not rest:
-        raise wrong
     try:
         fraction = float(rest)
     except ValueError:
@@ -134,8 +146,6 @@ def read(
         DataError: the events are not those of the model, or of other cells.
         FileError: the file cannot be read.
     """
-    import math
-
     from pcgen.datasets.splits import split_index
     from pcgen.io import ImageSource, open_file
     from pcgen.models.noise_to_image import Given
@@ -171,10 +181,9 @@ def _of_clouds(
     from pcgen.datasets.loading import open_clouds
     from pcgen.images import cloud_to_image
     from pcgen.models.noise_to_image import Given
-    from pcgen.tools.train import check_schema
 
     events = open_clouds(path, split)
-    check_schema(schema, events.schema, [path], "the model was trained")
+    check_meaning(schema, events.schema, path, "the model was trained for")
     clouds = events.read(0, len(events) if number is None else min(number, len(events)))
     image = cloud_to_image(clouds, grid, outside="drop").float()
     y = clouds.get("y") if schema.condition else None

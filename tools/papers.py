@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pcgen.bounds import REPEATS
 from pcgen.errors import ArgumentError, at_least
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -54,9 +55,14 @@ def papers(
     for name in chosen:
         if name not in FAMILIES:
             raise ArgumentError(f"names: got {name!r}, expected some of {', '.join(FAMILIES)}")
-    at_least(1, seeds=seeds)
+    REPEATS.allow(seeds=seeds)
     at_least(0, seed=seed)
     targets = _targets(output)
+
+    from pcgen.io import check_output
+
+    for target in targets:
+        check_output(target)
     start, verdicts = time.monotonic(), []
     for claim in _claims(chosen):
         print(f"{claim.family}: {claim.text} ...", file=sys.stderr, flush=True)

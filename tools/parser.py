@@ -28,6 +28,8 @@ class Parser:
         groups: Options under the title that help gives them.
         translate: From what a configuration file holds to the values of options, where a command
             reads files of another layout too.
+        elsewhere: What errors say of an option that the command does not have, by its word: that
+            others have it; empty where none does.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class Parser:
         description: str,
         groups: Groups,
         translate: Translate = lambda found: found,
+        elsewhere: Callable[[str], str] = lambda word: "",
     ) -> None:
         self.command, self.description = command, description
-        self.groups, self.translate = groups, translate
+        self.groups, self.translate, self.elsewhere = groups, translate, elsewhere
         self.options = [option for options in groups.values() for option in options]
         self.positional = [option for option in self.options if option.positional]
 
@@ -155,7 +158,8 @@ class Parser:
             if key in (option.word, option.name.replace("_", "-")) and name[:2] == "--":
                 return option
         known = [*(option.word for option in self.options), *_OWN]
-        raise MisuseError(f"unknown option {name}{near(_plain(key), known, '--')}")
+        hint = self.elsewhere(_plain(key)) or near(_plain(key), known, "--")
+        raise MisuseError(f"unknown option {name}{hint}")
 
     def _place(self, bare: Sequence[str], given: dict[str, list[list[str]]]) -> None:
         """Words without an option go to the arguments that need none, in their order."""
@@ -198,7 +202,8 @@ class Parser:
             if key.replace("_", "-") in (option.word, option.name.replace("_", "-")):
                 return option
         known = [option.word for option in self.options]
-        raise MisuseError(f"unknown option {key!r}{near(_plain(key), known)}")
+        hint = self.elsewhere(_plain(key)) or near(_plain(key), known)
+        raise MisuseError(f"unknown option {key!r}{hint}")
 
     def _print(self, values: Mapping[str, Any]) -> NoReturn:
         import yaml

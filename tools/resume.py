@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.errors import ArgumentError, DataError, FileError, at_least
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def resume(
         FileError: the folder is no run of pcgen train, or its data are not where they were.
         TrainingError: a loss or a gradient is not finite.
     """
+    at_least(1, steps=steps)
+
     from pcgen import training
     from pcgen.tools.training_data import check_data, open_data
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pcgen.errors import ArgumentError
-from pcgen.recipes import ALIASES, current
+from pcgen.recipes import ALIASES, RECIPES, current
 from pcgen.tools.options import MisuseError, Option, options_of
 from pcgen.tools.parser import listed, loaded
 
@@ -69,6 +70,18 @@ def recipe_options(name: str, recipe: Callable[..., Any], run: Sequence[Option])
                 f"--{option.word} of every run, expected another name"
             )
     return own
+
+
+def of_other_recipes(word: str) -> str:
+    """What to say of an option that other recipes have: which they are; empty where none does.
+
+    >>> of_other_recipes("modes")
+    ', which other recipes have: points-gan, image-gan, sites-gan'
+    """
+    name = word.replace("-", "_")
+    found = [each for each, make in RECIPES.items() if name in inspect.signature(make).parameters]
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    return f", which other recipes have: {', '.join(found[:4])}{more}" if found else ""
 
 
 def _check_default(recipe: str, option: Option) -> None:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import time
-from collections.abc import Generator
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.errors import ArgumentError, at_least
-from pcgen.formats import Writable
+from pcgen.bounds import EVENTS, POINTS, PROCESSES, STEPS
+from pcgen.errors import ArgumentError
+from pcgen.formats import Writable, written_format
+from pcgen.tools.trained import device_of
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
-    import torch
-    from torch_geometric.data import Batch
-
-    from pcgen.cluster import Cluster
     from pcgen.models.base import GenerativeModel
     from pcgen.models.request import Request
     from pcgen.schema import Schema
 
 _FIRST = 32
 """Events that are drawn before the clock starts."""
-_FIXED = ("sizes", "y", "label")
-"""What a request may fix of each event."""
 _NUMBER = 1000
 """Events that are drawn where no number is given."""
 
@@ -112,60 +105,15 @@ def sample(
             random free cell of its ring (distinct).
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
-    import torch
-
-    from pcgen.cluster import connected
-    from pcgen.escaping import terminal
-    from pcgen.loading import find
-    from pcgen.models.blocks import part
-    from pcgen.models.request import beyond
-    from pcgen.tools import mixing
-    from pcgen.tools.progress import Counter
-    from pcgen.tools.provenance import calorimeter_of, provenance
-    from pcgen.tools.sample_file import SampleFile, largest, output_format
-    from pcgen.tools.validation import generates_layers
-
-    if (number is not None and number < 1) or batch_size < 1:
-        raise ArgumentError(
-            f"number, batch_size: got {_NUMBER if number is None else number}, {batch_size}, "
-            "expected at least one event and batches of at least one"
-        )
-    if not 0 <= seed < 2**63 or processes < 1:
-        raise ArgumentError(
-            f"seed, processes: got {seed}, {processes}, expected 0 <= seed < 2**63 and processes "
-            ">= 1"
-        )
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
-    own = tuple((name, value) for name, value in rule.items() if value is not None)
-    source = _Source(str(find(run)), recipe, device, torch.get_num_threads(), own)
-    # A device that the workers of a cluster have, this machine need not have.
-    model = (source if dask is None else dataclasses.replace(source, device="cpu")).model
     source_of_each = {"like": like, "conditions": conditions}
     fixed = {"classes": classes, "condition": condition, "points": points}
-    at_least(1, answers=answers)
-    of_contexts = {"context": context, "answers": answers}
-    request = _request(model, number, source_of_each, fixed, split, of_contexts)
-    grid = getattr(getattr(model, "representation", None), "grid", None)
-    facts = {**provenance(Path(source.checkpoint)), "seed": seed, "batch_size": batch_size}
-    facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
-    facts |= {} if like is None and context is None else {"split": split or "all"}
-    facts |= {} if context is None else {"context": Path(context).name, "answers": answers or 1}
-    facts |= {"solver": dict(own)} if own else {}
-    # The first events wait for kernels to be loaded and threads to start: they are not counted.
-    first = part(request, slice(0, min(_FIRST, request.number)))
-    start_up = _timed(model, first, torch.Generator())[1]
-    console = _console()
-    if warning := beyond(model.schema, request.y, model.condition_range):
-        console.print(terminal(warning))
-    # A file must not claim layers that a model does not generate.
-    keeps = generates_layers(model)
-    schema = model.schema if keeps else dataclasses.replace(model.schema, layers=())
-    seconds = 0.0
-    processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
-    counter = Counter("events", request.number)
-    chosen = output_format(output, to_format, grid)
+    EVENTS.allow(number=number, answers=answers, batch_size=batch_size)
+    POINTS.allow(points=points)
+    STEPS.allow(steps=steps)
+    PROCESSES.allow(processes=processes)
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
+    chosen = written_format(output, to_format)
     if particles is not None and chosen != "jetnet":
         raise ArgumentError(
             f"particles: got {particles} for the format {chosen}, expected it with jetnet alone"
@@ -174,13 +122,61 @@ def sample(
         raise ArgumentError(
             f"multi_hit: got {multi_hit} for the format {chosen}, expected it with calochallenge"
         )
-    most = largest(model, request) if particles is None else particles
-    cells = calorimeter_of(Path(source.checkpoint)) if grid is None else grid
+    _check_together(number, source_of_each, fixed, split, context, answers)
+
+    import torch
+    from rich.console import Console
+
+    from pcgen.cluster import connected
+    from pcgen.escaping import terminal
+    from pcgen.io import check_output
+    from pcgen.loading import find
+    from pcgen.models.blocks import part
+    from pcgen.models.request import beyond
+    from pcgen.tools import mixing
+    from pcgen.tools.drawing import Origin, drawn_blocks, timed
+    from pcgen.tools.progress import Counter
+    from pcgen.tools.provenance import calorimeter_of, provenance
+    from pcgen.tools.sample_file import SampleFile, largest, output_format
+    from pcgen.tools.validation import generates_layers
+
+    check_output(output, chosen)
+    device = device_of(device)
+    rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
+    own = tuple((name, value) for name, value in rule.items() if value is not None)
+    origin = Origin(str(find(run)), recipe, device, torch.get_num_threads(), own)
+    # A device that the workers of a cluster have, this machine need not have.
+    model = (origin if dask is None else dataclasses.replace(origin, device="cpu")).model
+    if context is None and model.context_schema is None:
+        request = _request(model, number, source_of_each, fixed, split)
+    else:
+        request = _of_contexts(model, number, context, fixed, split, answers or 1)
+    grid = getattr(getattr(model, "representation", None), "grid", None)
+    facts = {**provenance(Path(origin.checkpoint)), "seed": seed, "batch_size": batch_size}
+    facts |= {name: Path(each).name for name, each in source_of_each.items() if each is not None}
+    facts |= {} if like is None and context is None else {"split": split or "all"}
+    facts |= {} if context is None else {"context": Path(context).name, "answers": answers or 1}
+    facts |= {"solver": dict(own)} if own else {}
     facts |= {} if multi_hit is None else {"multi_hit": multi_hit}
+    # A file must not claim layers that a model does not generate.
+    keeps = generates_layers(model)
+    schema = model.schema if keeps else dataclasses.replace(model.schema, layers=())
+    most = largest(model, request) if particles is None else particles
+    cells = calorimeter_of(Path(origin.checkpoint)) if grid is None else grid
     shared = (multi_hit or "sum", torch.Generator().manual_seed(seed))
+    chosen = output_format(output, to_format, grid)
     file = SampleFile(output, chosen, schema, cells, request.number, most, facts, shared)
+    # The first events wait for kernels to be loaded and threads to start: they are not counted.
+    first = part(request, slice(0, min(_FIRST, request.number)))
+    start_up = timed(model, first, torch.Generator())[1]
+    console = Console(soft_wrap=True)
+    if warning := beyond(model.schema, request.y, model.condition_range):
+        console.print(terminal(warning))
+    seconds = 0.0
+    processes = min(processes, -(-request.number // batch_size))  # a block is drawn by one
+    counter = Counter("events", request.number)
     with nullcontext() if dask is None else connected(dask) as cluster:
-        blocks = _blocks(source, request, batch_size, seed, cluster or processes)
+        blocks = drawn_blocks(origin, request, batch_size, seed, cluster or processes)
         with file, counter, closing(blocks):
             for clouds, spent in blocks:
                 seconds += spent
@@ -188,17 +184,52 @@ def sample(
                 counter.advance(clouds.num_graphs)
     if dask is None:
         workers = f", {processes} processes" if processes > 1 else ""
-        where, rest = f"{_where(device)}{workers}", f"; start-up {start_up:.2f} s is not counted"
+        where = f"{_where(device)}{workers}; start-up {start_up:.2f} s is not counted"
     else:
-        processes, where, rest = (
-            1,
-            f"{device} of the workers of {dask}",
-            ", of all workers together",
-        )
+        processes, where = 1, f"{device} of the workers of {dask}, of all workers together"
     rate = _rate(model.schema, request.number, seconds / processes)
-    console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where}{rest})"))
+    console.print(terminal(f"{Path(output)}: {rate} (batch size {batch_size}, {where})"))
     if line := mixing.report(model, seed):
         console.print(terminal(line))
+
+
+def _check_together(
+    number: int | None,
+    sources: dict[str, str | None],
+    fixed: dict[str, Any],
+    split: str | None,
+    context: str | None,
+    answers: int | None,
+) -> None:
+    """Refuse options that exclude or need each other.
+
+    Raises:
+        ArgumentError: naming them.
+    """
+    given = [name for name, value in {**sources, **fixed}.items() if value is not None]
+    if context is not None:
+        if others := [name for name in given if name in sources]:
+            raise ArgumentError(
+                f"context: got {', '.join(others)} too, expected one of them; the file of contexts "
+                "gives class and condition of each event"
+            )
+        return
+    if answers is not None:
+        raise ArgumentError(f"answers: got {answers} without context, expected one")
+    others = [name for name in given if name not in ("like", "points")]
+    if split is not None and "like" not in given:
+        raise ArgumentError(f"split: got {split} without like, expected like, a file of events")
+    if "like" in given and others:
+        raise ArgumentError(
+            f"like: got {', '.join(others)} too, expected one of them; like gives class and "
+            "condition of each event"
+        )
+    if "conditions" in given and (len(given) > 1 or number is not None):
+        others = [name for name in given if name != "conditions"] or ["number"]
+        raise ArgumentError(
+            f"conditions: got {', '.join(others)} too, expected one of them; a column of the table "
+            "gives it for each event"
+        )
 
 
 def _request(
@@ -207,39 +238,14 @@ def _request(
     sources: dict[str, str | None],
     fixed: dict[str, Any],
     split: str | None,
-    of_contexts: dict[str, Any],
 ) -> Request:
-    """What each event is drawn for: from a file, or the same for all.
-
-    Raises:
-        ArgumentError: options exclude each other, or do not fit the model.
-    """
+    """What each event is drawn for: from a file, or the same for all."""
     import torch
 
     from pcgen.models.request import Request, by_name, in_turn, resolve
     from pcgen.tools import conditions as fixed_by
 
-    schema = model.schema
-    if of_contexts["context"] is not None or model.context_schema is not None:
-        return _of_contexts(model, number, sources, fixed, split, of_contexts)
-    if of_contexts["answers"] is not None:
-        raise ArgumentError(f"answers: got {of_contexts['answers']} without context, expected one")
-    given = [name for name, value in {**sources, **fixed}.items() if value is not None]
-    like, table = sources["like"], sources["conditions"]
-    others = [name for name in given if name not in ("like", "points")]
-    if split is not None and like is None:
-        raise ArgumentError(f"split: got {split} without like, expected like, a file of events")
-    if like is not None and others:
-        raise ArgumentError(
-            f"like: got {', '.join(others)} too, expected one of them; like gives class and "
-            "condition of each event"
-        )
-    if table is not None and (len(given) > 1 or number is not None):
-        others = [name for name in given if name != "conditions"] or ["number"]
-        raise ArgumentError(
-            f"conditions: got {', '.join(others)} too, expected one of them; a column of the table "
-            "gives it for each event"
-        )
+    schema, like, table = model.schema, sources["like"], sources["conditions"]
     if table is not None:
         request = fixed_by.of_table(table, schema)
     elif like is not None:
@@ -257,182 +263,36 @@ def _request(
 def _of_contexts(
     model: GenerativeModel,
     number: int | None,
-    sources: dict[str, str | None],
+    path: str | None,
     fixed: dict[str, Any],
     split: str | None,
-    of_contexts: dict[str, Any],
+    answers: int,
 ) -> Request:
     """What each event is drawn for where events are generated from others.
 
     Raises:
-        ArgumentError: there is no context, or options exclude each other.
+        ArgumentError: there is no context.
     """
     import torch
 
     from pcgen.models.request import by_name, in_turn, repeated, resolve, with_context
     from pcgen.tools import conditions as fixed_by
 
-    others = [name for name, value in sources.items() if value is not None]
-    if others:
-        raise ArgumentError(
-            f"context: got {', '.join(others)} too, expected one of them; the file of contexts "
-            "gives class and condition of each event"
-        )
-    if of_contexts["context"] is None:
+    if path is None:
         raise ArgumentError(
             "context: got none for a model that generates events from others, expected --context "
             "FILE, a file of those"
         )
-    schema, path, answers = model.schema, of_contexts["context"], of_contexts["answers"] or 1
-    contexts = fixed_by.contexts_of(path, split or "all", model, number)
-    contexts = repeated(contexts, answers)
-    count = contexts.num_graphs
+    schema = model.schema
+    each = fixed_by.contexts_of(path, split or "all", model, number)
+    count = each.num_graphs * answers
+    EVENTS.check(count, "answers", ArgumentError)
+    contexts = repeated(each, answers)
     condition, classes = fixed["condition"], fixed["classes"]
     y = None if condition is None else by_name(schema, condition)
     label = None if classes is None else in_turn(schema, classes, count)
     request = resolve(schema, fixed["points"], y, label, count, torch.device("cpu"))
     return with_context(request, schema, model.context_schema, contexts)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Source:
-    """Where events are drawn from: what a process needs to make the model for itself."""
-
-    checkpoint: str
-    recipe: str | None
-    device: str
-    threads: int
-    solver: tuple[tuple[str, Any], ...]
-
-    @functools.cached_property
-    def model(self) -> GenerativeModel:
-        """Made once, and never sent to another process."""
-        from pcgen.loading import load
-        from pcgen.recipes.find import find_recipe
-
-        function = None if self.recipe is None else find_recipe(self.recipe)
-        model = load(self.checkpoint, recipe=function, device=self.device)
-        if self.solver:
-            set_solver(model, dict(self.solver))
-        return model
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        path = str(Path(self.checkpoint).absolute())  # workers may be in another folder
-        return _Source, (path, self.recipe, self.device, self.threads, self.solver)
-
-
-def set_solver(model: GenerativeModel, changes: dict[str, Any]) -> None:
-    """Let a flow follow its trajectories in another way than after its training.
-
-    Raises:
-        ArgumentError: the model is no flow, or an option is not one of the solver.
-    """
-    from pcgen.models.paths import followed
-
-    given = ", ".join(name.replace("rule", "solver") for name in changes)
-    paths, choices = followed(model), getattr(model, "choices", tuple(changes))
-    if not set(changes) <= set(choices):
-        raise ArgumentError(
-            f"{given}: got values for a {type(model).__name__}, whose network goes the whole way, "
-            f"expected {' and '.join(choices) or 'none'}"
-        )
-    if not paths:
-        raise ArgumentError(
-            f"{given}: got values for a {type(model).__name__}, which follows no trajectories, "
-            "expected a model of the recipes *-flow"
-        )
-    solver = paths[0].solver
-    rule = changes.get("rule", solver.rule)
-    wrong = [
-        w for w in (("steps", "pace") if rule == "adaptive" else ("tolerance",)) if w in changes
-    ]
-    if wrong:
-        raise ArgumentError(
-            f"{wrong[0]}: got {changes[wrong[0]]} for the solver {rule}, expected "
-            + ("tolerance, which decides its steps" if rule == "adaptive" else "steps")
-        )
-    paths[0].solver = dataclasses.replace(solver, **changes)
-
-
-def _blocks(
-    source: _Source, request: Request, size: int, seed: int, workers: Cluster | int
-) -> Generator[tuple[Batch, float], None, None]:
-    """The clouds of each block, in order, and the seconds that drawing them took.
-
-    They are drawn by this process (``workers`` is 1), by so many, or on a cluster.
-    """
-    import torch
-
-    from pcgen import clouds as convention
-    from pcgen.datasets.workers import in_order
-    from pcgen.models.blocks import block_generator, part, ranges
-
-    parts = (part(request, rows) for rows in ranges(request.number, size))
-    if workers == 1:
-        for block, each in enumerate(parts):
-            yield _timed(source.model, each, block_generator(seed, block))
-        return
-    calls = ((_arrays(each), seed, block) for block, each in enumerate(parts))
-    if isinstance(workers, int):
-        results = in_order(_block, calls, workers, shared=(source,))
-    else:
-        results = workers.in_order(_block, calls, shared=(source,), threads=source.threads)
-    with closing(results):
-        for values, sizes, spent in results:
-            given = {name: torch.from_numpy(value) for name, value in values.items()}
-            yield convention.make(given.pop("pos"), torch.from_numpy(sizes), **given), spent
-
-
-def _arrays(request: Request) -> dict[str, Any]:
-    """As it is sent to a worker: tensors would go by file descriptors, of which there are few."""
-    values = {name: getattr(request, name) for name in _FIXED}
-    arrays = {n: None if v is None else v.clone().numpy() for n, v in values.items()}
-    if request.context is None:
-        return {"number": request.number, **arrays, "context": None}
-    from pcgen import clouds as convention
-
-    values = {n: v.clone().numpy() for n, v in convention.attributes(request.context).items()}
-    values["sizes"] = convention.sizes(request.context).numpy()
-    return {"number": request.number, **arrays, "context": values}
-
-
-def _block(
-    source: _Source, request: dict[str, Any], seed: int, block: int
-) -> tuple[dict[str, Any], Any, float]:
-    """One block, drawn in a worker: arrays of its attributes, and the sizes of its clouds."""
-    import torch
-
-    from pcgen import clouds as convention
-    from pcgen.models.blocks import block_generator
-    from pcgen.models.request import Request
-
-    # As many threads as in the main process: sums of floats may depend on their number.
-    torch.set_num_threads(source.threads)
-    fixed = {n: None if request[n] is None else torch.tensor(request[n]) for n in _FIXED}
-    context = None
-    if request["context"] is not None:
-        given = {n: torch.tensor(v) for n, v in request["context"].items()}
-        context = convention.make(given.pop("pos"), given.pop("sizes"), **given)
-    wanted = Request(request["number"], **fixed, context=context)
-    clouds, spent = _timed(source.model, wanted, block_generator(seed, block))
-    arrays = {name: value.numpy() for name, value in convention.attributes(clouds).items()}
-    return arrays, convention.sizes(clouds).numpy(), spent
-
-
-def _timed(
-    model: GenerativeModel, request: Request, generator: torch.Generator
-) -> tuple[Batch, float]:
-    from pcgen.models.blocks import draw
-
-    began = time.perf_counter()
-    clouds = draw(model, request, generator)
-    return clouds, time.perf_counter() - began
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(soft_wrap=True)
 
 
 def _rate(schema: Schema, number: int, seconds: float) -> str:

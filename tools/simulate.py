@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from pcgen.bounds import EVENTS, POINTS, PROCESSES
+from pcgen.errors import ArgumentError
+
 
 def simulate_jets(
     output: str,
@@ -60,6 +63,8 @@ def simulate_jets(
             local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
+    _check(number, seed, processes)
+
     from pcgen.datasets.cards import read_card
     from pcgen.datasets.pythia import JetSettings
 
@@ -128,6 +133,8 @@ def simulate_showers(
             local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
+    _check(number, seed, processes)
+
     from pcgen.datasets.calorimeters import detector
     from pcgen.datasets.shower_blocks import ShowerSettings
 
@@ -200,6 +207,8 @@ def simulate_tracks(
             local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
+    _check(number, seed, processes)
+
     from pcgen.datasets.tracker import RADII, TrackerSettings
 
     settings = TrackerSettings(
@@ -265,6 +274,7 @@ def simulate_shapes(
             local for a cluster of this machine, local:4 for one of four processes.
         progress: Draw a progress bar.
     """
+    _check(number, seed, processes, points)
     (path,) = _simulated(
         "shapes",
         output,
@@ -305,18 +315,30 @@ def simulate_electrons(
         eta: Largest pseudorapidity, uniform below.
         seed: Seed of all random numbers.
     """
-    from pcgen import datasets
-
-    path = datasets.simulate_electrons(
-        output, number=number, detector=detector, pt=_span("pt", pt), eta=eta, seed=seed
+    _check(number, seed)
+    (path,) = _simulated(
+        "electrons",
+        output,
+        number=number,
+        detector=detector,
+        pt=_span("pt", pt),
+        eta=eta,
+        seed=seed,
     )
     print(_summary(path, "electrons", "found"))
 
 
+def _check(number: int, seed: int, processes: int | None = None, points: int | None = None) -> None:
+    """What needs no physics is refused before it is imported."""
+    EVENTS.allow(number=number)
+    POINTS.allow(points=points)
+    PROCESSES.allow(processes=processes)
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed: got {seed}, expected an integer from 0 to 2**32 - 1")
+
+
 def _span(name: str, text: str) -> tuple[float, float]:
     """Two numbers with a colon between them, or one for both."""
-    from pcgen.errors import ArgumentError
-
     words = text.split(":")
     try:
         low, high = float(words[0]), float(words[-1])

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.errors import ArgumentError, DataError, at_least
+from pcgen.bounds import ARGUMENT, EVENTS
+from pcgen.errors import ArgumentError, at_least
+from pcgen.tools.meaning import check_meaning
 from pcgen.tools.training_data import (
     Data,
     check_context,
     check_data,
     check_needs_none,
     open_data,
+    resolved,
     same_data,
+    spread,
+    unlikely,
 )
 from pcgen.training.options import Machine, Optimiser, Reports
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
     from rich.console import Console
-    from torch_geometric.data import Batch
 
-    from pcgen.datasets.loading import CloudDataset
     from pcgen.models.base import GenerativeModel
-    from pcgen.schema import Schema
     from pcgen.tools.start import Start
     from pcgen.training import Batches, RunFolder
     from pcgen.training.options import Validate
@@ -127,7 +128,6 @@ def train(
         FileError: a file cannot be read, or the folder is not a run or cannot be written.
         TrainingError: a loss or a gradient is not finite.
     """
-    from pcgen.datasets.jets import SAMPLE
     from pcgen.recipes import current
     from pcgen.recipes.find import find_recipe
     from pcgen.tools import start as starting
@@ -141,16 +141,10 @@ def train(
     elif start_part is not None:
         raise ArgumentError(f"start_part: got {start_part!r} without start, expected start too")
     check_context(recipe, function, data, context)
-    files = [str(SAMPLE)] if data is None else data
-    data_set = open_data(files, classes, max_points, context)
-    if data_set.train.context_schema is None:
-        check_needs_none(recipe, function)
-    if source is not None:
-        starting.check_schema(source, state, data_set.train.schema, data_set.files[0])
     plan = Plan(
         recipe=recipe,
         function=function,
-        arguments=resolved(function, recipe_arguments, data_set.train),
+        arguments=recipe_arguments,
         batch_size=batch_size,
         steps=steps,
         seed=seed,
@@ -163,11 +157,19 @@ def train(
         samples=samples,
         start=source,
     )
-    return plan.run(
-        data_set,
-        plan.build(data_set),
-        Path(f"runs/{recipe.replace(':', '-')}" if output is None else output),
-    )
+
+    from pcgen.datasets.jets import SAMPLE
+    from pcgen.training import RunFolder
+
+    folder = Path(f"runs/{recipe.replace(':', '-')}" if output is None else output)
+    RunFolder(folder).check_place()
+    data_set = open_data([str(SAMPLE)] if data is None else data, classes, max_points, context)
+    if data_set.train.context_schema is None:
+        check_needs_none(recipe, function)
+    if source is not None:
+        starting.check_schema(source, state, data_set.train.schema, data_set.files[0])
+    plan = replace(plan, arguments=resolved(function, recipe_arguments, data_set.train))
+    return plan.run(data_set, plan.build(data_set), folder)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Plan:
         start: What a new run starts from, if anything.
 
     Raises:
-        ArgumentError: the seed, or a number of steps or events, is out of range.
+        ArgumentError: the seed, a number of steps or events, or of a recipe, is out of range.
     """
 
     recipe: str
@@ -205,6 +207,10 @@ class Plan:
             1, steps=self.steps, batch_size=self.batch_size, validate_events=self.validate_events
         )
         at_least(0, samples=self.samples)
+        EVENTS.check(self.samples, "samples", ArgumentError)
+        for name, value in self.arguments.items():
+            if isinstance(value, int):
+                ARGUMENT.check(abs(value), name, ArgumentError)
         if not 0 <= self.seed < 2**63:
             raise ArgumentError(f"seed: got {self.seed}, expected 0 to 2**63 - 1")
 
@@ -212,20 +218,24 @@ class Plan:
         """The untrained model, a function of the seed; checked against the data.
 
         Raises:
-            ArgumentError: the recipe does not take its arguments, or makes no model.
+            ArgumentError: the recipe does not take its arguments, makes no model, or one of lists
+                that are shorter than an event.
             DataError: the model is made for clouds that mean something else.
         """
         import torch
 
-        from pcgen.recipes.find import build_model
+        from pcgen.recipes.find import build_model, check_lengths
         from pcgen.training import ranks
 
         with ranks.own_randomness(torch.device("cpu"), self.seed, 4):
             model = build_model(self.recipe, self.function, self.arguments)
-        check_schema(model.schema, data.train.schema, data.files)
+        why = "this recipe is made for"
+        check_meaning(model.schema, data.train.schema, data.files[0], why)
+        check_lengths(model, int(data.train.sizes().max()))
         mine, theirs = model.context_schema, data.train.context_schema
         if mine is not None and theirs is not None:
-            check_schema(mine, theirs, data.contexts or data.files, "the context that is expected")
+            why = "the context that is expected for"
+            check_meaning(mine, theirs, (data.contexts or data.files)[0], why)
         return model
 
     def run(self, data: Data, model: GenerativeModel, folder: Path) -> Path:
@@ -361,68 +371,6 @@ class Plan:
         if self.start is None or not run.begun:
             return False
         return run.config().get("start_digest") == self.start.digest
-
-
-def spread(clouds: CloudDataset, number: int) -> Batch:
-    """At most so many clouds from all over a data set, whose file may be sorted by class.
-
-    Raises:
-        ArgumentError: the number is not positive.
-    """
-    import torch
-
-    if number < 1:
-        raise ArgumentError(f"validate_events: got {number}, expected >= 1")
-    chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
-    return clouds.gather(chosen.round().long())
-
-
-def unlikely(clouds: CloudDataset) -> list[str]:
-    """Axes whose coordinates exceed their period, in events from all over a data set."""
-    from pcgen.periods import beyond_period, reach
-    from pcgen.tools.validation import SAMPLED
-
-    some = spread(clouds, SAMPLED)
-    return beyond_period(reach(some.pos), clouds.schema, "training events")
-
-
-def resolved(
-    function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
-) -> dict[str, Any]:
-    """Arguments of a recipe: ``schema``, ``context_schema``, ``grid`` and ``calorimeter`` (plain
-    dictionaries, a text), where not given, are those of the data; a grid goes before a calorimeter.
-
-    The model is then built once, and a run or a checkpoint records what it was made for.
-    """
-    takes = inspect.signature(function).parameters
-    contexts = data.context_schema
-    grid = None if data.grid is None else str(data.grid)
-    cells = None if data.calorimeter is None else data.calorimeter.to_dict()
-    if "grid" in takes and (grid is not None or arguments.get("grid") is not None):
-        cells = None
-    own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
-    own["context_schema"] = None if contexts is None else contexts.to_dict()
-    missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
-    return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
-
-
-def check_schema(
-    expected: Schema, schema: Schema, files: Sequence[str], why: str = "this recipe is made"
-) -> None:
-    """Refuse clouds that mean something else than those the model is made for.
-
-    Args:
-        expected: Of the model.
-        schema: Of the clouds.
-        files: Where they are from.
-        why: What the model was built by, for the message.
-
-    Raises:
-        DataError: naming what differs.
-    """
-    difference = expected.difference(schema)
-    if difference is not None:
-        raise DataError(f"{files[0]}: {difference} as {why} for")
 
 
 def _draw_curves(folder: Path, labels: dict[str, str]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pcgen.errors import ArgumentError, DataError
+from pcgen.tools.meaning import check_points
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
 if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
     from pcgen.datasets.loading import CloudDataset
     from pcgen.models.base import GenerativeModel
     from pcgen.training import RunFolder
@@ -66,11 +69,51 @@ def open_data(
         open_clouds(paths, split, classes=classes, max_points=max_points, context=others)
         for split in ("train", "validation")
     )
-    if not bool(train.sizes().any()):
-        raise DataError(
-            f"{', '.join(paths)}: got {len(train)} events without a point, expected some with one"
-        )
+    check_points(train.sizes(), ", ".join(paths))
     return Data(paths, classes, max_points, train, held_out, others)
+
+
+def spread(clouds: CloudDataset, number: int) -> Batch:
+    """At most so many clouds from all over a data set, whose file may be sorted by class.
+
+    Raises:
+        ArgumentError: the number is not positive.
+    """
+    import torch
+
+    if number < 1:
+        raise ArgumentError(f"validate_events: got {number}, expected >= 1")
+    chosen = torch.linspace(0, len(clouds) - 1, min(number, len(clouds)), dtype=torch.float64)
+    return clouds.gather(chosen.round().long())
+
+
+def unlikely(clouds: CloudDataset) -> list[str]:
+    """Axes whose coordinates exceed their period, in events from all over a data set."""
+    from pcgen.periods import beyond_period, reach
+    from pcgen.tools.validation import SAMPLED
+
+    some = spread(clouds, SAMPLED)
+    return beyond_period(reach(some.pos), clouds.schema, "training events")
+
+
+def resolved(
+    function: Callable[..., GenerativeModel], arguments: Mapping[str, Any], data: CloudDataset
+) -> dict[str, Any]:
+    """Arguments of a recipe: ``schema``, ``context_schema``, ``grid`` and ``calorimeter`` (plain
+    dictionaries, a text), where not given, are those of the data; a grid goes before a calorimeter.
+
+    The model is then built once, and a run or a checkpoint records what it was made for.
+    """
+    takes = inspect.signature(function).parameters
+    contexts = data.context_schema
+    grid = None if data.grid is None else str(data.grid)
+    cells = None if data.calorimeter is None else data.calorimeter.to_dict()
+    if "grid" in takes and (grid is not None or arguments.get("grid") is not None):
+        cells = None
+    own = {"schema": data.schema.to_dict(), "grid": grid, "calorimeter": cells}
+    own["context_schema"] = None if contexts is None else contexts.to_dict()
+    missing = {k: v for k, v in own.items() if k in takes and arguments.get(k) is None}
+    return {**arguments, **{k: v for k, v in missing.items() if v is not None}}
 
 
 def check_data(

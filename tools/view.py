@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
+from pcgen.errors import ArgumentError, DataError, FileError, PcgenError, at_least
 from pcgen.schema import Schema
 
 # Heavy modules are imported in the functions that use them: help needs none of them.
@@ -60,10 +60,16 @@ def view(
     Returns:
         The page, in a notebook; nothing otherwise.
     """
-    from pcgen import viewing
-
     if particle is not None and geometry is None:
         raise ArgumentError(f"particle: got {particle!r} without --geometry, expected both")
+    at_least(0, event=event)
+    at_least(1, number=number)
+
+    from pcgen import viewing
+    from pcgen.io import check_output
+
+    if output is not None:
+        check_output(output)
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
     most = max(event, 0) + max(number, _STEPS)

@@ -8,6 +8,7 @@ r"""Docstrings of pcgen as Markdown: roles, formulas and tables of reStructuredT
 ``=== ===``         a table
 ``>>> ...``         a block of code, up to an empty line
 ``x, y: text``      two arguments in ``Args:``
+``@described``      the options that a recipe leaves to its glossary
 =================== ==================================================================
 """
 
@@ -29,6 +30,8 @@ from griffe import (
     NameResolutionError,
     Object,
 )
+
+from pcgen.recipes.glossary import completed
 
 LOG = logging.getLogger("mkdocs.plugins.docstrings")
 ROLE = re.compile(r":(?:func|class|meth|mod|attr|data):`(~?)([^`]+)`")
@@ -150,12 +153,18 @@ def markdown(text: str, home: Object) -> str:
     return ROLE.sub(lambda found: link(found, home), text)
 
 
+def whole(text: str, home: Object) -> str:
+    """A docstring, that of a recipe with the options of the glossary."""
+    shared = any(str(each.value) == "described" for each in getattr(home, "decorators", ()))
+    return completed(text, [each.name for each in home.parameters]) if shared else text
+
+
 class Docstrings(Extension):
     """Griffe calls this for every module, class, function and attribute."""
 
     def on_object(self, *, obj: Object, loader: GriffeLoader, **kwargs: Any) -> None:
         if obj.docstring is not None:
-            obj.docstring.value = markdown(obj.docstring.value, obj)
+            obj.docstring.value = markdown(whole(obj.docstring.value, obj), obj)
         elif isinstance(obj, Attribute) and isinstance(obj.parent, Module):
             # Without any text a name is not shown; its value is shown with it.
             words = str(obj.value).startswith("Literal[")

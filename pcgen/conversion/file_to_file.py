@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pcgen.bounds import EVENTS
 from pcgen.errors import ArgumentError, at_least
 from pcgen.formats import FORMATS, Readable, Writable, written_format
 
@@ -218,6 +219,22 @@ def convert(
         MissingExtraError: the format of the target needs a package that is not installed.
     """
     given = dict(locals())  # the arguments
+    from pcgen.conversion.options import check_kinds
+
+    check_kinds(convert, given)
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
+    EVENTS.allow(block=block)
+    at_least(1, max_points=max_points)
+    if Path(source).resolve() == Path(target).resolve():
+        raise ArgumentError(f"target: got the source {source} itself, expected another file")
+    if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
+        from pcgen.conversion.geometry import write_geometry
+
+        plain = {name: each.default for name, each in inspect.signature(convert).parameters.items()}
+        return write_geometry(given, plain)
+    chosen = written_format(target, to_format)
+
     from pcgen.cluster import connected
     from pcgen.conversion.blocks import Opening, Reading, chosen_events, progress_bar
     from pcgen.conversion.filling import Filling
@@ -229,24 +246,13 @@ def convert(
         number_of_cells,
     )
     from pcgen.conversion.observing import observing
-    from pcgen.conversion.options import check_kinds, check_options
+    from pcgen.conversion.options import check_options, table_columns
     from pcgen.conversion.own_columns import own_columns, unread
     from pcgen.conversion.showers import Placing, check_incident, write_layers, write_showers
-    from pcgen.conversion.table_options import OPTIONS, table_columns
     from pcgen.conversion.writing import Target, write_clouds, write_images
-    from pcgen.io import read_calorimeter
+    from pcgen.io import check_output, read_calorimeter
 
-    check_kinds(convert, given)
-    if not 0 <= seed < 2**63:
-        raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
-    if Path(source).resolve() == Path(target).resolve():
-        raise ArgumentError(f"target: got the source {source} itself, expected another file")
-    if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
-        from pcgen.conversion.geometry import write_geometry
-
-        plain = {name: each.default for name, each in inspect.signature(convert).parameters.items()}
-        return write_geometry(given, plain)
-    chosen = written_format(target, to_format)
+    check_output(target, chosen)
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else read_calorimeter(geometry, particle)
     tabular = table_columns(source, given)
@@ -263,28 +269,7 @@ def convert(
         nullcontext() if dask is None else connected(dask) as cluster,
         progress_bar() as bar,
     ):
-        check_options(
-            opened.kind,
-            chosen,
-            tabular is not None,
-            threshold=threshold,
-            nan=nan,
-            jitter=jitter,
-            outside=outside,
-            multi_hit=multi_hit,
-            grid=grid,
-            particles=particles,
-            missing=missing,
-            dtype=dtype,
-            max_points=max_points,
-            observe=observe or [],
-            hide=hide or [],
-            geometry=geometry,
-            particle=particle,
-            condition=condition or [],
-            labels=labels,
-            **{name: given[name] for name in OPTIONS},
-        )
+        check_options(opened.kind, chosen, tabular is not None, given)
         voxels = calorimeter_of(opened, wanted, voxels, grid)
         own = own_columns(opened, condition or [], labels, classes)
         passed_over = unread(opened, own.used)
@@ -312,7 +297,6 @@ def convert(
             placing = Placing(outside, multi_hit, seed)
             done = write_showers(reading, into, voxels, placing)
         else:
-            at_least(1, max_points=max_points)
             seen = observing(observe, hide, into.schema)
             filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points, seen)
             done = write_clouds(reading, into, filling, dtype, particles)

@@ -1,4 +1,7 @@
-"""Which options play a part in which conversion; one that would do nothing is refused."""
+"""Options of ``pcgen convert``: the columns of a table, and which play a part in a conversion.
+
+One that would do nothing is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,20 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pcgen.conversion.table_options import OPTIONS
 from pcgen.errors import ArgumentError
-from pcgen.formats import FORMATS, Kind
+from pcgen.formats import FORMATS, Kind, by_name, tables
+
+# Imported in the function that uses it: wrong options do not wait for torch.
+if TYPE_CHECKING:
+    from pcgen.io.tables import Columns
+
+MAPPINGS = ("preset", "pos", "momentum")
+"""Options that make a source a table."""
+
+OPTIONS = (*MAPPINGS, "x", "layer", "offsets", "events", "where", "sort", "table")
+"""Options that a table alone has."""
 
 _WITHOUT = {
     "threshold": 0.0,
@@ -93,14 +105,14 @@ def _words(kind: Any) -> str:
     return ", ".join(get_args(kind)) if get_origin(kind) is Literal else _WORDS[kind]
 
 
-def check_options(source: Kind, target: str, as_table: bool, **given: Any) -> None:
+def check_options(source: Kind, target: str, as_table: bool, given: Mapping[str, Any]) -> None:
     """Refuse options that were given and would do nothing.
 
     Args:
         source: What is read.
         target: Format of what is written.
         as_table: Whether the source is read as a table.
-        given: Values of the options by name, of all that do not always play a part.
+        given: Values of all options by name; those that are None are not given.
 
     Raises:
         ArgumentError: naming the first such option, and when it plays a part.
@@ -128,5 +140,42 @@ def check_options(source: Kind, target: str, as_table: bool, **given: Any) -> No
         **dict.fromkeys(OPTIONS, as_table),
     }
     for name, used in plays.items():
-        if not used and given[name] != _WITHOUT.get(name):
+        if not used and given[name] not in (None, _WITHOUT.get(name)):
             raise ArgumentError(f"{name}: was given, but plays no part {_PARTS[name]}")
+
+
+def table_columns(source: str | Path, given: Mapping[str, Any]) -> tuple[Columns, ...] | None:
+    """The columns that options state; of several choices, the first one that fits the table.
+
+    Args:
+        source: The file, which is a table by itself where it is HepMC.
+        given: Options of ``convert`` by name.
+
+    Returns:
+        None where the source is read as no table.
+
+    Raises:
+        ArgumentError: an option cannot be understood, or there is no such preset.
+        FileError: the file of a preset is missing or no YAML.
+    """
+    from pcgen.io.tables import from_words, presets
+
+    preset = given["preset"]
+    if not any(given[name] for name in MAPPINGS):
+        if not _is_hepmc(source, given["from_format"]):
+            return None
+        preset = "hepmc"
+    words = {n: given[n] for n in (*OPTIONS, "weight") if n != "preset"}
+    if isinstance(given["event"], str):
+        words["event"] = given["event"]
+    if preset is None:
+        return (from_words({**words, "x": None if words["x"] == ["none"] else words["x"]}),)
+    found, collection = presets.load(preset)
+    return found.columns(collection, words)
+
+
+def _is_hepmc(source: str | Path, format: str | None) -> bool:
+    try:
+        return by_name(source, format, tables()) == "hepmc"
+    except ArgumentError:
+        return False

@@ -13,7 +13,8 @@ from torch import Tensor
 from pcgen import io
 from pcgen.errors import ArgumentError
 from pcgen.io.beside import classes, conditions
-from pcgen.io.columns import Array, names_a_file, read_column
+from pcgen.io.columns import names_a_file, read_column
+from pcgen.io.source import Array
 from pcgen.io.tables import TableFile
 from pcgen.schema import Quantity, Schema
 

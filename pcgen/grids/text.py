@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 from pcgen.bounds import EDGES
 from pcgen.errors import ArgumentError
 from pcgen.schema import Quantity
+from pcgen.units import angle, typed
 
 Edges = tuple[float, ...]
 
@@ -32,10 +32,10 @@ def write(axes: Sequence[Quantity], edges: Sequence[Edges], layers: Sequence[str
     for axis, values in zip(axes, edges, strict=True):
         cells = len(values) - 1
         if values == regular(axis.name, values[0], values[-1], cells):
-            span = f"{values[0]}:{values[-1]}:{cells}"
+            span = f"{typed(values[0])}:{typed(values[-1])}:{cells}"
         else:
-            span = "/".join(map(str, values))
-        tail = f":{axis.unit}:{axis.period}" if axis.period else f":{axis.unit}"
+            span = "/".join(map(typed, values))
+        tail = f":{axis.unit}:{typed(axis.period)}" if axis.period else f":{axis.unit}"
         words.append(f"{axis.name}:{span}{tail if axis.unit or axis.period else ''}")
     return ",".join(words)
 
@@ -53,29 +53,21 @@ def regular(name: str, low: float, high: float, cells: int) -> Edges:
     return (float(low), *inner, float(high))
 
 
-def _number(text: str) -> float:
-    """A float, or a multiple of pi: ``pi``, ``-pi``, ``0.5pi``."""
-    if text.endswith("pi"):
-        factor = text.removesuffix("pi")
-        return math.pi * (float(f"{factor}1") if factor in ("", "+", "-") else float(factor))
-    return float(text)
-
-
 def _parse_axis(text: str, known: Mapping[str, Quantity]) -> tuple[Quantity, Edges]:
     try:
         name, first, *rest = text.split(":")
         if "/" in first:
-            edges = tuple(_number(edge) for edge in first.split("/"))
+            edges = tuple(angle(edge) for edge in first.split("/"))
         else:
             low, high, cells, *rest = (first, *rest)
-            edges = regular(name, _number(low), _number(high), int(cells))
+            edges = regular(name, angle(low), angle(high), int(cells))
         if not name or len(rest) > 2:
             raise ValueError("a field too many or too few")
         axis = known.get(name, Quantity(name))
         if rest and rest[0]:
             axis = dataclasses.replace(axis, unit=rest[0])
         if len(rest) == 2:
-            axis = dataclasses.replace(axis, period=_number(rest[1]))
+            axis = dataclasses.replace(axis, period=angle(rest[1]))
     except ArgumentError:
         raise
     except ValueError as error:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -130,22 +130,20 @@ class Alive(Measurement):
 
     Attributes:
         alive: bool [\\*shape].
+        shape: Of one image.
 
     Raises:
         ArgumentError: it is no boolean tensor, or no cell is alive.
     """
 
     alive: Tensor
+    shape: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.alive.dtype != torch.bool or not bool(self.alive.any()):
             got = "no cell that is" if self.alive.dtype == torch.bool else self.alive.dtype
             raise ArgumentError(f"alive: got {got}, expected booleans, at least one true")
-
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """See :attr:`Measurement.shape`."""
-        return tuple(self.alive.shape)
+        object.__setattr__(self, "shape", tuple(self.alive.shape))
 
     @property
     def number(self) -> int:

@@ -11,6 +11,7 @@ from pcgen.io.atomic import atomic, atomic_folder
 from pcgen.io.calochallenge import ShowerFile, ShowerWriter, read_showers
 from pcgen.io.clouds_file import CloudFile, CloudWriter
 from pcgen.io.files import (
+    check_output,
     cloud_writer,
     image_writer,
     open_cloud_file,
@@ -42,6 +43,7 @@ __all__ = [
     "ShowerWriter",
     "atomic",
     "atomic_folder",
+    "check_output",
     "cloud_writer",
     "image_writer",
     "open_cloud_file",

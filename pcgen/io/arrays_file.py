@@ -41,8 +41,8 @@ from pcgen.io.atomic import atomic
 from pcgen.io.beside import beside
 from pcgen.io.clouds_file import check_shape, checked_ptr
 from pcgen.io.columns import archived, array_names, npz
-from pcgen.io.image_source import Array, floats
-from pcgen.io.source import CloudSink, CloudSource, arrays, existing_file
+from pcgen.io.image_source import floats
+from pcgen.io.source import Array, CloudSink, CloudSource, arrays, existing_file
 from pcgen.schema import Quantity, Schema
 
 _TEXTS = ("schema", "attrs")

@@ -133,6 +133,38 @@ def incomplete(folder: Path) -> set[str]:
     return {name for part in _own(folder) for name in _listed(part)}
 
 
+def make_folder(path: str | Path) -> Path:
+    """A folder for results, made where it is missing, that can be written to.
+
+    Raises:
+        FileError: it cannot be made, or not be written to.
+    """
+    folder = Path(path)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = _temporary(folder / "trial")
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    return folder
+
+
+@contextmanager
+def output_folder(path: str | Path) -> Iterator[Path]:
+    """The same for a ``with`` statement, after which folders that are new and empty go away again.
+
+    Raises:
+        FileError: as of :func:`make_folder`.
+    """
+    with writable(path):
+        new = [each for each in (Path(path), *Path(path).parents) if not each.exists()]
+    try:
+        yield make_folder(path)
+    finally:
+        with suppress(OSError):
+            for each in new:
+                each.rmdir()
+
+
 @contextmanager
 def writable(path: str | Path) -> Iterator[None]:
     """Errors of the system inside the ``with`` statement become one line about ``path``.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import DataError, FileError
-from pcgen.io.columns import Array
+from pcgen.io.source import Array
 from pcgen.schema import Quantity, Schema
 
 _EXACT = 2**53  # float64 holds every whole number up to this

@@ -23,8 +23,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,8 +30,9 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.grids import Calorimeter
 from pcgen.io.atomic import atomic
 from pcgen.io.hdf5 import Hdf5Output, header, opened, read_header, values_of
-from pcgen.io.hdf5_door import attribute, contents, data_set, listed, reading
+from pcgen.io.hdf5_door import attribute, contents, needed, reading
 from pcgen.io.image_source import Images, ShowerSink, ShowerSource, floats
+from pcgen.io.source import Array
 from pcgen.schema import Quantity, Schema
 
 FORMAT = "pcgen-showers"
@@ -76,14 +75,22 @@ class ShowerFile(ShowerSource):
             own = self._header()
             self.calorimeter = calorimeter = calorimeter or own
             self.schema = SHOWERS if calorimeter is None else calorimeter.schema
-            self._showers = self._data("showers", calorimeter.voxels if calorimeter else None)
-            self._incident = self._data("incident_energies", 1)
+            names = ("showers", "incident_energies")
+            sets = needed(self._file, names, self.path, "CaloChallenge's")
+            voxels = calorimeter.voxels if calorimeter else None
+            for name, data, columns in zip(names, sets, (voxels, 1), strict=True):
+                if data.ndim != 2 or columns not in (None, data.shape[1]):
+                    wanted = f"[N, {columns or 'V'}]"
+                    raise FileError(
+                        f"{self.path}: {name} has shape {data.shape}, expected {wanted}"
+                    )
+            self._showers, self._incident = sets
             if len(self._incident) != len(self._showers):
                 raise FileError(
                     f"{self.path}: incident_energies has {len(self._incident)} rows, "
                     f"expected the {len(self._showers)} of showers"
                 )
-            self.passed_over = contents(self._file, {"showers", "incident_energies"}, self.path)
+            self.passed_over = contents(self._file, names, self.path)
         self.shape = self._showers.shape[1:]
 
     def __reduce__(self) -> tuple[type[ShowerFile], tuple[Path, Calorimeter | None]]:
@@ -95,9 +102,6 @@ class ShowerFile(ShowerSource):
     def incident(self) -> Tensor:
         """Incident energy of each shower [B] in MeV; the voxels are not read."""
         return floats(values_of(self._incident, self.path)[:, 0], self.path)
-
-    def close(self) -> None:
-        self._file.close()
 
     def _read(self, start: int, stop: int) -> Images:
         with reading(self.path):
@@ -115,18 +119,6 @@ class ShowerFile(ShowerSource):
             raise FileError(f"{self.path}: {error}") from error
         self.attrs = attrs
         return own
-
-    def _data(self, name: str, columns: int | None) -> h5py.Dataset:
-        data = data_set(self._file, name, self.path)
-        if data is None:
-            raise FileError(
-                f"{self.path}: got the data sets {listed(self._file, self.path)}, "
-                "expected CaloChallenge's showers and incident_energies"
-            )
-        if data.ndim != 2 or columns not in (None, data.shape[1]):
-            wanted = f"[N, {columns or 'V'}]"
-            raise FileError(f"{self.path}: {name} has shape {data.shape}, expected {wanted}")
-        return data
 
 
 class ShowerWriter(ShowerSink):
@@ -174,7 +166,7 @@ class ShowerWriter(ShowerSink):
             self._file.extend(name, self._narrowed(name, value))
         return len(image)
 
-    def _narrowed(self, name: str, value: Tensor) -> np.ndarray[Any, Any]:
+    def _narrowed(self, name: str, value: Tensor) -> Array:
         """Energies as float32, none of which may become infinite by it."""
         narrow = value.detach().cpu().float()
         if not bool(narrow.isfinite().all()):

@@ -23,7 +23,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,14 +31,14 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, FileError
 from pcgen.io.hdf5 import native, opened, values_of
-from pcgen.io.hdf5_door import contents, data_set, listed, reading
+from pcgen.io.hdf5_door import contents, data_set, needed, reading
 from pcgen.io.hits import HitSource, filled, layer_numbers
 from pcgen.io.image_source import floats
+from pcgen.io.source import Array
 from pcgen.io.table import name_and_unit
 from pcgen.schema import Quantity, Schema
 from pcgen.units import factor
 
-Array = np.ndarray[Any, Any]
 COLUMNS = "x [mm],y [mm],z [mm],energy [GeV]"
 _WIDTH = 4
 _NUMBERS = 1 << 24
@@ -81,13 +80,8 @@ class CaloCloudsFile(HitSource):
         )
 
     def _open(self) -> None:
-        sets = [data_set(self._file, name, self.path) for name in ("events", "energy")]
-        if sets[0] is None or sets[1] is None:
-            raise FileError(
-                f"{self.path}: got the data sets {listed(self._file, self.path)}, expected "
-                "CaloClouds's events and energy"
-            )
-        self._events: h5py.Dataset = sets[0]
+        names = ("events", "energy")
+        self._events, energy = needed(self._file, names, self.path, "CaloClouds's")
         shape, front = self._events.shape, max(self._events.ndim - 3, 0)
         if len(shape) < 3 or any(length != 1 for length in shape[:front]):
             raise FileError(
@@ -103,12 +97,12 @@ class CaloCloudsFile(HitSource):
         self._across = table[0] == _WIDTH  # columns come before points
         if self._events.dtype.kind not in "iuf":
             raise FileError(f"{self.path}: events holds {self._events.dtype}, expected numbers")
-        if math.prod(sets[1].shape) != self._number:
+        if math.prod(energy.shape) != self._number:
             raise FileError(
-                f"{self.path}: energy has shape {sets[1].shape}, expected that of each of the "
+                f"{self.path}: energy has shape {energy.shape}, expected that of each of the "
                 f"{self._number} events"
             )
-        self._energy = floats(values_of(sets[1], self.path).reshape(-1, 1), self.path)
+        self._energy = floats(values_of(energy, self.path).reshape(-1, 1), self.path)
         counts = data_set(self._file, "n_points", self.path)
         known = {"events", "energy", *(["n_points"] if counts is not None else [])}
         self.passed_over = contents(self._file, known, self.path)
@@ -118,9 +112,6 @@ class CaloCloudsFile(HitSource):
 
     def __len__(self) -> int:
         return int(self._number)
-
-    def close(self) -> None:
-        self._file.close()
 
     def _read(self, start: int, stop: int) -> Batch:
         step = max(_NUMBERS // max(math.prod(self._events.shape[-2:]), 1), 1)

@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, FileError
 from pcgen.grids import Calorimeter
 from pcgen.io.hdf5 import opened, values_of
-from pcgen.io.hdf5_door import contents, data_set, listed, reading
+from pcgen.io.hdf5_door import contents, needed, reading
 from pcgen.io.image_source import Images, ShowerSource, floats
 from pcgen.units import factor
 
@@ -67,10 +66,16 @@ class CaloganFile(ShowerSource):
                 f"{CALORIMETER.voxels} of {path}"
             )
         with opened(path) as self._file:
-            self._energy = self._data("energy", (1,))
-            self._layers = [self._data(f"layer_{k}", shape) for k, shape in enumerate(_SHAPES)]
-            known = {"energy", *(f"layer_{k}" for k in range(len(_SHAPES)))}
-            self.passed_over = contents(self._file, known, self.path)
+            names = ("energy", *(f"layer_{k}" for k in range(len(_SHAPES))))
+            self._energy, *self._layers = sets = needed(self._file, names, self.path, "CaloGAN's")
+            for name, data, shape in zip(names, sets, ((1,), *_SHAPES), strict=True):
+                rows = data.shape[:1] if name == "energy" else (len(self),)
+                if data.shape != (*rows, *shape):
+                    raise FileError(
+                        f"{self.path}: {name} has shape {data.shape}, expected "
+                        f"{(*(rows or ('N',)), *shape)}"
+                    )
+            self.passed_over = contents(self._file, names, self.path)
 
     def __reduce__(self) -> tuple[type[CaloganFile], tuple[Path, Calorimeter | None]]:
         return CaloganFile, (self.path, self.calorimeter)
@@ -82,25 +87,9 @@ class CaloganFile(ShowerSource):
         """Energy of the incoming particle of each shower [N] in MeV; the cells are not read."""
         return floats(values_of(self._energy, self.path)[:, 0], self.path) * _SCALE
 
-    def close(self) -> None:
-        self._file.close()
-
     def _read(self, start: int, stop: int) -> Images:
         with reading(self.path):
             energy = self._energy[start:stop]
             layers = [layer[start:stop] for layer in self._layers]
         flat = [floats(layer, self.path).flatten(1) for layer in layers]
         return Images(torch.cat(flat, 1), floats(energy, self.path) * _SCALE)
-
-    def _data(self, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-        data = data_set(self._file, name, self.path)
-        if data is None:
-            raise FileError(
-                f"{self.path}: got the data sets {listed(self._file, self.path)}, expected "
-                "CaloGAN's energy, layer_0, layer_1 and layer_2"
-            )
-        rows = data.shape[:1] if name == "energy" else (len(self),)
-        if data.shape != (*rows, *shape):
-            wanted = (*(rows or ("N",)), *shape)
-            raise FileError(f"{self.path}: {name} has shape {data.shape}, expected {wanted}")
-        return data

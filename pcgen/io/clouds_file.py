@@ -43,7 +43,7 @@ from pcgen.io.beside import classes
 from pcgen.io.hdf5 import Hdf5Output, header, native, opened, read_header, values_of
 from pcgen.io.hdf5_door import contents, data_set, listed, names_of, reading
 from pcgen.io.image_source import floats
-from pcgen.io.source import CloudSink, CloudSource, arrays
+from pcgen.io.source import Array, CloudSink, CloudSource, arrays
 from pcgen.schema import Schema
 
 FORMAT = "pcgen-clouds"
@@ -99,9 +99,6 @@ class CloudFile(CloudSource):
             return None
         values, names = values_of(self._rows.data["label"], self.path), self.schema.labels
         return classes(values, len(self), f"{self.path}: label", names)[0]
-
-    def close(self) -> None:
-        self._file.close()
 
     def _read(self, start: int, stop: int) -> Batch:
         with reading(self.path):
@@ -235,7 +232,7 @@ class CloudWriter(CloudSink):
             self._extend(name, value)
         return block.num_graphs
 
-    def _extend(self, name: str, value: np.ndarray[Any, Any]) -> None:
+    def _extend(self, name: str, value: Array) -> None:
         self._file.extend(name, value, compression=self._compression)
 
 
@@ -270,7 +267,7 @@ def _data_sets(
 
 def check_shape(
     name: str,
-    data: h5py.Dataset | np.ndarray[Any, Any],
+    data: h5py.Dataset | Array,
     length: int,
     dimensions: int,
     path: Path,
@@ -301,7 +298,7 @@ def check_shape(
     COLUMNS.check(math.prod(shape[1:]), f"{path}: /{prefix}{name}")
 
 
-def checked_ptr(ptr: np.ndarray[Any, Any], rows: int, path: Path) -> np.ndarray[Any, Any]:
+def checked_ptr(ptr: Array, rows: int, path: Path) -> Array:
     """The pointers as int64 [B+1], if they lead through so many rows.
 
     Raises:

@@ -10,11 +10,10 @@ import math
 import re
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import h5py
 import numpy as np
@@ -23,16 +22,11 @@ from pcgen.bounds import BYTES, check_unpacked
 from pcgen.errors import ArgumentError, FileError, PcgenError
 from pcgen.io.hdf5 import open_hdf5, values_of
 from pcgen.io.hdf5_door import data_set, reading
-from pcgen.io.npy_header import Header, read_header
-from pcgen.io.source import existing_file
+from pcgen.io.npy_array import UNREADABLE, Header, read_header
+from pcgen.io.source import Array, existing_file
 from pcgen.io.table import text_column
 
-Array = np.ndarray[Any, Any]
-
 _FILE = re.compile(r"(.+?\.(?:npy|npz|h5|hdf5|csv|tsv|txt))(?::(.*))?", re.IGNORECASE)
-UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error)
-"""Raised while a damaged array is read from a file or a zip archive."""
-
 UNOPENABLE = (
     *UNREADABLE,
     RuntimeError,  # an encrypted member; as NotImplementedError, an unknown compression

@@ -10,6 +10,7 @@ import glob
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +30,12 @@ from pcgen.formats import (
     written_format,
 )
 from pcgen.grids import Calorimeter, Grid
+from pcgen.io.atomic import atomic
 from pcgen.io.columns import array_names, npz
 from pcgen.io.hdf5 import open_hdf5
 from pcgen.io.hdf5_door import attribute, listed, names_of
 from pcgen.io.image_source import ImageSink, ImageSource, ShowerSink
+from pcgen.io.numbered import writing
 from pcgen.io.shape_folders import parts_of
 from pcgen.io.source import CloudSink, CloudSource, existing_file
 from pcgen.io.tables.mapping import Columns
@@ -357,6 +360,27 @@ def write_clouds(
     )
     with writer:
         writer.append(clouds)
+
+
+class _TriedError(Exception):
+    """Ends the trial of an output, of which nothing stays."""
+
+
+def check_output(path: str | Path, format: str | None = None) -> None:
+    """Refuse an output that cannot be written before the work whose result it will be.
+
+    Args:
+        path: File; for point files and pictures also a folder or a numbered name.
+        format: A name of the table of formats; None: a file of no events.
+
+    Raises:
+        ArgumentError: a number in the name has too many digits.
+        FileError: it cannot be written, or such files are there already.
+    """
+    several = None if format is None or not FORMATS[format].one_event else FORMATS[format].ending
+    file = atomic(path) if several is None else writing(Path(path), several)
+    with suppress(_TriedError), file:
+        raise _TriedError
 
 
 def _writer(path: str | Path, format: str | None, kind: Kind) -> Callable[..., Any]:

@@ -37,11 +37,10 @@ from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.grids import Calorimeter
 from pcgen.io.atomic import atomic
 from pcgen.io.columns import archived, array_names, npz
-from pcgen.io.source import existing_file
+from pcgen.io.source import Array, existing_file
 from pcgen.ops.neighbors import nearest_neighbors
 from pcgen.units import factor
 
-Array = np.ndarray[Any, Any]
 ENDINGS = (".xml", ".npz", ".json")
 _ARRAYS = ("x", "y", "ncells", "size", "type", "unit", "depth", "numbers")
 _PITCH = {0: 0.806, 1: 1.209, 2: 1.209}

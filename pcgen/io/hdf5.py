@@ -21,7 +21,7 @@ import numpy as np
 from pcgen.bounds import BYTES, parse_json
 from pcgen.errors import DataError, FileError
 from pcgen.io.hdf5_door import attribute, listed, reading
-from pcgen.io.source import existing_file
+from pcgen.io.source import Array, existing_file
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
         raise
 
 
-def values_of(data: h5py.Dataset, path: Path) -> np.ndarray[Any, Any]:
+def values_of(data: h5py.Dataset, path: Path) -> Array:
     """A whole data set; text of HDF5's several kinds becomes NumPy's.
 
     Raises:
@@ -77,7 +77,7 @@ def values_of(data: h5py.Dataset, path: Path) -> np.ndarray[Any, Any]:
             raise FileError(f"{path}: {data.name} is no text in UTF-8 ({error})") from error
 
 
-def native(values: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:
+def native(values: Array, where: str) -> Array:
     """Numbers in a type of this machine that torch knows: other byte orders, sizes and signs.
 
     Raises:
@@ -166,7 +166,7 @@ class Hdf5Output:
         with _undisturbed():
             self._file.attrs.update(attributes)
 
-    def extend(self, name: str, value: np.ndarray[Any, Any], *, compression: int = 4) -> None:
+    def extend(self, name: str, value: Array, *, compression: int = 4) -> None:
         """Write rows behind those of a data set, which is created with the first of them.
 
         Chunks of about 64 kB: small beside HDF5's cache of 1 MB, so that small blocks stay cheap.
@@ -182,7 +182,7 @@ class Hdf5Output:
         with self._calls():
             self._extend(name, value, compression)
 
-    def _extend(self, name: str, value: np.ndarray[Any, Any], compression: int) -> None:
+    def _extend(self, name: str, value: Array, compression: int) -> None:
         if name not in self._file:
             row = max(value.itemsize * math.prod(value.shape[1:]), 1)
             filters = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
@@ -197,7 +197,7 @@ class Hdf5Output:
         data.resize(len(data) + len(value), axis=0)
         data[len(data) - len(value) :] = value
 
-    def extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
+    def extend_ragged(self, name: str, values: Sequence[Array]) -> None:
         """Write rows of lengths of their own, float32, behind those of a data set [N].
 
         Args:
@@ -210,7 +210,7 @@ class Hdf5Output:
         with self._calls():
             self._extend_ragged(name, values)
 
-    def _extend_ragged(self, name: str, values: Sequence[np.ndarray[Any, Any]]) -> None:
+    def _extend_ragged(self, name: str, values: Sequence[Array]) -> None:
         kind = h5py.vlen_dtype(np.dtype(np.float32))
         if name not in self._file:
             self._file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1024,))

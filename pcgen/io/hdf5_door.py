@@ -10,7 +10,7 @@ file holds.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,28 @@ def data_set(
             return None
         _check(found, f"{path}: /{name}", path, ragged)
         return found
+
+
+def needed(file: h5py.File, names: Sequence[str], path: Path, layout: str) -> list[h5py.Dataset]:
+    """The data sets of these names, as :func:`data_set` gives each.
+
+    Args:
+        file: Open for reading.
+        names: Two or more.
+        path: For messages.
+        layout: Whose data sets they are, for messages: ``JetNet's``.
+
+    Raises:
+        FileError: one is not there, or cannot be used.
+    """
+    found = [data_set(file, name, path) for name in names]
+    there = [data for data in found if data is not None]
+    if len(there) < len(found):
+        raise FileError(
+            f"{path}: got the data sets {listed(file, path)}, expected {layout} "
+            f"{', '.join(names[:-1])} and {names[-1]}"
+        )
+    return there
 
 
 def columns_of(file: h5py.File, table: str, path: Path) -> dict[str, h5py.Dataset]:

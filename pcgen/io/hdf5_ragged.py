@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from pcgen.errors import FileError
 from pcgen.io.hdf5_door import REFERENCE, data_set, reading
+from pcgen.io.source import Array
 
-Array = np.ndarray[Any, Any]
 _STEP = 1024
 """Rows of one read: HDF5 looks each row up, and a row at a time costs several times as much."""
 

@@ -34,7 +34,7 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import require
 from pcgen.io.atomic import atomic
-from pcgen.io.jetnet_writer import check_jets
+from pcgen.io.jetnet import check_jets
 from pcgen.io.source import CloudSink
 from pcgen.schema import Schema
 

@@ -91,9 +91,6 @@ class HgcalFile(ShowerSource):
         """Energy of the incoming particle of each shower [N] in MeV; the cells are not read."""
         return floats(values_of(self._particle, self.path)[:, 0], self.path) * _SCALE
 
-    def close(self) -> None:
-        self._file.close()
-
     def _read(self, start: int, stop: int) -> Images:
         with reading(self.path):
             cells, particle = self._showers[start:stop], self._particle[start:stop]

@@ -7,7 +7,7 @@ that lost theirs. A row without energy is no point. N rows, B events.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from torch import Tensor
 
 from pcgen import clouds as convention
 from pcgen.errors import DataError
-from pcgen.io.source import CloudSource
+from pcgen.io.source import Array, CloudSource
 
-Array = np.ndarray[Any, Any]
 _EVENTS = 4096
 _OFF = 0.1
 """How far from a whole number a layer may be stored."""

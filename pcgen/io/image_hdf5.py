@@ -78,9 +78,6 @@ class ImageFile(ImageSource):
     def __len__(self) -> int:
         return int(self._image.shape[0])
 
-    def close(self) -> None:
-        self._file.close()
-
     def _read(self, start: int, stop: int) -> Images:
         with reading(self.path):
             image = self._image[start:stop]

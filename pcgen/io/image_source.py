@@ -23,10 +23,8 @@ from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.formats import Kind
 from pcgen.grids import Calorimeter, Grid
 from pcgen.io.beside import beside, representable
-from pcgen.io.source import Sink, Source, check_incident, within
+from pcgen.io.source import Array, Sink, Source, check_incident, within
 from pcgen.schema import Quantity, Schema
-
-Array = np.ndarray[Any, Any]
 
 
 class Images(NamedTuple):

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,12 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError, DataError, FileError
+from pcgen.io.atomic import atomic
 from pcgen.io.beside import classes
-from pcgen.io.hdf5 import native, opened, values_of
-from pcgen.io.hdf5_door import attribute, contents, data_set, listed, reading
+from pcgen.io.hdf5 import Hdf5Output, native, opened, values_of
+from pcgen.io.hdf5_door import attribute, contents, data_set, needed, reading
 from pcgen.io.image_source import floats
-from pcgen.io.source import CloudSource
+from pcgen.io.source import Array, CloudSink, CloudSource
 from pcgen.schema import Quantity, Schema
 
 JETS = Schema(
@@ -91,9 +94,6 @@ class JetNetFile(CloudSource):
     def __len__(self) -> int:
         return int(self._particles.shape[0])
 
-    def close(self) -> None:
-        self._file.close()
-
     def sizes(self) -> Tensor:
         """Number of particles of each jet [B]; the masks are read once and counted."""
         if self._sizes is None:
@@ -103,7 +103,7 @@ class JetNetFile(CloudSource):
             self._sizes = torch.cat(rows) if rows else torch.zeros(0, dtype=torch.long)
         return self._sizes
 
-    def _present(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+    def _present(self, start: int, stop: int) -> Array:
         """Which rows are particles [B, P]; as many in a jet as the file itself states."""
         with reading(self.path):
             counts = self._jets[start:stop, 3]
@@ -117,7 +117,7 @@ class JetNetFile(CloudSource):
             _check_counts(present, counts, start, self.path)
         return present
 
-    def _masked(self, mask: np.ndarray[Any, Any], start: int) -> np.ndarray[Any, Any]:
+    def _masked(self, mask: Array, start: int) -> Array:
         """Where a mask [b, P] is 1; it must be 0 or 1."""
         bad = ((mask != 0) & (mask != 1)).any(1)
         if bad.any():
@@ -135,7 +135,7 @@ class JetNetFile(CloudSource):
                 self._stated = bool((self._jets[:, 3] != 0).any())
         return self._stated
 
-    def _refuse_nan(self, particles: np.ndarray[Any, Any], start: int) -> None:
+    def _refuse_nan(self, particles: Array, start: int) -> None:
         """NaN is neither a particle nor, without a mask, padding."""
         bad = np.isnan(particles).any((1, 2))
         if bad.any():
@@ -170,9 +170,7 @@ class JetNetFile(CloudSource):
             label=self._label(start, stop),
         )
 
-    def _check_padding(
-        self, values: np.ndarray[Any, Any], present: np.ndarray[Any, Any], start: int
-    ) -> None:
+    def _check_padding(self, values: Array, present: Array, start: int) -> None:
         """Rows of padding hold zeros."""
         hidden = (values[:, :, :3] != 0).any(2) & ~present
         if hidden.any():
@@ -189,9 +187,7 @@ class JetNetFile(CloudSource):
         return None if self._labels is None else self._labels[start:stop]
 
 
-def _check_counts(
-    present: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], start: int, path: Path
-) -> None:
+def _check_counts(present: Array, counts: Array, start: int, path: Path) -> None:
     """Refuse jets [B] whose stated number of particles is not that of their rows [B, P]."""
     found, room = present.sum(1), present.shape[1]
     wrong = (counts != found) & ~((counts > room) & (found == room))
@@ -204,13 +200,8 @@ def _check_counts(
 
 
 def _data_sets(file: h5py.File, path: Path) -> tuple[h5py.Dataset, h5py.Dataset]:
-    found = [data_set(file, name, path) for name in ("particle_features", "jet_features")]
-    particles, jets = found
-    if particles is None or jets is None:
-        raise FileError(
-            f"{path}: got the data sets {listed(file, path)}, "
-            f"expected JetNet's particle_features and jet_features"
-        )
+    names = ("particle_features", "jet_features")
+    particles, jets = needed(file, names, path, "JetNet's")
     if particles.ndim != 3 or particles.shape[2] not in (3, 4):
         raise FileError(
             f"{path}: particle_features has shape {particles.shape}, "
@@ -243,3 +234,120 @@ def _class(file: h5py.File, path: Path) -> str | None:
         if match:
             return match[1]
     return None
+
+
+class JetNetWriter(CloudSink):
+    """Writes jets in JetNet's layout; use it in a ``with`` statement.
+
+    Particles are sorted by pT. The jet's pt is the condition ``jet_pt`` where there is one,
+    otherwise that of the particles' vector sum; its mass is ``jet_mass``, otherwise that of the sum
+    of massless particles (some percent below the true one); its eta is ``jet_eta``, otherwise 0,
+    since clouds are relative to the jet axis.
+    Further features, layers and cells have no place in this layout and are left out.
+
+    Args:
+        path: File.
+        schema: Must have the axes eta_rel and phi_rel in rad, and a weight in GeV.
+        particles: P; of jets with more, those of highest pT are kept.
+
+    Raises:
+        ArgumentError: the clouds are not jets, a condition is not in GeV, or P is not positive.
+    """
+
+    def __init__(self, path: str | Path, schema: Schema, *, particles: int) -> None:
+        self.path, self.schema, self._particles = Path(path), schema, particles
+        check_jets(path, schema, "JetNet's layout")
+        for quantity in schema.condition:
+            if quantity.name in ("jet_pt", "jet_mass") and quantity.unit not in ("", "GeV"):
+                raise ArgumentError(
+                    f"{path}: got {quantity.name} in {quantity.unit}, expected GeV for JetNet's "
+                    "layout"
+                )
+        if not set(schema.labels) <= set(JETS.labels):
+            raise ArgumentError(
+                f"{path}: got the classes {', '.join(schema.labels)}, "
+                f"expected JetNet's {', '.join(JETS.labels)}"
+            )
+        if not 1 <= particles < 2**31:
+            raise ArgumentError(f"particles: got {particles}, expected 1 to 2**31 - 1")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with atomic(self.path) as temporary, Hdf5Output(temporary) as self._file:
+            self._file.extend("particle_features", np.zeros((0, self._particles, 4), np.float32))
+            self._file.extend("jet_features", np.zeros((0, 4), np.float32))
+            yield
+
+    def _append(self, block: Batch) -> int:
+        names = [quantity.name for quantity in self.schema.condition]
+        y = block.get("y")
+        known = {} if y is None else dict(zip(names, y.unbind(1), strict=True))
+        weight = convention.weights(block)
+        pt, mass = _pt_and_mass(block.pos, weight, block.batch, block.num_graphs)
+        pt = known.get("jet_pt", pt)
+        empty = (pt <= 0) & (convention.sizes(block) > 0)
+        if empty.any():
+            event = int(empty.nonzero()[0])
+            raise DataError(
+                f"{self.path}: jet pt of event {self.written + event} is {float(pt[event])}, "
+                f"expected a positive one, since the particles are stored as its fractions"
+            )
+        eta, mass = known.get("jet_eta", torch.zeros_like(pt)), known.get("jet_mass", mass)
+        jets = [pt, eta, mass, convention.sizes(block)]
+        self._file.extend(
+            "jet_features", _array(torch.stack([column.to(pt) for column in jets], 1))
+        )
+        self._file.extend(
+            "particle_features",
+            _padded(block, weight / pt[block.batch], self._particles),
+        )
+        if block.get("label") is not None:
+            order = [JETS.labels.index(name) for name in self.schema.labels or JETS.labels]
+            self._file.extend("label", _array(torch.tensor(order)[block.label.cpu()]))
+        return block.num_graphs
+
+
+def check_jets(path: str | Path, schema: Schema, layout: str) -> None:
+    """Refuse clouds that are no particles of jets.
+
+    Raises:
+        ArgumentError: naming their axes and weight, and the layout that needs others.
+    """
+    axes = [(axis.name, axis.unit) for axis in schema.axes]
+    unit = schema.weight.unit if schema.weight else "nothing"
+    if axes != [(axis.name, axis.unit) for axis in JETS.axes] or unit != "GeV":
+        raise ArgumentError(
+            f"{path}: got clouds with axes {[axis.label for axis in schema.axes]} and a weight "
+            f"in {unit!r}, expected eta_rel, phi_rel [rad] and GeV for {layout}"
+        )
+
+
+def _pt_and_mass(pos: Tensor, pt: Tensor, batch: Tensor, jets: int) -> tuple[Tensor, Tensor]:
+    """Transverse momentum and mass [B] of the sum of massless particles.
+
+    The mass does not change when a jet is moved along the beam and around it, so coordinates
+    relative to the jet axis serve as well as absolute ones.
+    """
+    eta, phi = pos.double().unbind(1)
+    pt = pt.double()
+    momenta = [pt * phi.cos(), pt * phi.sin(), pt * eta.sinh(), pt * eta.cosh()]
+    zeros = pt.new_zeros(jets)
+    px, py, pz, energy = (zeros.index_add(0, batch, momentum) for momentum in momenta)
+    mass2 = energy**2 - px**2 - py**2 - pz**2
+    return torch.hypot(px, py).float(), mass2.clamp(min=0).sqrt().float()
+
+
+def _padded(block: Batch, fraction: Tensor, particles: int) -> Array:
+    """[B, P, 4], particles in falling order of pT, then zeros."""
+    order = torch.argsort(fraction, descending=True, stable=True)
+    order = order[torch.argsort(block.batch[order], stable=True)]
+    rank = torch.arange(len(order), device=order.device) - block.ptr[block.batch]
+    kept = rank < particles
+    rows = torch.cat([block.pos, fraction[:, None], torch.ones_like(fraction)[:, None]], 1)
+    dense = fraction.new_zeros(block.num_graphs, particles, 4)
+    dense[block.batch[kept], rank[kept]] = rows[order][kept]
+    return _array(dense)
+
+
+def _array(value: Tensor) -> Array:
+    return value.detach().cpu().numpy()

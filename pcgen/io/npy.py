@@ -17,11 +17,9 @@ import numpy as np
 
 from pcgen.errors import FileError, PcgenError
 from pcgen.grids import Grid
-from pcgen.io.array_stream import ArrayReader, ArrayWriter, size_of
 from pcgen.io.atomic import atomic
 from pcgen.io.columns import UNOPENABLE, archive_member, read_array
 from pcgen.io.image_source import (
-    Array,
     Images,
     ImageSink,
     ImageSource,
@@ -32,7 +30,8 @@ from pcgen.io.image_source import (
     floats,
     understood,
 )
-from pcgen.io.source import existing_file
+from pcgen.io.npy_array import ArrayReader, ArrayWriter, size_of
+from pcgen.io.source import Array, existing_file
 from pcgen.schema import Schema
 
 
@@ -55,9 +54,6 @@ class NpyFile(ImageSource):
 
     def __len__(self) -> int:
         return self._array.shape[0]
-
-    def close(self) -> None:
-        self._file.close()
 
     def _read(self, start: int, stop: int) -> Images:
         return Images(floats(self._array.rows(start, stop), self.path))

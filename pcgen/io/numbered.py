@@ -11,13 +11,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pcgen.errors import ArgumentError, FileError
+from torch_geometric.data import Batch
+
+from pcgen import clouds
+from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.atomic import atomic, atomic_folder, drop_lock, incomplete, writable
 from pcgen.io.lock import lock_of, locked
-from pcgen.io.source import existing_file
+from pcgen.io.source import MISSING, CloudSource, check_clouds, existing_file
 
 _NUMBER = re.compile(r"%0?\d*d")
 _DIGITS = 2  # a number in a name has less than 100 of its own
+
+
+class OneEventFiles(CloudSource):
+    """Clouds in files of one event each."""
+
+    _files: list[Path]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def _check(self, block: Batch, first: int) -> Batch:
+        try:
+            return super()._check(block, first)
+        except DataError:
+            # Name the file in which it is.
+            for place, file in enumerate(self._files[first : first + block.num_graphs]):
+                cloud = clouds.select(block, [place])
+                check_clouds(cloud, self.schema, first=first + place, where=file, hint=MISSING)
+            raise
 
 
 def is_many(path: Path) -> bool:

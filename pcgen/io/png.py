@@ -28,9 +28,9 @@ from torch import Tensor
 from pcgen.bounds import parse_json
 from pcgen.errors import DataError, FileError, PcgenError
 from pcgen.grids import Grid
-from pcgen.io.image_source import Array, Images, ImageSink, ImageSource, schema_of
+from pcgen.io.image_source import Images, ImageSink, ImageSource, schema_of
 from pcgen.io.numbered import files_of, writing
-from pcgen.io.source import existing_file
+from pcgen.io.source import Array, existing_file
 from pcgen.schema import Quantity, Schema
 
 FORMAT = "pcgen-png"

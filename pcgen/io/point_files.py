@@ -15,13 +15,13 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import DataError
-from pcgen.io.numbered import files_of, writing
+from pcgen.io.numbered import OneEventFiles, files_of, writing
 from pcgen.io.points import PCD, PLY, XYZ, PointFormat, from_table, kinds_of, schema_of, to_table
-from pcgen.io.source import MISSING, CloudSink, CloudSource, check_clouds, existing_file
+from pcgen.io.source import CloudSink, existing_file
 from pcgen.schema import Schema
 
 
-class PointFiles(CloudSource):
+class PointFiles(OneEventFiles):
     """Point files, read as clouds.
 
     Args:
@@ -38,9 +38,6 @@ class PointFiles(CloudSource):
         self.schema = schema_of(format.read(existing_file(self._files[0])), self._files[0])
         self.attrs: dict[str, Any] = {}
         self._kinds: dict[str, str] | None = None
-
-    def __len__(self) -> int:
-        return len(self._files)
 
     def sizes(self) -> Tensor:
         """Number of points of each cloud [B], from the headers of the files."""
@@ -68,16 +65,6 @@ class PointFiles(CloudSource):
                 raise DataError(f"{file}: got {names}, expected {expected} as in {first}")
             common = {name: np.result_type(kinds[name], common[name]).name for name in common}
         return common
-
-    def _check(self, block: Batch, first: int) -> Batch:
-        try:
-            return super()._check(block, first)
-        except DataError:
-            # Name the file in which it is.
-            for place, file in enumerate(self._files[first : first + block.num_graphs]):
-                cloud = convention.select(block, [place])
-                check_clouds(cloud, self.schema, first=first + place, where=file, hint=MISSING)
-            raise
 
 
 class PointWriter(CloudSink):

@@ -29,10 +29,11 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.bounds import BYTES
-from pcgen.errors import DataError, FileError
+from pcgen.errors import FileError
 from pcgen.io import off
-from pcgen.io.array_stream import ArrayReader, size_of
-from pcgen.io.source import CloudSource, check_clouds, existing_file
+from pcgen.io.npy_array import ArrayReader, size_of
+from pcgen.io.numbered import OneEventFiles
+from pcgen.io.source import existing_file
 from pcgen.schema import Quantity, Schema
 
 PARTS = ("train", "val", "validation", "test")
@@ -73,7 +74,7 @@ class ShapeFormat:
     count: Callable[[Path], int]
 
 
-class ShapeFolders(CloudSource):
+class ShapeFolders(OneEventFiles):
     """Shapes in folders, or a single one, read as clouds.
 
     Args:
@@ -91,9 +92,6 @@ class ShapeFolders(CloudSource):
         self.schema = Schema(tuple(Quantity(axis) for axis in "xyz"), labels=names)
         format.count(self._files[0])
 
-    def __len__(self) -> int:
-        return len(self._files)
-
     def sizes(self) -> Tensor:
         """Number of points of each shape [B], without reading the points."""
         return torch.tensor([self._format.count(file) for file in self._files])
@@ -110,16 +108,6 @@ class ShapeFolders(CloudSource):
             [len(each) for each in shapes],
             **({"label": label} if self.schema.labels else {}),
         )
-
-    def _check(self, block: Batch, first: int) -> Batch:
-        try:
-            return super()._check(block, first)
-        except DataError:
-            # Name the file in which it is.
-            for place, file in enumerate(self._files[first : first + block.num_graphs]):
-                cloud = convention.select(block, [place])
-                check_clouds(cloud, self.schema, first=first + place, where=file)
-            raise
 
 
 def parts_of(folder: Path, ending: str) -> Iterator[Path]:

@@ -30,6 +30,7 @@ from pcgen.schema import Schema
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+Array = np.ndarray[Any, Any]
 Block = TypeVar("Block")
 INCIDENT = "incident_energy"
 """Name of the condition that is the energy of the particle that makes a shower."""
@@ -46,6 +47,8 @@ class Source(ABC, Generic[Block]):
 
     path: Path
     passed_over: tuple[str, ...] = ()
+    _file: Any = None
+    """What a reader keeps open, if it does."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -61,7 +64,8 @@ class Source(ABC, Generic[Block]):
 
     def close(self) -> None:
         """Give the file back to the system; nothing can be read afterwards."""
-        return
+        if self._file is not None:
+            self._file.close()
 
     def read(self, start: int = 0, stop: int | None = None, *, check: bool = True) -> Block:
         """The events ``start`` to ``stop`` (exclusive; None: to the end), one contiguous read.
@@ -237,7 +241,7 @@ def existing_file(path: str | Path) -> Path:
     return path
 
 
-def arrays(clouds: Batch) -> dict[str, np.ndarray[Any, Any]]:
+def arrays(clouds: Batch) -> dict[str, Array]:
     """The attributes of the clouds as arrays; half precision, unknown to files, is widened."""
     values = {}
     for name, value in convention.attributes(clouds).items():

@@ -1,10 +1,9 @@
 r"""How good are answers? A conditional generator beside the truth of each input.
 
-N answers to each of B inputs are judged by what their truths are: the energy score of all
-observables together and of each alone (:mod:`~pcgen.metrics.scores.energy_score`), and of the
-clouds by the earth mover's distance, with the nearest of the N; calibration and coverage
-(:mod:`~pcgen.metrics.scores.calibration`); response and resolution against the input
-(:mod:`~pcgen.metrics.scores.ratios`).
+N answers to each of B inputs are judged by what their truths are
+(:mod:`~pcgen.metrics.scores.conditional`): the energy score of all observables together and of each
+alone, and of the clouds by the earth mover's distance, with the nearest of the N; calibration and
+coverage; response and resolution against the input.
 
 **Beside them** stand the *mean*, which answers every input by the mean of all truths, and the
 *copy*, which answers with the input itself. **Floors** are what a perfect generator scores: those
@@ -30,9 +29,15 @@ from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.distances import earth_mover_distance
 from pcgen.metrics.evaluation import Evaluation, Score, whole_events
 from pcgen.metrics.features import observables
-from pcgen.metrics.scores.calibration import coverage, miscalibration, ranks
-from pcgen.metrics.scores.energy_score import energy_score, energy_score_of_distances
-from pcgen.metrics.scores.ratios import bin_edges, ratios
+from pcgen.metrics.scores.conditional import (
+    bin_edges,
+    coverage,
+    energy_score,
+    energy_score_of_distances,
+    miscalibration,
+    ranks,
+    ratios,
+)
 from pcgen.ops.points import wrap
 from pcgen.schema import Quantity, Schema
 

@@ -9,10 +9,11 @@ the same computation: real against generated, real against real, and the pool di
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,17 +38,18 @@ class Measure:
     need: int = 0
 
 
-class Comparison(Protocol):
-    """K scores of pairs of samples of one pool of N events."""
+class Comparison(ABC):
+    """K scores of pairs of samples of one pool of N events.
 
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """What the K numbers are."""
+    Attributes:
+        measures: What the K numbers are.
+        usable: Which events of the pool can be compared [N], bool.
+    """
 
-    @property
-    def usable(self) -> Tensor:
-        """Which events of the pool can be compared [N], bool."""
+    measures: tuple[Measure, ...]
+    usable: Tensor
 
+    @abstractmethod
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """Scores [K, P], float64, of P pairs of samples.
 
@@ -61,26 +63,18 @@ class Comparison(Protocol):
     ) -> Tensor:
         """Probability [K] of such scores, or worse ones, if a and b were of one distribution.
 
+        By a permutation test, (1 + #{as bad or worse}) / (1 + P). Where scores tie it is too large,
+        never too small (:mod:`pcgen.metrics.significance`).
+
         Args:
             a: Events of the first sample [n], each once.
             b: Events of the second sample [m].
-            permutations: Random cuts of their union.
+            permutations: Random cuts P of their union.
             generator: Where the cuts come from.
         """
-
-
-def permutation_p_values(
-    comparison: Comparison, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-) -> Tensor:
-    """Permutation test of every score of a comparison [K]: (1 + #{as bad or worse}) / (1 + P).
-
-    Where scores tie it is too large, never too small (:mod:`pcgen.metrics.significance`).
-    """
-    union = torch.cat([a, b])
-    first, second = permuted_samples(len(a), len(b), permutations, generator)
-    return p_of_values(
-        comparison.measures, comparison.compare(union[first], union[second]), generator
-    )
+        union = torch.cat([a, b])
+        first, second = permuted_samples(len(a), len(b), permutations, generator)
+        return p_of_values(self.measures, self.compare(union[first], union[second]), generator)
 
 
 def permuted_samples(
@@ -106,12 +100,10 @@ def p_of_values(measures: Sequence[Measure], values: Tensor, generator: torch.Ge
 
 
 OfSamples = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
 """Distances [P] of P pairs of samples, from the features of a pool and the samples' events."""
 
 
-class FeatureDistance:
+class FeatureDistance(Comparison):
     """Scores of two sets of events that are rows of features.
 
     Events whose features are not finite are not usable.
@@ -151,14 +143,14 @@ class FeatureDistance:
     ) -> Tensor:
         """Permutation test of each score [K]."""
         if self._of_samples is None:
-            return permutation_p_values(self, a, b, permutations, generator)
+            return super().p_values(a, b, permutations, generator)
         pooled = self._features[torch.cat([a, b]).to(self._features.device)]
         sides = permuted_samples(len(a), len(b), permutations, generator)
         values = self._of_samples(pooled, *(side.to(pooled.device) for side in sides))
         return p_of_values(self.measures, values.cpu()[None], generator)
 
 
-class Together:
+class Together(Comparison):
     """The scores of several comparisons, one after the other.
 
     Args:
@@ -167,7 +159,7 @@ class Together:
 
     def __init__(self, parts: Sequence[Comparison]) -> None:
         self._parts = tuple(parts)
-        self.measures: tuple[Measure, ...] = sum((p.measures for p in self._parts), ())
+        self.measures = sum((p.measures for p in self._parts), ())
         self.usable = reduce(torch.logical_and, (part.usable for part in self._parts))
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:

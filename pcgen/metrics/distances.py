@@ -35,7 +35,7 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.chamfer_distance import chamfer
 from pcgen.ops.legacy import approxmatch
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 from pcgen.ops.transport import earth_mover
 
 Distance = Callable[[Batch, Batch], Tensor]

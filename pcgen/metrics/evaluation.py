@@ -21,7 +21,8 @@ from pcgen import clouds as pc
 from pcgen.errors import DataError
 from pcgen.metrics.comparison import Comparison
 from pcgen.metrics.pairs import Workers
-from pcgen.metrics.protocols import Drawing, Part, Protocol, pcgen
+from pcgen.metrics.protocol import Drawing, Part, Protocol
+from pcgen.metrics.protocols import pcgen
 from pcgen.metrics.scores.neighbours import Neighbourhood
 from pcgen.schema import Schema
 
@@ -296,7 +297,7 @@ class Draws:
             )
 
     def batches(self, how: Drawing, events: int | None, number: int) -> Drawn:
-        """Draw batches as :class:`~pcgen.metrics.protocols.Part` describes.
+        """Draw batches as :class:`~pcgen.metrics.protocol.Part` describes.
 
         Args:
             how: Halvings, disjoint or resampled.

@@ -11,7 +11,6 @@ cannot be compared.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
@@ -28,16 +27,8 @@ from pcgen.metrics.scores.neighbours import (
     neighbour_scores,
     neighbour_scores_of_distances,
 )
-from pcgen.metrics.scores.occupancy import Occupancy, Outside
+from pcgen.metrics.scores.occupancy import Outside, occupancy_jsd
 from pcgen.ops.segments import segment_max, segment_min
-
-
-def occupancy_jsd(
-    real: Batch, generated: Batch, *, resolution: int = 28, outside: Outside = "raise"
-) -> float:
-    """JSD in bits between the occupancies of two sets of clouds; see :class:`Occupancy`."""
-    pool = Occupancy(pc.concat([real, generated]), resolution=resolution, outside=outside)
-    return pool.compare(*_sides(real, generated)).item()
 
 
 def shape_scores(
@@ -57,7 +48,7 @@ def shape_scores(
             :func:`approxmatch_distance` reproduces old tables. None: the exact one per point,
             solved only for pairs that can be nearest.
         resolution: Nodes of the JSD's grid along each axis.
-        outside: See :class:`Occupancy`.
+        outside: See :class:`~pcgen.metrics.scores.occupancy.Occupancy`.
 
     Returns:
         ``JSD`` in bits, ``MMD-CD``, ``COV-CD``, ``1-NNA-CD`` and the same with ``-EMD``.
@@ -89,12 +80,6 @@ def _matrix_scores(real: Batch, generated: Batch, distance: Distance) -> Neighbo
     between = pairwise(distance, real, generated)
     among_real, among_generated = (pairwise(distance, s, s).T for s in (real, generated))
     return neighbour_scores_of_distances(between, among_real, among_generated)
-
-
-def _sides(real: Batch, generated: Batch) -> tuple[Tensor, Tensor]:
-    """Numbers of the events of both sets in their pool, as one sample each."""
-    number = torch.arange(real.num_graphs + generated.num_graphs)[None]
-    return number[:, : real.num_graphs], number[:, real.num_graphs :]
 
 
 def normalize_globally(clouds: Batch, reference: Batch) -> Batch:

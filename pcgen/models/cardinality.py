@@ -21,7 +21,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import DataError, at_least
 from pcgen.models.request import Request
 from pcgen.models.stored import Stored, reservoir, spread_of
 from pcgen.ops.drawing import uniform
@@ -75,9 +75,11 @@ def describe(clouds: Batch, schema: Schema) -> Drawn:
     Raises:
         DataError: they lack ``y`` or ``label`` that the schema names.
     """
-    for name, expected in (("y", schema.condition), ("label", schema.labels)):
+    conditions = ", ".join(quantity.name for quantity in schema.condition)
+    for name, expected in (("y", conditions), ("label", ", ".join(schema.labels))):
         if expected and clouds.get(name) is None:
-            raise DataError(f"{name}: got clouds without it, expected it as in the schema")
+            kind = "a value of each of" if name == "y" else "one of"
+            raise DataError(f"{name}: got clouds without {name}, expected {kind} {expected}")
     # Squares of coordinates, and products with weights, may be beyond what float32 holds.
     pos, weight = clouds.pos.double(), cl.weights(clouds).double()
     total = segment_sum(weight, clouds.ptr)
@@ -156,10 +158,7 @@ class Cardinality(Stored):
         spread: bool = False,
     ) -> None:
         super().__init__(schema)
-        if capacity < 1 or neighbours < 1:
-            raise ArgumentError(
-                f"Cardinality: got capacity {capacity} and neighbours {neighbours}, expected >= 1"
-            )
+        at_least(1, capacity=capacity, neighbours=neighbours)
         self.neighbours, self.seed, self.capacity = neighbours, seed, capacity
         classes, conditions = len(schema.labels), len(schema.condition)
         self.centroid: Tensor
@@ -178,7 +177,7 @@ class Cardinality(Stored):
         """
         kept = reservoir(map(self._rows, batches), self.capacity, self.seed)
         if not kept or not len(kept[0]):
-            raise DataError("Cardinality.fit: got no clouds, expected at least one")
+            raise DataError("batches: got no clouds, expected at least one to fit")
         self.keep(kept)
         self._fit_response()
         return self

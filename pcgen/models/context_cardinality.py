@@ -77,7 +77,7 @@ class ContextCardinality(Stored):
         """
         kept = reservoir(map(self._rows, batches), self.capacity, self.seed)
         if not kept or not len(kept[0]):
-            raise DataError("ContextCardinality.fit: got no clouds, expected at least one")
+            raise DataError("batches: got no clouds, expected at least one to fit")
         sizes, total, y, label, columns = kept
         target = _logs(sizes, total)
         some = sizes > 0  # an empty event has no logarithm of its total

@@ -49,7 +49,7 @@ def flat(clouds: Batch, schema: Schema) -> Batch:
     if not schema.layers:
         return cl.replace(clouds, layer=None, cell=None)
     if clouds.get("layer") is None:
-        raise DataError("layer: got points without it, expected it as in the schema")
+        raise DataError("layer: got contexts without layer, expected the layer of each point")
     layer = clouds.layer[:, None].to(clouds.pos)
     x = layer if clouds.get("x") is None else torch.cat([clouds.x, layer], 1)
     return cl.replace(clouds, x=x, layer=None, cell=None)

@@ -26,12 +26,11 @@ class FlowDecoder(nn.Module):
     Args:
         representation: Of the clouds; that of the autoencoder, which owns it.
         field: ``(points, time [B], condition [B, K + Z])`` -> velocity [N, C].
-        steps: Steps of the midpoint rule when sampling, of two evaluations each.
         clock: See :class:`~pcgen.models.paths.Paths`.
         coupling: See :class:`~pcgen.models.paths.Paths`.
 
     Attributes:
-        paths: Clock, coupling and solver.
+        paths: Clock, coupling, and the solver: 20 steps of the midpoint rule at first.
     """
 
     def __init__(
@@ -39,13 +38,12 @@ class FlowDecoder(nn.Module):
         representation: Representation,
         field: nn.Module,
         *,
-        steps: int = 20,
         clock: Clock = UNIFORM,
         coupling: Coupling | None = None,
     ) -> None:
         super().__init__()
         self.field = field
-        self.paths = Paths(representation, clock, coupling, Integrator(steps=steps))
+        self.paths = Paths(representation, clock, coupling, Integrator(steps=20))
 
     def losses(self, code: Tensor, condition: Tensor, event: Batch) -> dict[str, Tensor]:
         """Mean squared error of the velocity [B], for codes [B, Z] and conditions [B, K]."""

@@ -168,9 +168,13 @@ class Adversary:
         """
         seen = self._blurred(generated, representation, done, level)
         if self.matching:
-            features = critic.features  # type: ignore[attr-defined]  # of a Conditioned
-            of_real = features(self._blurred(real, representation, done, level))
-            return {"features": (of_real.mean(0) - features(seen).mean(0)).square().sum()}
+            if not isinstance(critic, Conditioned):
+                raise ArgumentError(
+                    f"matching: got a critic of type {type(critic).__name__}, expected a "
+                    "Conditioned one, which has features"
+                )
+            wanted = critic.features(self._blurred(real, representation, done, level)).mean(0)
+            return {"features": (wanted - critic.features(seen).mean(0)).square().sum()}
         logit, of_real = critic(seen), None
         if self.game.paired:
             of_real = critic(self._blurred(real, representation, done, level))

@@ -18,6 +18,7 @@ of the event and the seed, so it is the same in every batch and after resuming.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +31,23 @@ from pcgen.models.request import Request
 from pcgen.ops.segments import segment_sum
 
 
+@runtime_checkable
+class Generative(Protocol):
+    """A tower that also draws points."""
+
+    def sample(
+        self, label: Tensor, sizes: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Channels of points [N, C] of clouds of these classes [B] and sizes [B]."""
+        ...
+
+
 class Hybrid(GenerativeModel):
     """Two towers; the generative one samples, the discriminative one classifies.
 
     Args:
         representation: Clouds with classes to events and back.
-        generative: ``(event, log size [B])`` -> log p(c, x) [B, classes], and ``sample(label,
-            sizes, generator)`` -> channels [N, C].
+        generative: ``(event, log size [B])`` -> log p(c, x) [B, classes]; :class:`Generative`.
         discriminative: Another of the same parameters.
         coupling: α.
         labelled: Share of the training events whose class is looked at.
@@ -112,7 +123,9 @@ class Hybrid(GenerativeModel):
     def generate(self, request: Request, generator: torch.Generator | None = None) -> Batch:
         """See :meth:`GenerativeModel.generate`; the generative tower's points."""
         drawn = self.representation.draw(request, generator)
-        values = self.generative.sample(drawn.label, drawn.sizes, generator)  # type: ignore[operator]
+        assert isinstance(self.generative, Generative)
+        assert drawn.label is not None
+        values = self.generative.sample(drawn.label, drawn.sizes, generator)
         event = self.representation.with_values(self.representation.unfilled(drawn), values)
         return self.representation.clouds(event, drawn)
 

@@ -97,7 +97,7 @@ class LatentModel(GenerativeModel):
     ) -> None:
         super().__init__()
         if not 0.0 <= share < 1.0:
-            raise ArgumentError(f"LatentModel: got share {share}, expected 0 <= share < 1")
+            raise ArgumentError(f"share: got {share}, expected at least 0 and below 1")
         self.schema = autoencoder.schema
         # A reference: the representation is a part of the autoencoder, and stored once.
         self.__dict__["representation"] = autoencoder.representation

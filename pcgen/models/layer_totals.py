@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.cardinality import LayerSums
-from pcgen.models.stored import pick_near
+from pcgen.models.stored import pick_near, reservoir
 from pcgen.objectives.flow_matching import straight_path
 from pcgen.ops.drawing import normal, uniform
 from pcgen.ops.ode import Integrator
@@ -214,19 +214,12 @@ class LayerTotals(nn.Module):
 
     def _keep(self, events: Iterable[tuple[LayerSums, Tensor]]) -> None:
         """A uniform random sample of the events, at most so many as there is room for."""
-        generator = torch.Generator().manual_seed(self.seed)
-        kept: list[Tensor] = []
-        for sums, condition in events:
-            key = torch.rand(len(condition), generator=generator, dtype=torch.float64)
-            rows = [key.to(condition.device), sums.number.int(), sums.weight, condition]
-            kept = [torch.cat(pair) for pair in zip(kept, rows, strict=True)] if kept else rows
-            if len(kept[0]) > self.capacity:
-                smallest = kept[0].topk(self.capacity, largest=False).indices
-                kept = [value[smallest] for value in kept]
+        rows = ([sums.number.int(), sums.weight, condition] for sums, condition in events)
+        kept = reservoir(rows, self.capacity, self.seed)
         if not kept or not len(kept[0]):
             raise DataError("layers: got no events, expected at least one")
         self._open(len(kept[0]))
-        for name, value in zip(self.growing, kept[1:], strict=True):
+        for name, value in zip(self.growing, kept, strict=True):
             getattr(self, name).copy_(value)
 
     def _open(self, rows: int) -> None:

@@ -37,6 +37,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,7 @@ from pcgen.errors import at_least
 from pcgen.models.autoencoder import Distance
 from pcgen.models.base import Phase
 from pcgen.models.gan import GAN, Adversary, Conditioned
-from pcgen.models.latent_terms import Deterministic, Gaussian, Latent
+from pcgen.models.latent_terms import Latent
 from pcgen.models.representations import Event, Representation
 
 Terms = dict[str, Tensor]
@@ -72,11 +73,14 @@ class EncoderGAN(GAN, ABC):
         encoder: ``(event, condition [B, K])`` -> features [B, F].
         latent: Features -> codes [B, Z].
         adversary: What generator and critic play.
-        strength: λ, see the head of this file.
+        distances: d, as a sum of distances by name; a :class:`VAEGAN` has none.
+        strength: λ, see the head of this file; None: the customary one of the model.
 
     Raises:
         ArgumentError: λ is negative.
     """
+
+    customary = 0.2
 
     def __init__(
         self,
@@ -87,11 +91,13 @@ class EncoderGAN(GAN, ABC):
         latent: Latent,
         adversary: Adversary | None = None,
         *,
-        strength: float,
+        distances: Mapping[str, Distance] = MappingProxyType({}),
+        strength: float | None = None,
     ) -> None:
         super().__init__(representation, generator, critic, latent.code_channels, adversary)
         at_least(0, strength=strength)
-        self.encoder, self.latent, self.strength = encoder, latent, strength
+        self.encoder, self.latent, self.distances = encoder, latent, dict(distances)
+        self.strength = self.customary if strength is None else strength
 
     def phases(self) -> Sequence[Phase]:
         """The representation is fitted; then critics, generator and encoder take turns."""
@@ -117,49 +123,14 @@ class EncoderGAN(GAN, ABC):
         decoded = self.generator(code.value, self.representation.sizes(real), condition, None)
         return Encoded(real, condition, decoded, code.terms)
 
-
-class _Distances:
-    """Sum of distances d of decoded and real events."""
-
-    def __init__(self, distances: Mapping[str, Distance], representation: Representation) -> None:
-        self.distances, self.representation = dict(distances), representation
-
-    def __call__(self, seen: Encoded) -> Terms:
-        """Each of them, a mean over events."""
+    def _distances(self, seen: Encoded) -> Terms:
+        """d of decoded and real events, each of its terms a mean over events."""
         decoded = self.representation.complete(seen.decoded)
         return {name: d(decoded, seen.real).mean() for name, d in self.distances.items()}
 
 
 class RegGAN(EncoderGAN):
-    """See the head of this file.
-
-    Args:
-        representation: As of :class:`EncoderGAN`.
-        generator: The same.
-        critic: The same.
-        encoder: The same.
-        latent: The same.
-        adversary: The same.
-        distances: d as a sum of distances by name.
-        strength: λ of both, the distance and the game of decoded events.
-    """
-
-    def __init__(
-        self,
-        representation: Representation,
-        generator: nn.Module,
-        critic: nn.Module,
-        encoder: nn.Module,
-        latent: Deterministic,
-        adversary: Adversary | None = None,
-        *,
-        distances: Mapping[str, Distance],
-        strength: float = 0.2,
-    ) -> None:
-        super().__init__(
-            representation, generator, critic, encoder, latent, adversary, strength=strength
-        )
-        self.distances = _Distances(distances, representation)
+    """See the head of this file; λ is that of the distance, and of the game of decoded events."""
 
     def turns(self) -> tuple[Phase, ...]:
         """The critic; then generator and encoder together."""
@@ -174,22 +145,22 @@ class RegGAN(EncoderGAN):
         generated = self._make(seen.real, seen.condition)
         terms = self._generator_terms(critic, seen.real, generated, self.level)
         decoded = _of_decoded(self._generator_terms(critic, seen.real, seen.decoded, self.level))
-        return terms | _times(self.strength, self.distances(seen) | decoded)
+        return terms | _times(self.strength, self._distances(seen) | decoded)
 
 
 class MDGAN(EncoderGAN):
     """See the head of this file.
 
     Args:
-        representation: As of :class:`EncoderGAN`.
+        representation: As of :class:`EncoderGAN`, and so are further arguments.
         generator: The same.
         critic: Of the diffusion step, D₂.
         manifold_critic: Of the manifold step, D₁, with another start.
-        encoder: As of :class:`EncoderGAN`.
+        encoder: The same.
         latent: The same.
         adversary: Of both steps.
-        distances: d as a sum of distances by name.
-        strength: λ.
+        distances: The same.
+        strength: The same.
     """
 
     def __init__(
@@ -199,18 +170,16 @@ class MDGAN(EncoderGAN):
         critic: nn.Module,
         manifold_critic: nn.Module,
         encoder: nn.Module,
-        latent: Deterministic,
+        latent: Latent,
         adversary: Adversary | None = None,
         *,
         distances: Mapping[str, Distance],
-        strength: float = 0.2,
+        strength: float | None = None,
     ) -> None:
-        super().__init__(
-            representation, generator, critic, encoder, latent, adversary, strength=strength
-        )
+        parts = (representation, generator, critic, encoder, latent, adversary)
+        super().__init__(*parts, distances=distances, strength=strength)
         self.manifold_critic = manifold_critic
         self.manifold_level = self.adversary.noise_level()
-        self.distances = _Distances(distances, representation)
 
     def turns(self) -> tuple[Phase, ...]:
         """Manifold step, then diffusion step."""
@@ -241,7 +210,7 @@ class MDGAN(EncoderGAN):
         seen = self._through(clouds)
         critic = Conditioned(self.manifold_critic, seen.condition)
         game = self._generator_terms(critic, seen.real, seen.decoded, self.manifold_level)
-        return self.distances(seen) | _times(self.strength, game)
+        return self._distances(seen) | _times(self.strength, game)
 
     def critic_loss(self, clouds: Batch) -> Terms:
         """Terms of D₂, which tells decoded events from generated ones."""
@@ -261,32 +230,12 @@ class MDGAN(EncoderGAN):
 
 
 class VAEGAN(EncoderGAN):
-    """See the head of this file; the critic is one with features.
+    """See the head of this file; the critic has ``features``, the latent term is a Gaussian one.
 
-    Args:
-        representation: As of :class:`EncoderGAN`.
-        generator: The same.
-        critic: The same, with ``features``.
-        encoder: The same.
-        latent: The same.
-        adversary: The same.
-        strength: λ, weight of the reconstruction for the generator.
+    λ is the weight of the reconstruction for the generator.
     """
 
-    def __init__(
-        self,
-        representation: Representation,
-        generator: nn.Module,
-        critic: nn.Module,
-        encoder: nn.Module,
-        latent: Gaussian,
-        adversary: Adversary | None = None,
-        *,
-        strength: float = 1.0,
-    ) -> None:
-        super().__init__(
-            representation, generator, critic, encoder, latent, adversary, strength=strength
-        )
+    customary = 1.0
 
     def turns(self) -> tuple[Phase, ...]:
         """Critic, encoder and generator."""

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -57,8 +58,8 @@ from pcgen.ops.ode import Integrator
 WGAN_GP = Adversary(WASSERSTEIN, wgan_gp, strength=10.0, steps=5)
 
 
-class Normal(Prior):
-    """The standard normal distribution of whitened codes.
+class NoisePrior(Prior, ABC):
+    """A prior whose codes are a function of as many normal numbers, and of the condition.
 
     Args:
         code_channels: Columns Z of the codes.
@@ -68,22 +69,31 @@ class Normal(Prior):
         super().__init__()
         self.code_channels = code_channels
 
-    def phases(self, codes: LatentModel) -> Sequence[Phase]:
-        """None: the whitening is all there is to fit."""
-        return ()
+    @abstractmethod
+    def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """See :meth:`Prior.from_noise`."""
 
     def sample(
         self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """See :meth:`Prior.sample`."""
-        return normal((len(condition), self.code_channels), condition, generator)
+        """See :meth:`Prior.sample`; the class is in the condition."""
+        noise = normal((len(condition), self.code_channels), condition, generator)
+        return self.from_noise(noise, condition)
+
+
+class Normal(NoisePrior):
+    """The standard normal distribution of whitened codes."""
+
+    def phases(self, codes: LatentModel) -> Sequence[Phase]:
+        """None: the whitening is all there is to fit."""
+        return ()
 
     def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """See :meth:`Prior.from_noise`."""
         return noise
 
 
-class DensityPrior(Prior):
+class DensityPrior(NoisePrior):
     """An invertible network to noise, by maximum likelihood: a normalising flow.
 
     Args:
@@ -95,8 +105,8 @@ class DensityPrior(Prior):
     flow: Any
 
     def __init__(self, flow: nn.Module, code_channels: int) -> None:
-        super().__init__()
-        self.flow, self.code_channels = flow, code_channels
+        super().__init__(code_channels)
+        self.flow = flow
 
     def phases(self, codes: LatentModel) -> Sequence[Phase]:
         """The density is learnt on codes of the training split."""
@@ -112,19 +122,12 @@ class DensityPrior(Prior):
         noise, log_volume = self.flow(code, condition)
         return log_volume - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(1)
 
-    def sample(
-        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See :meth:`Prior.sample`; the class is in the condition."""
-        noise = normal((len(condition), self.code_channels), condition, generator)
-        return self.from_noise(noise, condition)
-
     def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """See :meth:`Prior.from_noise`."""
         return self.flow.inverse(noise, condition)
 
 
-class AdversarialPrior(Prior):
+class AdversarialPrior(NoisePrior):
     """Generator and critic of codes: the latent GAN.
 
     Args:
@@ -141,8 +144,8 @@ class AdversarialPrior(Prior):
         code_channels: int,
         adversary: Adversary | None = None,
     ) -> None:
-        super().__init__()
-        self.generator, self.critic, self.code_channels = generator, critic, code_channels
+        super().__init__(code_channels)
+        self.generator, self.critic = generator, critic
         self.adversary = WGAN_GP if adversary is None else adversary
         self.level = self.adversary.noise_level()
         self.done = 0.0
@@ -169,23 +172,17 @@ class AdversarialPrior(Prior):
     def critic_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the critic for codes [B, Z] and conditions [B, K] of real clouds."""
         with torch.no_grad():
-            generated = self._make(condition, None)
+            generated = self.sample(condition, None)
         critic = self._critic(condition)
         return self.adversary.critic_loss(critic, code, generated, done=self.done, level=self.level)
 
     def generator_loss(self, code: Tensor, condition: Tensor) -> dict[str, Tensor]:
         """Terms of the generator for codes [B, Z] and conditions [B, K] of real clouds."""
-        generated = self._make(condition, None)
+        generated = self.sample(condition, None)
         critic = self._critic(condition)
         return self.adversary.generator_loss(
             critic, code, generated, done=self.done, level=self.level
         )
-
-    def sample(
-        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See :meth:`Prior.sample`; the class is in the condition."""
-        return self._make(condition, generator)
 
     def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """See :meth:`Prior.from_noise`."""
@@ -194,12 +191,8 @@ class AdversarialPrior(Prior):
     def _critic(self, condition: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda code: self.critic(code, condition)
 
-    def _make(self, condition: Tensor, generator: torch.Generator | None) -> Tensor:
-        noise = normal((len(condition), self.code_channels), condition, generator)
-        return self.from_noise(noise, condition)
 
-
-class FlowPrior(Prior):
+class FlowPrior(NoisePrior):
     """Flow matching on codes.
 
     Args:
@@ -209,8 +202,8 @@ class FlowPrior(Prior):
     """
 
     def __init__(self, field: nn.Module, code_channels: int, *, steps: int = 20) -> None:
-        super().__init__()
-        self.field, self.code_channels = field, code_channels
+        super().__init__(code_channels)
+        self.field = field
         self.solver = Integrator(steps=steps)
 
     def phases(self, codes: LatentModel) -> Sequence[Phase]:
@@ -227,13 +220,6 @@ class FlowPrior(Prior):
         time = torch.rand(len(code), dtype=code.dtype, device=code.device)
         at, velocity = straight_path(torch.randn_like(code), code, time[:, None])
         return {"velocity": (self.field(at, time, condition) - velocity).square().mean()}
-
-    def sample(
-        self, condition: Tensor, label: Tensor | None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See :meth:`Prior.sample`; the class is in the condition."""
-        noise = normal((len(condition), self.code_channels), condition, generator)
-        return self.from_noise(noise, condition)
 
     def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """See :meth:`Prior.from_noise`."""
@@ -297,7 +283,7 @@ class Mixture(Prior):
         """
         parts = list(encoded)
         if not sum(len(part.code) for part in parts):
-            raise DataError("Mixture.fit: got no codes, expected some")
+            raise DataError("encoded: got no codes, expected some")
         rows = torch.cat([self._join(part.code, part.condition) for part in parts])
         labels = torch.cat([_labels(part) for part in parts])
         for kind in range(len(self.mean)):

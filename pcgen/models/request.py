@@ -227,9 +227,10 @@ def beyond(schema: Schema, y: Tensor | None, seen: tuple[Tensor, Tensor] | None)
     for column, q in enumerate(schema.condition):
         for value in y[:, column].aminmax():
             if not seen[0][column] <= value <= seen[1][column]:
+                unit = f" {q.unit}" if q.unit else ""
                 return (
-                    f"{q.name}: {float(value):g} {q.unit} is outside the {_span(seen, column)} "
-                    f"{q.unit} of the training split, events are extrapolated"
+                    f"{q.name}: {float(value):g}{unit} is outside the {_span(seen, column)}{unit} "
+                    "of the training split, events are extrapolated"
                 )
     return ""
 

@@ -76,8 +76,7 @@ class Stored(nn.Module, ABC):
             ArgumentError: naming the class.
         """
         if not self.stored:
-            name = type(self).__name__
-            raise ArgumentError(f"{name}: nothing was fitted, expected a trained model")
+            raise ArgumentError("model: nothing was fitted, expected a trained one")
         if label is None:
             return
         seen = self.label[: int(self.stored)].unique()

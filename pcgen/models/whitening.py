@@ -57,7 +57,7 @@ class Whitening(nn.Module):
             moments += rows.T @ rows
             number += len(rows)
         if not number or not bool(moments.isfinite().all()):
-            raise DataError(f"Whitening.fit: got {number} codes, expected some, all finite")
+            raise DataError(f"pairs: got {number} codes, expected some, all finite")
         moments = moments / number
         of_condition, mixed = moments[:columns, :columns], moments[:columns, columns:]
         regression = torch.linalg.pinv(of_condition, rtol=1e-9, hermitian=True) @ mixed
@@ -91,7 +91,7 @@ class Whitening(nn.Module):
         expected = (code.shape[0], columns), (code.shape[0], rows - 1)
         if (tuple(code.shape), tuple(condition.shape)) != expected:
             raise ArgumentError(
-                f"Whitening: got code {tuple(code.shape)} and condition {tuple(condition.shape)}, "
+                f"code, condition: got {tuple(code.shape)} and {tuple(condition.shape)}, "
                 f"expected {expected[0]} and {expected[1]}"
             )
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pcgen.ops.segments import Pointer, lengths, segment_sum
+from pcgen.ops.ragged import Pointer, lengths
+from pcgen.ops.segments import segment_sum
 
 Reduction = Callable[[Tensor, Pointer], Tensor]
 

@@ -11,7 +11,7 @@ taps and not on the weights. A factor behind the logit sets how steep the critic
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -20,6 +20,15 @@ from torch.nn.utils.parametrize import is_parametrized
 from pcgen.nn.network import Network
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@runtime_checkable
+class WithFeatures(Protocol):
+    """A critic with features, such as :class:`~pcgen.nn.critic.FeatureCritic`."""
+
+    def features(self, event: Any, condition: Tensor | None = None) -> Tensor:
+        """Features of each event [B, F]."""
+        ...
 
 
 class SpectralCritic(Network):
@@ -41,10 +50,10 @@ class SpectralCritic(Network):
         """Whether logits depend on the batch (:class:`~pcgen.nn.critic.FeatureCritic`)."""
         return getattr(self.critic, "statistics", False)
 
-    def features(self, *arguments: Any) -> Tensor:
+    def features(self, event: Any, condition: Tensor | None = None) -> Tensor:
         """Those of a :class:`~pcgen.nn.critic.FeatureCritic` [B, F]."""
-        features: Tensor = self.critic.features(*arguments)  # type: ignore[operator]
-        return features
+        assert isinstance(self.critic, WithFeatures)
+        return self.critic.features(event, condition)
 
     def forward(self, *arguments: Any, **options: Any) -> Tensor:
         """Arguments of the critic -> logits [B, 1]."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 from pcgen.ops.transport import earth_mover
 
 EXACT_UP_TO = 64

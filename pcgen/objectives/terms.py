@@ -27,6 +27,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as cl
 from pcgen.errors import ArgumentError
+from pcgen.ops.ragged import to_dense
 from pcgen.ops.segments import segment_mean, segment_sum
 from pcgen.standardize import channels
 
@@ -53,7 +54,7 @@ def sliced(generated: Batch, real: Batch, *, lines: int = 8) -> Tensor:
     direction = normalize(direction, dim=0)
     # Padding is sorted to the end on both sides and cancels.
     first, second = (
-        cl.to_dense(side @ direction, real.ptr, fill=torch.finfo(points.dtype).max)[0].sort(1)[0]
+        to_dense(side @ direction, real.ptr, fill=torch.finfo(points.dtype).max)[0].sort(1)[0]
         for side in (channels(generated).to(points.dtype), points)
     )
     return (first - second).abs().sum(1).mean(1) / cl.sizes(real).clamp(min=1)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import check_pointer, check_pointer_type, owners
+from pcgen.ops.ragged import check_pointer, check_pointer_type, owners
 
 LARGEST = 2**62
 """Keys stay below this, so that sums of keys and steps do too."""

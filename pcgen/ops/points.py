@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.ops.segments import (
+from pcgen.ops.ragged import (
     check_pointer,
     check_pointer_type,
     check_tensors,

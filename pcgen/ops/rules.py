@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 
 RULES = 4096
 """Rules of a block on the CPU: what is gathered and multiplied for them stays in its cache."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.ops.points import Period, check_points
-from pcgen.ops.segments import check_tensors, owners, sum_by
+from pcgen.ops.ragged import check_tensors, owners
+from pcgen.ops.segments import sum_by
 
 Empty = float | Literal["raise", "nan"]
 """Value of a pair of which one cloud is empty: an error, NaN or a number."""

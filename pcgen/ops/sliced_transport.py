@@ -21,7 +21,8 @@ from torch import Tensor
 from pcgen.errors import ArgumentError
 from pcgen.ops._kernels.problem import rows
 from pcgen.ops.floats import check_range
-from pcgen.ops.segments import owners, segment_sum
+from pcgen.ops.ragged import owners
+from pcgen.ops.segments import segment_sum
 from pcgen.ops.sides import Empty, Sides, check_sides, check_totals, fill_empty
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pcgen.recipes.chains import points_chain, points_gsn, points_sequential_vae
 from pcgen.recipes.classifiers import points_classifier
-from pcgen.recipes.contexts import points_context_flow, points_set_generation
+from pcgen.recipes.contexts import points_context_flow, points_context_gan, points_set_generation
 from pcgen.recipes.flows import (
     points_flow,
     points_flow_gan,
@@ -64,6 +64,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "points-flow-student": points_flow_student,
     "points-flow-gan": points_flow_gan,
     "points-context-flow": points_context_flow,
+    "points-context-gan": points_context_gan,
     "points-set-generation": points_set_generation,
     "points-classifier": points_classifier,
     "points-hybrid": points_hybrid,
@@ -143,6 +144,7 @@ __all__ = [
     "points_chain",
     "points_classifier",
     "points_context_flow",
+    "points_context_gan",
     "points_flow",
     "points_flow_gan",
     "points_flow_map",

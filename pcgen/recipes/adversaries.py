@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -54,8 +55,8 @@ FORMER: Mapping[str, tuple[str, str]] = {
 """Former names of a game with its penalty on codes."""
 ANNEALED = 0.01
 """Last strength over first of Roth's penalty (arXiv 1705.09367) and of instance noise."""
-MODES: Mapping[str, float] = {"none": 0.0, "reg-gan": 0.2, "mdgan": 0.2, "vae-gan": 1.0}
-"""Encoders beside the generator, and their customary strengths."""
+MODES = ("none", "reg-gan", "mdgan", "vae-gan")
+"""Encoders beside the generator, see :mod:`pcgen.models.mode_gan`."""
 FEATURES = 64
 """Columns of the features of a critic that has some, and of an encoder before the code."""
 _ODDS = ("non-saturating", "saturating", "maximum-likelihood")  # D = log p/q at the best critic
@@ -127,7 +128,7 @@ class Rules:
         features: Whether the critic needs features of its own.
         statistics: Whether they depend on the batch.
         modes: One of ``MODES``,
-        strength: and its λ.
+        strength: and its λ; None: the customary one.
     """
 
     adversary: Adversary
@@ -135,7 +136,7 @@ class Rules:
     features: bool = False
     statistics: bool = False
     modes: str = "none"
-    strength: float = 0.0
+    strength: float | None = None
 
     def critic(self, network: nn.Module) -> nn.Module:
         """The critic that keeps to the rules, of one without features."""
@@ -170,19 +171,15 @@ class Rules:
         parts = (representation, generator, self.critic_of(critic))
         if self.modes == "none":
             return GAN(*parts, latent_dim, self.adversary)
-        if self.modes == "mdgan":
-            manifold = self.critic_of(critic)
-            code = encoder(FEATURES), Deterministic(FEATURES, latent_dim)
-            return MDGAN(
-                *parts, manifold, *code, self.adversary, distances=distances, strength=self.strength
-            )
-        if self.modes == "reg-gan":
-            code = encoder(FEATURES), Deterministic(FEATURES, latent_dim)
-            return RegGAN(
-                *parts, *code, self.adversary, distances=distances, strength=self.strength
-            )
-        normal = encoder(FEATURES), Gaussian(FEATURES, latent_dim)
-        return VAEGAN(*parts, *normal, self.adversary, strength=self.strength)
+        if self.modes == "vae-gan":
+            normal = encoder(FEATURES), Gaussian(FEATURES, latent_dim)
+            return VAEGAN(*parts, *normal, self.adversary, strength=self.strength)
+        further: dict[str, Any] = {"distances": distances, "strength": self.strength}
+        manifold = self.critic_of(critic) if self.modes == "mdgan" else None
+        code = encoder(FEATURES), Deterministic(FEATURES, latent_dim)
+        if manifold is None:
+            return RegGAN(*parts, *code, self.adversary, **further)
+        return MDGAN(*parts, manifold, *code, self.adversary, **further)
 
 
 def rules(choice: Choice, kind: Kind) -> Rules:
@@ -192,7 +189,7 @@ def rules(choice: Choice, kind: Kind) -> Rules:
         ArgumentError: an unknown name, a number out of range, or a combination without a meaning;
             the message has the reason.
     """
-    choice, kind = _named(choice, kind)
+    choice = _named(choice, kind)
     name = choice.regulariser or "r1"
     _check_numbers(choice, name)
     _check_meaning(choice, name, kind)
@@ -218,19 +215,16 @@ def rules(choice: Choice, kind: Kind) -> Rules:
         bound=strength if name == "clip" else None,
         matching=choice.feature_matching,
     )
-    customary_mode = MODES[choice.modes]
     return Rules(
         adversary,
         strength if name == "spectral" else None,
-        features=_has_features(choice),
+        features=choice.feature_matching
+        or choice.minibatch_statistics
+        or choice.modes == "vae-gan",
         statistics=choice.minibatch_statistics,
         modes=choice.modes,
-        strength=customary_mode if choice.mode_strength is None else choice.mode_strength,
+        strength=choice.mode_strength,
     )
-
-
-def _has_features(choice: Choice) -> bool:
-    return choice.feature_matching or choice.minibatch_statistics or choice.modes == "vae-gan"
 
 
 def _noise(choice: Choice) -> InstanceNoise | None:
@@ -243,18 +237,18 @@ def _noise(choice: Choice) -> InstanceNoise | None:
     return InstanceNoise(choice.instance_noise, ratio)
 
 
-def _named(choice: Choice, kind: Kind) -> tuple[Choice, Kind]:
+def _named(choice: Choice, kind: Kind) -> Choice:
     """Present names, and the strength that a former one had."""
-    if choice.game in FORMER:
-        if choice.regulariser is not None:
-            raise ArgumentError(
-                f"regulariser: got {choice.regulariser!r}, expected none with game "
-                f"{choice.game!r}, a former name of both: give {FORMER[choice.game][0]}"
-            )
-        game, regulariser = FORMER[choice.game]
-        penalty = kind.strength if choice.penalty is None else choice.penalty
-        choice = dataclasses.replace(choice, game=game, regulariser=regulariser, penalty=penalty)
-    return choice, kind
+    if choice.game not in FORMER:
+        return choice
+    game, regulariser = FORMER[choice.game]
+    if choice.regulariser is not None:
+        raise ArgumentError(
+            f"regulariser: got {choice.regulariser!r}, expected none with game {choice.game!r}, "
+            f"a former name of both: give {game}"
+        )
+    penalty = kind.strength if choice.penalty is None else choice.penalty
+    return dataclasses.replace(choice, game=game, regulariser=regulariser, penalty=penalty)
 
 
 def _check_numbers(choice: Choice, name: str) -> None:

@@ -1,46 +1,28 @@
-"""From the plain values of a recipe to a model: the only place where networks meet models.
+"""From the plain values of recipes to the parts that several of them build.
 
-The recipes themselves (:mod:`pcgen.recipes.points`, :mod:`pcgen.recipes.images`) are signatures
-with their help, which the command line reads without importing torch; what they build is here.
+A recipe itself is read by the command line without importing torch: what it shares with others is
+here, and imported by its function.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-
-from torch import nn
 
 from pcgen.errors import ArgumentError, at_least
 from pcgen.grids import Calorimeter, Grid
 from pcgen.io import JETS
 from pcgen.models.autoencoder import Autoencoder, Distance
-from pcgen.models.chain import Chain
-from pcgen.models.gan import GAN
-from pcgen.models.hybrid import Hybrid
 from pcgen.models.latent import CodeBook, LatentModel, Prior
 from pcgen.models.latent_terms import Deterministic, Gaussian, Latent
-from pcgen.models.mode_gan import pixel_distance
-from pcgen.models.paths import followed
 from pcgen.models.priors import AdversarialPrior, Mixture
 from pcgen.models.representations import Hits, Images, Points, Sites
-from pcgen.models.sequential_vae import SequentialVAE, Transition
-from pcgen.models.wake_sleep import HelmholtzMachine
 from pcgen.models.whitening import Whitening
-from pcgen.nn import (
-    MLP,
-    GatedImageDecoder,
-    GaussianImageDecoder,
-    HurdleImageDecoder,
-    PointMixture,
-)
+from pcgen.nn import MLP
 from pcgen.objectives import terms
-from pcgen.objectives.corruption import SetCorruption
 from pcgen.objectives.reconstruction import ChamferLoss, EarthMoverLoss, Scaled
-from pcgen.recipes import flow_assembly, image_networks, networks
+from pcgen.recipes import flow_assembly, networks
 from pcgen.recipes.adversaries import Choice, Kind, rules
 from pcgen.recipes.images import GRID
 from pcgen.recipes.networks import PointNetwork
@@ -48,8 +30,6 @@ from pcgen.schema import Schema
 from pcgen.standardize import Standardize
 
 _OF_WEIGHTS = ("spectral", "listed")  # sort points by their weight
-PIXELS: dict[str, Distance] = {"pixels": pixel_distance}
-_FEATURES = 64  # of an encoder of images, from which mean and variance of the code are read
 
 
 def points(schema: dict[str, Any] | None, recentre: bool, rescale: bool, **further: Any) -> Points:
@@ -67,38 +47,32 @@ def points_of_codes(
     return points(schema, recentre, rescale, centre=recentre, excess=weighed, squash=0.75)
 
 
+Described = dict[str, Any] | None
+"""A schema or a calorimeter as it is stored."""
+
+
 def images(
-    grid: str | None,
-    schema: dict[str, Any] | None,
-    calorimeter: dict[str, Any] | None = None,
+    grid: str | None, schema: Described, calorimeter: Described = None, *, of_jets: str = GRID
 ) -> Images:
     """Dense images in cells as the command line or a file has them."""
     known = meaning(schema)
-    return Images(known, _cells(grid, known, calorimeter))
+    return Images(known, _cells(grid, known, calorimeter, of_jets))
 
 
-def sites(
-    grid: str | None,
-    schema: dict[str, Any] | None,
-    calorimeter: dict[str, Any] | None = None,
-) -> Sites:
+def sites(grid: str | None, schema: Described, calorimeter: Described = None) -> Sites:
     """Active ones of cells as the command line or a file has them."""
     known = meaning(schema)
     return Sites(known, _cells(grid, known, calorimeter))
 
 
-def hits(
-    grid: str | None,
-    schema: dict[str, Any] | None,
-    calorimeter: dict[str, Any] | None = None,
-) -> Hits:
+def hits(grid: str | None, schema: Described, calorimeter: Described = None) -> Hits:
     """Hit patterns in cells as the command line or a file has them."""
     known = meaning(schema)
     return Hits(known, _cells(grid, known, calorimeter))
 
 
 def _cells(
-    grid: str | None, schema: Schema, calorimeter: dict[str, Any] | None
+    grid: str | None, schema: Schema, calorimeter: Described, of_jets: str = GRID
 ) -> Grid | Calorimeter:
     """The grid that is written, or the calorimeter; of jets a grid that holds them."""
     if grid is not None:
@@ -106,7 +80,7 @@ def _cells(
     if calorimeter is not None:
         return Calorimeter.from_dict(calorimeter)
     if [axis.name for axis in schema.axes] == [axis.name for axis in JETS.axes]:
-        return Grid.parse(GRID, schema.axes)
+        return Grid.parse(of_jets, schema.axes)
     example = ",".join(f"{axis.name}:-1:1:24" for axis in schema.axes)
     raise ArgumentError(
         f"grid: got none, and the file of the clouds has none either, expected the cells along "
@@ -144,74 +118,6 @@ def autoencoder(
         latent(hidden, latent_dim),
         network.decoder(representation, latent_dim, layers),
         reconstruction(distances, representation.standardize),
-    )
-
-
-def chain(
-    representation: Points,
-    network: PointNetwork,
-    latent: Callable[[int, int], Latent],
-    sizes: tuple[int, int, int],
-    corruption: SetCorruption | None,
-    *,
-    walkback: int,
-    burn_in: int,
-    integration_steps: int,
-) -> Chain:
-    """A chain whose decoder is a flow, and that of a list the list itself.
-
-    Args:
-        representation: Of the clouds.
-        network: Builds encoder and decoder.
-        latent: Builds the latent term from columns of features and of the code.
-        sizes: Columns of the code, channels inside, layers of the decoder.
-        corruption: What the encoder takes; None: the event itself.
-        walkback: Further steps of the chain in training.
-        burn_in: Steps of the chain to a sample.
-        integration_steps: Steps of the flow.
-    """
-    at_least(0, walkback=walkback)
-    at_least(1, burn_in=burn_in, integration_steps=integration_steps)
-    distances = None if isinstance(network, networks.SortedList) else "flow"
-    codec = autoencoder(representation, network, latent, sizes, distances)
-    for paths in followed(codec):
-        paths.solver = dataclasses.replace(paths.solver, steps=integration_steps)
-    return Chain(codec, corruption, walkback=walkback, burn_in=burn_in)
-
-
-def sequential_vae(
-    representation: Points,
-    network: PointNetwork,
-    sizes: tuple[int, int, int],
-    *,
-    beta: float,
-    steps: int,
-    shared: bool,
-) -> SequentialVAE:
-    """A short chain of decoders, with networks of their own or ``shared`` ones."""
-    latent_dim, hidden, layers = sizes
-    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers, transitions=steps)
-    latent = gaussian(beta)
-
-    def transition() -> Transition:
-        posterior = latent(hidden, latent_dim)
-        assert isinstance(posterior, Gaussian)
-        return Transition(
-            network.encoder(representation, hidden),
-            posterior,
-            network.encoder(representation, hidden),
-            network.decoder(representation, latent_dim + hidden, layers),
-        )
-
-    return SequentialVAE(
-        representation,
-        [transition() for _ in range(1 if shared else steps)],
-        reconstruction(
-            "listed" if isinstance(network, networks.SortedList) else "full",
-            representation.standardize,
-        ),
-        steps=steps,
-        beta=beta,
     )
 
 
@@ -296,128 +202,6 @@ def latent_model(codec: Autoencoder, prior: Prior, latent_dim: int, share: float
     conditions = codec.representation.condition_channels
     whitening, book = Whitening(latent_dim, conditions), CodeBook(latent_dim, conditions)
     return LatentModel(codec, prior, whitening, book, share=share)
-
-
-def points_gan(
-    representation: Points, network: PointNetwork, *, latent_dim: int, layers: int, choice: Choice
-) -> GAN:
-    """GAN on points."""
-    at_least(1, latent_dim=latent_dim, layers=layers)
-    play = rules(choice, Kind(0.1, sets=True))
-    generator = network.generator(representation, latent_dim, layers)
-    encoder = partial(network.encoder, representation)
-    distances = reconstruction("both", representation.standardize)
-    return play.gan(representation, generator, encoder, encoder, latent_dim, distances)
-
-
-def image_gan(
-    network: str, representation: Images, *, latent_dim: int, channels: int, choice: Choice
-) -> GAN:
-    """GAN on images."""
-    at_least(1, latent_dim=latent_dim, channels=channels)
-    play = rules(choice, Kind(1.0, cells=network in ("active", "observed")))
-    generator = image_networks.image_generator(network, representation, latent_dim, channels)
-    opening = network in ("gated", "points")  # cells open and close as the generator learns
-
-    def encoder(out: int, *, continuous: bool = False) -> nn.Module:
-        return image_networks.image_encoder(
-            network, representation, out, channels, continuous=continuous
-        )
-
-    critic = partial(encoder, continuous=opening)
-    return play.gan(representation, generator, critic, encoder, latent_dim, PIXELS)
-
-
-def image_vae(
-    network: str,
-    representation: Images,
-    *,
-    latent_dim: int,
-    channels: int,
-    latent: Callable[[int, int], Latent],
-) -> Autoencoder:
-    """Autoencoder of images with a likelihood; with the Gaussian latent its loss is a bound."""
-    at_least(1, latent_dim=latent_dim, channels=channels)
-    trunk = image_networks.image_trunk(representation, latent_dim, channels)
-    decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
-    encoder = image_networks.image_encoder(network, representation, _FEATURES, channels)
-    return Autoencoder(representation, encoder, latent(_FEATURES, latent_dim), decoder)
-
-
-def sites_gan(representation: Images, *, latent_dim: int, channels: int, choice: Choice) -> GAN:
-    """GAN whose critic convolves at active sites."""
-    at_least(1, latent_dim=latent_dim, channels=channels)
-    play = rules(choice, Kind(1.0, cells=True))
-    generator = GatedImageDecoder(image_networks.image_trunk(representation, latent_dim, channels))
-
-    def encoder(out: int, *, critic: bool = False) -> nn.Module:
-        return image_networks.site_encoder(
-            representation, out, channels, continuous=critic, coarse=critic
-        )
-
-    critic = partial(encoder, critic=True)
-    return play.gan(representation, generator, critic, encoder, latent_dim, PIXELS)
-
-
-def sites_vae(
-    representation: Sites,
-    *,
-    latent_dim: int,
-    channels: int,
-    latent: Callable[[int, int], Latent],
-) -> Autoencoder:
-    """Autoencoder of active sites with a likelihood, as :func:`image_vae`."""
-    at_least(1, latent_dim=latent_dim, channels=channels)
-    encoder = image_networks.site_encoder(representation, _FEATURES, channels)
-    decoder = image_networks.sparse_decoder(representation, latent_dim, channels)
-    return Autoencoder(representation, encoder, latent(_FEATURES, latent_dim), decoder)
-
-
-def hybrid(
-    representation: Points, *, coupling: float, labelled: float, seed: int, components: int
-) -> Hybrid:
-    """Two mixtures of points by class, with one start."""
-    at_least(1, components=components)
-    at_least(0, label_seed=seed)
-    generative, discriminative = (
-        PointMixture(
-            representation.value_channels, len(representation.schema.labels), components=components
-        )
-        for _ in range(2)
-    )
-    return Hybrid(
-        representation, generative, discriminative, coupling=coupling, labelled=labelled, seed=seed
-    )
-
-
-def helmholtz_machine(
-    representation: Hits, *, latent_dim: int, layers: int, codes: int, update: str
-) -> HelmholtzMachine:
-    """Layers of logistic units: each logit is linear in the layer beside and the condition."""
-    at_least(1, latent_dim=latent_dim, layers=layers, importance_samples=codes)
-    width = [representation.cells, *[latent_dim] * layers]
-    above = [*width[1:], 1]
-
-    def linear(beside: int, out: int) -> MLP:
-        return MLP(beside, [], out, condition_channels=representation.condition_channels)
-
-    return HelmholtzMachine(
-        representation,
-        [linear(*pair) for pair in zip(above, width, strict=True)],
-        [linear(*pair) for pair in itertools.pairwise(width)],
-        codes=codes,
-        update=update,
-    )
-
-
-def check_network(network: str, known: Sequence[str]) -> None:
-    """Refuse a network that the recipe does not have.
-
-    Raises:
-        ArgumentError: naming those that it has.
-    """
-    if network not in known:
-        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")
 
 
 def meaning(schema: dict[str, Any] | None) -> Schema:

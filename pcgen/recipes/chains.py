@@ -5,15 +5,23 @@ As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
+from pcgen.recipes.glossary import described
 from pcgen.recipes.points import Encoder
 
 if TYPE_CHECKING:
+    from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Latent
     from pcgen.models.sequential_vae import SequentialVAE
 
 
+@described
 def points_gsn(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -35,8 +43,6 @@ def points_gsn(
         encoder: The networks: epic, pointnet, edgeconv, attention, or the control list. The decoder
             is a flow, of list the list itself.
         latent_dim: Numbers in the code of a corrupted cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         drop: Probability that a point is dropped by the corruption.
         add: Probability, for each point, that a point of noise is added.
         jitter: Standard deviation by which points are moved, in units of that of the data.
@@ -44,30 +50,23 @@ def points_gsn(
             again too; each takes the time of a sample.
         burn_in: Steps of the chain to a sample, from noise.
         integration_steps: Steps of the decoder's flow in each step of the chain.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
+    from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Deterministic
     from pcgen.objectives.corruption import SetCorruption
-    from pcgen.recipes import assembly, networks
 
-    distances = None if encoder == "list" else "flow"
-    return assembly.chain(
-        assembly.points_of_codes(schema, recentre, rescale, distances),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        assembly.smooth(0.0),
-        (latent_dim, hidden, layers),
-        SetCorruption(drop, add, jitter),
-        walkback=walkback,
-        burn_in=burn_in,
-        integration_steps=integration_steps,
+    sizes = latent_dim, hidden, layers
+    codec = _codec(
+        encoder, sizes, Deterministic, integration_steps, schema, recentre=recentre, rescale=rescale
     )
+    corruption = SetCorruption(drop, add, jitter)
+    return Chain(codec, corruption, walkback=walkback, burn_in=burn_in)
 
 
+@described
 def points_chain(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -85,33 +84,23 @@ def points_chain(
         encoder: The networks: epic, pointnet, edgeconv, attention, or the control list. The decoder
             is a flow, of list the list itself.
         latent_dim: Numbers in the code of a cloud, which the encoder draws.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         burn_in: Steps of the chain to a sample, from noise.
         integration_steps: Steps of the decoder's flow in each step of the chain.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
-    from pcgen.recipes import assembly, networks
+    from pcgen.models.chain import Chain
+    from pcgen.models.latent_terms import Gaussian
 
-    distances = None if encoder == "list" else "flow"
-    return assembly.chain(
-        assembly.points_of_codes(schema, recentre, rescale, distances),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        assembly.gaussian(0.0),
-        (latent_dim, hidden, layers),
-        None,
-        walkback=0,
-        burn_in=burn_in,
-        integration_steps=integration_steps,
+    sizes, term = (latent_dim, hidden, layers), partial(Gaussian, beta=0.0)
+    codec = _codec(
+        encoder, sizes, term, integration_steps, schema, recentre=recentre, rescale=rescale
     )
+    return Chain(codec, burn_in=burn_in)
 
 
+@described
 def points_sequential_vae(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -127,29 +116,74 @@ def points_sequential_vae(
     """Sequential VAE of point sets: a short chain of decoders, each given the cloud before.
 
     Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
         latent_dim: Numbers in the code of each step.
-        hidden: Channels of a point inside the networks.
         layers: Layers of each decoder; encoders have one less.
         transitions: Steps of the chain.
         shared: Take one network for all steps: a homogeneous chain.
         beta: Factor of the Kullback-Leibler divergences of the codes once it has risen; that of the
             distances of sets is 1.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, or a number out of range.
     """
+    from pcgen.models.latent_terms import Gaussian
+    from pcgen.models.sequential_vae import SequentialVAE, Transition
     from pcgen.recipes import assembly, networks
 
-    return assembly.sequential_vae(
-        assembly.points(schema, recentre, rescale),
-        networks.of_points(encoder, hidden, max(layers - 1, 1)),
-        (latent_dim, hidden, layers),
-        beta=beta,
+    at_least(0, beta=beta)
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers, transitions=transitions)
+    points = assembly.points(schema, recentre, rescale)
+    network = networks.of_points(encoder, hidden, max(layers - 1, 1))
+
+    def transition() -> Transition:
+        posterior = Gaussian(hidden, latent_dim, beta=beta)
+        return Transition(
+            network.encoder(points, hidden),
+            posterior,
+            network.encoder(points, hidden),
+            network.decoder(points, latent_dim + hidden, layers),
+        )
+
+    steps = [transition() for _ in range(1 if shared else transitions)]
+    distances = "listed" if encoder == "list" else "full"
+    return SequentialVAE(
+        points,
+        steps,
+        assembly.reconstruction(distances, points.standardize),
         steps=transitions,
-        shared=shared,
+        beta=beta,
     )
+
+
+def _codec(
+    encoder: str,
+    sizes: tuple[int, int, int],
+    term: Callable[[int, int], Latent],
+    steps: int,
+    schema: dict[str, Any] | None,
+    *,
+    recentre: bool,
+    rescale: bool,
+) -> Autoencoder:
+    """An autoencoder whose decoder is a flow, and that of a list the list itself.
+
+    Args:
+        encoder: Name of the networks.
+        sizes: Columns of the code, channels inside, layers of the decoder.
+        term: Builds the latent term from columns of features and of the code.
+        steps: Of the flow.
+        schema: As of the recipes.
+        recentre: The same.
+        rescale: The same.
+    """
+    from pcgen.models.paths import followed
+    from pcgen.recipes import assembly, networks
+
+    at_least(1, integration_steps=steps)
+    reconstruction = None if encoder == "list" else "flow"
+    points = assembly.points_of_codes(schema, recentre, rescale, reconstruction)
+    network = networks.of_points(encoder, sizes[1], max(sizes[2] - 1, 1))
+    codec = assembly.autoencoder(points, network, term, sizes, reconstruction)
+    for paths in followed(codec):
+        paths.solver = replace(paths.solver, steps=steps)
+    return codec

@@ -6,14 +6,16 @@ and torch is imported inside.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pcgen.recipes.points import Encoder
+from pcgen.recipes.glossary import described
+from pcgen.recipes.points import Encoder, Pooling
 
 if TYPE_CHECKING:
     from pcgen.models.classifier import Classifier
 
 
+@described
 def points_classifier(
     encoder: Encoder = "pointnet",
     hidden: int = 64,
@@ -22,7 +24,7 @@ def points_classifier(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     schema: dict[str, Any] | None = None,
 ) -> Classifier:
@@ -35,11 +37,6 @@ def points_classifier(
         orthogonality: Factor of the distance of pointnet's feature transform from an orthogonal
             one, which is added to the cross entropy; without T-Nets there is none.
         t_nets: Turn the channels of pointnet by T-Nets; by default true.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network, an option that the network does not have, or fewer than

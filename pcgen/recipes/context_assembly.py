@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from pcgen.errors import ArgumentError, at_least
+from pcgen.models.context_gan import ContextGAN
 from pcgen.models.contexts import Contexts
 from pcgen.models.flow import FlowMatching
 from pcgen.models.representations import Points
 from pcgen.models.set_generation import SetGeneration
-from pcgen.nn import ContextField, ContextReader, PointReader
+from pcgen.nn import (
+    ContextEncoder,
+    ContextField,
+    ContextGenerator,
+    ContextReader,
+    PointReader,
+)
 from pcgen.objectives.flow_matching import Clock
 from pcgen.recipes import assembly, flow_assembly
+from pcgen.recipes.adversaries import Choice, Kind, rules
 from pcgen.recipes.networks import EPiC, PointNetwork, Wide
 
 
@@ -41,26 +49,45 @@ def context_flow(
     """
     at_least(1, integration_steps=steps)
     reader = _reader(representation, reading, hidden)
-    values, condition = representation.value_channels, representation.condition_channels
-    rows = reader.out_channels
-    inner = network.field(Wide(representation.schema, values + hidden, condition + rows))
-    field = ContextField(
-        inner,
-        values,
-        reader.feature_channels,
-        rows,
-        condition_channels=condition,
-        hidden=hidden,
-        heads=_heads(hidden),
-    )
     return FlowMatching(
         representation,
-        field,
+        _field(representation, network, reader, hidden),
         steps=steps,
         clock=Clock(shift),
         coupling=flow_assembly.coupling_of(coupling),
         reader=reader,
     )
+
+
+def context_gan(
+    representation: Points,
+    network: PointNetwork,
+    reading: PointNetwork,
+    *,
+    hidden: int,
+    choice: Choice,
+) -> ContextGAN:
+    """GAN on points that read from their context.
+
+    Raises:
+        ArgumentError: of the options of the game.
+    """
+    play = rules(choice, Kind(0.1, sets=True))
+
+    def encoder(out: int) -> ContextEncoder:
+        reader = _reader(representation, reading, hidden)
+        return ContextEncoder(
+            reader,
+            network.encoder(_wide(representation, reader, hidden), out),
+            representation.value_channels,
+            condition_channels=representation.condition_channels,
+            hidden=hidden,
+            heads=_heads(hidden),
+        )
+
+    reader = _reader(representation, reading, hidden)
+    generator = ContextGenerator(reader, _field(representation, network, reader, hidden))
+    return ContextGAN(representation, generator, play.critic_of(encoder), play.adversary)
 
 
 def set_generation(
@@ -117,6 +144,29 @@ def _reader(representation: Points, network: PointNetwork, hidden: int) -> Conte
     encoder = network.encoder(representation.contexts, hidden)
     assert isinstance(encoder, PointReader)
     return ContextReader(encoder)
+
+
+def _wide(representation: Points, reader: ContextReader, hidden: int) -> Wide:
+    """What a network is made for whose points have read, with the row of the context."""
+    return Wide(
+        representation.schema,
+        representation.value_channels + hidden,
+        representation.condition_channels + reader.out_channels,
+    )
+
+
+def _field(
+    representation: Points, network: PointNetwork, reader: ContextReader, hidden: int
+) -> ContextField:
+    return ContextField(
+        network.field(_wide(representation, reader, hidden)),
+        representation.value_channels,
+        reader.feature_channels,
+        reader.out_channels,
+        condition_channels=representation.condition_channels,
+        hidden=hidden,
+        heads=_heads(hidden),
+    )
 
 
 def _heads(hidden: int) -> int:

@@ -8,17 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.flows import Coupling
+from pcgen.recipes.games import Game, Regulariser
+from pcgen.recipes.glossary import described
+from pcgen.recipes.points import SetEncoder
 
 if TYPE_CHECKING:
+    from pcgen.models.context_gan import ContextGAN
     from pcgen.models.flow import FlowMatching
     from pcgen.models.set_generation import SetGeneration
 
-OfSets = Literal["epic", "pointnet", "edgeconv", "attention"]
 
-
+@described
 def points_context_flow(
-    encoder: OfSets = "attention",
-    context_encoder: OfSets = "attention",
+    encoder: SetEncoder = "attention",
+    context_encoder: SetEncoder = "attention",
     hidden: int = 64,
     layers: int = 3,
     context_layers: int = 2,
@@ -38,19 +41,7 @@ def points_context_flow(
 
     Args:
         encoder: The velocity field: epic, pointnet (DeepSets), edgeconv or attention.
-        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
-        hidden: Channels of a point inside the networks.
         layers: Layers of the velocity field.
-        context_layers: Layers of the network that reads the context.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
-        shift: How much more of the training is near the data; 1 for as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        context_schema: What the contexts hold; by default the same as the clouds.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -73,8 +64,73 @@ def points_context_flow(
     )
 
 
+@described
+def points_context_gan(
+    encoder: SetEncoder = "attention",
+    context_encoder: SetEncoder = "attention",
+    hidden: int = 64,
+    layers: int = 3,
+    context_layers: int = 2,
+    game: Game = "non-saturating",
+    regulariser: Regulariser | None = None,
+    penalty: float | None = None,
+    annealing: float | None = None,
+    instance_noise: float = 0.0,
+    critic_steps: int = 1,
+    minibatch_statistics: bool = False,
+    neighbours: int | None = None,
+    schema: dict[str, Any] | None = None,
+    context_schema: dict[str, Any] | None = None,
+) -> ContextGAN:
+    """GAN of point sets that are generated from others, in one step; its critic reads both.
+
+    The context of each event is a cloud from --context FILE. The number of points and their total
+    weight are drawn first, given the context. --start may be a run of points-context-flow of the
+    same networks, with --start-part generator.field=field.
+
+    Args:
+        encoder: Generator and critic: epic, pointnet (DeepSets), edgeconv or attention.
+        context_encoder: The networks that read the context: epic, pointnet, edgeconv or attention.
+        layers: Layers of generator and critic.
+        context_layers: Layers of the networks that read the context.
+        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
+            dragan, clip, spectral or none, but not wgan-gp or wgan-lp; see docs/remedies.md.
+        penalty: Strength of the regulariser, 0.1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
+            dragan; of clip the bound of the parameters, 0.1 by default, of spectral the factor of
+            the logit, 5 by default.
+        instance_noise: Standard deviation of the noise on coordinates and log energies of the
+            points that the critic sees, at the start of the run; in standardised units.
+
+    Raises:
+        ArgumentError: an unknown network or choice, or an option that the network does not have.
+    """
+    from pcgen.recipes import adversaries, context_assembly, networks
+
+    def network(name: str, depth: int) -> networks.PointNetwork:
+        k = neighbours if name == "edgeconv" else None
+        return networks.of_points(name, hidden, depth, neighbours=k)
+
+    context_assembly.check_neighbours(neighbours, encoder, context_encoder)
+    return context_assembly.context_gan(
+        context_assembly.points(schema, context_schema, None),
+        network(encoder, layers),
+        network(context_encoder, context_layers),
+        hidden=hidden,
+        choice=adversaries.Choice(
+            game,
+            regulariser,
+            penalty,
+            annealing,
+            instance_noise=instance_noise,
+            critic_steps=critic_steps,
+            minibatch_statistics=minibatch_statistics,
+        ),
+    )
+
+
+@described
 def points_set_generation(
-    context_encoder: OfSets = "attention",
+    context_encoder: SetEncoder = "attention",
     decoder: Literal["epic", "list"] = "epic",
     answer: Literal["guesses", "code"] = "guesses",
     guesses: int = 2,
@@ -95,7 +151,6 @@ def points_set_generation(
     or as a conditional VAE. The context of each event is a cloud from --context FILE.
 
     Args:
-        context_encoder: The network that reads the context: epic, pointnet, edgeconv or attention.
         decoder: epic makes any number of points from noise of their own, list is the paper's fully
             connected network to a list of points.
         answer: What the noise learns: the best of several guesses (min of N), or the code of the
@@ -105,13 +160,7 @@ def points_set_generation(
         beta: Factor of the Kullback-Leibler term of code.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, or full (both,
             sliced and moments).
-        hidden: Channels of a point inside the networks.
         layers: Layers of the decoder.
-        context_layers: Layers of the network that reads the context.
-        list_length: Longest cloud of list, 192 by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        context_schema: What the contexts hold; by default the same as the clouds.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.

@@ -76,6 +76,23 @@ def build_model(
     return model
 
 
+def check_lengths(model: GenerativeModel, largest: int) -> None:
+    """Refuse to train a model that makes lists on clouds of up to ``largest`` points.
+
+    Raises:
+        ArgumentError: a list is shorter.
+    """
+    from pcgen.nn import ListField, MLPDecoder
+
+    parts = [part for part in model.modules() if isinstance(part, MLPDecoder | ListField)]
+    shortest = min((part.max_points for part in parts), default=largest)
+    if shortest < largest:
+        raise ArgumentError(
+            f"list_length: got {shortest}, expected {largest} or more for events of up to "
+            f"{largest} points (--list-length {largest}, or --max-points {shortest})"
+        )
+
+
 def _reason(error: BaseException, *, with_place: bool) -> str:
     """What was raised, in one line, and where in the source."""
     message = " ".join(str(error).split())

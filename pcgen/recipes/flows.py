@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pcgen.recipes.points import Encoder
+from pcgen.errors import ArgumentError, at_least
+from pcgen.recipes.glossary import described
+from pcgen.recipes.points import Encoder, SetEncoder
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Coupling = Literal["independent", "optimal"]
 
 
+@described
 def points_flow(
     encoder: Encoder = "epic",
     hidden: int = 64,
@@ -44,56 +47,40 @@ def points_flow(
             list.
         hidden: Channels of a point inside the network.
         layers: Layers of the network.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each cloud (by rank above 64 points; not for list).
-        shift: How much more of the training is near the data; 1 for as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow import FlowMatching
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
+    listed = encoder == "list"
+    if listed and coupling != "independent":
+        # The places of a list have a meaning, and keep their own noise.
+        raise ArgumentError(f"coupling: got {coupling!r}, expected independent")
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        list_length=list_length,
-        global_channels=global_channels,
-        identity=identity,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic, list_length=list_length,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(
+        schema, recentre, rescale, listed=listed, centre=centre, excess=excess, squash=squash
     )
-    representation = assembly.points(
-        schema,
-        recentre,
-        rescale,
-        listed=encoder == "list",
-        centre=centre,
-        excess=excess,
-        squash=squash,
-    )
-    return flow_assembly.points_flow(
-        representation, network, steps=integration_steps, shift=shift, coupling=coupling
+    return FlowMatching(
+        points,
+        network.field(points),
+        steps=integration_steps,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
     )
 
 
+@described
 def points_flow_map(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 1,
@@ -122,53 +109,35 @@ def points_flow_map(
         layers: Layers of the network.
         integration_steps: Steps when sampling, of one evaluation each.
         share: Fraction of the events that learn mean velocities; the others learn the velocity.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
         shift: How much more of the training is near the data, and how the steps are divided; 1 for
             as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow_map import DISTANCE, FlowMap
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        global_channels=global_channels,
-        identity=identity,
-    )
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_map(
-        representation,
-        network,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    return FlowMap(
+        points,
+        network.field(points, DISTANCE),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
         share=share,
     )
 
 
+@described
 def points_flow_student(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     integration_steps: int = 1,
@@ -197,53 +166,37 @@ def points_flow_student(
         layers: Layers of the network.
         integration_steps: Steps when sampling, of one evaluation each.
         share: Fraction of the steps in which the flow learns; 0 where the start is one.
-        coupling: Which noise goes to which point: independent, or optimal, the shortest way within
-            each cloud (by rank above 64 points).
         shift: How much more of the training is near the data, and how the steps are divided; 1 for
             as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
+    from pcgen.models.flow_map import DISTANCE
+    from pcgen.models.flow_student import FlowStudent
+    from pcgen.objectives.flow_matching import Clock
     from pcgen.recipes import assembly, flow_assembly, networks
 
+    at_least(1, integration_steps=integration_steps)
     network = networks.of_points(
-        encoder,
-        hidden,
-        layers,
-        neighbours=neighbours,
-        dynamic=dynamic,
-        global_channels=global_channels,
-        identity=identity,
-    )
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_student(
-        representation,
-        network,
+        encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic,
+        global_channels=global_channels, identity=identity,
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    return FlowStudent(
+        points,
+        network.field(points, DISTANCE),
+        network.field(points),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
         share=share,
     )
 
 
+@described
 def points_flow_gan(
-    encoder: Literal["epic", "pointnet", "edgeconv", "attention"] = "epic",
+    encoder: SetEncoder = "epic",
     hidden: int = 64,
     layers: int = 4,
     critic_layers: int = 3,
@@ -276,39 +229,34 @@ def points_flow_gan(
         penalty: Factor of R1 and R2.
         nearness: Factor of the squared way from noise to points, which keeps the map the nearest.
         shift: That of the map.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        centre: See clouds about their weighted centres; goes with recentre.
-        excess: Take the total weight over what condition and class let expect as a condition.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
-        identity: Add in the layers of epic without an activation behind the sum, which is learnt
-            faster; false by default.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import assembly, flow_assembly, networks
+    from pcgen.models.flow_gan import FlowGAN
+    from pcgen.models.flow_map import DISTANCE
+    from pcgen.models.gan import Adversary
+    from pcgen.objectives.adversarial import RELATIVISTIC
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.objectives.penalties import finite_r1_r2
+    from pcgen.recipes import assembly, networks
 
-    of_network: dict[str, Any] = {
-        "neighbours": neighbours,
-        "dynamic": dynamic,
-        "global_channels": global_channels,
-        "identity": identity,
-    }
-    representation = assembly.points(
-        schema, recentre, rescale, centre=centre, excess=excess, squash=squash
-    )
-    return flow_assembly.points_flow_gan(
-        representation,
-        networks.of_points(encoder, hidden, layers, **of_network),
-        networks.of_points(encoder, hidden, critic_layers, **of_network),
-        shift=shift,
-        penalty=penalty,
+    at_least(0, penalty=penalty)
+    network, judge = (
+        networks.of_points(
+            encoder, hidden, depth, neighbours=neighbours, dynamic=dynamic,
+            global_channels=global_channels, identity=identity,
+        )
+        for depth in (layers, critic_layers)
+    )  # fmt: skip
+    points = assembly.points(schema, recentre, rescale, centre=centre, excess=excess, squash=squash)
+    # Moments of the cloud, behind the channels of its points.
+    moments = 0 if points.schema.weight is None else len(points.schema.axes) + 1
+    return FlowGAN(
+        points,
+        network.field(points, DISTANCE),
+        judge.encoder(points, 1, moments),
+        Adversary(RELATIVISTIC, finite_r1_r2, strength=penalty),
+        clock=Clock(shift),
         nearness=nearness,
     )

@@ -22,15 +22,5 @@ Regulariser = Literal[
 ]
 Modes = Literal["none", "reg-gan", "mdgan", "vae-gan"]
 """Encoders beside the generator, see :mod:`pcgen.models.mode_gan`."""
-LatentGame = Literal[
-    "non-saturating",
-    "saturating",
-    "maximum-likelihood",
-    "wasserstein",
-    "hinge",
-    "least-squares",
-    "relativistic",
-    "r1",
-    "wgan-gp",
-]
+LatentGame = Literal[Game, "r1", "wgan-gp"]
 """Those of :data:`Game`, and two former names of a game with its regulariser."""

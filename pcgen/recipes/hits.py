@@ -5,12 +5,17 @@ As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
+
+from pcgen.errors import at_least
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.wake_sleep import HelmholtzMachine
 
 
+@described
 def hits_wake_sleep(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -23,8 +28,6 @@ def hits_wake_sleep(
     """Helmholtz machine of hit patterns, learnt by wake-sleep, conditional on class and y.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Binary units of each hidden layer.
         layers: Hidden layers.
         importance_samples: Codes of each event in the wake phase; more than one is reweighted
@@ -33,21 +36,28 @@ def hits_wake_sleep(
             wake (weighted codes of the data) or both, the default of several importance samples.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default. What points
             carry is not looked at, and may be nothing.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes, points with further features, or an update that
             needs more importance samples.
     """
+    from pcgen.models.wake_sleep import HelmholtzMachine
+    from pcgen.nn import MLP
     from pcgen.recipes import assembly
 
     if update is None:
         update = "sleep" if importance_samples == 1 else "both"
-    return assembly.helmholtz_machine(
-        assembly.hits(grid, schema, calorimeter),
-        latent_dim=latent_dim,
-        layers=layers,
+    hits = assembly.hits(grid, schema, calorimeter)
+    at_least(1, latent_dim=latent_dim, layers=layers, importance_samples=importance_samples)
+
+    def linear(beside: int, out: int) -> MLP:
+        return MLP(beside, [], out, condition_channels=hits.condition_channels)
+
+    width = [hits.cells, *[latent_dim] * layers]
+    return HelmholtzMachine(
+        hits,
+        [linear(*pair) for pair in zip([*width[1:], 1], width, strict=True)],
+        [linear(*pair) for pair in pairwise(width)],
         codes=importance_samples,
         update=update,
     )

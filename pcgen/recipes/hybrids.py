@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
+from pcgen.recipes.glossary import described
+
 if TYPE_CHECKING:
     from pcgen.models.hybrid import Hybrid
 
 
+@described
 def points_hybrid(
     coupling: float = 0.5,
     labelled_fraction: float = 1.0,
@@ -29,7 +33,6 @@ def points_hybrid(
             others had none.
         label_seed: Of which events these are.
         components: Components of the mixture of a class.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
         rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default. It must
             have classes.
@@ -37,12 +40,22 @@ def points_hybrid(
     Raises:
         ArgumentError: a number out of range, or clouds without classes.
     """
+    from pcgen.models.hybrid import Hybrid
+    from pcgen.nn import PointMixture
     from pcgen.recipes import assembly
 
-    return assembly.hybrid(
-        assembly.points(schema, recentre, rescale),
+    at_least(1, components=components)
+    at_least(0, label_seed=label_seed)
+    points = assembly.points(schema, recentre, rescale)
+    generative, discriminative = (
+        PointMixture(points.value_channels, len(points.schema.labels), components=components)
+        for _ in range(2)
+    )
+    return Hybrid(
+        points,
+        generative,
+        discriminative,
         coupling=coupling,
         labelled=labelled_fraction,
         seed=label_seed,
-        components=components,
     )

@@ -1,7 +1,6 @@
-"""Recipes on cells: a GAN, a VAE and a flow, on dense images and on active sites.
+"""Recipes on the cells of a grid: a GAN, a VAE and a flow, on dense images and on active sites.
 
-Cells are those of a grid or of a calorimeter. Points that share a cell are one, and those outside
-are lost. What differs between the
+Points that share a cell are one, and those outside the grid are lost. What differs between the
 networks is what they make of the empty cells (docs/sparsity.md):
 
 ========= ============================== =========================== ===========================
@@ -23,10 +22,14 @@ As in :mod:`pcgen.recipes.points`, torch is imported inside the functions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.errors import ArgumentError, at_least
 from pcgen.recipes.codes import LatentTerm, PriorShape
 from pcgen.recipes.games import Game, Modes, Regulariser
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
@@ -38,8 +41,11 @@ GameNetwork = Literal["dense", "active", "observed", "gated", "points"]
 NETWORKS = ("dense", "active", "observed", "gated")
 GAME_NETWORKS = (*NETWORKS, "points")
 GRID = "eta_rel:-0.4:0.4:32,phi_rel:-0.4:0.4:32"
+FEATURES = 64
+"""Columns of the features of an encoder, from which mean and variance of the code are read."""
 
 
+@described
 def image_gan(
     network: GameNetwork = "dense",
     grid: str | None = None,
@@ -66,66 +72,42 @@ def image_gan(
 
     Args:
         network: dense, active, observed, gated or points; see docs/sparsity.md.
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on all pixels that the critic sees, at the
             start of the run; refused with networks that ask which cells are active.
-        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
-            of the logit of real events to which it is regulated, 0.6 for instance.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        minibatch_statistics: Show the critic how much the events of a batch differ.
-        feature_matching: The generator matches the mean features of the critic, and not its logit.
-        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
-            docs/remedies.md.
-        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import adversaries, assembly
+    from pcgen.models.mode_gan import pixel_distance
+    from pcgen.recipes import adversaries, assembly, image_networks
 
-    assembly.check_network(network, GAME_NETWORKS)
-    return assembly.image_gan(
-        network,
-        assembly.images(grid, schema, calorimeter),
-        latent_dim=latent_dim,
-        channels=channels,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
+    _check_network(network, GAME_NETWORKS)
+    images = assembly.images(grid, schema, calorimeter)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(1.0, cells=network in ("active", "observed")))
+    encoder = partial(image_networks.image_encoder, network, images, channels=channels)
+    return play.gan(
+        images,
+        image_networks.image_generator(network, images, latent_dim, channels),
+        # Cells open and close as the generator of these networks learns.
+        partial(encoder, continuous=network in ("gated", "points")),
+        encoder,
+        latent_dim,
+        {"pixels": pixel_distance},
     )
 
 
+@described
 def image_vae(
     network: Network = "dense",
     grid: str | None = None,
@@ -142,39 +124,30 @@ def image_vae(
 
     Args:
         network: dense, active, observed (all with squared error) or gated (hurdle likelihood).
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an image.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
             sliced.
-        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
-            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
-            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
-        free_bits: Nats of each number of the code of gaussian that cost nothing.
-        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
-            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: an unknown network, or no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, code_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.nn import GaussianImageDecoder, HurdleImageDecoder
+    from pcgen.recipes import assembly, code_assembly, image_networks
 
-    assembly.check_network(network, NETWORKS)
-    return assembly.image_vae(
-        network,
-        assembly.images(grid, schema, calorimeter),
-        latent_dim=latent_dim,
-        channels=channels,
-        latent=code_assembly.term(
-            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
-        ),
-    )
+    _check_network(network, NETWORKS)
+    images = assembly.images(grid, schema, calorimeter)
+    choice = code_assembly.TermChoice(latent, beta, free_bits, prior_shape)
+    term = code_assembly.term(choice, kl=1.0, divergence=100.0)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    trunk = image_networks.image_trunk(images, latent_dim, channels)
+    decoder = HurdleImageDecoder(trunk) if network == "gated" else GaussianImageDecoder(trunk)
+    encoder = image_networks.image_encoder(network, images, FEATURES, channels)
+    return Autoencoder(images, encoder, term(FEATURES, latent_dim), decoder)
 
 
+@described
 def image_flow(
     grid: str | None = None,
     channels: int = 16,
@@ -185,24 +158,21 @@ def image_flow(
     """Flow matching on all cells of dense images, with a convolutional U-Net.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the network.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, flow_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.recipes import assembly, image_networks
 
-    return flow_assembly.image_flow(
-        assembly.images(grid, schema, calorimeter), channels, integration_steps
-    )
+    images = assembly.images(grid, schema, calorimeter)
+    at_least(1, channels=channels, integration_steps=integration_steps)
+    field = image_networks.image_field(images, channels)
+    return FlowMatching(images, field, steps=integration_steps)
 
 
+@described
 def sites_gan(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -227,63 +197,41 @@ def sites_gan(
     """GAN whose critic convolves at active sites; its generator gates the cells of an image.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers of noise of an image.
         channels: Channels of the finest level of generator and critic.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, 1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: 0: noise on pixels would make all cells active, and is refused.
         adaptive_noise: None, as there is no noise.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        minibatch_statistics: Show the critic how much the events of a batch differ.
-        feature_matching: The generator matches the mean features of the critic, and not its logit.
-        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
-            docs/remedies.md.
-        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import adversaries, assembly
+    from pcgen.models.mode_gan import pixel_distance
+    from pcgen.nn import GatedImageDecoder
+    from pcgen.recipes import adversaries, assembly, image_networks
 
-    representation = assembly.images(grid, schema, calorimeter)
-    return assembly.sites_gan(
-        representation,
-        latent_dim=latent_dim,
-        channels=channels,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
+    images = assembly.images(grid, schema, calorimeter)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(1.0, cells=True))
+    encoder = partial(image_networks.site_encoder, images, channels=channels)
+    return play.gan(
+        images,
+        GatedImageDecoder(image_networks.image_trunk(images, latent_dim, channels)),
+        partial(encoder, continuous=True, coarse=True),
+        encoder,
+        latent_dim,
+        {"pixels": pixel_distance},
     )
 
 
+@described
 def sites_vae(
     grid: str | None = None,
     latent_dim: int = 32,
@@ -298,38 +246,27 @@ def sites_vae(
     """VAE that encodes active sites and decodes them coarse to fine, cell by cell.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         latent_dim: Numbers in the code of an event.
         channels: Channels of the finest level of encoder and decoder.
         beta: Factor of the latent term, by default 1 of gaussian and density-ratio, 100 of mmd and
             sliced.
-        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
-            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
-            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
-        free_bits: Nats of each number of the code of gaussian that cost nothing.
-        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
-            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, code_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.recipes import assembly, code_assembly, image_networks
 
-    representation = assembly.sites(grid, schema, calorimeter)
-    return assembly.sites_vae(
-        representation,
-        latent_dim=latent_dim,
-        channels=channels,
-        latent=code_assembly.term(
-            code_assembly.TermChoice(latent, beta, free_bits, prior_shape), kl=1.0, divergence=100.0
-        ),
-    )
+    sites = assembly.sites(grid, schema, calorimeter)
+    choice = code_assembly.TermChoice(latent, beta, free_bits, prior_shape)
+    term = code_assembly.term(choice, kl=1.0, divergence=100.0)
+    at_least(1, latent_dim=latent_dim, channels=channels)
+    encoder = image_networks.site_encoder(sites, FEATURES, channels)
+    decoder = image_networks.sparse_decoder(sites, latent_dim, channels)
+    return Autoencoder(sites, encoder, term(FEATURES, latent_dim), decoder)
 
 
+@described
 def sites_flow(
     grid: str | None = None,
     channels: int = 16,
@@ -340,19 +277,21 @@ def sites_flow(
     """Flow matching at active sites, which are drawn first, coarse to fine.
 
     Args:
-        grid: Cells, as ``name:low:high:cells`` for each axis; by default those of the data's file
-            or its calorimeter, and for jets 32 x 32 within 0.4 of the axis.
         channels: Channels of the finest level of the networks.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
-        calorimeter: The voxels of showers, as ``Calorimeter.to_dict()`` gives them: the cells where
-            there is no grid.
 
     Raises:
         ArgumentError: no grid of the schema's axes.
     """
-    from pcgen.recipes import assembly, flow_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.recipes import assembly, image_networks
 
-    return flow_assembly.sites_flow(
-        assembly.sites(grid, schema, calorimeter), channels, integration_steps
-    )
+    sites = assembly.sites(grid, schema, calorimeter)
+    at_least(1, channels=channels, integration_steps=integration_steps)
+    field = image_networks.site_field(sites, channels)
+    support = image_networks.sparse_decoder(sites, 0, channels)
+    return FlowMatching(sites, field, support=support, steps=integration_steps)
+
+
+def _check_network(network: str, known: Sequence[str]) -> None:
+    if network not in known:
+        raise ArgumentError(f"network: got {network!r}, expected one of {', '.join(known)}")

@@ -296,10 +296,10 @@ class SortedList:
     """The control: an MLP on the points, hardest first, padded to a list.
 
     Attributes:
-        length: Longest cloud.
+        list_length: Longest cloud.
     """
 
-    length: int
+    list_length: int = LIST_LENGTH
 
     def encoder(self, points: Channels, out: int, further: int = 0) -> nn.Module:
         """See :class:`PointNetwork`."""
@@ -311,7 +311,7 @@ class SortedList:
         return ListEncoder(
             points.value_channels + further,
             out,
-            max_points=self.length,
+            max_points=self.list_length,
             condition_channels=points.condition_channels,
         )
 
@@ -322,7 +322,7 @@ class SortedList:
             code,
             axes,
             points.value_channels - axes,
-            max_points=self.length,
+            max_points=self.list_length,
             condition_channels=points.condition_channels,
         )
 
@@ -334,7 +334,7 @@ class SortedList:
         """See :class:`PointNetwork`."""
         return ListField(
             points.value_channels,
-            max_points=self.length,
+            max_points=self.list_length,
             condition_channels=points.condition_channels + further,
         )
 
@@ -377,14 +377,13 @@ def of_points(
         "global_channels": global_channels,
         "identity": identity,
     }
-    takes = ["list_length"] if name == "list" else [f.name for f in fields(known[name])]
+    takes = [field.name for field in fields(known[name])]
     options = {key: value for key, value in given.items() if value is not None}
-    for key in options:
+    for key, value in options.items():
         if key not in takes:
-            raise ArgumentError(f"{key}: got {options[key]!r}, expected none with {name}")
-    if name == "list":
-        return SortedList(options.get("list_length", LIST_LENGTH))
-    network: PointNetwork = known[name](hidden, layers, **options)
+            raise ArgumentError(f"{key}: got {value!r}, expected none with {name}")
+    sizes = () if name == "list" else (hidden, layers)
+    network: PointNetwork = known[name](*sizes, **options)
     return network
 
 

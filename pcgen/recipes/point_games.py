@@ -6,16 +6,20 @@ Games and remedies are options (:mod:`pcgen.recipes.games`); networks are those 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from pcgen.errors import at_least
 from pcgen.recipes.games import Game, LatentGame, Modes, Regulariser
-from pcgen.recipes.points import Encoder, Reconstruction
+from pcgen.recipes.glossary import described
+from pcgen.recipes.points import Encoder, Pooling, Reconstruction
 
 if TYPE_CHECKING:
     from pcgen.models.gan import GAN
     from pcgen.models.latent import LatentModel
 
 
+@described
 def points_latent_gan(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -38,7 +42,7 @@ def points_latent_gan(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -47,44 +51,15 @@ def points_latent_gan(
     """Latent GAN: a GAN on the codes of an autoencoder of point sets, given class and y.
 
     Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         width: Width of the three hidden layers of generator and critic.
-        share: Fraction of the steps that the autoencoder gets.
         game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
             wasserstein, hinge, least-squares or relativistic; and two
             former names, r1 (non-saturating with r1) and wgan-gp (wasserstein with wgan-gp).
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, 5 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on the codes that the critic sees, at the
             start of the run; in units of whitened codes.
-        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
-            of the logit of real events to which it is regulated, 0.6 for instance.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
-        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow: the decoder is a flow,
-            which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -101,26 +76,15 @@ def points_latent_gan(
         (latent_dim, hidden, layers),
         reconstruction,
     )
-    prior = assembly.adversarial_prior(
-        codec,
-        latent_dim=latent_dim,
-        width=width,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-        ),
-    )
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise,
+    )  # fmt: skip
+    prior = assembly.adversarial_prior(codec, latent_dim=latent_dim, width=width, choice=choice)
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
+@described
 def points_gan(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -143,7 +107,7 @@ def points_gan(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -154,39 +118,14 @@ def points_gan(
     Args:
         encoder: The critic: epic, pointnet, edgeconv, attention, or the control list.
         latent_dim: Numbers of noise of a cloud.
-        hidden: Channels of a point inside the networks.
         layers: Layers of the generator; the critic has one less.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
         regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
             dragan, clip, spectral or none, but not wgan-gp or wgan-lp; see docs/remedies.md.
         penalty: Strength of the regulariser, 0.1 of r1, r2 and r1-r2 by default, 1 of roth, 10 of
             wgan-gp, wgan-lp and dragan; of clip the bound of the parameters, 0.1 by default, of
             spectral the factor of the logit, 5 by default.
-        annealing: Strength of penalty and instance noise at the end of the run over that at the
-            start; by default 0.01 of roth and of the noise, and 1 of other penalties.
-        penalty_in_spreads: Take the penalty in units of the spread of what the critic sees.
         instance_noise: Standard deviation of the noise on coordinates and log energies of the
             points that the critic sees, at the start of the run; in standardised units.
-        adaptive_noise: Let the noise follow the critic instead, up to instance_noise: the mean sign
-            of the logit of real events to which it is regulated, 0.6 for instance.
-        label_smoothing: Share by which real events are not labelled real, of this side only.
-        label_flipping: Probability of a wrong label.
-        critic_steps: Steps of the critic per step of the generator.
-        minibatch_statistics: Show the critic how much the events of a batch differ.
-        feature_matching: The generator matches the mean features of the critic, and not its logit.
-        modes: Encoder beside the generator against lost modes: none, reg-gan, mdgan or vae-gan, see
-            docs/remedies.md.
-        mode_strength: Its strength, 0.2 of reg-gan and mdgan by default and 1 of vae-gan.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -196,26 +135,15 @@ def points_gan(
     network = networks.of_points(
         encoder, hidden, max(layers - 1, 0), t_nets, neighbours, dynamic, pooling, list_length
     )
-    representation = assembly.points(schema, recentre, rescale)
-    return assembly.points_gan(
-        representation,
-        network,
-        latent_dim=latent_dim,
-        layers=layers,
-        choice=adversaries.Choice(
-            game,
-            regulariser,
-            penalty,
-            annealing,
-            penalty_in_spreads,
-            instance_noise,
-            label_smoothing,
-            label_flipping,
-            critic_steps,
-            adaptive_noise,
-            minibatch_statistics,
-            feature_matching,
-            modes,
-            mode_strength,
-        ),
-    )
+    points = assembly.points(schema, recentre, rescale)
+    at_least(1, latent_dim=latent_dim, layers=layers)
+    choice = adversaries.Choice(
+        game, regulariser, penalty, annealing, penalty_in_spreads, instance_noise,
+        label_smoothing, label_flipping, critic_steps, adaptive_noise, minibatch_statistics,
+        feature_matching, modes, mode_strength,
+    )  # fmt: skip
+    play = adversaries.rules(choice, adversaries.Kind(0.1, sets=True))
+    generator = network.generator(points, latent_dim, layers)
+    critic = partial(network.encoder, points)
+    distances = assembly.reconstruction("both", points.standardize)
+    return play.gan(points, generator, critic, critic, latent_dim, distances)

@@ -15,15 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pcgen.recipes.codes import LatentTerm, PriorShape
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
     from pcgen.models.latent import LatentModel
 
-Encoder = Literal["epic", "pointnet", "edgeconv", "attention", "list"]
+SetEncoder = Literal["epic", "pointnet", "edgeconv", "attention"]
+Encoder = Literal[SetEncoder, "list"]
+Pooling = list[Literal["max", "mean", "sum"]]
 Reconstruction = Literal["full", "spectral", "both", "emd", "chamfer", "listed", "flow"]
 
 
+@described
 def points_autoencoder(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -33,32 +37,13 @@ def points_autoencoder(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> Autoencoder:
     """Autoencoder of point sets: codes for other uses; it has no prior and is not sampled.
-
-    Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
-        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow: the decoder is a flow,
-            which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -77,6 +62,7 @@ def points_autoencoder(
     )
 
 
+@described
 def points_vae(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -90,7 +76,7 @@ def points_vae(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
@@ -99,31 +85,8 @@ def points_vae(
     """Variational autoencoder of point sets with set distances, conditional on class and y.
 
     Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         beta: Factor of the latent term, by default 0.01 of gaussian and density-ratio, 1 of mmd and
             sliced.
-        latent: What holds the codes together: gaussian (the Kullback-Leibler divergence of a
-            normal posterior), none, adversarial (a critic of codes), density-ratio (a posterior of
-            any shape), mmd or sliced (of all codes of a batch); see docs/codes.md.
-        free_bits: Nats of each number of the code of gaussian that cost nothing.
-        prior_shape: Distribution that codes of adversarial, mmd and sliced are to have: normal,
-            ring (of ten Gaussians) or roll, in the plane of their first two numbers.
-        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow: the decoder is a flow,
-            which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -144,6 +107,7 @@ def points_vae(
     )
 
 
+@described
 def points_latent_flow(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -156,7 +120,7 @@ def points_latent_flow(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     global_channels: int | None = None,
     identity: bool | None = None,
@@ -167,29 +131,13 @@ def points_latent_flow(
     """Latent flow: flow matching on the codes of an autoencoder of point sets, given class and y.
 
     Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
         width: Width of the three hidden layers of the flow on codes.
-        share: Fraction of the steps that the autoencoder gets.
-        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
         reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
             and moments), spectral (full, and the spectrum of the weights), or listed
             (squared error down the list; the default of list). Or flow, otherwise the default: the
             decoder is a flow, which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        global_channels: Channels of the cloud's own vector of epic, 16 by default.
         identity: Add in the layers of a decoder that is a flow of epic without an activation
             behind the sum, which is learnt faster; false by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
@@ -222,6 +170,7 @@ def points_latent_flow(
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
+@described
 def points_latent_mixture(
     encoder: Encoder = "epic",
     latent_dim: int = 16,
@@ -233,34 +182,13 @@ def points_latent_mixture(
     t_nets: bool | None = None,
     neighbours: int | None = None,
     dynamic: bool | None = None,
-    pooling: list[Literal["max", "mean", "sum"]] | None = None,
+    pooling: Pooling | None = None,
     list_length: int | None = None,
     recentre: bool = True,
     rescale: bool = False,
     schema: dict[str, Any] | None = None,
 ) -> LatentModel:
     """Latent Gaussian mixture: the baseline of the latent GAN, fitted in one pass over the codes.
-
-    Args:
-        encoder: The networks: epic, pointnet, edgeconv, attention, or the control list.
-        latent_dim: Numbers in the code of a cloud.
-        hidden: Channels of a point inside the networks.
-        layers: Layers of the decoder; the encoder has one less.
-        components: Most components of the mixture of a class.
-        noise: Factor of a Kullback-Leibler term that keeps the autoencoder's codes smooth.
-        reconstruction: Distance of sets that is minimised: emd, chamfer, both, full (both, sliced
-            and moments; the default), spectral (full, and the spectrum of the weights), or listed
-            (squared error down the list; the default of list). Or flow: the decoder is a flow,
-            which draws what the code leaves open.
-        t_nets: Turn the channels of pointnet by T-Nets.
-        neighbours: Nearest neighbours of a point of edgeconv, itself included; 16 by default.
-        dynamic: Find the neighbours of edgeconv again in each layer, among its features.
-        pooling: Reductions over the points of pointnet, edgeconv or attention.
-        list_length: Longest cloud of list, 192 by default.
-        recentre: Move each cloud so that its weighted centre is that of a training cloud.
-        rescale: Scale each cloud so that its spread (m / p_T of a jet) is that of a training cloud,
-            and take the spread as a condition.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.

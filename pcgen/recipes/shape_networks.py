@@ -1,4 +1,4 @@
-"""Networks of Achlioptas et al. on shapes, as a value like those of :mod:`pcgen.recipes.networks`.
+"""Networks of Achlioptas et al. on shapes, and the autoencoder of their recipes.
 
 "Learning representations and generative models for 3D point clouds", arXiv 1707.02392: the encoder
 has the same layers on each point and takes the maximum over them; decoder and generator are fully
@@ -19,7 +19,7 @@ from pcgen.errors import at_least
 from pcgen.models.autoencoder import Autoencoder, Deterministic
 from pcgen.models.gan import Adversary
 from pcgen.models.representations import Points
-from pcgen.nn import DeepSetField, MLPDecoder, PointNet
+from pcgen.nn import MLPDecoder, PointNet
 from pcgen.objectives.adversarial import NON_SATURATING, WASSERSTEIN
 from pcgen.objectives.penalties import wgan_gp
 from pcgen.recipes.assembly import reconstruction
@@ -42,12 +42,12 @@ class ShapeNetworks:
 
     length: int
 
-    def encoder(self, points: Points, out: int, further: int = 0) -> nn.Module:
-        """See :class:`~pcgen.recipes.networks.PointNetwork`; with ``out=1`` the critic."""
+    def encoder(self, points: Points, out: int) -> nn.Module:
+        """``(clouds, condition) -> [B, out]``; with ``out=1`` the critic."""
         critic = out == 1
         options: dict[str, Any] = {"norm": None} if critic else {"activation": nn.ReLU}
         return PointNet(
-            points.value_channels + further,
+            points.value_channels,
             out,
             hidden=(64, 128, 256, 256, 512) if critic else (64, 128, 128, 256, 128),
             head=(128, 64) if critic else (),
@@ -55,18 +55,13 @@ class ShapeNetworks:
             **options,
         )
 
-    def decoder(self, points: Points, code: int, layers: int) -> nn.Module:
-        """See :class:`~pcgen.recipes.networks.PointNetwork`; of two hidden layers."""
+    def decoder(self, points: Points, code: int) -> nn.Module:
+        """``(code, sizes, condition, generator) -> clouds``, of two hidden layers."""
         return self._list(points, code, (256, 256))
 
-    def generator(self, points: Points, code: int, layers: int) -> nn.Module:
-        """See :class:`~pcgen.recipes.networks.PointNetwork`; of four hidden layers."""
+    def generator(self, points: Points, code: int) -> nn.Module:
+        """As a decoder, of four hidden layers."""
         return self._list(points, code, (64, 128, 512, 1024))
-
-    def field(self, points: Points, further: int = 0, layers: int | None = None) -> nn.Module:
-        """See :class:`~pcgen.recipes.networks.PointNetwork`; the paper has none."""
-        conditions = points.condition_channels + further
-        return DeepSetField(points.value_channels, condition_channels=conditions, hidden=(128, 128))
 
     def _list(self, points: Points, code: int, hidden: tuple[int, ...]) -> nn.Module:
         axes = len(points.schema.axes)
@@ -95,7 +90,7 @@ def codec(points: Points, latent_dim: int, list_length: int, distance: str) -> A
         points,
         networks.encoder(points, features),
         Deterministic(features, latent_dim),
-        networks.decoder(points, latent_dim, 0),
+        networks.decoder(points, latent_dim),
         reconstruction(distance, points.standardize),
         optimiser=AUTOENCODER,
     )

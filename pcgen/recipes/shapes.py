@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.recipes.glossary import described
+
 if TYPE_CHECKING:
     from pcgen.models.gan import GAN
     from pcgen.models.latent import LatentModel
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 Distance = Literal["chamfer", "emd"]
 
 
+@described
 def shapes_gan(
     latent_dim: int = 128, list_length: int = 2048, schema: dict[str, Any] | None = None
 ) -> GAN:
@@ -27,7 +30,6 @@ def shapes_gan(
     Args:
         latent_dim: Numbers of noise of a cloud.
         list_length: Longest cloud.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an option is out of range.
@@ -39,10 +41,11 @@ def shapes_gan(
     at_least(1, latent_dim=latent_dim, list_length=list_length)
     points = assembly.points(schema, False, False)
     networks = shape_networks.ShapeNetworks(list_length)
-    generator, critic = networks.generator(points, latent_dim, 0), networks.encoder(points, 1)
+    generator, critic = networks.generator(points, latent_dim), networks.encoder(points, 1)
     return GAN(points, generator, critic, latent_dim, shape_networks.PLAIN)
 
 
+@described
 def shapes_latent_gan(
     latent_dim: int = 128,
     list_length: int = 2048,
@@ -54,12 +57,9 @@ def shapes_latent_gan(
     """Latent GAN of shapes (l-GAN, l-WGAN): a GAN on the codes of an autoencoder, given the class.
 
     Args:
-        latent_dim: Numbers in the code of a cloud.
         list_length: Longest cloud.
         reconstruction: Distance of sets that the autoencoder minimises, chamfer or emd.
         wgan: Play the Wasserstein game with gradient penalty and five steps of the critic.
-        share: Fraction of the steps that the autoencoder gets.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an option is out of range.
@@ -78,6 +78,7 @@ def shapes_latent_gan(
     return assembly.latent_model(codec, prior, latent_dim, share)
 
 
+@described
 def shapes_latent_mixture(
     latent_dim: int = 128,
     list_length: int = 2048,
@@ -88,11 +89,8 @@ def shapes_latent_mixture(
     """Latent Gaussian mixture of shapes, fitted in one pass over the codes of an autoencoder.
 
     Args:
-        latent_dim: Numbers in the code of a cloud.
         list_length: Longest cloud.
         reconstruction: Distance of sets that the autoencoder minimises, chamfer or emd.
-        components: Most components of the mixture of a class.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an option is out of range.
@@ -105,6 +103,7 @@ def shapes_latent_mixture(
     return assembly.latent_model(codec, prior, latent_dim, 0.95)
 
 
+@described
 def shapes_latent_flow(
     latent_dim: int = 128,
     list_length: int = 2048,
@@ -116,12 +115,9 @@ def shapes_latent_flow(
     """Latent flow of shapes: flow matching on the codes of an autoencoder, the paper's successor.
 
     Args:
-        latent_dim: Numbers in the code of a cloud.
         list_length: Longest cloud.
         reconstruction: Distance of sets that the autoencoder minimises, chamfer or emd.
         width: Width of the three hidden layers of the flow on codes.
-        share: Fraction of the steps that the autoencoder gets.
-        schema: What the clouds hold, as ``Schema.to_dict()`` gives it; jets by default.
 
     Raises:
         ArgumentError: an option is out of range.

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pcgen.errors import at_least
 from pcgen.recipes.flows import Coupling
 from pcgen.recipes.games import Game, Regulariser
+from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.flow import FlowMatching
     from pcgen.models.latent import LatentModel
 
 
+@described
 def showers_flow(
     hidden: int = 64,
     layers: int = 4,
@@ -35,17 +38,8 @@ def showers_flow(
     Args:
         hidden: Channels of a point inside the network; a layer has half as many.
         layers: Exchanges between points, their layers and the shower.
-        layer_width: Channels of a layer in the model of points and energies of layers.
-        totals: Where points and energies of layers come from when sampling: flow, which is learnt,
-            or nearest, those of a training shower of nearly the same condition.
-        integration_steps: Steps of the midpoint rule when sampling, of two evaluations each.
         coupling: Which noise goes to which point: independent, or optimal, the shortest way within
             each layer (by rank above 64 points).
-        shift: How much more of the training is near the data; 1 for as much at all times.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        depth: Axis along which the layers lie; it has one value in each, and is not generated. Null
-            for none.
         calorimeter: The cells that points are the centres of, as ``Calorimeter.to_dict()`` gives
             them: points are learnt as spread over them. Null where points are not those of cells.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; by default the showers of
@@ -54,20 +48,24 @@ def showers_flow(
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.
     """
-    from pcgen.recipes import shower_assembly
+    from pcgen.models.flow import FlowMatching
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.recipes import flow_assembly, shower_assembly
 
-    representation = shower_assembly.layered(
+    at_least(1, integration_steps=integration_steps)
+    showers = shower_assembly.layered(
         schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
     )
-    return shower_assembly.showers_flow(
-        representation,
-        shower_assembly.field(representation, hidden=hidden, layers=layers),
+    return FlowMatching(
+        showers,
+        shower_assembly.field(showers, hidden=hidden, layers=layers),
         steps=integration_steps,
-        shift=shift,
-        coupling=coupling,
+        clock=Clock(shift),
+        coupling=flow_assembly.coupling_of(coupling),
     )
 
 
+@described
 def showers_latent_gan(
     latent_dim: int = 8,
     hidden: int = 64,
@@ -96,21 +94,9 @@ def showers_latent_gan(
         layers: Exchanges of the decoder between points, layers and shower; the encoder has half as
             many.
         width: Channels of each hidden layer of the GAN.
-        layer_width: Channels of a layer in the model of points and energies of layers.
-        totals: Where points and energies of layers come from when sampling: flow, which is learnt,
-            or nearest, those of a training shower of nearly the same condition.
         noise: Factor of the Kullback-Leibler divergence, which makes codes nearby nearby showers.
-        share: Fraction of the steps that the autoencoder gets.
-        game: What critic and generator play: non-saturating, saturating, maximum-likelihood,
-            wasserstein, hinge, least-squares or relativistic.
-        regulariser: What keeps the critic from being too good: r1 (the default), r2, r1-r2, roth,
-            wgan-gp, wgan-lp, dragan, clip, spectral or none; see docs/remedies.md.
         penalty: Strength of the regulariser, as in points-latent-gan.
         critic_steps: Steps of the critic for each one of the generator.
-        squash: Width, in standard deviations of the coordinates, within which their scale is linear
-            and beyond which it is logarithmic; null for linear throughout.
-        depth: Axis along which the layers lie; it has one value in each, and is not generated. Null
-            for none.
         calorimeter: The cells that points are the centres of, as ``Calorimeter.to_dict()`` gives
             them: points are learnt as spread over them. Null where points are not those of cells.
         schema: What the clouds hold, as ``Schema.to_dict()`` gives it; by default the showers of
@@ -119,17 +105,20 @@ def showers_latent_gan(
     Raises:
         ArgumentError: the clouds have no layers or no weight, or a choice is unknown.
     """
-    from pcgen.recipes import adversaries, shower_assembly
+    from pcgen.models.autoencoder import Autoencoder
+    from pcgen.models.flow_decoder import FlowDecoder
+    from pcgen.objectives.coupling import optimal_pairs
+    from pcgen.objectives.flow_matching import Clock
+    from pcgen.recipes import adversaries, assembly, shower_assembly
 
-    return shower_assembly.showers_latent_gan(
-        shower_assembly.layered(
-            schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
-        ),
-        latent_dim=latent_dim,
-        hidden=hidden,
-        layers=layers,
-        noise=noise,
-        share=share,
-        width=width,
-        choice=adversaries.Choice(game, regulariser, penalty, critic_steps=critic_steps),
+    at_least(1, latent_dim=latent_dim, hidden=hidden, layers=layers)
+    showers = shower_assembly.layered(
+        schema, calorimeter, totals=totals, depth=depth, squash=squash, width=layer_width
     )
+    encoder = shower_assembly.encoder(showers, hidden=hidden, layers=max(layers // 2, 1))
+    field = shower_assembly.field(showers, hidden=hidden, layers=layers, further=latent_dim)
+    decoder = FlowDecoder(showers, field, clock=Clock(3.0), coupling=optimal_pairs)
+    codec = Autoencoder(showers, encoder, assembly.smooth(noise)(hidden, latent_dim), decoder)
+    choice = adversaries.Choice(game, regulariser, penalty, critic_steps=critic_steps)
+    prior = assembly.adversarial_prior(codec, latent_dim=latent_dim, width=width, choice=choice)
+    return assembly.latent_model(codec, prior, latent_dim, share)

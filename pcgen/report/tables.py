@@ -10,12 +10,16 @@ from collections.abc import Mapping
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from pcgen.escaping import latex, markdown, markup, terminal
 from pcgen.metrics import Evaluation, Score
 
 FAR = 3.0
 """Standard deviations from the floor beyond which a score is marked as far."""
+
+_NAME = 32
+"""Letters of a name that stand on one line beside a floor and a score."""
 
 CHANCE = 0.05
 """Unless its p-value is above this: σ from a few batches may be far too small."""
@@ -117,13 +121,16 @@ def text_table(
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+    # Long names are broken, so that numbers are not: those of bins say.
+    long = max((len(name) for name, _ in rows), default=0) > _NAME
     for k, name in enumerate(header):
+        whole = bool(k) if long else not k
         table.add_column(
-            terminal(name), justify="right" if k else "left", no_wrap=not k, overflow="fold"
+            terminal(name), justify="right" if k else "left", no_wrap=whole, overflow="fold"
         )
     for name, cells in rows:
         shown = [f"[bold]{text}[/]" if marked else text for text, marked in cells]
-        table.add_row(terminal(name), *shown)
+        table.add_row(Text(",\n" if long else ", ").join(map(terminal, name.split(", "))), *shown)
     return table
 
 

@@ -167,7 +167,7 @@ class Loop:
             if not math.isfinite(value):
                 raise TrainingError(
                     f"step {self.step + 1}, phase {name!r}: {what} is {value}, expected a finite "
-                    "number; the last checkpoint is from before this step"
+                    "number; what is saved is from before this step"
                 )
             mean = self.means.setdefault(column, [0.0, 0])
             mean[0] += value
@@ -303,5 +303,5 @@ def _at(step: int, place: str) -> Iterator[None]:
         if step == 1:
             raise
         raise TrainingError(
-            f"step {step}, {place}: {error}; the last checkpoint is from before this step"
+            f"step {step}, {place}: {error}; what is saved is from before this step"
         ) from error

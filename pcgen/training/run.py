@@ -30,7 +30,7 @@ import torch
 
 from pcgen.bounds import TEXT, parse_json, regular_file
 from pcgen.errors import DISTRIBUTION, ArgumentError, CheckpointError, FileError, PcgenError
-from pcgen.io.atomic import LOCK, atomic, is_own, writable
+from pcgen.io.atomic import LOCK, atomic, is_own, output_folder, writable
 from pcgen.io.lock import locked
 from pcgen.training import checkpoint
 from pcgen.training.checkpoint import Checkpoint
@@ -57,6 +57,19 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best = self.checkpoints / "best.ckpt"
 
+    def check_place(self) -> bool:
+        """Whether there is a run, begun or not; where there is none there may be one.
+
+        Raises:
+            FileError: the path is a file, or a folder that holds something else.
+        """
+        with writable(self.path):
+            run = (self.path / "config.json").exists()
+            occupied = self.path.exists() and not self._empty()
+        if not run and occupied:
+            raise FileError(f"{self.path}: exists and is not a run, expected a new folder or a run")
+        return run
+
     def check(self, config: Mapping[str, Any], free: Collection[str] = ()) -> None:
         """Refuse to go on with another configuration than the run was started with.
 
@@ -70,12 +83,7 @@ class RunFolder:
             ArgumentError: naming what differs.
             FileError: the path is a file, or a folder that holds something else.
         """
-        with writable(self.path):
-            begun = (self.path / "config.json").exists()
-            occupied = self.path.exists() and not self._empty()
-        if not begun and occupied:
-            raise FileError(f"{self.path}: exists and is not a run, expected a new folder or a run")
-        if not begun:
+        if not self.check_place():
             return
         stored = self.config()
         if not self.begun:
@@ -100,16 +108,23 @@ class RunFolder:
             FileError: another process writes it, or the folder cannot be made.
         """
         with writable(self.path):
-            new = [each for each in (self.path, *self.path.parents) if not each.exists()]
-            self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with locked(self.path / f".run{LOCK}", self.path):
+            empty = not self.path.exists() or self._empty()
+        with output_folder(self.path), locked(self.path / f".run{LOCK}", self.path):
+            try:
                 yield
-        finally:
-            # A run that was refused leaves nothing; a folder that holds something stays.
-            with suppress(OSError):
-                for each in new:
-                    each.rmdir()
+            except BaseException:
+                if empty and not self.begun:
+                    self._clear()
+                raise
+
+    def _clear(self) -> None:
+        """Remove what was written before anything was trained that could go on."""
+        with suppress(OSError):
+            for each in self.path.iterdir():
+                if each.is_dir():
+                    shutil.rmtree(each)
+                elif not is_own(each.name):  # the lock is held
+                    each.unlink()
 
     def _empty(self) -> bool:
         return self.path.is_dir() and all(is_own(file.name) for file in self.path.iterdir())

@@ -62,10 +62,10 @@ def test_written_events_are_those_of_the_seed(tmp_path, capsys):
     ("options", "error", "message"),
     [
         ({"output": "e.txt"}, ArgumentError, "output: got 'e.txt', expected a name that ends"),
-        ({"number": 0}, ArgumentError, "number: got 0, expected at least 1"),
+        ({"number": 0}, ArgumentError, "number: got 0, expected >= 1"),
         ({"pt": (0.0, 5.0)}, ArgumentError, "pt: got 0:5, expected 0 < low <= high"),
         ({"eta": 0.0}, ArgumentError, "eta: got 0, expected a number in"),
-        ({"seed": -1}, ArgumentError, "seed: got -1, expected 0 to"),
+        ({"seed": -1}, ArgumentError, "seed: got -1, expected an integer from 0"),
         ({"detector": "none.yaml"}, FileError, "none.yaml"),
     ],
 )

@@ -87,8 +87,12 @@ def test_a_file_of_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ("words", "error"),
     [
         ("a.csv", "output: got 'a.csv', expected a name that ends in .h5 or .hdf5"),
-        ("a.h5 --number 0", "number: got 0, expected a positive number of shapes"),
-        ("a.h5 --points 0", "points: got 0, expected at least 1 point of a shape"),
+        ("a.h5 --number 0", "number: got 0, expected >= 1"),
+        ("a.h5 --points 0", "points: got 0, expected >= 1"),
+        (
+            "a.h5 --points 1000000 --number 90000000",
+            "number: got 810000000 events in all, of about 1000000 points, expected",
+        ),
         ("a.h5 --classes cube", "classes: got cube, expected different ones of box, sphere"),
         ("a.h5 --classes box box", "classes: got box, box, expected different ones of box"),
     ],

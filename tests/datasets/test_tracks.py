@@ -244,7 +244,7 @@ def test_a_lost_truth_is_written_again(tmp_path: Path) -> None:
         ("--noise -1", "noise: got -1.0, expected 0 to"),
         ("--tracks -1", "tracks: got -1.0, expected 0 to"),
         ("--resolution -1 1", "resolution: got -1.0, expected 0 to"),
-        ("--number 0", "number: got 0, expected a positive number of events"),
+        ("--number 0", "number: got 0, expected >= 1"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -84,6 +84,11 @@ def test_every_public_name_is_on_the_page(page: str, module: str, site: Path) ->
         assert f'id="{name}"' in shown, name
 
 
+def test_recipes_are_shown_with_the_options_of_the_glossary(site: Path) -> None:
+    text = " ".join((site / "api" / "train.html").read_text(encoding="utf-8").split())
+    assert text.count("is that of a training cloud, and take the spread as a condition.") > 10
+
+
 def test_the_reference_has_every_module() -> None:
     found = {
         f"pcgen.{path.stem}"

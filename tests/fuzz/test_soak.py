@@ -117,7 +117,7 @@ def train(folder: Path, number: int) -> dict[str, Any]:
 
     from pcgen import training
     from pcgen.datasets import open_clouds
-    from pcgen.tools.train import spread
+    from pcgen.tools.training_data import spread
     from pcgen.tools.validation import Validation
     from pcgen.training import Machine, Reports
 

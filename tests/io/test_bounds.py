@@ -24,7 +24,7 @@ from pcgen import bounds, clouds, io
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
 from pcgen.grids import Calorimeter, Grid
 from pcgen.images import cloud_to_image
-from pcgen.io.npy_header import read_header
+from pcgen.io.npy_array import read_header
 from pcgen.schema import Quantity, Schema
 
 GRID = Grid.regular({"x": (0, 1, 4), "y": (0, 1, 5)})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError, DataError, FileError
-from pcgen.io.jetnet_writer import JetNetWriter
+from pcgen.io.jetnet import JetNetWriter
 from pcgen.schema import Quantity, Schema
 
 

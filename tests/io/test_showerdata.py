@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from pcgen import clouds, io
 from pcgen.errors import ArgumentError, DataError, FileError, PcgenError
-from pcgen.io.showerdata import HITS, PARTICLES, TIME, ShowerDataFile
-from pcgen.io.showerdata_writer import ShowerDataWriter
+from pcgen.io.showerdata import HITS, PARTICLES, TIME, ShowerDataFile, ShowerDataWriter
 from pcgen.schema import Quantity
 
 NAMES = tuple(PARTICLES.values())

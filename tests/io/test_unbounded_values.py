@@ -16,7 +16,7 @@ import pytest
 from pcgen import bounds, io
 from pcgen.errors import ArgumentError, CheckpointError, DataError, FileError
 from pcgen.io.columns import read_array, read_column
-from pcgen.io.npy_header import read_header
+from pcgen.io.npy_array import read_header
 from pcgen.plain_yaml import parse_yaml
 from pcgen.schema import Quantity, Schema
 from pcgen.tools.conditions import of_table

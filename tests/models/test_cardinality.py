@@ -239,9 +239,9 @@ def test_errors_name_the_class_and_the_remedy(fitted: Cardinality) -> None:
         draw(Cardinality(SCHEMA), 1)
     with pytest.raises(DataError, match="got no clouds"):
         Cardinality(SCHEMA).fit([])
-    with pytest.raises(DataError, match="y: got clouds without it"):
+    with pytest.raises(DataError, match="y: got clouds without y, expected a value of each of"):
         Cardinality(SCHEMA).fit([cl.make(torch.zeros(1, 2), [1])])
-    with pytest.raises(ArgumentError, match="got capacity 0"):
+    with pytest.raises(ArgumentError, match="capacity: got 0, expected >= 1"):
         Cardinality(BARE, capacity=0)
 
 

@@ -78,7 +78,7 @@ def test_errors_say_what_is_missing(law) -> None:
         ContextCardinality(SCHEMA, Contexts(CONTEXT)).draw(Request(3))
     with pytest.raises(DataError, match="context: got clouds without one"):
         Contexts(CONTEXT).fit([pc.replace(pairs(3), context=None)])
-    with pytest.raises(DataError, match="layer: got points without it"):
+    with pytest.raises(DataError, match="layer: got contexts without layer"):
         flat(truths(3), SCHEMA)
 
 

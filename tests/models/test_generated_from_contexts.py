@@ -12,7 +12,12 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.contexts import Contexts
 from pcgen.models.representations import Points
-from pcgen.recipes import points_context_flow, points_flow, points_set_generation
+from pcgen.recipes import (
+    points_context_flow,
+    points_context_gan,
+    points_flow,
+    points_set_generation,
+)
 
 MEANING = {"schema": SCHEMA.to_dict(), "context_schema": CONTEXT.to_dict()}
 TINY = {"hidden": 8, "layers": 1, "context_layers": 1, **MEANING}
@@ -35,6 +40,12 @@ def flow():
 def guesser(request):
     torch.manual_seed(0)
     return fitted(points_set_generation(**TINY, answer=request.param)).eval()
+
+
+@pytest.fixture(scope="module")
+def gan():
+    torch.manual_seed(0)
+    return fitted(points_context_gan(**TINY)).eval()
 
 
 def seeded() -> torch.Generator:
@@ -64,21 +75,22 @@ def test_networks_see_events_and_give_them_back() -> None:
     assert equal(pc.context(blank), context)
 
 
-def test_answers_stand_one_after_the_other(flow) -> None:
+def test_answers_stand_one_after_the_other(flow, gan) -> None:
     truth = truths(5, 8)
-    made = flow.sample(context=truth, answers=3, generator=seeded())
-    assert made.num_graphs == 15
-    assert torch.equal(made.label, truth.label.repeat_interleave(3))
-    assert torch.equal(made.y, truth.y.repeat_interleave(3, 0))
-    assert set(made.layer.tolist()) <= {0, 1}
-    again = flow.sample(context=truth, answers=3, generator=seeded())
-    assert equal(made, again)
+    for model in (flow, gan):
+        made = model.sample(context=truth, answers=3, generator=seeded())
+        assert made.num_graphs == 15
+        assert torch.equal(made.label, truth.label.repeat_interleave(3))
+        assert torch.equal(made.y, truth.y.repeat_interleave(3, 0))
+        assert set(made.layer.tolist()) <= {0, 1}
+        again = model.sample(context=truth, answers=3, generator=seeded())
+        assert equal(made, again)
 
 
-def test_the_order_of_the_points_of_a_context_plays_no_part(flow, guesser) -> None:
+def test_the_order_of_the_points_of_a_context_plays_no_part(flow, gan, guesser) -> None:
     truth = truths(6, 8, low=3)
     turned = pc.heaviest_first(truth)
-    for model in (flow, guesser):
+    for model in (flow, gan, guesser):
         one, other = (model.sample(context=c, generator=seeded()) for c in (truth, turned))
         assert torch.equal(one.ptr, other.ptr)
         torch.testing.assert_close(one.pos, other.pos, rtol=1e-3, atol=1e-4)
@@ -115,6 +127,28 @@ def test_a_flow_learns_where_the_context_is() -> None:
     assert losses[0] < 0.9 * losses[1]
 
 
+def test_a_critic_learns_which_event_belongs_to_a_context() -> None:
+    """Real events beside contexts of others: only a critic of both can tell them apart."""
+    torch.manual_seed(0)
+    model = fitted(points_context_gan(**{**TINY, "hidden": 16}, encoder="epic"))
+    optimiser = torch.optim.Adam(model.critic.parameters(), 3e-3)
+
+    def gap(clouds) -> torch.Tensor:
+        event, condition = model.representation.see(clouds)
+        logits = []
+        for turn in (0, 1):
+            order = torch.arange(clouds.num_graphs).roll(turn)
+            other = pc.replace(event, context=pc.select(pc.context(event), order))
+            logits.append(model.critic(other, condition))
+        return logits[0] - logits[1]
+
+    for step in range(80):
+        optimiser.zero_grad()
+        torch.nn.functional.softplus(-gap(pairs(64, 10 + step))).mean().backward()
+        optimiser.step()
+    assert (gap(pairs(500, 3)) > 0).double().mean() > 0.7
+
+
 def test_the_best_guess_is_what_counts(monkeypatch) -> None:
     torch.manual_seed(0)
     model = fitted(points_set_generation(**TINY, guesses=3))
@@ -142,9 +176,9 @@ def test_a_code_has_a_prior(guesser) -> None:
     assert all(any(p.grad is not None for p in part.parameters()) for part in parts)
 
 
-def test_sizes_are_kept_and_events_may_be_empty(flow, guesser) -> None:
+def test_sizes_are_kept_and_events_may_be_empty(flow, gan, guesser) -> None:
     truth = truths(4, 8)
-    for model in (flow, guesser):
+    for model in (flow, gan, guesser):
         made = model.sample(context=truth, sizes=[0, 1, 5, 0], generator=seeded())
         assert pc.sizes(made).tolist() == [0, 1, 5, 0]
         nothing = model.sample(context=pc.select(truth, []), generator=seeded())

@@ -220,7 +220,7 @@ def test_a_mixture_over_clouds_without_weight_condition_or_class() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_the_prior_needs_a_share_of_the_run(share: float) -> None:
-    with pytest.raises(ArgumentError, match=f"got share {share}"):
+    with pytest.raises(ArgumentError, match=f"share: got {share}"):
         model(share=share)
 
 

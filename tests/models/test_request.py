@@ -123,3 +123,6 @@ def test_conditions_are_held_against_the_training_split() -> None:
     assert beyond(TWO, torch.tensor([[10.0, -1.0], [20.0, 1.0]]), seen) == ""
     assert beyond(TWO, None, seen) == ""
     assert "angle: 3 rad is outside the -1 to 1 rad" in beyond(TWO, torch.tensor([[15.0, 3]]), seen)
+    bare = Schema((), condition=(Quantity("eta"),))
+    line = beyond(bare, torch.tensor([[3.0]]), (torch.tensor([-1.0]), torch.tensor([1.0])))
+    assert line.startswith("eta: 3 is outside the -1 to 1 of the training split")

@@ -71,5 +71,5 @@ def test_errors() -> None:
         whitening.fit([])
     with pytest.raises(DataError, match="all finite"):
         whitening.fit([(torch.full((2, 3), torch.inf), torch.zeros(2, 4))])
-    with pytest.raises(ArgumentError, match=r"got code \(2, 3\) and condition \(2, 5\)"):
+    with pytest.raises(ArgumentError, match=r"code, condition: got \(2, 3\) and \(2, 5\)"):
         whitening(torch.zeros(2, 3), torch.zeros(2, 5))

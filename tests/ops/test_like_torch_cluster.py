@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pcgen import ops
 from pcgen.errors import ArgumentError
-from pcgen.ops.segments import owners, pointer_of
+from pcgen.ops.ragged import owners, pointer_of
 
 # The order of the arguments of torch_cluster 1.6.3 up to the last one that ours has by position.
 ORDER = {

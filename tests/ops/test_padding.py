@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ragged_clouds import pointer
 
 from pcgen.errors import ArgumentError
-from pcgen.ops import segments
+from pcgen.ops import ragged, segments
 from pcgen.ops.padding import Padding
 
 REDUCTIONS = (
@@ -63,9 +63,9 @@ def test_owners_places_and_lengths(sizes):
     padding = padded(torch.zeros(sum(sizes)), sizes)[1]
     there, ptr, rows = padding.present.flatten(), pointer(sizes), sum(sizes)
     number = len(there)
-    assert torch.equal(segments.owners(padding, number)[there], segments.owners(ptr, rows))
-    assert torch.equal(segments.places(padding, number)[there], segments.places(ptr, rows))
-    assert segments.lengths(padding).tolist() == segments.lengths(ptr).tolist() == sizes
+    assert torch.equal(ragged.owners(padding, number)[there], ragged.owners(ptr, rows))
+    assert torch.equal(ragged.places(padding, number)[there], ragged.places(ptr, rows))
+    assert ragged.lengths(padding).tolist() == ragged.lengths(ptr).tolist() == sizes
 
 
 def test_gradients_reach_points_and_no_padding():

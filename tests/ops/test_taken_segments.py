@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged_clouds import pointer
 
-from pcgen.ops import segments
+from pcgen.ops import ragged
 
 SHAPES = [(), (1,), (3,), (2, 2), (0,)]
 DTYPES = [torch.float32, torch.float64, torch.long]
@@ -37,8 +37,8 @@ def test_take_is_what_slices_give(many, sizes, chosen, shape, dtype):
     index = torch.tensor([each % len(sizes) for each in chosen], dtype=torch.long)
     expected, ends, owner = by_slices(value, ptr, index)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "MANY", many)
-        (rows,), found, owners = segments.take([value], ptr, index)
+        patch.setattr(ragged, "MANY", many)
+        (rows,), found, owners = ragged.take([value], ptr, index)
     assert rows.dtype == dtype
     assert torch.equal(rows, expected)
     assert found.tolist() == ends
@@ -47,10 +47,10 @@ def test_take_is_what_slices_give(many, sizes, chosen, shape, dtype):
 
 @pytest.mark.parametrize("many", [0, 1 << 40])
 def test_rows_that_are_differentiated_or_are_views_are_taken_too(many, monkeypatch):
-    monkeypatch.setattr(segments, "MANY", many)
+    monkeypatch.setattr(ragged, "MANY", many)
     value = torch.randn(6, 2, dtype=torch.double, requires_grad=True)
     ptr, index = pointer([1, 2, 3]), torch.tensor([2, 0, 2])
-    (rows, columns), *_ = segments.take([value, value.detach().T.contiguous().T], ptr, index)
+    (rows, columns), *_ = ragged.take([value, value.detach().T.contiguous().T], ptr, index)
     assert torch.equal(rows, columns)
     rows.sum().backward()
     assert value.grad[:, 0].tolist() == [1, 0, 0, 2, 2, 2]
@@ -58,7 +58,7 @@ def test_rows_that_are_differentiated_or_are_views_are_taken_too(many, monkeypat
 
 @given(sizes=st.lists(st.integers(0, 5), max_size=6))
 def test_owners_are_the_same_by_the_compiled_loop(sizes):
-    ptr, plain = pointer(sizes), segments.owners(pointer(sizes), sum(sizes))
+    ptr, plain = pointer(sizes), ragged.owners(pointer(sizes), sum(sizes))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "MANY", 0)
-        assert torch.equal(segments.owners(ptr, sum(sizes)), plain)
+        patch.setattr(ragged, "MANY", 0)
+        assert torch.equal(ragged.owners(ptr, sum(sizes)), plain)

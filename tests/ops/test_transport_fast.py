@@ -15,7 +15,7 @@ from pcgen.errors import DataError
 from pcgen.ops import chamfer_distance, earth_mover, segment_sum, transport
 from pcgen.ops._kernels import chamfer_compiled, differences_compiled, transport_compiled
 from pcgen.ops._kernels.transport_fast import LARGEST
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 
 
 def is_fast(cost: Tensor) -> bool:

@@ -20,7 +20,7 @@ from pcgen.ops._kernels.dense import densify
 from pcgen.ops._kernels.problem import Problems, primal
 from pcgen.ops._kernels.sinkhorn import anneal
 from pcgen.ops._kernels.solvers import _exact
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 from pcgen.ops.sides import Sides
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -21,6 +21,7 @@ from pcgen.objectives.noise import InstanceNoise
 from pcgen.objectives.penalties import r1, roth, wgan_gp
 from pcgen.recipes import games
 from pcgen.recipes.adversaries import FORMER, GAMES, PENALTIES, REGULARISERS
+from pcgen.tools import cli
 from pcgen.training import Machine, checkpoint, train
 
 STRENGTH = {"points-gan": 0.1, "points-latent-gan": 5.0, "image-gan": 1.0, "sites-gan": 1.0}
@@ -286,3 +287,14 @@ def test_a_clipped_critic_stays_in_its_box(tmp_path: Path) -> None:
     largest = max(float(p.detach().abs().max()) for p in found.critic.parameters())
     assert largest == pytest.approx(0.03)
     assert max(float(p.detach().abs().max()) for p in found.generator.parameters()) > 0.1
+
+
+def test_an_option_of_other_recipes_is_refused_with_their_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "points-latent-gan", "--modes", "mdgan"])
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "pcgen train points-latent-gan: unknown option --modes, which other recipes have: "
+        "points-gan, image-gan, sites-gan"
+    )

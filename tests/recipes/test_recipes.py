@@ -35,7 +35,11 @@ from pcgen.training import Reports, train
 SMALL = {"latent_dim": 3, "hidden": 8, "layers": 2}
 GENERATIVE = ["points-latent-gan", "points-latent-mixture", "points-vae"]
 ENCODERS = get_args(Encoder)
-WITH_CONTEXTS = ("points-context-flow", "points-set-generation")  # test_generated_from_contexts
+WITH_CONTEXTS = (
+    "points-context-flow",
+    "points-context-gan",
+    "points-set-generation",
+)  # test_generated_from_contexts
 NETWORKS = {
     **dict.fromkeys(
         (name for name in RECIPES if name.startswith("points") and name not in WITH_CONTEXTS),
@@ -300,7 +304,7 @@ def test_numbers_out_of_range_are_refused_by_name(name: str) -> None:
         encoder["neighbours"] = {"context_encoder": "edgeconv"}
         encoder["list_length"] = {"decoder": "list"}
         encoder["beta"] = {"answer": "code"}
-    if name == "points-context-flow":
+    if name.startswith("points-context"):
         del wrong["layers"]
     for option, value in wrong.items():
         with pytest.raises(ArgumentError, match=f"{option}: got {value}, expected >= "):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pcgen.datasets.shapes import SHAPES, generate, to_clouds
 from pcgen.errors import ArgumentError
 from pcgen.io import write_clouds
 from pcgen.recipes import RECIPES, shapes
+from pcgen.schema import Quantity
 from pcgen.tools import cli
 
 ALL = [name for name in RECIPES if name.startswith("shapes-")]
@@ -64,6 +66,23 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clouds = to_clouds(generate(0, 0, 120, ["cone", "torus"], 16, "upright"))
     write_clouds(path, clouds, SHAPES)
     return path
+
+
+@pytest.mark.parametrize("name", ["shapes-gan", "points-gan", "points-flow"])
+def test_a_list_that_is_too_short_is_refused_before_there_is_a_run(
+    name: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weighed = tmp_path / "s.h5"  # the list of points-* sorts by weight
+    clouds = to_clouds(generate(0, 0, 20, ["cone", "torus"], 16, "upright"))
+    schema = SHAPES if name == "shapes-gan" else dataclasses.replace(SHAPES, weight=Quantity("w"))
+    write_clouds(weighed, pc.replace(clouds, weight=torch.ones(320)), schema)
+    words = ["train", name, "--data", str(weighed), "--output", f"{tmp_path}/run", *SMALL]
+    own = [] if name == "shapes-gan" else ["--encoder", "list"]
+    assert cli.main([*words, *own, "--list-length", "15"]) == 1
+    error = capsys.readouterr().err
+    assert "list_length: got 15, expected 16 or more" in error
+    assert "--list-length 16, or --max-points 15" in error
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

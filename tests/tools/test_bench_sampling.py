@@ -99,3 +99,14 @@ def test_the_section_through_the_command_line(tmp_path, capsys):
     for row in rows:
         *_, ragged, other, ratio = row.strip("| ").split(" | ")
         assert min(float(ragged), float(other), float(ratio)) > 0
+
+
+def test_penalties_through_the_command_line(tmp_path, capsys):
+    output = tmp_path / "a.md"
+    words = ["bench", "--which", "games", "--quick", "--repeats", "1", "--output", str(output)]
+    assert main(words) == 0, capsys.readouterr().err
+    rows = [line.strip("| ").split(" | ") for line in output.read_text().splitlines()
+            if line.startswith(("| points-gan", "| image-gan", "| sites-gan"))]  # fmt: skip
+    assert [row[1] for row in rows].count("none") == 3
+    assert all(float(row[3]) > 0 for row in rows)
+    assert all(float(row[3]) == 1 for row in rows if row[1] == "none")

@@ -83,6 +83,23 @@ def test_scores_of_each_event_in_every_format(folder: Path) -> None:
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
+def test_a_class_of_one_event_is_explained_and_empty_events_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = pc.select(toy(), torch.tensor([0, 1, 2, 4]))
+    write_clouds(folder / "few.h5", few, TOY)
+    assert cli.main(f"classify {folder}/run {folder}/few.h5 --split all".split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "nan" in lines[3]
+    # Of the others of "left" there is one, too.
+    assert lines[4] == "nan (left, right): a class needs two events of its own and two of others"
+    empty = pc.make(torch.zeros(0, 2), [0] * 3, label=torch.arange(3) % 2)
+    write_clouds(folder / "empty.h5", empty, TOY)
+    assert cli.main(f"classify {folder}/run {folder}/empty.h5 --split all".split()) == 1
+    error = "empty.h5: got 3 events without a point, expected some with one"
+    assert error in capsys.readouterr().err
+
+
 def test_events_without_classes_are_counted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,7 +138,7 @@ def test_points_are_taken_from_each_cloud() -> None:
     [
         ("--missing 1", "missing: got [1.0], expected shares of at least 0 and below 1"),
         ("scores.txt", "output: got 'scores.txt', expected a name in .h5, .hdf5, .csv, .npz"),
-        ("--split half", "split: got 'half'"),
+        ("nowhere/a.csv", "nowhere/a.csv: cannot be written (No such file or directory)"),
     ],
 )
 def test_refusals(folder: Path, words: str, error: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from toy_command import status
 
 import pcgen
+from pcgen.datasets.jets import SAMPLE
 from pcgen.tools import cli
 
 pytestmark = pytest.mark.usefixtures("toy_command")
@@ -160,6 +161,65 @@ def test_help_lists_every_command(capsys):
     assert pcgen.__version__ in capsys.readouterr().out
 
 
+HUGE = "1000000000000"
+UNBOUNDED = [
+    *(f"simulate {each} a.h5 --number" for each in ("electrons", "jets", "showers", "tracks")),
+    "simulate shapes a.h5 --number",
+    "simulate shapes a.h5 --points",
+    "simulate jets a.h5 --processes",
+    *(f"sample run a.h5 --{name}" for name in ("number", "steps", "points", "processes")),
+    *(f"invert run b.h5 a.h5 --{name}" for name in ("steps", "restarts", "iterations")),
+    "export run a.onnx --steps",
+    *(f"evaluate a.h5 b.h5 --{name}" for name in ("repeats", "permutations")),
+    *(f"train points-vae --{name}" for name in ("samples", "hidden")),
+    "papers games --seeds",
+    "compare study.yaml --seeds",
+    "demo --number",
+    "bench --repeats",
+]
+"""Numbers of commands that would take for ever, or more memory than there is."""
+TOO_LATE = [
+    "evaluate a b --seed=-1",
+    "evaluate a b --repeats 1",
+    "evaluate a b --between pt",
+    "evaluate a b --protocol image",
+    "evaluate a b --protocol response --grid x:0:1:2",
+    "evaluate a b --protocol mpgan2021 --statistics a.npz",
+    "sample run a.txt",
+    "sample run a.h5 --particles 3",
+    "sample run a.h5 --split test",
+    "sample run a.h5 --like b.h5 --classes g",
+    "classify run a.h5 --missing 1",
+    "classify run a.h5 scores.txt",
+    "invert run a.h5 b.txt",
+    "invert run a.h5 b.h5 --measure blur:2",
+    "export run a.txt",
+    "train points-vae --steps 0",
+    "train points-vae --start-part field",
+    "train points-vae --context a.h5",
+    "train points-vae --betas 2 3",
+    "simulate jets a.h5 --seed=-1",
+    "convert a.h5 b.txt",
+    "convert a.h5 b.h5 --block 0",
+    "view a.h5 --event=-1",
+    "compare study.yaml --processes 0",
+    "papers nosuch",
+    "bench --memory 0",
+]
+"""What can be refused without any work."""
+
+
+@pytest.mark.parametrize("words", UNBOUNDED)
+def test_numbers_without_end_are_refused_by_their_names(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*words.split(), HUGE]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    name = words.split("--")[1].replace("-", "_")
+    assert line.startswith(f"pcgen: {name}: got {HUGE} ")
+    assert re.search(r"expected at most \d+ \(PCGEN_MAX_\w+ sets another limit\)", line)
+    assert list(tmp_path.iterdir()) == []
+
+
 WITHOUT_TORCH = """
 import json, sys
 from pcgen.tools.cli import COMMANDS, main
@@ -183,16 +243,20 @@ for name in RECIPES:
     call(["train", name, "--help"])
     call(["train", name, "--print_config"])
     call(["train", name, "--no-such-option"])
+for words in sys.argv[1:]:
+    call(words.split())
 print(json.dumps(found))
 """
 
 
 def test_help_and_wrong_words_do_not_wait_for_torch():
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", WITHOUT_TORCH, *TOO_LATE, *(f"{each} {HUGE}" for each in UNBOUNDED)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found) > 3 * len(cli.COMMANDS)
+    assert done.stderr.count("pcgen: ") >= len(TOO_LATE) + len(UNBOUNDED)
     assert {words: modules for words, modules in found.items() if modules} == {}
 
 
@@ -222,3 +286,21 @@ def test_whole_numbers_have_64_bits(words, capsys):
     assert cli.main(["do", "it", "file", *words.split()]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("expected a number below 2**63")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "out", "err"),
+    [
+        (f"info {SAMPLE}", 0, "events", ""),
+        ("info nowhere.h5", 1, "", "pcgen: nowhere.h5: no such file or folder"),
+        ("train points-vae --stepz 2", 2, "", "did you mean --steps?"),
+        ("train points-vae --help", 0, "optimisation:", ""),
+    ],
+)
+def test_the_real_command(words, status, out, err):
+    command = [sys.executable, "-m", "pcgen.tools", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == status
+    assert out in done.stdout
+    assert err in done.stderr
+    assert "Traceback" not in done.stderr

@@ -117,9 +117,9 @@ def test_a_study_is_a_file_a_folder_or_a_name(tmp_path, data):
     (tmp_path / "own.yaml").write_text((folder / "study.yaml").read_text())
     assert find(str(folder)) == folder / "study.yaml"
     assert find(str(tmp_path / "own.yaml")).name == "own.yaml"
-    for name in ("remedies", "sparsity"):
+    for name in ("codes", "remedies", "sparsity"):
         assert find(name) == STUDIES / name / "study.yaml"
-    with pytest.raises(FileError, match=r"nowhere: no such study, .* one of remedies, sparsity"):
+    with pytest.raises(FileError, match=r"no such study, .* one of codes, remedies, sparsity"):
         find("nowhere")
 
 
@@ -165,8 +165,8 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(changes, message, tmp_pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--processes", "0"], "got 0, None, 0, expected at least 1, 1, 0"),
-        (["--seeds", "0"], "got 2, 0, 0, expected at least 1, 1, 0"),
+        (["--processes", "0"], "processes: got 0, expected >= 1"),
+        (["--seeds", "0"], "seeds: got 0, expected >= 1"),
         (["--only", "gan*"], "only: got 'gan*', expected a pattern of rows: spray_s0"),
         (["--page"], "holds no comparison"),
         (["--page", "--only", "spray*"], "page: got only or dask too"),

@@ -176,7 +176,7 @@ def test_jetnets_layout_takes_gev(here):
 
 def test_training_names_an_axis_beyond_its_period(here):
     from pcgen.datasets import open_clouds
-    from pcgen.tools.train import unlikely
+    from pcgen.tools.training_data import unlikely
 
     clouds = hits()
     io.write_clouds("deg.h5", pc.replace(clouds, pos=clouds.pos * 60), HITS)

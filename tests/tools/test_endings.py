@@ -61,6 +61,68 @@ def test_faults_of_the_program_are_not_hidden(ended_by, error):
         ended_by(raising(error))
 
 
+def test_memory_that_is_not_there_names_the_numbers_and_leaves_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("open3d")
+    monkeypatch.setenv("PCGEN_MAX_POINTS", str(10**12))
+    words = f"simulate shapes {tmp_path / 'a.h5'} --points 100000000000 --number 2 --classes box"
+    assert cli.main([*words.split(), "--processes", "1", "--progress", "false"]) == 1
+    message = capsys.readouterr().err
+    found = re.fullmatch(
+        r"pcgen: not enough memory with --points 100000000000, --number 2, --processes 1 "
+        r"\(([\d.]+) GB wanted, the machine has ([\d.]+)\), expected a smaller number\n",
+        message,
+    )
+    assert found is not None, message
+    assert float(found[1]) > float(found[2])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sample nowhere OUT.h5",
+        "sample nowhere FILE/a_%05d.ply",
+        "invert nowhere none.h5 OUT.h5",
+        "classify nowhere none.h5 OUT.csv",
+        "export nowhere OUT.onnx",
+        "evaluate none.h5 none.h5 --output FILE/below",
+        "train points-vae --data none.h5 --output FILE",
+        "convert none.h5 OUT.h5",
+        "view none.h5 --output OUT.html",
+        "compare none.yaml --report FILE/a.md",
+        "papers games --output OUT.md",
+        "bench OUT.md",
+    ],
+)
+def test_outputs_that_cannot_be_written_are_named_before_the_inputs(
+    tmp_path, monkeypatch, capsys, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    words = words.replace("OUT", "missing/a").replace("FILE", "file")
+    assert cli.main(words.split()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(("pcgen: missing/a.", "pcgen: file"))
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_training_that_fails_before_a_checkpoint_leaves_nothing(tmp_path, capsys):
+    words = "train points-vae --max-points 4 --hidden 4 --layers 1 --steps 40 --lr 1e30 --clip null"
+    words += " --warmup 0 --accelerator cpu --progress false --validate-events 8 --batch-size 4"
+    assert cli.main([*words.split(), "--output", str(tmp_path / "a" / "run")]) == 1
+    assert "what is saved is from before this step" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    # With a checkpoint the run stays, and so does a folder that was there, but empty.
+    (tmp_path / "empty").mkdir()
+    kept = [*words.split(), "--output", str(tmp_path / "empty"), "--checkpoint-every", "1"]
+    assert cli.main(kept[:-2]) == 1
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert cli.main(kept) == 1
+    assert (tmp_path / "empty" / "checkpoints" / "last.ckpt").exists()
+
+
 def test_sigterm_ends_like_ctrl_c(ended_by, capsys):
     before = signal.getsignal(signal.SIGTERM)
     cleaned = []
@@ -73,7 +135,7 @@ def test_sigterm_ends_like_ctrl_c(ended_by, capsys):
 
     assert ended_by(work) == 143
     assert cleaned
-    assert capsys.readouterr().err == "pcgen: terminated\n"
+    assert capsys.readouterr().err == "pcgen: interrupted\n"
     assert signal.getsignal(signal.SIGTERM) is before
     assert ended_by(raising(Terminated("interrupted at step 3"))) == 143
     assert capsys.readouterr().err == "pcgen: interrupted at step 3\n"

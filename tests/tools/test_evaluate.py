@@ -11,8 +11,10 @@ import torch
 from pcgen import clouds as pc
 from pcgen.datasets import sample_jets
 from pcgen.io import JETS, write_clouds
+from pcgen.metrics import Evaluation, Score
 from pcgen.schema import Quantity, Schema
 from pcgen.tools import cli
+from pcgen.tools.evaluation_files import remarks
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_other_units_are_refused(files, tmp_path, capsys):
     straight = Schema((axes[0], Quantity("phi_rel", "rad")), weight=Quantity("pt", "GeV"))
     write_clouds(path, pc.make(torch.zeros(2, 2), [2], weight=torch.ones(2)), straight)
     assert evaluate(files, str(path)) == 1
-    assert "expected eta_rel, phi_rel [rad] with period 6.28" in capsys.readouterr().err
+    assert "expected eta_rel, phi_rel [rad] with period 2pi" in capsys.readouterr().err
     assert evaluate(files, "other.h5", "--training", str(path)) == 1
     assert "mev.h5: got axes eta_rel, phi_rel [rad]" in capsys.readouterr().err
 
@@ -123,6 +125,29 @@ def test_conditions_of_another_meaning_are_refused(files, tmp_path, capsys):
     assert "tev.h5: got condition jet_pt [TeV], expected jet_pt" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "protocol",
+    ["pcgen", "image --grid eta_rel:-0.4:0.4:8,phi_rel:-0.4:0.4:8", "conditional --answers 1"],
+)
+def test_events_that_are_all_empty_are_refused_by_their_file(files, tmp_path, capsys, protocol):
+    jets = sample_jets("all").read(0, 200)
+    none = pc.make(torch.zeros(0, 2), [0] * 200, weight=torch.zeros(0), y=jets.y, label=jets.label)
+    write_clouds(tmp_path / "empty.h5", none, JETS)
+    empty, out = str(tmp_path / "empty.h5"), tmp_path / "out"
+    for real, generated in ((files / "real.h5", empty), (empty, files / "real.h5")):
+        words = ["evaluate", str(real), str(generated), "--split", "all", "--output", str(out)]
+        assert cli.main([*words, "--protocol", *protocol.split()]) == 1
+        error = f"{empty}: got 200 events without a point, expected some with one"
+        assert error in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_score_that_is_no_number_is_explained():
+    score = Score("response pt 1 to 2 GeV", "", 1.0, math.nan, 1.0, 0.1, None, 2, 1)
+    lines = remarks(Evaluation("conditional", (score,), (2, 2), 0, 0))
+    assert lines == ["nan: fewer than two events for response pt 1 to 2 GeV"]
+
+
 def test_a_missing_file_and_a_bad_folder_are_one_line(files, tmp_path, capsys):
     assert evaluate(files, "nothing.h5") == 1
     blocked = tmp_path / "file"
@@ -131,7 +156,7 @@ def test_a_missing_file_and_a_bad_folder_are_one_line(files, tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "nothing.h5" in lines[0]
-    assert "cannot make the folder" in lines[1]
+    assert f"{blocked / 'below'}: cannot be written (Not a directory)" in lines[1]
 
 
 def test_broken_events_of_the_generated_file_are_reported_by_number(files, tmp_path, capsys):

@@ -28,7 +28,7 @@ def test_a_file_of_clouds_shows_sizes_units_and_classes(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "train 1, validation 1, test 1" in text
     assert "0 to 3, mean 1.3" in text
-    assert "phi_rel [rad, period 6.283]" in text
+    assert "phi_rel [rad, period 2pi]" in text
     assert "g: 1, q: 1, t: 1" in text
     assert "w" not in re.findall(r"classes.*", text)[0].split(":")
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
-from pcgen.io import JETS, Images, image_writer, open_file, read_clouds
+from pcgen.io import JETS, Images, image_writer, open_file, read_clouds, write_clouds
 from pcgen.tools.cli import main
 from pcgen.tools.measured import measurement_of
 from pcgen.tools.train import train
@@ -142,6 +143,19 @@ def test_refusals_are_one_line(words, said, flow, few, tmp_path, capsys) -> None
     assert not (tmp_path / "o.h5").exists()
 
 
+def test_events_without_energy_in_the_cells_are_refused(flow, few, tmp_path, capsys) -> None:
+    clouds, schema = read_clouds(few)
+    none = pc.select_points(clouds, torch.zeros(len(clouds.pos), dtype=torch.bool))
+    write_clouds(tmp_path / "empty.h5", none, schema)
+    far = "eta_rel:5:6:4,phi_rel:-0.4:0.4:4"
+    for file, grid in ((tmp_path / "empty.h5", GRID), (few, far)):
+        words = ["invert", flow, str(file), str(tmp_path / "o.h5"), "--grid", grid]
+        assert main(words) == 1
+        error = f"{file}: got 200 events of which every measurement is 0, expected some with energy"
+        assert error in capsys.readouterr().err
+    assert not (tmp_path / "o.h5").exists()
+
+
 def test_other_cells_and_noise_on_measurements_are_refused(flow, few, tmp_path, capsys) -> None:
     image, _, _, _ = images_of(few)
     np.save(tmp_path / "a.npy", image[:3, :2].numpy())
@@ -150,6 +164,6 @@ def test_other_cells_and_noise_on_measurements_are_refused(flow, few, tmp_path, 
     assert "expected (8, 8) as in the grid, or the 4 values that are measured" in (
         capsys.readouterr().err
     )
-    np.save(tmp_path / "a.npy", image[:3, :1, :4].numpy())
+    np.save(tmp_path / "a.npy", image[:3, :1, :4].numpy() + 1)
     assert main([*words, "--noise", "1"]) == 1
     assert "noise: got 1.0 for a file of measurements" in capsys.readouterr().err

@@ -94,8 +94,8 @@ def test_files_that_mean_something_else_are_refused(run, test_file, tmp_path):
         ({"split": "test"}, "split: got test without like"),
         ({"conditions": "a.csv", "points": 3}, "conditions: got points too"),
         ({"conditions": "a.csv", "number": 3}, "conditions: got number too"),
-        ({"processes": 0}, "seed, processes: got 0, 0"),
-        ({"seed": -1}, "seed, processes: got -1, 1"),
+        ({"processes": 0}, "processes: got 0, expected >= 1"),
+        ({"seed": -1}, "seed: got -1, expected 0 <= seed"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(run, test_file, tmp_path, options, message):

@@ -10,7 +10,7 @@ from pcgen import clouds as cl
 from pcgen.datasets import sample_jets
 from pcgen.io import JETS, read_clouds
 from pcgen.metrics import observables
-from pcgen.metrics.jets.substructure import substructure
+from pcgen.metrics.jets.prongs import substructure
 from pcgen.metrics.scores import wasserstein1
 from pcgen.tools import cli
 

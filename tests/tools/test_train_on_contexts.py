@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused_in_a_line(run, files, tmp_path, capsys) ->
     flow = "train points-context-flow"
     assert "expected --context FILE" in fails(f"{flow} --data {events} {out}", capsys)
     line = fails(f"train points-vae --data {events} --context {truth}", capsys)
-    assert "which takes none, expected one of points-context-flow, points-set-generation" in line
+    assert "which takes none, expected one of points-context-flow, points-context-gan, " in line
     assert "without data" in fails(f"{flow} --context {truth} {out}", capsys)
     write_clouds(tmp_path / "few.h5", truths(7), CONTEXT)
     line = fails(f"{flow} --data {events} --context {tmp_path}/few.h5 {out}", capsys)
@@ -165,3 +165,21 @@ def test_one_file_of_pairs_is_enough(tmp_path) -> None:
     words = f"train points-vae --data {tmp_path}/p.h5 --hidden 4 --steps 2 --batch-size 8"
     words += f" --validate-events 4 --samples 0 --accelerator cpu --output {tmp_path}/vae"
     assert cli.main(words.split()) == 0
+
+
+def test_a_gan_begins_from_a_flow_and_is_no_graph_either(run, files, tmp_path, capsys) -> None:
+    words = f"train points-context-gan --data {files[0]} --context {files[1]} {SMALL} --samples 0"
+    start = f"--start {run} --start-part generator.field=field --steps 1"
+    start += " --phases generator.lr=1e-12"
+    assert cli.main(f"{words} {start} --output {tmp_path}/gan".split()) == 0
+    flow, gan = pcgen.load(run).field, pcgen.load(tmp_path / "gan").generator.field
+    theirs = flow.state_dict()
+    for name, value in gan.state_dict().items():
+        torch.testing.assert_close(value, theirs[name])
+    answers = f"{tmp_path}/a.h5"
+    assert (
+        cli.main(f"sample {tmp_path}/gan {answers} --context {files[1]} --answers 2".split()) == 0
+    )
+    assert read_clouds(answers)[0].num_graphs == 240
+    line = fails(f"export {tmp_path}/gan {tmp_path}/x.onnx", capsys)
+    assert "generates events from others" in line

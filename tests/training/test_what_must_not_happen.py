@@ -146,7 +146,9 @@ def test_what_a_loss_refuses_after_the_first_step_names_where(tmp_path, kind):
     with pytest.raises(kind, match=r"^x: row 0"):  # nothing is learnt yet: it is the data
         fit(model, tmp_path / "a", 4)
     model.at = 2
-    with pytest.raises(TrainingError, match=r"step 3, phase 'fit': x: row 0 is \[nan, nan\]; the"):
+    with pytest.raises(
+        TrainingError, match=r"step 3, phase 'fit': x: row 0 is \[nan, nan\]; what is"
+    ):
         fit(model, tmp_path / "b", 4)
 
 
@@ -154,7 +156,9 @@ def test_what_validation_refuses_names_where(tmp_path):
     def validate(model):
         raise DataError("pos: got NaN")
 
-    with pytest.raises(TrainingError, match="step 5, validation before it: pos: got NaN; the last"):
+    with pytest.raises(
+        TrainingError, match="step 5, validation before it: pos: got NaN; what is saved"
+    ):
         fit(Toy(), tmp_path, 4, validate=validate)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from pcgen import clouds as pc
 from pcgen.datasets import sample_jets
 from pcgen.ops import chamfer, nearest
+from pcgen.ops.ragged import to_dense
 from pcgen.tools.benchmarks.measure import Case, Contender, Run
 
 BATCHES = (32, 256, 1024)
@@ -33,8 +34,8 @@ class Clouds(NamedTuple):
 
     def padded(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Points [B, n, D] and which of them are there [B, n], of both sides."""
-        x, there_x = pc.to_dense(self.x.detach(), self.ptr_x)
-        y, there_y = pc.to_dense(self.y.detach(), self.ptr_y)
+        x, there_x = to_dense(self.x.detach(), self.ptr_x)
+        y, there_y = to_dense(self.y.detach(), self.ptr_y)
         return x.requires_grad_(), there_x, y.requires_grad_(), there_y
 
 

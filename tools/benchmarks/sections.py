@@ -10,6 +10,7 @@ from pcgen.tools.benchmarks import (
     chamfer,
     encoders,
     evaluation,
+    games,
     kernels,
     lattice_tables,
     loading,
@@ -211,6 +212,7 @@ SECTIONS: dict[str, Section] = {
     "attention": attention.section,
     "encoders": encoders.section,
     "sampling": sampling.section,
+    "games": games.section,
     "loading": loading.section,
     "kernels": kernels_section,
 }

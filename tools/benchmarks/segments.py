@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.utils import segment, softmax
 
 from pcgen.ops import segments
+from pcgen.ops.ragged import owners
 from pcgen.tools.benchmarks.measure import Case, Contender, Run
 
 SEGMENTS = (32, 256)
@@ -71,14 +72,14 @@ def _run(reduce: Reduce) -> Callable[[Rows], Run]:
 
 
 def _plain(reduce: Callable[[Tensor, Tensor, int], Tensor], value: Tensor, ptr: Tensor) -> Tensor:
-    return reduce(value, segments.owners(ptr, len(value)), len(ptr) - 1)
+    return reduce(value, owners(ptr, len(value)), len(ptr) - 1)
 
 
 def _scatter(reduction: str, value: Tensor, ptr: Tensor) -> Tensor:
     import torch_scatter
 
     if reduction == "softmax":
-        owner = segments.owners(ptr, len(value))
+        owner = owners(ptr, len(value))
         return torch_scatter.scatter_softmax(value, owner, 0)
     return torch_scatter.segment_csr(value, ptr, reduce=reduction)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pcgen import clouds as pc
 from pcgen.datasets import sample_jets
+from pcgen.ops.ragged import arange_ragged
 from pcgen.ops.transport import earth_mover
 from pcgen.tools.benchmarks.measure import Case, Contender, Run
 
@@ -61,7 +62,7 @@ def jets(batch: int, points: int, device: str) -> Pairs:
     need = 2 * batch * points
     if points <= 30:
         sample = pc.select(sample, pc.sizes(sample) >= points)
-        rows = pc.arange_ragged(sample.ptr[:-1], torch.full_like(sample.ptr[:-1], points))
+        rows = arange_ragged(sample.ptr[:-1], torch.full_like(sample.ptr[:-1], points))
     else:
         rows = torch.arange(len(sample.pos))
     rows = rows.repeat(1 + need // len(rows))[:need]

@@ -155,8 +155,7 @@ def _columns(figure: _Figure) -> Figure:
                 _seeds(axes, x, cell, name, shade, marker)
             if value is not None:
                 axes.plot([], [], marker=marker, color=shade, linestyle="", label=str(value))
-        if not all(cell.sound for cell in figure.there):
-            axes.plot([], [], "o", color=REAL, markerfacecolor="none", label="not converged")
+        _hollow(axes, figure)
         axes.set_xticks(range(len(names)), list(map(str, names)), rotation=30, ha="right")
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set_ylabel(str(label))
@@ -185,6 +184,7 @@ def _lines(figure: _Figure) -> Figure:
         for style, line in zip(styles, _LINES, strict=False):
             if style is not None:
                 axes.plot([], [], line, color=REAL, label=str(style))
+        _hollow(axes, figure)
         _floor_line(axes, figure, name)
         if value is not None:
             axes.set_title(str(value), fontsize=10)
@@ -210,10 +210,11 @@ def _profile(figure: _Figure) -> Figure:
         known = [(x, s) for x, s in found if s is not None]
         xs, medians = [x for x, _ in known], [s.median for _, s in known]
         look = {"linestyle": line, "marker": marker}
-        look["markerfacecolor"] = shade if cell.sound else "none"
-        scores.plot(xs, medians, color=shade, label=label, **look)
+        look["markerfacecolor"] = shade if cell.sound else "white"
         scores.vlines(xs, [s.low for _, s in known], [s.high for _, s in known], color=shade)
+        scores.plot(xs, medians, color=shade, label=label, **look)
         _curves_of(curves, cell, shade, f"_{label}")  # the legend shows the lines on the left
+    _hollow(scores, figure)
     for at in {each.number(of.mark or "") for cell in figure.there for each in cell.results}:
         if math.isfinite(at):
             scores.axvline(at, color=REAL, linewidth=1, linestyle=":", label=of.mark_label)
@@ -245,7 +246,7 @@ def _curves(figure: _Figure) -> Figure:
                 _curves_of(axes, cell, shade, figure.label(cell, of.colour))
             axes.set_xscale("log")
             words = [str(value) for value in (row, column) if value is not None]
-            axes.set_title(", ".join(words), fontsize=8, pad=2)
+            axes.set_title(", ".join(words), fontsize=8, pad=4)
             axes.set_visible(bool(chosen))
             if chosen:
                 lowest[k] = axes
@@ -277,6 +278,12 @@ def _seeds(axes: Axes, x: float, cell: Cell, name: str, colour: str, marker: str
         axes.hlines(found.median, x + 0.05, x + 0.13, color=colour, linewidth=2)
 
 
+def _hollow(axes: Axes, figure: _Figure) -> None:
+    """What a hollow marker is, if there are some."""
+    if not all(cell.sound for cell in figure.there):
+        axes.plot([], [], "o", color=REAL, markerfacecolor="white", label="not converged")
+
+
 def _place(figure: _Figure, cell: Cell) -> float:
     """Where a cell stands along x: the value of a factor, or the median of a number."""
     name = str(figure.of.x)
@@ -300,8 +307,8 @@ def _line(
     axes.plot([], [], color=shade, marker=marker, label=figure.label(there[0], figure.of.colour))
     for x, found, sound in known:
         face = shade if sound else "white"
-        axes.plot(x, found.median, marker=marker, color=shade, markerfacecolor=face, ls="")
         axes.vlines(x, found.low, found.high, color=shade, linewidth=1.5)
+        axes.plot(x, found.median, marker=marker, color=shade, markerfacecolor=face, ls="")
 
 
 def _ticks(axes: Axes, figure: _Figure) -> None:
@@ -348,7 +355,8 @@ def _floor_line(axes: Axes, figure: _Figure, name: str) -> None:
         ends = [x for x, _ in known]
         low, high = [s.low for _, s in known], [s.high for _, s in known]
         axes.fill_between(ends, low, high, color=REAL, alpha=0.3, lw=0)
-        axes.plot(ends, [s.median for _, s in known], color=REAL, marker="_", label=FLOOR)
+        marker = "_" if len(known) == 1 else None  # a line of one point is none
+        axes.plot(ends, [s.median for _, s in known], color=REAL, marker=marker, label=FLOOR)
 
 
 def _band(axes: Axes, floor: Summary | None) -> None:
@@ -366,11 +374,13 @@ def _finish(figure: Figure, panels: Sequence[Axes]) -> Figure:
         handles, labels = axes.get_legend_handles_labels()
         legend.update(zip(labels, handles, strict=True))
     if legend:
+        # The line of an entry and the gap behind it are six letters wide, of 13 on an inch.
+        room = 13 * figure.get_figwidth() - sum(len(label) + 6 for label in legend)
         figure.legend(
             list(legend.values()),
             list(legend),
             loc="outside upper center",
-            ncols=min(len(legend), 6),
+            ncols=len(legend) if room > 0 else min(len(legend), 6),
             fontsize=8,
             frameon=False,
         )

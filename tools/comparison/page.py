@@ -31,7 +31,7 @@ from PIL import Image
 from pcgen import plotting
 from pcgen.errors import ArgumentError, DataError
 from pcgen.io import atomic
-from pcgen.io.atomic import writable
+from pcgen.io.atomic import make_folder, writable
 from pcgen.tools.comparison import figures, questions, tables
 from pcgen.tools.comparison.results import (
     TABLES,
@@ -46,7 +46,6 @@ from pcgen.tools.comparison.results import (
 )
 from pcgen.tools.comparison.study import Study
 from pcgen.tools.comparison.study_file import built
-from pcgen.tools.evaluate import make_folder
 
 _DPI, _COLOURS = 100, 64  # small files: a page and its pictures are kept with a project
 

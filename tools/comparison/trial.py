@@ -39,8 +39,8 @@ from pcgen.tools.comparison.folder import write_json
 from pcgen.tools.comparison.results import has_converged
 from pcgen.tools.comparison.study import Row, function_of
 from pcgen.tools.evaluate import FIXED
-from pcgen.tools.train import Plan, resolved, spread, train
-from pcgen.tools.training_data import Data, open_data
+from pcgen.tools.train import Plan, train
+from pcgen.tools.training_data import Data, open_data, resolved, spread
 from pcgen.tools.validation import Validation, generated_like
 from pcgen.training import Machine, Optimiser, Reports, RunFolder, checkpoint
 
@@ -132,7 +132,7 @@ class Trial:
             samples=0,
         )
 
-    def protocol(self, schema: Schema) -> protocols.Protocol:
+    def protocol(self, schema: Schema) -> metrics.Protocol:
         """What the row is judged by.
 
         Raises:

@@ -29,11 +29,11 @@ import numpy as np
 
 from pcgen.bounds import COLUMNS
 from pcgen.errors import ArgumentError, FileError
-from pcgen.io.columns import Array, archive_member, archived, array_names, npz
+from pcgen.io.columns import archive_member, archived, array_names, npz
 from pcgen.io.hdf5 import opened, values_of
 from pcgen.io.hdf5_door import columns_of, reading
-from pcgen.io.npy_header import read_header
-from pcgen.io.source import existing_file
+from pcgen.io.npy_array import read_header
+from pcgen.io.source import Array, existing_file
 from pcgen.io.tables.table import CHUNK_BYTES, CHUNK_ROWS, Column, Table, Values
 
 _SEVERAL = 100  # columns of an array that have a name of their own

@@ -20,9 +20,9 @@ from torch_geometric.data import Batch
 from pcgen import clouds as convention
 from pcgen.errors import DataError
 from pcgen.io.beside import classes
-from pcgen.io.columns import Array
 from pcgen.io.hdf5 import native
 from pcgen.io.image_source import floats
+from pcgen.io.source import Array
 from pcgen.io.tables.grouping import Block, common_sizes
 from pcgen.io.tables.mapping import Columns, Points
 from pcgen.io.tables.table import pointer

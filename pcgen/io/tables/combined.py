@@ -9,7 +9,7 @@ import numpy as np
 
 from pcgen.bounds import BYTES
 from pcgen.errors import FileError
-from pcgen.io.columns import Array
+from pcgen.io.source import Array
 from pcgen.io.tables.table import CHUNK_ROWS, Table, Values, joined
 
 

@@ -29,14 +29,14 @@ class Engine:
         format: Name of the format.
         open: Called with the path, the name of a table in it and the name of offsets.
         tables: Names of the tables of a file; None: it is one.
-        named: Whether a table in the file may be chosen by name.
+        table: Whether a table in the file may be chosen by name.
         offsets: Whether arrays of offsets are known there.
     """
 
     format: str
     open: Callable[[Path, str, str], Table]
     tables: Callable[[Path], list[str]] | None = None
-    named: bool = False
+    table: bool = False
     offsets: bool = False
 
 
@@ -45,11 +45,11 @@ ENGINES = {
     for engine in (
         Engine("csv", lambda path, table, offsets: TextTable(path)),
         Engine("parquet", lambda path, table, offsets: ParquetTable(path)),
-        Engine("root", lambda path, table, offsets: root_table(path, table), trees, named=True),
+        Engine("root", lambda path, table, offsets: root_table(path, table), trees, table=True),
         Engine(
             "hdf5-table",
             lambda path, table, offsets: Hdf5Table(path, table, offsets),
-            named=True,
+            table=True,
             offsets=True,
         ),
         Engine("npz-table", lambda path, table, offsets: NpzTable(path, offsets), offsets=True),
@@ -128,16 +128,9 @@ def _tables(path: Path, engine: Engine, columns: Columns) -> list[str]:
 
 def _check_engine(columns: Columns, engine: Engine, path: Path) -> None:
     """Refuse options that are not for this format."""
-    for option, given, able in (
-        ("table", columns.table, engine.named),
-        ("offsets", columns.offsets, engine.offsets),
-    ):
-        if given and not able:
-            those = [
-                e.format
-                for e in ENGINES.values()
-                if getattr(e, "named" if option == "table" else option)
-            ]
+    for option in ("table", "offsets"):
+        if getattr(columns, option) and not getattr(engine, option):
+            those = [each.format for each in ENGINES.values() if getattr(each, option)]
             raise ArgumentError(
                 f"{option}: was given, but {path} is {engine.format}, expected one of "
                 f"{', '.join(those)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pcgen.errors import DataError
-from pcgen.io.columns import Array
+from pcgen.io.source import Array
 from pcgen.io.tables.table import Table, Values, chunks_of, pointer
 
 

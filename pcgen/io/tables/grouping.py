@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.io.columns import Array
+from pcgen.io.source import Array
 from pcgen.io.tables.events import check_once, constant, runs, with_empty
 from pcgen.io.tables.mapping import Columns, Members
 from pcgen.io.tables.table import Table, Values, Window, chunks_of, joined, pointer

@@ -268,29 +268,19 @@ def _members(value: Any, where: str) -> Members | None:
 
 def _checked(columns: Columns, where: str) -> Columns:
     """Refuse values that exclude each other."""
-    no_ids = columns.event in ("", "file")
+    no_ids, dimensions = columns.event in ("", "file"), len(columns.parts[0].pos)
     refused: tuple[tuple[bool, str, str], ...] = (
         (bool(columns.event and columns.offsets), "event", "no --offsets beside it"),
         (columns.sort and no_ids, "sort", "--event with the column to sort by"),
         (bool(columns.events) and no_ids, "events", "--event with the column of these numbers"),
         (
-            columns.axis[:1] in (("sum",), ("centroid",)) and len(columns.axis) > 1,
-            "axis",
-            "sum, centroid, or a column for each coordinate",
-        ),
-        (
-            len(columns.axis) > 0
-            and columns.axis not in (("sum",), ("centroid",))
-            and len(columns.axis) != len(columns.parts[0].pos),
+            columns.axis not in ((), ("sum",), ("centroid",))
+            and (columns.axis[0] in ("sum", "centroid") or len(columns.axis) != dimensions),
             "axis",
             "sum, centroid, or a column for each coordinate",
         ),
         (columns.axis == ("sum",) and not columns.parts[0].momentum, "axis", "a momentum to sum"),
-        (
-            columns.axis == ("sum",) and len(columns.parts[0].pos) != 2,
-            "axis",
-            "coordinates eta, phi",
-        ),
+        (columns.axis == ("sum",) and dimensions != 2, "axis", "coordinates eta, phi"),
     )
     for wrong, key, expected in refused:
         if wrong:

@@ -16,8 +16,7 @@ import numpy as np
 
 from pcgen.bounds import COLUMNS, check_unpacked
 from pcgen.errors import DataError, FileError, PcgenError, require
-from pcgen.io.columns import Array
-from pcgen.io.source import existing_file
+from pcgen.io.source import Array, existing_file
 from pcgen.io.tables.table import CHUNK_BYTES, CHUNK_ROWS, Column, Table, Values
 
 _NAMES = {"double": "float64", "float": "float32", "halffloat": "float16"}

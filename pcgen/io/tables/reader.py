@@ -19,8 +19,8 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as convention
 from pcgen.errors import ArgumentError
-from pcgen.io.columns import Array, read_column
-from pcgen.io.source import CloudSource
+from pcgen.io.columns import read_column
+from pcgen.io.source import Array, CloudSource
 from pcgen.io.tables import presets
 from pcgen.io.tables.clouds import clouds_of
 from pcgen.io.tables.combined import Sorted

@@ -17,7 +17,7 @@ import numpy as np
 
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.io.beside import representable
-from pcgen.io.columns import Array
+from pcgen.io.source import Array
 from pcgen.io.tables.terms import places
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from typing import Any
 
 from pcgen.errors import ArgumentError
 from pcgen.schema import Quantity
+from pcgen.units import angle
 
 OTHER = "other"  #: as the last category: every value that is not listed
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -215,9 +216,8 @@ def _fields(word: str) -> list[str]:
 def _period(option: str, word: str, text: str) -> float | None:
     if not text:
         return None
-    times = text.removesuffix("pi")
     try:
-        number = float(times or 1) * (math.pi if text.endswith("pi") else 1)
+        number = angle(text)
     except ValueError:
         number = 0
     if not 0 < number < math.inf:

@@ -10,7 +10,7 @@ from pcgen.metrics.jets.jetnet import (
     w1p,
 )
 from pcgen.metrics.jets.kinematics import girth, mass, ptd, relative, transverse_momentum, width
-from pcgen.metrics.jets.substructure import (
+from pcgen.metrics.jets.prongs import (
     lund_declusterings,
     lund_density,
     n_subjettiness,

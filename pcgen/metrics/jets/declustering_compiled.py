@@ -1,4 +1,4 @@
-"""The compiled loops behind :mod:`pcgen.metrics.jets.substructure`: sequential recombination.
+"""The compiled loops behind :mod:`pcgen.metrics.jets.prongs`: sequential recombination.
 
 The pair of least distance is found among nearest neighbours in (y, φ), which are kept up to date:
 if d_ij is the least of all, with i the softer, then j is the nearest neighbour of i (Cacciari and

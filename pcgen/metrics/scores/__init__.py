@@ -6,17 +6,23 @@ protocol puts it into a table with its floor and p-value. The functions are name
 in the file of the score.
 """
 
-from pcgen.metrics.scores.calibration import coverage, miscalibration, ranks
 from pcgen.metrics.scores.classifier import classifier_test
-from pcgen.metrics.scores.energy_score import energy_score, energy_score_of_distances
+from pcgen.metrics.scores.conditional import (
+    bin_edges,
+    coverage,
+    energy_score,
+    energy_score_of_distances,
+    miscalibration,
+    ranks,
+    ratios,
+)
+from pcgen.metrics.scores.fidelity import prdc
 from pcgen.metrics.scores.frechet import frechet_distance, frechet_physics_distance
 from pcgen.metrics.scores.kernel import kernel_distance, kernel_physics_distance
 from pcgen.metrics.scores.learners import BoostedTrees, Perceptron
 from pcgen.metrics.scores.modes import mode_count
 from pcgen.metrics.scores.neighbours import neighbour_scores, neighbour_scores_of_distances
-from pcgen.metrics.scores.occupancy import jensen_shannon
-from pcgen.metrics.scores.prdc import prdc
-from pcgen.metrics.scores.ratios import bin_edges, ratios
+from pcgen.metrics.scores.occupancy import jensen_shannon, occupancy_jsd
 from pcgen.metrics.scores.separation import separation_power, shower_separation
 from pcgen.metrics.scores.wasserstein import wasserstein1
 
@@ -37,6 +43,7 @@ __all__ = [
     "mode_count",
     "neighbour_scores",
     "neighbour_scores_of_distances",
+    "occupancy_jsd",
     "prdc",
     "ranks",
     "ratios",

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
-from pcgen.metrics.comparison import Measure
+from pcgen.metrics.comparison import Comparison, Measure
 from pcgen.metrics.samples import check_rows
 from pcgen.metrics.scores.learners import BoostedTrees, Labelled, Learner
 from pcgen.metrics.significance import auc_interval, mann_whitney
@@ -187,7 +187,7 @@ def _divergence(real: NDArray[np.float64], generated: NDArray[np.float64]) -> fl
     return float(1 + 0.5 * np.log2(1 - real).mean() + 0.5 * np.log2(generated).mean())
 
 
-class TwoSample:
+class TwoSample(Comparison):
     """AUC of a classifier between samples, and the divergence that it proves.
 
     Its p-value is that of the held-out events (Mann-Whitney): no permutation, which would train

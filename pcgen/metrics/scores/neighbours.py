@@ -24,7 +24,7 @@ from torch_geometric.data import Batch
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
-from pcgen.metrics.comparison import Measure, permutation_p_values
+from pcgen.metrics.comparison import Comparison, Measure
 from pcgen.metrics.distances import (
     Distance,
     chamfer_distance,
@@ -183,7 +183,7 @@ def _third(report: Callable[[float], None] | None, k: int) -> Callable[[float], 
     return None if report is None else lambda done: report((k + done) / 3.0)
 
 
-class Neighbourhood:
+class Neighbourhood(Comparison):
     """COV, MMD and 1-NNA of one distance between the clouds of a pool.
 
     Clouds without weight have no distance to others and are not usable.
@@ -252,12 +252,6 @@ class Neighbourhood:
             return self._bound(clouds)
         tile = TILE if self._workers is None else SHARED
         return pairwise(self._distance, clouds, tile=tile, workers=self._workers)
-
-    def p_values(
-        self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-    ) -> Tensor:
-        """Permutation test of each score [K]; all permutations share one table of distances."""
-        return permutation_p_values(self, a, b, permutations, generator)
 
 
 def _groups(a: Tensor, b: Tensor) -> Iterator[list[int]]:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.grids import Calorimeter
-from pcgen.metrics.comparison import Measure, p_of_values
+from pcgen.metrics.comparison import Comparison, Measure, p_of_values
 from pcgen.metrics.profiles import bin_of
 from pcgen.metrics.showers import ChallengeData, Showers, angular_layers, shower_features
 from pcgen.metrics.significance import permuted_labels
@@ -206,7 +206,7 @@ def _counts(name: str, values: Tensor, edges: Sequence[float], tails: bool) -> T
     return counts if tails else counts[1:-1]
 
 
-class ShowerSeparation:
+class ShowerSeparation(Comparison):
     """Separation power of each kind of histogram, averaged over its layers (or energies).
 
     Showers that are not finite or have negative energies are not usable.

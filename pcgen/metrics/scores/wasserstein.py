@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.comparison import Measure, permutation_p_values
+from pcgen.metrics.comparison import Comparison, Measure
 from pcgen.ops.points import wrap
 from pcgen.schema import Quantity
 
@@ -140,7 +140,7 @@ class Column:
     period: float | None = None
 
 
-class Marginals:
+class Marginals(Comparison):
     """W1 of each column between samples of a pool of N events.
 
     Args:
@@ -158,16 +158,8 @@ class Marginals:
             values, order = wrap(column.values.double(), column.period or 0.0).sort()
             self._columns.append(replace(column, values=values, owner=column.owner[order]))
         self._events = events
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """A W1 for each name of a column."""
-        return tuple(dict.fromkeys(column.measure for column in self._columns))
-
-    @property
-    def usable(self) -> Tensor:
-        """Every event."""
-        return torch.ones(self._events, dtype=torch.bool)
+        self.measures = tuple(dict.fromkeys(column.measure for column in self._columns))
+        self.usable = torch.ones(events, dtype=torch.bool)
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """W1 [K, P] between the samples a [P, n] and b [P, m]; NaN where one has no values."""
@@ -182,12 +174,6 @@ class Marginals:
             value = _wasserstein1(column.values[kept], row[kept], counts, column.period)
             sums.setdefault(column.measure, []).append(value.cpu())
         return torch.stack([torch.stack(values).mean(0) for values in sums.values()])
-
-    def p_values(
-        self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-    ) -> Tensor:
-        """Permutation test of each W1 [K]."""
-        return permutation_p_values(self, a, b, permutations, generator)
 
 
 def _counts(sample: Tensor, events: int) -> Tensor:

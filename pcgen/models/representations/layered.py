@@ -35,7 +35,8 @@ from pcgen.models.representations.base import Event, Loss, Representation, Seen
 from pcgen.models.request import Request
 from pcgen.models.squash import Squash
 from pcgen.ops.moments import Moments, Scale
-from pcgen.ops.segments import pointer_of, segment_softmax, sum_by
+from pcgen.ops.ragged import pointer_of
+from pcgen.ops.segments import segment_softmax, sum_by
 from pcgen.schema import Quantity, Schema
 from pcgen.standardize import Standardize, channels
 

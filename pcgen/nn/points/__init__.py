@@ -38,7 +38,14 @@ from pcgen.nn.points.attention import (
     InducedAttention,
     SelfAttention,
 )
-from pcgen.nn.points.contexts import ContextField, ContextReader, CrossAttention
+from pcgen.nn.points.contexts import (
+    ContextEncoder,
+    ContextField,
+    ContextGenerator,
+    ContextQuery,
+    ContextReader,
+    CrossAttention,
+)
 from pcgen.nn.points.decoder import PointDecoder
 from pcgen.nn.points.decoders import (
     AttentionDecoder,
@@ -64,7 +71,10 @@ __all__ = [
     "AttentionEncoder",
     "AttentionField",
     "AttentionPool",
+    "ContextEncoder",
     "ContextField",
+    "ContextGenerator",
+    "ContextQuery",
     "ContextReader",
     "CrossAttention",
     "DeepSetField",

@@ -30,7 +30,6 @@ from torch.autograd import Function
 from torch.nn import functional as F
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.nn.condition import expect_condition
 from pcgen.nn.mlp import MLP
@@ -38,7 +37,8 @@ from pcgen.nn.network import Network
 from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool, scaled_sum
 from pcgen.ops.padding import Padding
-from pcgen.ops.segments import Pointer, lengths, owners, segment_mean
+from pcgen.ops.ragged import Pointer, lengths, owners, to_dense, to_rows
+from pcgen.ops.segments import segment_mean
 from pcgen.standardize import channels
 
 TOGETHER = 128
@@ -97,7 +97,7 @@ def _kept(inputs: Sequence[Tensor], ptr: Tensor) -> tuple[list[Tensor], Tensor]:
 def written_out(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> Tensor:
     """The same with all products in memory, as a graph of plain operations."""
     (q, k, v), present = _dense(query, key, value, ptr)
-    return pc.to_rows(_join(attend(q, k, v, present)), present, ptr).view_as(query)
+    return to_rows(_join(attend(q, k, v, present)), present, ptr).view_as(query)
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
@@ -117,12 +117,12 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, ptr: Tensor) -> Tensor:
     first = torch.zeros_like(present)
     first[:, 0] = sizes == 0
     read = fused(q, k, v, attn_mask=(present | first)[:, None, None])
-    return pc.to_rows(_join(read), present, ptr).view_as(query)
+    return to_rows(_join(read), present, ptr).view_as(query)
 
 
 def _dense(query: Tensor, key: Tensor, value: Tensor, ptr: Pointer) -> tuple[Tensor, Tensor]:
     """Rows [N, H, c] of three kinds as [3, B, H, n, c], and where there are some [B, n]."""
-    dense, present = pc.to_dense(torch.stack([query, key, value], 1).flatten(1), ptr)
+    dense, present = to_dense(torch.stack([query, key, value], 1).flatten(1), ptr)
     return dense.unflatten(2, (3, *query.shape[1:])).permute(2, 0, 3, 1, 4), present
 
 
@@ -196,7 +196,7 @@ class AttentionPool(Network):
 
     def forward(self, x: Tensor, ptr: Pointer) -> Tensor:
         """Points [N, C] of clouds -> [B, S C]; of an empty cloud a learnt constant."""
-        dense, present = pc.to_dense(self.read(x), ptr)
+        dense, present = to_dense(self.read(x), ptr)
         key, value = (_split(part, self.heads) for part in dense.chunk(2, -1))
         query = _split(self.query(self.seeds)[None], self.heads)
         return (self.seeds + self.out(_join(attend(query, key, value, present)))).flatten(1)
@@ -226,10 +226,10 @@ class InducedAttention(Network):
         """Points [N, C] of clouds -> [N, C]."""
         seeds = self.seeds(x, ptr).unflatten(1, (-1, self.channels))
         key, value = (_split(part, self.heads) for part in self.read(seeds).chunk(2, -1))
-        dense, present = pc.to_dense(self.query(x), ptr)
+        dense, present = to_dense(self.query(x), ptr)
         every = torch.ones_like(seeds[..., 0], dtype=torch.bool)
         read = _join(attend(_split(dense, self.heads), key, value, every))
-        return self.out(pc.to_rows(read, present, ptr))
+        return self.out(to_rows(read, present, ptr))
 
 
 class CloudNorm(Network):

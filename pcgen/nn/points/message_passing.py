@@ -29,13 +29,13 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.nn.condition import expect_condition
 from pcgen.nn.mlp import Norm, stack
 from pcgen.nn.network import Network
 from pcgen.nn.points.encoder import PointEncoder
 from pcgen.ops.padding import Padding
-from pcgen.ops.segments import Pointer, lengths, owners, segment_sum
+from pcgen.ops.ragged import Pointer, arange_ragged, lengths, owners
+from pcgen.ops.segments import segment_sum
 from pcgen.standardize import channels
 
 EDGES = 1 << 17
@@ -222,7 +222,7 @@ def all_pairs(sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
     ptr = F.pad(degree.cumsum(0), (1, 0))
     receiver = torch.arange(len(degree), device=sizes.device).repeat_interleave(degree)
-    return receiver, pc.arange_ragged(first, degree), ptr
+    return receiver, arange_ragged(first, degree), ptr
 
 
 def grouped(costs: Sequence[int], most: int) -> list[tuple[int, int]]:

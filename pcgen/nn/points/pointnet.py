@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from pcgen import clouds as pc
 from pcgen.nn.mlp import LEAKY, MLP, Activation, Norm, stack
 from pcgen.nn.network import Network
 from pcgen.nn.points.encoder import PointReader
 from pcgen.nn.pooling import Reduction, pool
+from pcgen.ops.ragged import to_dense
 from pcgen.ops.segments import segment_max
 from pcgen.standardize import channels
 
@@ -142,5 +142,5 @@ def orthogonality(matrix: Tensor) -> Tensor:
 
 def _turn(x: Tensor, matrix: Tensor, ptr: Tensor) -> Tensor:
     # Padded, since a matrix per point would be C times larger than the points.
-    dense, present = pc.to_dense(x, ptr)
+    dense, present = to_dense(x, ptr)
     return (dense @ matrix)[present]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pcgen.ops.segments import Pointer, lengths, owners
-from pcgen.ops.segments import places as places_of
+from pcgen.ops.ragged import Pointer, lengths, owners
+from pcgen.ops.ragged import places as places_of
 
 _SCALES = (0.5, 2.0, 8.0, 32.0)
 _TURNS = (1, 2, 3)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pcgen.errors import require
 from pcgen.ops._kernels.neighbors_tree import certify
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 
 
 def search(

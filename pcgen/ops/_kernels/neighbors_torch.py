@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pcgen.ops.points import wrap
-from pcgen.ops.segments import owners
+from pcgen.ops.ragged import owners
 
 PAIRS = 1 << 21
 """Pairs that are looked at in one go."""

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from pcgen.ops._kernels import ground
-from pcgen.ops.segments import owners, sum_by
+from pcgen.ops.ragged import owners
+from pcgen.ops.segments import sum_by
 from pcgen.ops.sides import Sides
 
 

@@ -18,7 +18,7 @@ _compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)
 def taken(
     values: Sequence[Tensor], ptr: Tensor, index: Tensor
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Rows of the segments ``index``, their pointer and their owners; as ``segments.take``.
+    """Rows of the segments ``index``, their pointer and their owners; as ``ragged.take``.
 
     All tensors are contiguous and on the CPU.
     """

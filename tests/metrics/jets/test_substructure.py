@@ -13,7 +13,7 @@ from pcgen import clouds as pc
 from pcgen.errors import ArgumentError
 from pcgen.metrics.jets import substructure
 from pcgen.metrics.jets.kinematics import ptd, width
-from pcgen.metrics.jets.substructure import c2, d2, energy_correlations
+from pcgen.metrics.jets.prongs import c2, d2, energy_correlations
 from pcgen.schema import Quantity, Schema
 from pcgen.testing import random_clouds
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcgen.metrics.scores import prdc
-from pcgen.metrics.scores.prdc import Fidelity
+from pcgen.metrics.scores.fidelity import Fidelity
 
 
 def test_scores_are_those_of_the_samples_alone():

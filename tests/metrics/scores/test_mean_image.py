@@ -13,8 +13,7 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Grid
 from pcgen.images import cloud_to_image, snap
 from pcgen.metrics import protocols
-from pcgen.metrics.scores.mean_image import MeanImage
-from pcgen.metrics.scores.occupancy import jensen_shannon
+from pcgen.metrics.scores.occupancy import MeanImage, jensen_shannon
 from pcgen.schema import Quantity, Schema
 
 SCHEMA = Schema((Quantity("x", "mm"), Quantity("y", "mm")), Quantity("E", "MeV"))

@@ -13,8 +13,14 @@ from scipy.stats import entropy, kstest
 
 from pcgen import clouds as pc
 from pcgen.errors import DataError
-from pcgen.metrics.scores.occupancy import Occupancy, grid_nodes, jensen_shannon, occupancy
-from pcgen.metrics.shapes import normalize_boxes, occupancy_jsd
+from pcgen.metrics.scores.occupancy import (
+    Occupancy,
+    grid_nodes,
+    jensen_shannon,
+    occupancy,
+    occupancy_jsd,
+)
+from pcgen.metrics.shapes import normalize_boxes
 from pcgen.schema import Quantity, Schema
 
 

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.metrics.scores import prdc
-from pcgen.metrics.scores.prdc import PRDC, prdc_of_distances
+from pcgen.metrics.scores.fidelity import PRDC, prdc_of_distances
 
 
 def brute_force(real, generated, k):
@@ -48,7 +48,7 @@ def test_equals_brute_force_where_blocks_end(monkeypatch):
     rng = np.random.default_rng(0)
     real, generated = rng.normal(size=(40, 3)), rng.normal(size=(33, 3))
     # The package's attribute of this name is the function.
-    monkeypatch.setattr(import_module("pcgen.metrics.scores.prdc"), "_BLOCK", 7 * 40)
+    monkeypatch.setattr(import_module("pcgen.metrics.scores.fidelity"), "_BLOCK", 7 * 40)
     found = prdc(torch.from_numpy(real), torch.from_numpy(generated))
     assert found == pytest.approx(brute_force(real, generated, 5))
 

@@ -10,7 +10,8 @@ from toy_pairs import moved
 from pcgen import clouds as pc
 from pcgen import testing
 from pcgen.errors import ArgumentError
-from pcgen.nn import ContextField, ContextReader, CrossAttention
+from pcgen.nn import ContextEncoder, ContextField, ContextReader, CrossAttention
+from pcgen.objectives.penalties import r1
 from pcgen.recipes import networks
 from pcgen.schema import Quantity, Schema
 
@@ -49,6 +50,58 @@ def field(name: str, read: ContextReader) -> ContextField:
     return ContextField(
         inner, 3, read.feature_channels, rows, condition_channels=CONDITION, hidden=HIDDEN
     )
+
+
+def critic(name: str) -> ContextEncoder:
+    read = reader(name)
+    inner = networks.of_points(name, HIDDEN, 2).encoder(
+        networks.Wide(SCHEMA, 3 + HIDDEN, CONDITION + read.out_channels), 1
+    )
+    return ContextEncoder(read, inner, 3, condition_channels=CONDITION, hidden=HIDDEN)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_critic_does_not_see_an_order_and_knows_whose_context_it_is(name) -> None:
+    judge, clouds, condition = critic(name), event(), torch.randn(6, CONDITION)
+
+    def run(some: Batch) -> torch.Tensor:
+        return judge(some, condition)
+
+    testing.assert_permutation_invariant(run, clouds)
+    logits = run(clouds)
+    for k in range(6):
+        alone = judge(pc.select(clouds, [k]), condition[[k]])
+        torch.testing.assert_close(alone, logits[[k]], rtol=1e-4, atol=1e-5)
+    context = pc.context(clouds)
+    pushed = pc.replace(context, pos=context.pos + (context.batch == 3)[:, None].float())
+    apart = (run(pc.replace(clouds, context=pushed)) - logits).abs().flatten() > 1e-6
+    assert apart.tolist() == [k == 3 for k in range(6)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_penalty_of_a_critic_has_a_gradient(name) -> None:
+    """Of its slope in the event, by differences of the penalty in a parameter."""
+    judge, clouds = critic(name).double(), pc.cast(event(), torch.float64)
+    condition = torch.randn(6, CONDITION).double()
+    parameter = judge.query.point_in.weight
+
+    def penalty() -> torch.Tensor:
+        def of_positions(pos: torch.Tensor) -> torch.Tensor:
+            return judge(pc.replace(clouds, pos=pos), condition)
+
+        return r1(of_positions, clouds.pos, clouds.pos, ptr=clouds.ptr).sum()
+
+    (slope,) = torch.autograd.grad(penalty(), parameter)
+    way, step = torch.randn_like(parameter), 1e-6
+    values = []
+    for sign in (1.0, -1.0):
+        with torch.no_grad():
+            parameter += sign * step * way
+        values.append(penalty().item())
+        with torch.no_grad():
+            parameter -= sign * step * way
+    measured = (values[0] - values[1]) / (2 * step)
+    assert (slope * way).sum().item() == pytest.approx(measured, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

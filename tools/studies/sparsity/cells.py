@@ -23,11 +23,10 @@ from pcgen.metrics.comparison import (
     FeatureDistance,
     Measure,
     Together,
-    permutation_p_values,
 )
 from pcgen.metrics.jets.kinematics import check_jets, girth, leading_fraction, mass
-from pcgen.metrics.jets.substructure import substructure
-from pcgen.metrics.protocols import Part, Protocol
+from pcgen.metrics.jets.prongs import substructure
+from pcgen.metrics.protocol import Part, Protocol
 from pcgen.metrics.scores import jensen_shannon
 from pcgen.metrics.scores.classifier import TwoSample
 from pcgen.metrics.scores.neighbours import earth_mover_neighbourhood
@@ -75,7 +74,7 @@ def protocol(
     )
 
 
-class Relative:
+class Relative(Comparison):
     """W1 of columns in units of the σ of the first sample, and their mean as ``score``.
 
     Args:
@@ -99,14 +98,8 @@ class Relative:
         values = column.values.double()
         return torch.stack([values[torch.isin(column.owner, sample)].std() for sample in samples])
 
-    def p_values(
-        self, a: Tensor, b: Tensor, permutations: int, generator: torch.Generator
-    ) -> Tensor:
-        """Permutation test of each score [K + 1]."""
-        return permutation_p_values(self, a, b, permutations, generator)
 
-
-class Named:
+class Named(Comparison):
     """A comparison whose measures have other names; those without one are left out.
 
     Args:

@@ -31,7 +31,7 @@ from pcgen.grids import Grid
 from pcgen.images import cloud_to_image
 from pcgen.metrics.comparison import FeatureDistance, Measure
 from pcgen.metrics.jets.kinematics import girth, mass, transverse_momentum
-from pcgen.metrics.protocols import Part, Protocol
+from pcgen.metrics.protocol import Part, Protocol
 from pcgen.metrics.scores import wasserstein1
 from pcgen.models.base import GenerativeModel, Phase
 from pcgen.models.request import Request

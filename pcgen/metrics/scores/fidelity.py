@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pcgen.errors import ArgumentError, DataError
-from pcgen.metrics.comparison import Measure, p_of_values
+from pcgen.metrics.comparison import Comparison, Measure, p_of_values
 from pcgen.metrics.significance import permuted_labels
 
 _BLOCK = 1 << 24  # distances held at once
@@ -139,7 +139,7 @@ def _features(name: str, value: Tensor, k: int) -> Tensor:
     return value.double()
 
 
-class Fidelity:
+class Fidelity(Comparison):
     """Precision, recall, density and coverage of rows of features.
 
     Events whose features are not finite are not usable. Density may exceed 1, where generated

@@ -31,6 +31,7 @@ from pcgen.errors import ArgumentError
 from pcgen.metrics.jets.energyflow import energy_flow_polynomials
 from pcgen.metrics.jets.kinematics import is_jet
 from pcgen.ops import threads
+from pcgen.ops.ragged import arange_ragged
 from pcgen.ops.segments import segment_sum
 from pcgen.schema import Quantity, Schema
 
@@ -113,7 +114,7 @@ def lund_declusterings(clouds: Batch) -> Declusterings:
     threads.run(kernel, np.diff(ptr) ** 2)
     device = clouds.pos.device
     sizes = torch.from_numpy(number)
-    rows = pc.arange_ragged(torch.from_numpy(ptr[:-1]), sizes)
+    rows = arange_ragged(torch.from_numpy(ptr[:-1]), sizes)
     delta, soft, hard = torch.from_numpy(found)[rows].to(device).unbind(1)
     until = torch.nn.functional.pad(sizes.cumsum(0), (1, 0)).to(device)
     return Declusterings(delta, soft * delta, soft / (soft + hard), until)
