@@ -62,8 +62,8 @@ def _check_array(source: io.CloudSource | io.ImageSource, cells: Calorimeter) ->
     """Refuse images of a calorimeter whose layers differ, or that have another shape."""
     if cells.grid is None:
         raise ArgumentError(
-            f"{source.path}: got showers to write as images or images as showers, expected clouds: "
-            "the layers of this calorimeter have cells of their own"
+            f"{source.path}: got {source.kind}, expected clouds: showers and images become each "
+            "other where all layers of the calorimeter have the same cells"
         )
     if isinstance(source, io.ImageSource) and source.shape not in ((cells.voxels,), cells.shape):
         raise ArgumentError(

@@ -260,7 +260,7 @@ def test_one_threshold_means_the_same_for_images_and_showers():
         ),
         (
             {"geometry": "binning.xml", "particle": "photon", "target": "b.npz"},
-            "as images, expected",
+            "where all layers of the calorimeter have the same cells",
         ),
         (
             {"source": "images.npy", "geometry": "binning.xml", "particle": "pion"},

@@ -131,7 +131,7 @@ def test_units_are_converted_and_points_of_a_voxel_add_up(here, calorimeter):
         ("damaged.h5", {}, r"damaged\.h5: calorimeter: got .* expected the fields"),
         ("clouds.h5", {"threshold": 1.0}, "threshold: was given"),
         ("clouds.h5", {"labels": "a.npy"}, "labels: was given, .*files of showers"),
-        ("images.npy", {"geometry": "binning.xml"}, "or images as showers, expected clouds"),
+        ("images.npy", {"geometry": "binning.xml"}, "showers and images become each other where"),
         (
             "images.npy",
             {"geometry": "equal.json"},
