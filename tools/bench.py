@@ -34,6 +34,7 @@ def bench(
         "all",
         "chamfer",
         "transport",
+        "small",
         "neighbours",
         "evaluation",
         "lattice",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transport_problems import seeds
 
-from pcgen.ops._kernels import auction, exact, workspace
+from pcgen.ops._kernels import auction, workspace
 from pcgen.ops.transport import Transport, earth_mover
 
 
@@ -101,16 +101,3 @@ def test_prices_are_feasible_and_the_gap_is_as_promised(
 def test_assignment_prices_prove_scipys_optimum(seed: int, n: int) -> None:
     result = earth_mover(*equal_clouds(n, seed), solver="exact")
     assert result.gap.item() <= 1e-12
-
-
-def test_a_plan_that_is_no_forest_is_refused() -> None:
-    clouds = equal_clouds(4)
-
-    def dense(*_: object) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        return np.full((4, 4), 1 / 16), np.zeros(4), np.zeros(4), True
-
-    weight = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact, "_network_simplex", lambda: dense)
-        with pytest.raises(exact.PcgenError, match="network simplex failed on cloud 0"):
-            earth_mover(*clouds, weight_x=weight)

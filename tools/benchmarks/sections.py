@@ -15,6 +15,7 @@ from pcgen.tools.benchmarks import (
     sampling,
     scores,
     segments,
+    small,
     startup,
     transport,
 )
@@ -206,6 +207,7 @@ SECTIONS: dict[str, Section] = {
     "lattice": lattice_tables.section,
     "startup": startup.section,
     "chamfer": chamfer_section,
+    "small": small.section,
     "segments": segments_section,
     "encoders": encoders.section,
     "sampling": sampling.section,
