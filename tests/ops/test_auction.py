@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transport_problems import seeds
 
-from pcgen.ops._kernels import auction, workspace
+from pcgen.ops._kernels import assignment, auction, exact, simplex, workspace
 from pcgen.ops.transport import Transport, earth_mover
 
 
@@ -32,14 +32,15 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Python in the place of everything compiled."""
     for module, names in (
         (workspace, ["row"]),
-        (exact, ["total", "assemble", "store_plan", "store_assignment"]),
-        (exact, ["assignment_prices", "certify", "assemble_all", "finish_all"]),
         (auction, ["look", "remembered", "assign", "offers", "largest", "bid"]),
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, f"_{name}"))
-    for module in (exact, auction):
-        monkeypatch.setattr(module, "row", workspace._row)
+    monkeypatch.setattr(auction, "row", workspace._row)
+    for module in (exact, simplex, assignment):
+        for name, function in list(vars(module).items()):
+            if hasattr(function, "py_func"):
+                monkeypatch.setattr(module, name, function.py_func)
     return monkeypatch
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,6 @@ from pcgen.ops._kernels import assignment, simplex
 
 Array = NDArray[Any]
 seeds = st.integers(0, 2**20)
-
-
-@pytest.fixture(params=["compiled", "python"])
-def loops(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The loops with and without a compiler."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (simplex, assignment) if request.param == "python" else ():
-            for name, function in list(vars(module).items()):
-                if hasattr(function, "py_func"):
-                    patch.setattr(module, name, function.py_func)
-        yield
 
 
 def masses(random: np.random.Generator, n: int, kind: str) -> Array:
@@ -55,16 +43,6 @@ def costs(random: np.random.Generator, n: int, m: int, coarse: bool) -> Array:
 def test_the_simplex_has_the_plans_and_prices_of_pot(
     seed: int, n: int, m: int, coarse: bool, kind: str
 ) -> None:
-    check_simplex(seed, n, m, coarse, kind)
-
-
-@pytest.mark.parametrize("kind", ["plain", "holes"])
-@pytest.mark.usefixtures("loops")
-def test_the_simplex_without_a_compiler(kind: str) -> None:
-    check_simplex(0, 9, 12, False, kind)
-
-
-def check_simplex(seed: int, n: int, m: int, coarse: bool, kind: str) -> None:
     random = np.random.default_rng(seed)
     problem = masses(random, n, kind), masses(random, m, kind), costs(random, n, m, coarse)
     plan, price_x, price_y, sound = simplex.network_simplex(*problem, 10**9)
@@ -88,10 +66,4 @@ def test_a_simplex_without_pivots_left_is_not_sound() -> None:
 @given(seeds, st.integers(1, 40), st.booleans())
 def test_the_assignment_is_that_of_scipy(seed: int, n: int, coarse: bool) -> None:
     cost = costs(np.random.default_rng(seed), n, n, coarse)
-    assert np.array_equal(assignment.assign(cost), linear_sum_assignment(cost)[1])
-
-
-@pytest.mark.usefixtures("loops")
-def test_the_assignment_without_a_compiler() -> None:
-    cost = costs(np.random.default_rng(0), 12, 12, True)
     assert np.array_equal(assignment.assign(cost), linear_sum_assignment(cost)[1])

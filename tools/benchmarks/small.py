@@ -14,6 +14,14 @@ from pcgen.tools.benchmarks import chamfer, transport
 from pcgen.tools.benchmarks import markdown as md
 from pcgen.tools.benchmarks.measure import Case, Limits, Run, compare
 
+HEAD = [
+    "",
+    "forward [ms]",
+    "with backward [ms]",
+    "solver alone [ms]",
+    "forward over the solver",
+    "with backward over the solver",
+]
 SOLVER = "network simplex on all cores"
 """The raw solver of the table of jets, here on one."""
 
@@ -35,14 +43,10 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
             "One thread. Chamfer, forward and backward [ms] (searches: forward):",
             md.grid(results, peers, md.milliseconds),
             "Exact jets of 30 particles beside POT's compiled network simplex in a plain loop, on "
-            "costs computed before and without gradient. The three take turns, "
-            f"{50 * limits.repeats} times; medians of the time that the thread had a core, and of the "
-            "ratios of neighbours in time. In brackets the smallest.",
-            md.table(
-                ["", "forward [ms]", "with backward [ms]", "solver alone [ms]"]
-                + ["forward over the solver", "with backward over the solver"],
-                rows,
-            ),
+            "costs computed before and without gradient. The three take turns "
+            f"{50 * limits.repeats} times; medians of the time that the thread had a core, and of "
+            "the ratios within a turn. In brackets the smallest times, and their ratio.",
+            md.table(HEAD, rows),
         ]
     )
 

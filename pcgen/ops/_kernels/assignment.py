@@ -1,6 +1,6 @@
 """Assignment of points of equal mass by shortest augmenting paths, compiled.
 
-Order and ties are those of ``scipy.optimize.linear_sum_assignment``, which finds the same assignment.
+Order and ties are those of ``scipy.optimize.linear_sum_assignment``: it finds the same assignment.
 
 References:
     Crouse, On implementing 2D rectangular assignment algorithms, 2016.
@@ -46,13 +46,13 @@ def _nearest(
     cost: Array, start: int, price_x: Array, price_y: Array, row: Array, path: Array,
     reach: Array, remaining: Array,
 ) -> tuple[float, int]:  # fmt: skip
-    """Length of the shortest path from a row to a column without one, and its place in ``remaining``.
+    """Length of the shortest path from a row to a free column, and its place in ``remaining``.
 
     Args:
         cost: [n, n].
         start: The row.
         price_x, price_y: Dual prices [n].
-        row: Of each column, -1 for none [n].
+        row: Of each column, -1 where it is free [n].
         path: Filled with the row before each column [n].
         reach: Filled with the length of the shortest path to each column [n].
         remaining: Filled with all columns [n], those that were visited last.

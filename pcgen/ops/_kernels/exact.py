@@ -1,7 +1,7 @@
-r"""Exact transport on the CPU: network simplex and, for equal masses, assignment; all in compiled loops.
+"""Exact transport on the CPU: network simplex and, for equal masses, assignment; one compiled call.
 
-Masses are scaled to sum to 1 and costs to at most 1, then prices are made feasible, which certifies
-what a solver found.
+Solvers see masses that sum to 1 and costs of at most 1. Their prices are made feasible on every
+pair, which certifies the plan.
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 r"""The network simplex for one transport problem, compiled.
 
 An extreme plan moves mass along the arcs of a spanning tree. *Potentials* :math:`\pi` make the
-reduced cost :math:`c_{st} + \pi_s - \pi_t` of its arcs 0. Where another arc has a negative one, it
-enters: mass moves around the cycle that it closes until an arc of the tree is empty, which leaves;
-the part cut off hangs on the new arc. The first tree is a star: all mass goes through a root, at a
-cost that is too high.
+reduced cost :math:`c_{st} + \pi_s - \pi_t` of its arcs 0. As long as another arc has a negative
+one, it enters: mass moves around the cycle that it closes until an arc of the tree is empty, which
+leaves; the part cut off hangs on the new arc. The first tree is a star: all mass goes through a
+root, at a cost that is too high.
 
-Points x are nodes 0 to n - 1, points y nodes n to n + m - 1, the root is node n + m. Arcs run from x
-to y only: along a path to the root every other arc loses what the ones between gain. The order of the
-search, ties and sums are those of the solver of POT 0.9.7: plans and prices are equal to the last bit.
+Points x are nodes 0 to n - 1, points y nodes n to n + m - 1, the root is node n + m. Arcs run from
+x to y only: along a path to the root every other arc loses what the ones between gain. The order of
+the search, ties and sums are those of the solver of POT 0.9.7, so that plans and prices are equal
+to the last bit.
 
 References:
     Ahuja, Magnanti and Orlin, Network flows, 1993, chapter 11 (the method; why it ends).
-    Kiraly and Kovacs, Efficient implementations of minimum-cost flow algorithms, 2012 (the search by
-    blocks; trees as one walk through all nodes).
+    Kiraly and Kovacs, Efficient implementations of minimum-cost flow algorithms, 2012 (the search
+    by blocks; a tree as one walk through all nodes).
     Bonneel et al., Displacement interpolation using Lagrangian mass transport, 2011 (mixed arcs).
 """
 
@@ -234,8 +235,8 @@ def _push(nodes: Array, path: Array, number: int, moved: float) -> None:
 def _hang(nodes: Array, stem: Array, top: int, onto: int) -> int:
     """Move the subtree of node ``stem[top]`` in the walk: behind ``onto``, and ``stem[0]`` first.
 
-    Each node of the stem is then followed by its descendants but those that went before. Returns the
-    last of them all.
+    Each node of the stem is then followed by its descendants but those that went before. Returns
+    the last of them all.
     """
     end, start = nodes[stem[top]]["last"], nodes[stem[top]]["before"]
     _link(nodes, start, nodes[end]["after"])
@@ -271,7 +272,7 @@ def _link(nodes: Array, one: int, other: int) -> None:
 def _turn(
     nodes: Array, stem: Array, top: int, parent: int, arc: int, cost: float, flow: float, end: int
 ) -> None:
-    """Give each node of a stem the arc of the one before, the first a new one; all end at ``end``."""
+    """Give each node of a stem the arc of the one before it, and the first one a new arc."""
     for k in range(top + 1):
         node = nodes[stem[k]]
         old_arc, old_cost, old_flow = node["arc"], node["cost"], node["flow"]
