@@ -35,6 +35,7 @@ def bench(
         "all",
         "chamfer",
         "transport",
+        "small",
         "neighbours",
         "evaluation",
         "lattice",

@@ -248,6 +248,17 @@ def test_attention_is_measured_beside_all_products_in_memory(tmp_path):
 
 
 @pytest.mark.slow
+def test_small_batches_are_beside_the_raw_solver(tmp_path):
+    path = tmp_path / "benchmarks.md"
+    bench.bench(str(path), which="small", quick=True, repeats=1, budget=60)
+    text = path.read_text()
+    row = text[text.index("with backward over the solver") :].splitlines()[2]
+    assert row.startswith("| B=2 | ")
+    assert row.count("[") == 5
+    assert "| B=2, jets | " in text
+
+
+@pytest.mark.slow
 def test_start_up_is_measured_beside_the_imports(tmp_path):
     path = tmp_path / "benchmarks.md"
     bench.bench(str(path), which="startup", quick=True, repeats=1)

@@ -17,6 +17,7 @@ from pcgen.tools.benchmarks import (
     sampling,
     scores,
     segments,
+    small,
     startup,
     transport,
 )
@@ -208,6 +209,7 @@ SECTIONS: dict[str, Section] = {
     "lattice": lattice_tables.section,
     "startup": startup.section,
     "chamfer": chamfer_section,
+    "small": small.section,
     "segments": segments_section,
     "attention": attention.section,
     "encoders": encoders.section,

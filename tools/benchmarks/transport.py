@@ -231,5 +231,7 @@ def _assignment(given: Pairs) -> Run:
 
 def _threaded(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
     """Both solvers release Python's lock: give them the cores that ours has."""
+    if torch.get_num_threads() == 1:
+        return list(map(function, items))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return list(pool.map(function, items))
