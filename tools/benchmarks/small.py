@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from statistics import median
 
 import torch
@@ -34,7 +35,8 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
         batches = (2,) if quick else (32, 256)
         peers = chamfer.contenders()
         results = compare(_clouds(batches, limits.device), peers, limits, report)
-        rows = [_jets(batch, limits.repeats, report) for batch in batches]
+        solver = find_spec("ot") is not None
+        rows = [_jets(batch, limits.repeats, report) for batch in batches] if solver else []
     finally:
         torch.set_num_threads(threads)
     return "\n\n".join(
@@ -46,7 +48,7 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
             "costs computed before and without gradient. The three take turns "
             f"{50 * limits.repeats} times; medians of the time that the thread had a core, and of "
             "the ratios within a turn. In brackets the smallest times, and their ratio.",
-            md.table(HEAD, rows),
+            md.table(HEAD, rows) if rows else "POT is not installed.",
         ]
     )
 
