@@ -258,7 +258,7 @@ def _names(
         middle = summary(known)
         assert middle is not None
         spent = (
-            "how many steps the budget pays for is estimated from the first few, and in the end "
+            "How many steps the budget pays for is estimated from the first few, and in the end "
             f"trainings took {min(known):.3g} to {max(known):.3g} CPU-seconds "
             f"(median {middle.median:.3g}). "
         )
