@@ -145,11 +145,12 @@ def _columns(figure: _Figure) -> Figure:
     wide = (6.0, 0.9) if len(of.scores) == 1 else (8.0, 1.2)
     canvas = new(max(wide[0], wide[1] * len(names) + 1.5), 4.0)
     panels = list(np.atleast_1d(canvas.subplots(1, len(of.scores))))
+    apart = min(0.27, 0.81 / max(len(colours), 1))  # all within the column of their value of x
     for axes, (name, label) in zip(panels, of.scores.items(), strict=True):
         for k, value in enumerate(colours):
             number = figure.number(of.colour, value)
             shade, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-            shift = (k - (len(colours) - 1) / 2) * 0.27
+            shift = (k - (len(colours) - 1) / 2) * apart
             for cell in figure.chosen(colour=value):
                 x = names.index(cell.factors[str(of.x)]) + shift
                 _seeds(axes, x, cell, name, shade, marker)
