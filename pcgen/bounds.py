@@ -98,7 +98,6 @@ TEXT = Limit("PCGEN_MAX_TEXT", 2**24, "bytes of a configuration")
 VALUES = Limit("PCGEN_MAX_VALUES", 10**6, "values, with all repetitions")
 # Of a recipe in a checkpoint: layers, channels, steps. A network as large would not fit anyway.
 ARGUMENT = Limit("PCGEN_MAX_ARGUMENT", 10**6, "layers, channels, steps or the like")
-# Data of detectors shrink by 2 to 50; packed zeros shrink by up to 1,032 (deflate).
 # Of one command. The largest public set of jets, JetClass, has 10^8 in many files.
 EVENTS = Limit("PCGEN_MAX_EVENTS", 10**8, "events")
 # Those of an event are held at once; the largest events of a detector have some 10^5 hits.
@@ -110,7 +109,7 @@ RESPONSES = Limit("PCGEN_MAX_RESPONSES", 1000, "responses")
 # Of whatever a command does again: permutations, restarts, iterations, seeds.
 REPEATS = Limit("PCGEN_MAX_REPEATS", 10**6, "repetitions")
 PROCESSES = Limit("PCGEN_MAX_PROCESSES", 1024, "processes")
-_RATIO = 200
+_RATIO = 200  # data of detectors shrink by 2 to 50, packed zeros by up to 1,032 (deflate)
 DEPTH = 64  # brackets within brackets; a schema has 3
 _DIGITS = 18  # of a whole number: all of these fit into 64 bits
 

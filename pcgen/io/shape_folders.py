@@ -153,7 +153,7 @@ def _shapes(folder: Path, ending: str) -> list[Path]:
     try:
         found = [each for each in folder.iterdir() if each.suffix.lower() == ending]
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []  # nothing that is ours: a neighbour of the folder that was asked for
+        return []  # nothing that is ours: a neighbour of the folder that was given
     return sorted((file for file in found if not file.name.startswith(".")), key=_natural)
 
 

@@ -348,7 +348,7 @@ class GAN(GenerativeModel):
     def _critic_terms(
         self, critic: Conditioned, real: Event, generated: Event, level: NoiseLevel | None
     ) -> dict[str, Tensor]:
-        """Terms of a critic that tells them apart, and the level of its noise."""
+        """Terms of a critic that separates them, and the level of its noise."""
         return self.adversary.critic_loss(
             critic, real, generated, self.representation, done=self.done, level=level
         )

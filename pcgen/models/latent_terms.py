@@ -10,13 +10,13 @@ Gaussian      β KL(q(z|x), N(0, 1))                Kingma and Welling, arXiv 13
                                                    bits: Kingma et al., arXiv 1606.04934
 matched       λ MMD²(q, p), or sliced Wasserstein  InfoVAE, arXiv 1706.02262; Wasserstein
                                                    autoencoders, arXiv 1711.01558, 1804.01947
-adversarial   a game: a critic tells z ~ p from    Makhzani et al., arXiv 1511.05644
+adversarial   a game: a critic tests z ~ p against Makhzani et al., arXiv 1511.05644
               z ~ q, the encoder misleads it
 density ratio β E log q(z|x) / p(z), learnt        Mescheder et al., arXiv 1701.04722
 ============= ==================================== ============================================
 
 The last is in :mod:`pcgen.models.density_ratio`. A term that learns by itself brings its own phases
-(:meth:`Latent.phases`); the autoencoder asks no term what it is.
+(:meth:`Latent.phases`); the autoencoder treats all terms alike.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ r"""GANs with an encoder, against lost modes: Reg-GAN, MDGAN and VAE-GAN.
 With a real event x, its code E(x), what is decoded of it :math:`\hat x = G(E(x))`, and a generated
 event G(z), all given the conditions of x; f is the link of the game, where L(D, y, x) is its loss
 of a generator whose events y the critic D compares with x, and M(D; x, y) the loss of a critic that
-tells real x from generated y (:mod:`pcgen.objectives.adversarial`, penalty included):
+separates real x from generated y (:mod:`pcgen.objectives.adversarial`, penalty included):
 
 ============ ================================= ================================================
 model        critics                           generator and encoder
@@ -199,7 +199,7 @@ class MDGAN(EncoderGAN):
         )
 
     def manifold_critic_loss(self, clouds: Batch) -> Terms:
-        """Terms of D₁, which tells real events from decoded ones."""
+        """Terms of D₁, which separates real events from decoded ones."""
         with torch.no_grad():
             seen = self._through(clouds)
         critic = Conditioned(self.manifold_critic, seen.condition)
@@ -213,7 +213,7 @@ class MDGAN(EncoderGAN):
         return self._distances(seen) | _times(self.strength, game)
 
     def critic_loss(self, clouds: Batch) -> Terms:
-        """Terms of D₂, which tells decoded events from generated ones."""
+        """Terms of D₂, which separates decoded events from generated ones."""
         with torch.no_grad():
             seen = self._through(clouds)
             generated = self._make(seen.real, seen.condition)

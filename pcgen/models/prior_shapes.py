@@ -1,4 +1,4 @@
-r"""Shapes that codes can be asked to have: the normal distribution, a ring of Gaussians, a roll.
+r"""Shapes that codes can be made to have: the normal distribution, a ring of Gaussians, a roll.
 
 A latent term that compares samples (adversarial, MMD, sliced) needs no density of its prior, so any
 that can be drawn from will do. The two others lie in the plane of the first two numbers of a code;

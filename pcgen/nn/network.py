@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -20,9 +21,11 @@ class Network(nn.Module):
 
     Attributes:
         shown: Names of the attributes that are printed, where they are neither 0, False nor None.
+        former_names: How names of tensors began in files of earlier versions, and begin now.
     """
 
     shown: ClassVar[tuple[str, ...]] = ()
+    former_names: ClassVar[Mapping[str, str]] = {}
 
     def reset_parameters(self) -> None:
         """Draw all parameters again."""
@@ -32,6 +35,21 @@ class Network(nn.Module):
         """Sizes of the network, for ``print``."""
         values = {name: getattr(self, name) for name in self.shown}
         return ", ".join(f"{name}={value}" for name, value in values.items() if value)
+
+    def rename_former(self, state: dict[str, Any], prefix: str) -> None:
+        """Give the tensors of this network, in a stored state, their present names.
+
+        Args:
+            state: Names and tensors; changed in place.
+            prefix: How all names of this network begin.
+        """
+        for former, now in self.former_names.items():
+            for name in [each for each in state if each.startswith(prefix + former)]:
+                state[prefix + now + name.removeprefix(prefix + former)] = state.pop(name)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        self.rename_former(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def reset(module: nn.Module) -> None:

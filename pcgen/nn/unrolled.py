@@ -8,7 +8,7 @@ A step of iterative thresholding for y = A x is a layer
 with the threshold h (:mod:`pcgen.ops.sparse_recovery`). Learnt matrices recover sparse vectors
 where columns of A are nearly parallel and the solvers fail; layers with matrices of their own do
 better than one layer that is repeated (Xin et al., arXiv 1605.01636, section 4). The answer is
-asked for as a classification, which entries are not zero (:mod:`pcgen.objectives.support`).
+learnt as a classification, which entries are not zero (:mod:`pcgen.objectives.support`).
 
 References:
     Gregor and LeCun, Learning fast approximations of sparse coding, ICML 2010 (LISTA).

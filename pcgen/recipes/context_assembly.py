@@ -20,7 +20,7 @@ from pcgen.nn import (
 from pcgen.objectives.flow_matching import Clock
 from pcgen.recipes import assembly, flow_assembly
 from pcgen.recipes.adversaries import Choice, Kind, rules
-from pcgen.recipes.networks import EPiC, PointNetwork, Wide
+from pcgen.recipes.networks import EPiC, PointNetwork, Wide, of_points
 
 
 def points(
@@ -129,14 +129,23 @@ def set_generation(
     )
 
 
-def check_neighbours(neighbours: int | None, *names: str) -> None:
-    """Refuse neighbours where no network has some.
+def pair(
+    event: tuple[str, int], context: tuple[str, int], hidden: int, neighbours: int | None
+) -> tuple[PointNetwork, PointNetwork]:
+    """Networks of events and of contexts, by name and layers; neighbours where one has some.
 
     Raises:
-        ArgumentError: naming the networks.
+        ArgumentError: an unknown network, or neighbours where neither has some.
     """
+    names = event[0], context[0]
     if neighbours is not None and "edgeconv" not in names:
         raise ArgumentError(f"neighbours: got {neighbours}, expected none with {', '.join(names)}")
+
+    def network(name: str, layers: int) -> PointNetwork:
+        k = neighbours if name == "edgeconv" else None
+        return of_points(name, hidden, layers, neighbours=k)
+
+    return network(*event), network(*context)
 
 
 def _reader(representation: Points, network: PointNetwork, hidden: int) -> ContextReader:

@@ -46,17 +46,15 @@ def points_context_flow(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import context_assembly, networks
+    from pcgen.recipes import context_assembly
 
-    def network(name: str, depth: int) -> networks.PointNetwork:
-        k = neighbours if name == "edgeconv" else None
-        return networks.of_points(name, hidden, depth, neighbours=k)
-
-    context_assembly.check_neighbours(neighbours, encoder, context_encoder)
+    network, reading = context_assembly.pair(
+        (encoder, layers), (context_encoder, context_layers), hidden, neighbours
+    )
     return context_assembly.context_flow(
         context_assembly.points(schema, context_schema, squash),
-        network(encoder, layers),
-        network(context_encoder, context_layers),
+        network,
+        reading,
         hidden=hidden,
         steps=integration_steps,
         shift=shift,
@@ -104,17 +102,15 @@ def points_context_gan(
     Raises:
         ArgumentError: an unknown network or choice, or an option that the network does not have.
     """
-    from pcgen.recipes import adversaries, context_assembly, networks
+    from pcgen.recipes import adversaries, context_assembly
 
-    def network(name: str, depth: int) -> networks.PointNetwork:
-        k = neighbours if name == "edgeconv" else None
-        return networks.of_points(name, hidden, depth, neighbours=k)
-
-    context_assembly.check_neighbours(neighbours, encoder, context_encoder)
+    network, reading = context_assembly.pair(
+        (encoder, layers), (context_encoder, context_layers), hidden, neighbours
+    )
     return context_assembly.context_gan(
         context_assembly.points(schema, context_schema, None),
-        network(encoder, layers),
-        network(context_encoder, context_layers),
+        network,
+        reading,
         hidden=hidden,
         choice=adversaries.Choice(
             game,
@@ -167,7 +163,6 @@ def points_set_generation(
     """
     from pcgen.recipes import context_assembly, networks
 
-    context_assembly.check_neighbours(neighbours, context_encoder)
     return context_assembly.set_generation(
         context_assembly.points(schema, context_schema, None),
         networks.of_points(context_encoder, hidden, context_layers, neighbours=neighbours),

@@ -179,15 +179,13 @@ def fit(path: str | Path, module: nn.Module, state: Mapping[str, Any]) -> None:
 def present(module: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
     """The state under the present names of the tensors of a module.
 
-    A part whose tensors had a prefix in earlier versions has it as ``former_prefix``.
+    Networks whose tensors had other names in earlier versions rename them; see
+    :class:`~pcgen.nn.network.Network`.
     """
     renamed = dict(state)
     for name, part in module.named_modules():
-        former = getattr(part, "former_prefix", None)
-        if isinstance(former, str):
-            prefix = f"{name}." if name else ""
-            for old in [each for each in renamed if each.startswith(prefix + former)]:
-                renamed[prefix + old.removeprefix(prefix + former)] = renamed.pop(old)
+        if callable(rename := getattr(part, "rename_former", None)):
+            rename(renamed, f"{name}." if name else "")
     return renamed
 
 

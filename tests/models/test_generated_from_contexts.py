@@ -10,6 +10,7 @@ from toy_pairs import CONTEXT, SCHEMA, equal, pairs, truths
 
 from pcgen import clouds as pc
 from pcgen.errors import ArgumentError, DataError
+from pcgen.models.context_gan import ContextGAN
 from pcgen.models.contexts import Contexts
 from pcgen.models.representations import Points
 from pcgen.recipes import (
@@ -18,6 +19,8 @@ from pcgen.recipes import (
     points_flow,
     points_set_generation,
 )
+from pcgen.training.checkpoint import fit
+from pcgen.training.learner import load_average
 
 MEANING = {"schema": SCHEMA.to_dict(), "context_schema": CONTEXT.to_dict()}
 TINY = {"hidden": 8, "layers": 1, "context_layers": 1, **MEANING}
@@ -203,5 +206,24 @@ def test_what_does_not_fit_is_refused(flow) -> None:
         points_flow().sample(context=truth)
     with pytest.raises(ArgumentError, match="recentre, rescale, excess: got them with contexts"):
         Points(SCHEMA, recentre=True, contexts=Contexts(CONTEXT))
+    with pytest.raises(ArgumentError, match="representation: got one without contexts"):
+        ContextGAN(Points(SCHEMA), torch.nn.Identity(), torch.nn.Identity())
     with pytest.raises(ArgumentError, match="context: got none, expected one for each event"):
         flow.representation.unfilled(flow.representation.describe(pairs(2)))
+
+
+def test_parameters_under_their_former_names_are_loaded(flow) -> None:
+    """Earlier versions had the layers that read in the field itself."""
+    state = flow.state_dict()
+    state |= {name: value + 1 for name, value in state.items() if name.startswith("field.")}
+    former = {name.replace("field.query.", "field."): value for name, value in state.items()}
+    assert "field.reads.0.query.weight" in former and "field.reads.0.query.weight" not in state
+    for load in (lambda m: m.load_state_dict(former), lambda m: fit("file", m, former)):
+        model = copy.deepcopy(flow)
+        load(model)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, state[name])
+    model = copy.deepcopy(flow)
+    load_average(model, former)
+    for name, value in model.named_parameters():
+        assert torch.equal(value, state[name])

@@ -193,9 +193,9 @@ def test_losses_of_vae_gan_are_those_of_the_paper() -> None:
     torch.testing.assert_close(terms["reconstruction"], 0.5 * reconstruction)
     fooled = 0.5 * (softplus(-logits[1]).mean() + softplus(-logits[2]).mean())
     torch.testing.assert_close(terms["generator"], fooled)
-    told = softplus(-logits[0]).mean()
-    told = told + 0.5 * (softplus(logits[1]).mean() + softplus(logits[2]).mean())
-    torch.testing.assert_close(seeded(model.critic_loss)["critic"], told)
+    separated = softplus(-logits[0]).mean()
+    separated = separated + 0.5 * (softplus(logits[1]).mean() + softplus(logits[2]).mean())
+    torch.testing.assert_close(seeded(model.critic_loss)["critic"], separated)
 
 
 def test_the_encoder_of_vae_gan_does_not_play() -> None:

@@ -161,7 +161,7 @@ def test_events_of_other_axes_or_classes_are_refused(
 def test_two_sets_are_told_apart_by_what_a_classifier_has_learnt(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same law scores 1/2; clouds of one side alone are told from those of both sides."""
+    """The same law scores 1/2; clouds of one side alone are separated from those of both sides."""
     real, draw = toy(600), torch.Generator().manual_seed(1)
     same = real.pos + 0.01 * torch.randn(3000, 2, generator=draw)
     left = real.pos - torch.tensor([4.0, 0]) * real.label[real.batch][:, None]

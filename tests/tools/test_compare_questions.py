@@ -21,7 +21,7 @@ def seeds(values: list[float], name: str = "score", converged: bool = True, **fa
     ]
 
 
-def asked(results: list[Result], expect: Any, **options: Any):
+def answered(results: list[Result], expect: Any, **options: Any):
     """The answer to a question about all factors that the rows have."""
     factors: dict[str, dict[Any, str]] = {}
     for row in results:
@@ -52,14 +52,14 @@ NETS = [*seeds([1.0, 2.0, 4.0], net="dense"), *seeds([1.5, 1.6, 1.7], net="spars
     ],
 )
 def test_medians_over_the_seeds_are_compared(expect, verdict):
-    assert asked(NETS, expect).verdict == verdict
+    assert answered(NETS, expect).verdict == verdict
 
 
 def test_numbers_are_shown_by_the_words_of_the_question():
-    assert asked(NETS, "sparse < dense").because == "sparse 1.6, dense 2"
-    shown = asked(NETS, "sparse < dense", shown="{sparse:.2f} against {dense:.1f}, {spread:.0f}")
+    assert answered(NETS, "sparse < dense").because == "sparse 1.6, dense 2"
+    shown = answered(NETS, "sparse < dense", shown="{sparse:.2f} against {dense:.1f}, {spread:.0f}")
     assert shown.because == "1.60 against 2.0, 3"
-    unit = asked(NETS, "dense < sparse", unit="σ", shown="best: {values}")
+    unit = answered(NETS, "dense < sparse", unit="σ", shown="best: {values}")
     assert unit.because == "**not** best: dense 2σ, sparse 1.6σ"
 
 
@@ -73,25 +73,25 @@ def two_sizes(converged: bool = True) -> list[Result]:
 
 
 def test_it_holds_where_it_holds_in_every_place():
-    found = asked(two_sizes(), "sparse < dense", place="at {size}²")
+    found = answered(two_sizes(), "sparse < dense", place="at {size}²")
     assert found.verdict == "does not hold"
     assert found.because == ("at 8²: sparse 0.55, dense 1; **not** at 16²: sparse 2.05, dense 1")
-    small = asked(two_sizes(), "sparse < dense", rows={"size": 8})
+    small = answered(two_sizes(), "sparse < dense", rows={"size": 8})
     assert small == ("holds", "size 8: sparse 0.55, dense 1")
 
 
 def test_seeds_that_are_not_converged_support_no_conclusion():
     rows = two_sizes(converged=False)
-    found = asked(rows, "sparse < dense", rows={"size": 16}, place="at {size}²")
+    found = answered(rows, "sparse < dense", rows={"size": 16}, place="at {size}²")
     assert found == (
         "no conclusion",
         "too few converged seeds (at 16²: 0 sparse, 2 dense converged)",
     )
     # A time does not depend on it.
-    timed = asked(rows, "sparse < dense", rows={"size": 16}, converged=0)
+    timed = answered(rows, "sparse < dense", rows={"size": 16}, converged=0)
     assert timed.verdict == "does not hold"
     # What has an answer elsewhere has it.
-    assert asked(rows, "sparse < dense").verdict == "holds"
+    assert answered(rows, "sparse < dense").verdict == "holds"
 
 
 def test_places_count_where_a_number_of_their_rows_allows_it():
@@ -101,10 +101,10 @@ def test_places_count_where_a_number_of_their_rows_allows_it():
         for size, filled in ((8, 0.5), (16, 0.04))
         for seed in range(2)
     ]
-    found = asked(rows, "sparse < dense", score="ms", only_if="filled < 0.3",
+    found = answered(rows, "sparse < dense", score="ms", only_if="filled < 0.3",
                   shown="{size} ({filled:.0%}): {sparse:.0f} ms")  # fmt: skip
     assert found == ("does not hold", "**not** 16 (4%): 20 ms")
-    assert asked(rows, "sparse < dense", score="ms", only_if="filled < 0.01") == (
+    assert answered(rows, "sparse < dense", score="ms", only_if="filled < 0.01") == (
         "no conclusion",
         "no such rows",
     )
@@ -118,23 +118,25 @@ def test_the_best_of_a_factor_is_compared_and_what_is_left_out_is_named():
     ]
     question = {"expect": "flow < gan", "best": "net", "shown": "best: {values}", "unit": "σ",
                 "groups": {"gan": {"loss": "gan"}, "flow": {"loss": "flow"}}}  # fmt: skip
-    assert asked(rows, **question) == ("holds", "best: gan 0.3σ (epic), flow 0.2σ (epic)")
+    assert answered(rows, **question) == ("holds", "best: gan 0.3σ (epic), flow 0.2σ (epic)")
     young = [*rows, *seeds([0.1, 0.1], net="image", loss="flow", converged=False)]
-    assert asked(young, **question).because == (
+    assert answered(young, **question).because == (
         "best: gan 0.3σ (epic), flow 0.2σ (epic); left out: flow of image: 0 converged. Of all "
         "seeds, converged or not: gan 0.3σ (epic), flow 0.1σ (image)"
     )
-    assert asked(rows[:4], **{**question, "expect": "gan < gan", "groups": {}}).verdict != "holds"
+    assert (
+        answered(rows[:4], **{**question, "expect": "gan < gan", "groups": {}}).verdict != "holds"
+    )
     few = [*rows[:4], *seeds([0.2], net="epic", loss="flow")]
-    assert asked(few, **question).verdict == "no conclusion"
+    assert answered(few, **question).verdict == "no conclusion"
 
 
 def test_groups_may_have_scores_of_their_own():
     rows = [result(net="a", seed=k, numbers={"at 30": 1.0, "at 70": 1.3}) for k in range(2)]
     groups = {"later": {"net": "a", "score": "at 70"}, "now": {"net": "a", "score": "at 30"}}
-    assert asked(rows, "later < 1.4 now", groups=groups).verdict == "holds"
-    assert asked(rows, "later < 1.2 now", groups=groups).verdict == "does not hold"
-    few = asked(rows[:1], "later < 1.4 now", groups=groups)
+    assert answered(rows, "later < 1.4 now", groups=groups).verdict == "holds"
+    assert answered(rows, "later < 1.2 now", groups=groups).verdict == "does not hold"
+    few = answered(rows[:1], "later < 1.4 now", groups=groups)
     assert few.because == "too few converged seeds (1 later converged)"
 
 
@@ -142,22 +144,22 @@ def test_a_significance_makes_small_differences_undecided():
     """The p-value is that of SciPy's exact rank test of the seeds."""
     far = [*seeds([1.0, 1.1, 1.2, 1.3], net="a"), *seeds([2.0, 2.1, 2.2, 2.3], net="b")]
     near = [*seeds([1.0, 2.05, 1.2, 1.3], net="a"), *seeds([2.0, 1.1, 2.2, 2.3], net="b")]
-    assert asked(far, "a < b", significance=0.05).verdict == "holds"
-    assert asked(far, "b < a", significance=0.05).verdict == "does not hold"
-    found = asked(near, "a < b", significance=0.05)
+    assert answered(far, "a < b", significance=0.05).verdict == "holds"
+    assert answered(far, "b < a", significance=0.05).verdict == "does not hold"
+    found = answered(near, "a < b", significance=0.05)
     p = mannwhitneyu([1.0, 2.05, 1.2, 1.3], [2.0, 1.1, 2.2, 2.3], alternative="two-sided").pvalue
     assert found.verdict == "no conclusion"
     assert found.because == f"nothing is decided (a and b differ by chance with p = {p:.2g})"
-    assert asked(near, "a < b").verdict == "holds"
+    assert answered(near, "a < b").verdict == "holds"
 
 
 def test_nothing_is_answered_from_nothing():
-    assert asked(NETS[:3], "dense < 2 dense").verdict == "holds"
+    assert answered(NETS[:3], "dense < 2 dense").verdict == "holds"
     factors = {"net": {"dense": "", "sparse": ""}}
     found = answer(Question("H", "Text.", "sparse < dense"), cells(NETS[:3], factors), factors)
     assert found == ("no conclusion", "no such rows")
     nothing = [result(net=net, seed=k) for net in ("dense", "sparse") for k in range(2)]
-    assert asked(nothing, "sparse < dense").verdict == "no conclusion"
+    assert answered(nothing, "sparse < dense").verdict == "no conclusion"
 
 
 def checked(**options: Any) -> None:

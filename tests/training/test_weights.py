@@ -48,9 +48,9 @@ def changed(path: Path, tensors: dict[str, Any] | None = None, **facts: Any) -> 
     now = {n: v for n, v in {**before, **(tensors or {})}.items() if v is not None}
     known = {name: value for name, value in now.items() if value.dtype in weights._TYPES}
     content = {name: v for name, v in {**content, **facts}.items() if v is not ...}
-    told = {name: v for name, v in content.items() if name in weights._KINDS and name != "digest"}
+    stated = {name: v for name, v in content.items() if name in weights._KINDS and name != "digest"}
     if "digest" not in facts:
-        content["digest"] = weights._digest(known, told)
+        content["digest"] = weights._digest(known, stated)
     path.write_bytes(safetensors.torch.save(now, {"pcgen": json.dumps(content)}))
     return path
 

@@ -71,7 +71,7 @@ def root_table(path: str | Path, tree: str) -> Table:
 
 
 class _Bounded:
-    """An open file of which no more is read than there is, whatever is asked for."""
+    """An open file of which no more is read than there is, whatever is requested."""
 
     def __init__(self, path: Path) -> None:
         self._raw, self._size = path.open("rb"), path.stat().st_size

@@ -35,7 +35,7 @@ class Accuracy(NamedTuple):
 
 
 class ClassScore(NamedTuple):
-    """How well one class is told from the others; NaN where a side has too few events.
+    """How well one class is separated from the others; NaN where a side has too few events.
 
     Attributes:
         events: Of the class, and of the others.

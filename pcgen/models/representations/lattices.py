@@ -177,5 +177,6 @@ def lattice(cells: Grid | Calorimeter, schema: Schema) -> Lattice:
     Raises:
         ArgumentError: clouds of the schema do not lie in them.
     """
-    kind = GridLattice if isinstance(cells, Grid) else VoxelLattice
-    return kind(cells, schema)  # type: ignore[arg-type]
+    if isinstance(cells, Grid):
+        return GridLattice(cells, schema)
+    return VoxelLattice(cells, schema)

@@ -16,7 +16,7 @@ as a constant.
 Clouds stay ragged: rows are padded for the product of queries and keys and nowhere else. A cloud of
 n points costs n² products for each head. Fused (torch's ``scaled_dot_product_attention``: Dao et
 al., arXiv 2205.14135) they are in no memory, which is linear in n. That has no second derivative,
-which the gradient penalty of a critic needs: where one is asked for, the products are written out.
+which the gradient penalty of a critic needs: where one is needed, the products are written out.
 """
 
 from __future__ import annotations

@@ -172,6 +172,7 @@ class ContextField(Network):
     """
 
     shown = ("in_channels",)
+    former_names = {f"{name}.": f"query.{name}." for name in ("point_in", "norms", "reads", "mlps")}
 
     def __init__(
         self,

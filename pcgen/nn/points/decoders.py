@@ -51,8 +51,7 @@ class SetDecoder(PointDecoder):
     (torch.Size([3, 2]), torch.Size([3, 1]), [0, 3, 3])
     """
 
-    former_prefix = "decoder."
-    """Of the parameters in files of earlier versions, where the points start from ranks."""
+    former_names = {"decoder.": ""}  # where the points start from ranks
 
     def __init__(
         self,
@@ -98,12 +97,6 @@ class SetDecoder(PointDecoder):
             if self.skips:
                 x, g = x + first_x, g + first_g
         return self.point_out(x)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for former in [name for name in state_dict if name.startswith(prefix + self.former_prefix)]:
-            name = prefix + former.removeprefix(prefix + self.former_prefix)
-            state_dict[name] = state_dict.pop(former)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class AttentionDecoder(PointDecoder):
