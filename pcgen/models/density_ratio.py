@@ -108,7 +108,7 @@ class DensityRatio(Latent):
         return self.ratio(features, away)[:, 0] + normals
 
     def ratio_loss(self, features: Tensor) -> dict[str, Tensor]:
-        """Logistic loss of the ratio, which separates codes of events from those of the reference."""
+        """Logistic loss of the ratio, which separates codes of events from reference codes."""
         with torch.no_grad():
             code = self.draw(features)
             seen = self._apart(features, code)[0] if self.contrast else code

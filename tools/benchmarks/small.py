@@ -13,7 +13,7 @@ import torch
 
 from pcgen.tools.benchmarks import chamfer, transport
 from pcgen.tools.benchmarks import markdown as md
-from pcgen.tools.benchmarks.measure import Case, Limits, Run, compare
+from pcgen.tools.benchmarks.measure import Case, Contender, Limits, Run
 
 HEAD = [
     "",
@@ -23,6 +23,8 @@ HEAD = [
     "forward over the solver",
     "with backward over the solver",
 ]
+TURNS = 50
+"""Of the contenders for each repeat: a turn takes a few milliseconds."""
 SOLVER = "network simplex on all cores"
 """The raw solver of the table of jets, here on one."""
 
@@ -33,24 +35,44 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
     torch.set_num_threads(1)
     try:
         batches = (2,) if quick else (32, 256)
-        peers = chamfer.contenders()
-        results = compare(_clouds(batches, limits.device), peers, limits, report)
+        peers = [c for c in chamfer.contenders() if c.missing("cpu") is None]
+        clouds = [_chamfer(case, peers, limits.repeats, report) for case in _clouds(batches, "cpu")]
         solver = find_spec("ot") is not None
-        rows = [_jets(batch, limits.repeats, report) for batch in batches] if solver else []
+        jets = [_jets(batch, limits.repeats, report) for batch in batches] if solver else []
     finally:
         torch.set_num_threads(threads)
+    names = ["", *(contender.name for contender in peers)]
     return "\n\n".join(
         [
             "## Small batches",
-            "One thread. Chamfer, forward and backward [ms] (searches: forward):",
-            md.grid(results, peers, md.milliseconds),
+            f"One thread. All contenders take turns {TURNS * limits.repeats} times; times are "
+            "those that the thread had a core, which other programs disturb least. Chamfer, forward and "
+            "backward (searches: forward): median [ms], and in brackets the median of the ratios "
+            "to pcgen within a turn.",
+            md.table(names, clouds),
             "Exact jets of 30 particles beside POT's compiled network simplex in a plain loop, on "
-            "costs computed before and without gradient. The three take turns "
-            f"{50 * limits.repeats} times; medians of the time that the thread had a core, and of "
-            "the ratios within a turn. In brackets the smallest times, and their ratio.",
-            md.table(HEAD, rows) if rows else "POT is not installed.",
+            "costs computed before and without gradient: medians [ms], and of the ratios within a "
+            "turn. In brackets the smallest times, and their ratio.",
+            md.table(HEAD, jets) if jets else "POT is not installed.",
         ]
     )
+
+
+def _chamfer(
+    case: Case[chamfer.Clouds],
+    contenders: Sequence[Contender[chamfer.Clouds]],
+    repeats: int,
+    report: Callable[[str], None],
+) -> list[str]:
+    given = case.make()
+    runs = [partial(_both, contender.prepare(given)) for contender in contenders]
+    times = _turns(runs, TURNS * repeats)
+    report(f"{case.name}: {', '.join(f'{1e3 * median(each):.3g} ms' for each in times)}")
+    cells = [md.number(1e3 * median(times[0]))]
+    for each in times[1:]:
+        ratio = median(a / b for a, b in zip(each, times[0], strict=True))
+        cells.append(f"{md.number(1e3 * median(each))} [{ratio:.2f}]")
+    return [case.name, *cells]
 
 
 def _clouds(batches: Sequence[int], device: str) -> list[Case[chamfer.Clouds]]:
@@ -73,7 +95,7 @@ def _jets(batch: int, repeats: int, report: Callable[[str], None]) -> list[str]:
         for name in ("pcgen", SOLVER)
     )
     runs = ours.forward, partial(_both, ours), solver.forward
-    times = _turns(runs, 50 * repeats)
+    times = _turns(runs, TURNS * repeats)
     report(f"B={batch}: {', '.join(f'{1e3 * median(each):.3g} ms' for each in times)}")
     ratios = [
         f"{median(a / b for a, b in zip(each, times[2], strict=True)):.2f} "
@@ -87,7 +109,9 @@ def _jets(batch: int, repeats: int, report: Callable[[str], None]) -> list[str]:
 def _both(run: Run) -> None:
     for leaf in run.leaves:
         leaf.grad = None
-    run.forward().sum().backward()
+    value = run.forward()
+    if run.leaves:
+        value.sum().backward()
 
 
 def _turns(runs: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:

@@ -18,6 +18,9 @@ context. Parnassus (Dreyer et al., arXiv 2406.01620) attends across clouds in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -172,7 +175,9 @@ class ContextField(Network):
     """
 
     shown = ("in_channels",)
-    former_names = {f"{name}.": f"query.{name}." for name in ("point_in", "norms", "reads", "mlps")}
+    former_names: ClassVar[Mapping[str, str]] = {
+        f"{name}.": f"query.{name}." for name in ("point_in", "norms", "reads", "mlps")
+    }
 
     def __init__(
         self,

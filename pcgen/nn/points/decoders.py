@@ -5,9 +5,9 @@ What they generate is described in :mod:`pcgen.nn.points.decoder`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class SetDecoder(PointDecoder):
     (torch.Size([3, 2]), torch.Size([3, 1]), [0, 3, 3])
     """
 
-    former_names = {"decoder.": ""}  # where the points start from ranks
+    former_names: ClassVar[Mapping[str, str]] = {"decoder.": ""}  # where points start from ranks
 
     def __init__(
         self,
