@@ -59,7 +59,7 @@ def profiles(
             all layers have the same; otherwise equal bins of what is seen.
     """
     depth = np.linspace(frame.low[2], frame.high[2], _BINS + 1)
-    if schema.axes[2].unit == "":
+    if schema.axes[0].unit and not schema.axes[2].unit:
         depth = np.arange(len(schema.layers) + 1.0)  # z counts layers
     reach = float(np.abs([frame.low[:2], frame.high[:2]]).max()) or 1.0
     radius = np.linspace(0.0, reach, _BINS + 1)
@@ -78,7 +78,7 @@ def profiles(
 def are_showers(schema: Schema, samples: Mapping[str, Batch]) -> bool:
     """Whether clouds have places in layers and carry a weight, so that profiles mean a lot.
 
-    The third axis has the unit of the others, or counts the layers.
+    The third axis has the unit of the others, or none where it counts the layers.
 
     >>> are_showers(Schema((Quantity("x", "mm"),)), {})
     False

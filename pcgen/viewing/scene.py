@@ -109,7 +109,8 @@ def frame_of(
 ) -> Frame:
     """Axes and scales that fit the ``events`` of all samples.
 
-    Lone points far away, of the last thousandth at an end, do not count.
+    Lone points far away, of the last thousandth at an end, do not count. Where these events have no
+    points, the axes fit all events.
 
     Args:
         samples: Clouds by the name of their origin.
@@ -133,7 +134,10 @@ def frame_of(
     if carried and lift.startswith(_BY_WEIGHT):
         # Heights end where the colours do: one point of 1e-14 would press the others together.
         values[:, 2] = np.maximum(values[:, 2], np.log10(scale.vmin or 1.0))
-    limits = [_limits(values[:, axis], axis == 2 and bool(lift)) for axis in range(3)]
+    extent = values  # of all events, where those that are seen have no points
+    if not len(values) and not lift:
+        extent = np.concatenate([coordinates(batch.detach().cpu()) for batch in samples.values()])
+    limits = [_limits(extent[:, axis], axis == 2 and bool(lift)) for axis in range(3)]
     low, high = np.array(limits).T
     if layers:
         low[2], high[2] = -0.5, len(layers) - 0.5

@@ -14,7 +14,7 @@ from pcgen.errors import ArgumentError
 from pcgen.grids import Calorimeter
 from pcgen.images import shower_to_cloud
 from pcgen.io import write_clouds
-from pcgen.schema import Quantity
+from pcgen.schema import Quantity, Schema
 from pcgen.tools import cli
 from pcgen.viewing.layers import outlines, widened
 from pcgen.viewing.profiles import Profile, are_showers, profiles
@@ -138,6 +138,21 @@ def test_an_empty_shower_stands_in_its_whole_calorimeter():
     assert np.all(frame.low[:2] < -9)
     assert np.all(frame.high[:2] > 9)
     assert frame.weight == CYLINDER.schema.weight
+
+
+def test_voxels_without_units_have_a_depth_of_their_own():
+    """Where no axis has a unit, the third one is a place as the others are."""
+    axes = tuple(Quantity(name) for name in "xyz")
+    schema = Schema(axes, Quantity("weight"), layers=("voxel",))
+    pos = torch.tensor([[0.5, 0.5, 0.5], [7.5, 4.5, 30.5]])
+    clouds = cloud.make(pos, [0, 2], weight=torch.ones(2), layer=torch.zeros(2, dtype=torch.long))
+    for event in range(2):  # the first is empty: seen in the box of all
+        frame = frame_of({"a": clouds}, schema, [event])
+        depth, _ = profiles({"a": clouds}, schema, frame, event)
+        assert depth.edges[0] <= 0.5
+        assert depth.edges[-1] >= 30.5
+        assert depth.event["a"].sum() == 2 * event
+        assert depth.mean["a"].sum() == 1.0
 
 
 def test_energies_of_one_size_are_on_a_linear_axis():
