@@ -255,7 +255,7 @@ def drop_lock(file: Path) -> None:
 
 
 def _lives(process: int) -> bool:
-    # One that has ended is still listed until its parent takes note, which in a container may be never.
+    # One that has ended is listed until its parent takes note, in a container perhaps never.
     with suppress(OSError, IndexError):
         state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
         if state in (b"Z", b"X"):
