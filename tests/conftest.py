@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.modules.update(dict.fromkeys(["torch_scatter", "torch_cluster"]))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: a worker that begins one last is waited for."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _small_curves() -> Iterator[None]:
     """The picture at the end of a training is a dot: it would take half of a small one's time.
