@@ -255,6 +255,11 @@ def drop_lock(file: Path) -> None:
 
 
 def _lives(process: int) -> bool:
+    # One that has ended is listed until its parent takes note, in a container perhaps never.
+    with suppress(OSError, IndexError):
+        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        if state in (b"Z", b"X"):
+            return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

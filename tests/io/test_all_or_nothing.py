@@ -182,6 +182,21 @@ def test_only_own_files_of_this_machine_and_of_dead_processes_are_swept(tmp_path
     assert names(tmp_path) == sorted(["a.txt", *kept])
 
 
+def test_a_process_that_has_ended_unnoticed_is_dead(tmp_path):
+    """Nobody waits for it, as in a container whose first process does not."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with io.atomic(tmp_path / "a.txt") as own:
+            machine = own.name.split(".pcgen-")[1].split("-")[0]
+        (tmp_path / f".a.pcgen-{machine}-{process.pid}-00000000.tmp.txt").touch()
+        with io.atomic(tmp_path / "a.txt"):
+            pass
+        assert names(tmp_path) == ["a.txt"]
+    finally:
+        process.wait()
+
+
 def test_a_link_is_swept_and_not_what_it_points_to(tmp_path):
     with io.atomic(tmp_path / "a.txt") as own:
         machine = own.name.split(".pcgen-")[1].split("-")[0]

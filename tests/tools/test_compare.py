@@ -23,7 +23,7 @@ from pcgen.tools import cli, compare
 from pcgen.tools.comparison import study_file, trial, workers
 from pcgen.tools.comparison.workers import Job
 
-PAUSE = 0.05  # seconds of each step: what is interrupted is interrupted in the middle
+PAUSE = 0.1  # seconds of each step: what is interrupted is interrupted in the middle
 STEPS = 40
 TWO = {
     "budget": {"steps": STEPS},
