@@ -20,7 +20,7 @@ from pcgen.datasets.voxel_clouds import open_events
 from pcgen.errors import DataError, FileError
 from pcgen.grids import Grid
 from pcgen.images import image_to_cloud
-from pcgen.io import CloudSource, ImageSource, open_file
+from pcgen.io import CloudFile, CloudSource, ImageSource, open_file
 from pcgen.io.hits import HitSource
 from pcgen.schema import Quantity, Schema
 
@@ -63,11 +63,17 @@ class CellClouds(HitSource):
 def open_contexts(path: str | Path) -> CloudSource:
     """Open a file of clouds, showers or images, whose active cells are the points.
 
+    Of a file of pairs it is the contexts that are opened, not the events.
+
     Raises:
         ArgumentError: the ending is unknown.
         FileError: the file is missing, truncated, or holds images on unknown cells.
     """
     source = open_file(path)
+    if isinstance(source, CloudSource) and source.context_schema is not None:
+        source.close()
+        pairs: CloudSource = CloudFile(path, part="context")
+        return pairs
     if isinstance(source, CloudSource) or source.kind != "images":
         source.close()
         return open_events(path)
@@ -80,7 +86,9 @@ def open_contexts(path: str | Path) -> CloudSource:
     return CellClouds(source, source.grid)
 
 
-def check_pairs(files: Sequence[CloudSource], contexts: Sequence[CloudSource]) -> None:
+def check_pairs(
+    files: Sequence[CloudSource | ImageSource], contexts: Sequence[CloudSource]
+) -> None:
     """Refuse files of contexts that do not hold as many events as those of the clouds.
 
     Raises:
@@ -118,8 +126,13 @@ class Agreement:
             if (quantity.name, quantity.unit) == (other.name, other.unit)
         ]
 
-    def check(self, clouds: Batch, contexts: Batch) -> None:
+    def check(self, clouds: Batch, contexts: Batch, *, first: int | None = None) -> None:
         """Refuse pairs of other events.
+
+        Args:
+            clouds: Some events.
+            contexts: What is said to be their contexts.
+            first: Number of the first event in the file, for messages; None: they are any events.
 
         Raises:
             DataError: naming the first pair, and what differs.
@@ -127,7 +140,7 @@ class Agreement:
         if self._labels and clouds.get("label") is not None and contexts.get("label") is not None:
             for row in (clouds.label != contexts.label).nonzero().flatten()[:1].tolist():
                 got, expected = (self._labels[int(c.label[row])] for c in (contexts, clouds))
-                self._refuse("class", row, got, expected)
+                self._refuse("class", row, first, got, expected)
         if clouds.get("y") is None or contexts.get("y") is None:
             return
         for mine, theirs, quantity in self._columns:
@@ -135,10 +148,11 @@ class Agreement:
             apart = ~torch.isclose(one, other.to(one), rtol=1e-4, atol=0.0, equal_nan=True)
             for row in apart.nonzero().flatten()[:1].tolist():
                 got, expected = (f"{float(v[row]):g} {quantity.unit}".strip() for v in (other, one))
-                self._refuse(quantity.name, row, got, expected)
+                self._refuse(quantity.name, row, first, got, expected)
 
-    def _refuse(self, what: str, row: int, got: str, expected: str) -> None:
+    def _refuse(self, what: str, row: int, first: int | None, got: str, expected: str) -> None:
+        place = f"pair {row} of those that were read" if first is None else f"event {first + row}"
         raise DataError(
-            f"{self._where}: got {what} {got} in pair {row} of those that were read, expected "
-            f"{expected} as in the data: contexts are the same events in the same order"
+            f"{self._where}: got {what} {got} in {place}, expected {expected} as in the data: "
+            "contexts are the same events in the same order"
         )

@@ -209,7 +209,5 @@ def _context(path: str, total: int, chosen: Tensor) -> dict[str, Any]:
                 f"{path}: got {len(source)} contexts, expected one for each of the {total} events"
             )
         clouds, schema = source.read(), source.schema
-        if source.context_schema is not None:
-            clouds, schema = pc.context(clouds), source.context_schema
     clouds = pc.cast(pc.select(clouds, chosen), torch.get_default_dtype())
     return {"context": clouds, "context_schema": schema}

@@ -88,9 +88,7 @@ def contexts_of(path: str, split: str, model: GenerativeModel, number: int | Non
     if expected is None:
         raise ArgumentError(f"context: got {path}, expected none: this model takes no context")
     with open_contexts(path) as source:
-        pairs = source.context_schema
-        meaning = source.schema if pairs is None else pairs
-        check_meaning(expected, meaning, path, "the model was trained for")
+        check_meaning(expected, source.schema, path, "the model was trained for")
         index = split_index(len(source), split)
         if not len(index) or (number is not None and number > len(index)):
             raise ArgumentError(
@@ -99,7 +97,6 @@ def contexts_of(path: str, split: str, model: GenerativeModel, number: int | Non
             )
         index = index[:number]
         clouds = cl.select(source.read(0, int(index[-1]) + 1), index)
-    clouds = clouds if pairs is None else cl.context(clouds)
     return cl.cast(clouds, torch.get_default_dtype())
 
 

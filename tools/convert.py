@@ -38,7 +38,9 @@ def _lines(done: conversion.Converted, target: str, outside: str | None) -> Iter
 
 
 def _left(done: conversion.Converted, outside: str | None) -> Iterator[str]:
-    """What is not in the target as it is in the source."""
+    """What is not in the target as it is in the source, and its contexts."""
+    if done.context is not None:
+        yield f"contexts of {done.context} points"
     if done.outside:
         verb = "dropped" if outside == "drop" else "put into the nearest cell"
         yield f"{done.outside} of weight {done.outside_weight:.6g} were outside and {verb}"

@@ -173,7 +173,20 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
     rows["grid"] = "" if grid is None else str(grid)
     rows["calorimeter"] = _calorimeter(file.calorimeter)
+    rows |= _contexts(file)
     return rows | trainable(file.schema, names, grid or file.calorimeter)
+
+
+def _contexts(file: io.CloudSource) -> dict[str, str]:
+    """What the events of a file of pairs were generated from; nothing of others."""
+    from pcgen import io
+
+    if file.context_schema is None:
+        return {}
+    with io.CloudFile(file.path, part="context") as contexts:
+        rows = {"points": str(int(contexts.sizes().sum()))} | _schema(contexts.schema)
+        rows["classes"] = ", ".join(contexts.schema.labels)
+    return {f"contexts: {name}": text for name, text in rows.items()}
 
 
 def _splits(number: int) -> str:

@@ -35,8 +35,8 @@ def view(
 
     Points are spheres: area and colour show what a point carries (energy, transverse momentum).
     Points with two coordinates stand on stems as high as the logarithm of that, or at the height of
-    their detector layer. Of showers the layers of the calorimeter are drawn faintly, and below a
-    picture or page stand profiles along the depth and away from the axis.
+    their detector layer. Of showers the layers of the calorimeter are drawn faintly, and below
+    stand profiles along the depth and away from the axis.
 
     Where there is a display, an Open3D window opens: turn it with the mouse, go to the next and the
     previous event with the arrow keys, close it with Q. Otherwise, or with an output, a picture of

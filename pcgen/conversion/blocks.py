@@ -19,7 +19,7 @@ from pcgen import io
 from pcgen.clouds import replace, select_points
 from pcgen.cluster import Cluster
 from pcgen.errors import ArgumentError, DataError
-from pcgen.io.source import INCIDENT, check_clouds
+from pcgen.io.source import INCIDENT, check_clouds, check_contexts
 from pcgen.periods import beyond_period, reach
 from pcgen.schema import Schema
 from pcgen.units import factor, known
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _RESPONSE = 0.003, 3.0
 """Between these is the share of the energy that calorimeters measure, sampling ones too."""
 
-_CELLS = 1 << 23
+CELLS = 1 << 23
 """Cells of the images of a block, at most: converting them takes some times their memory."""
 
 
@@ -114,6 +114,7 @@ class Opening:
             return source.read(first, stop), 0
         clouds = source.read(first, stop, check=False)
         good = clouds.pos.isfinite().all(1)
+        check_contexts(clouds, source.context_schema, first=first, where=source.path)
         clouds = select_points(clouds, good)
         clouds = check_clouds(clouds, source.schema, first=first, where=source.path)
         return clouds, int((~good).sum())
@@ -168,7 +169,7 @@ class Reading:
         """
         self.missing = 0
         task = self.bar.add_task(what, total=len(self.events))
-        most = min(self.block, max(_CELLS // self.cells, 1))
+        most = min(self.block, max(CELLS // self.cells, 1))
         ranges = [(k, min(k + most, self.events.stop)) for k in self.events[::most]]
         calls = ((first, stop, self._given(first, stop)) for first, stop in ranges)
         if self.cluster is None:

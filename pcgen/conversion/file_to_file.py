@@ -39,6 +39,7 @@ class Converted(NamedTuple):
         passed_over: Names of arrays that the source has and nothing took.
         lost: Names of what the source has and the format of the target has no place for.
         doubts: Axes that exceed their period, and a weight that is 0 everywhere, as lines.
+        context: Number of points of the contexts; None where there are none in the target.
     """
 
     events: int
@@ -54,6 +55,7 @@ class Converted(NamedTuple):
     passed_over: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    context: int | None = None
 
 
 def convert(
@@ -67,6 +69,8 @@ def convert(
     observe: list[str] | None = None,
     hide: list[str] | None = None,
     seed: int = 0,
+    context: File | None = None,
+    part: Literal["events", "context"] | None = None,
     outside: Outside = "error",
     multi_hit: MultiHit = "sum",
     event: int | str | None = None,
@@ -124,6 +128,10 @@ def convert(
     conditions y ([B] or [B, C]) and their classes label (or labels), whole numbers from 0 or names.
     Other arrays are named and passed over, unless --condition or --labels takes them.
 
+    Events can have contexts, what they were generated from: a second file with the same events in
+    the same order, which --context puts beside them in one file of pcgen. Commands read such pairs
+    as they read two files; --part writes one of the two again.
+
     A cell of an image that holds more than the threshold becomes a point at its centre that carries
     its energy; the other way round, the points in a cell add up to its energy. Empty events are
     kept; a source of no events, or of empty ones only, is refused.
@@ -148,6 +156,11 @@ def convert(
         hide: Keep the other points instead: with the same words and seed it is the rest of the
             events, which a model can learn to complete.
         seed: Seed of all randomness.
+        context: File of what each event is generated from, with the same events in the same order,
+            to be stored beside them: clouds, showers or images, whose filled cells are the points;
+            of pairs their contexts. Other options change the events and no context, but --event
+            and --dtype.
+        part: Of a source with contexts only the events, or the contexts as the events.
         outside: Points outside the grid or calorimeter are refused (error), left out (drop) or put
             into the nearest cell (clip).
         multi_hit: Points that share a voxel add up (sum), or the hottest keeps it and each other
@@ -248,6 +261,7 @@ def convert(
     from pcgen.conversion.observing import observing
     from pcgen.conversion.options import check_options, table_columns
     from pcgen.conversion.own_columns import own_columns, unread
+    from pcgen.conversion.pairs import contexts_of, paired
     from pcgen.conversion.showers import Placing, check_incident, write_layers, write_showers
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import check_output, read_calorimeter
@@ -262,6 +276,7 @@ def convert(
             "alone, with --pos or --preset"
         )
     options: dict[str, Any] = {"format": from_format, "label": label, "calorimeter": voxels}
+    options["part"] = part
     options["columns"] = columns if tabular is None else tabular
     opening = Opening(Path(source), options, raw=wanted == "clouds", drop=missing == "drop")
     with (
@@ -288,6 +303,7 @@ def convert(
         )
         named = weight if tabular is None else None
         into = Target(target, chosen, own.named(meaning(opened, cells, named)), opened.attrs)
+        into = paired(into, opened)
         if cells is not None and wanted == "images":
             done = write_images(reading, into, cells, outside)
         elif drawn and voxels is not None:
@@ -299,7 +315,9 @@ def convert(
         else:
             seen = observing(observe, hide, into.schema)
             filling = Filling(threshold, jitter, seed, nan, voxels or cells, max_points, seen)
-            done = write_clouds(reading, into, filling, dtype, particles)
+            with contexts_of(context, into, opened) as others:
+                into = paired(into, opened, others)
+                done = write_clouds(reading, into, filling, dtype, particles, others)
     return done._replace(
         passed_over=passed_over, lost=lost(opened, chosen), doubts=reading.doubts()
     )

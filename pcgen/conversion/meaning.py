@@ -193,7 +193,8 @@ def lost(source: io.CloudSource | io.ImageSource, format: str) -> tuple[str, ...
     Images have no features (.npy is the numbers alone), showers the incident energy alone, and
     ShowerData has columns for what it knows.
     """
-    if isinstance(source, io.CloudSource) and source.context_schema is not None:
+    paired = isinstance(source, io.CloudSource) and source.context_schema is not None
+    if paired and format != "clouds":
         return ("the contexts", *_lost_of_events(source, format))
     return _lost_of_events(source, format)
 

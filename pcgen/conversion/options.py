@@ -51,6 +51,7 @@ _PARTS = {
     "max_points": "unless clouds are written",
     "observe": "unless clouds are written",
     "hide": "unless clouds are written",
+    "context": "unless pcgen's own file of clouds (.h5) is written",
     "geometry": "unless showers are read or written",
     "particle": "without --geometry",
     "condition": "in .npy, which keeps the images alone",
@@ -58,7 +59,7 @@ _PARTS = {
     **dict.fromkeys(OPTIONS, "unless --pos, --momentum or --preset reads the source as a table"),
 }
 
-_PATHS = ("source", "target", "geometry")
+_PATHS = ("source", "target", "context", "geometry")
 _WORDS = {
     str: "text",
     int: "a whole number",
@@ -133,6 +134,7 @@ def check_options(source: Kind, target: str, as_table: bool, given: Mapping[str,
         "max_points": wanted == "clouds",
         "observe": wanted == "clouds",
         "hide": wanted == "clouds",
+        "context": target == "clouds",
         "geometry": showers,
         "particle": showers and given["geometry"] is not None,
         "condition": target != "npy",

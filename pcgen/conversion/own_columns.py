@@ -113,7 +113,7 @@ def _check_own(given: Quantity, where: str, source: io.CloudSource | io.ImageSou
     if isinstance(source, TableFile):
         return  # its columns have no unit of their own
     place = where.removeprefix(f"{source.path}:").removeprefix("/")
-    match = re.fullmatch(r"y(?::(\d+))?", place)
+    match = re.fullmatch(rf"{_prefix(source)}y(?::(\d+))?", place)
     known = () if source.schema is None else source.schema.condition
     column = int(match[1] or 0) if match else len(known)
     if column < len(known) and known[column].unit not in ("", given.unit):
@@ -122,6 +122,12 @@ def _check_own(given: Quantity, where: str, source: io.CloudSource | io.ImageSou
             f"{known[column].unit} of {known[column].name} in {source.path}, whose numbers an "
             "option does not convert"
         )
+
+
+def _prefix(source: io.CloudSource | io.ImageSource) -> str:
+    """In front of the names of the source's own arrays."""
+    contexts = isinstance(source, io.CloudFile) and source.part == "context"
+    return "context_" if contexts else ""
 
 
 def unread(source: io.CloudSource | io.ImageSource, used: Sequence[str]) -> tuple[str, ...]:
@@ -177,7 +183,7 @@ def _stored_labels(source: io.CloudSource | io.ImageSource) -> str:
         raise ArgumentError(
             "classes: was given without --labels, expected the column of the classes"
         )
-    for name in ("label", "labels"):
+    for name in (f"{_prefix(source)}label", f"{_prefix(source)}labels"):
         try:
             read_column(name, source.path)
         except ArgumentError:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from pcgen.clouds import POINT_ATTRIBUTES, attributes
+from pcgen.clouds import POINT_ATTRIBUTES, attributes, context
 from pcgen.errors import DataError
 from pcgen.ops.segments import segment_max, segment_min
 
@@ -28,6 +28,7 @@ class Written(NamedTuple):
         wide: Why they are float64 where nobody chose that; empty where it is not so.
         negative: How many cells were negative and gave no point,
         unobserved: and how many were NaN.
+        context: Number of points of the contexts.
     """
 
     points: int
@@ -35,6 +36,7 @@ class Written(NamedTuple):
     wide: str = ""
     negative: int = 0
     unobserved: int = 0
+    context: int = 0
 
 
 def in_type(write: Callable[[torch.dtype], Written], dtype: str | None) -> Written:
@@ -50,8 +52,10 @@ def in_type(write: Callable[[torch.dtype], Written], dtype: str | None) -> Writt
         return write(torch.float64)._replace(wide=why)
 
 
-def check_precision(clouds: Batch, first: int, where: Path) -> bool:
+def check_precision(clouds: Batch, first: int, where: str | Path) -> bool:
     """Refuse clouds whose values mean something else once they are rounded to float32.
+
+    So are their contexts.
 
     That are whole numbers beyond 2^24 that change, values beyond float32's range at either end, and
     coordinates that float32 resolves in steps of more than a thousandth of their event's extent.
@@ -86,7 +90,8 @@ def check_precision(clouds: Batch, first: int, where: Path) -> bool:
                 f"{where}: {name} of event {first + event} is {value[row].tolist()}, "
                 f"expected values that float32 holds, or --dtype float64"
             )
-    return rounded
+    others = context(clouds)
+    return rounded | (others is not None and check_precision(others, first, f"{where}, context"))
 
 
 def _coarse(clouds: Batch) -> Tensor:

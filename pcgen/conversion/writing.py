@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch_geometric.data import Batch
 
 from pcgen import io
-from pcgen.clouds import cast, sizes
+from pcgen.clouds import cast, replace, sizes
 from pcgen.conversion.blocks import Reading
 from pcgen.conversion.file_to_file import Converted
 from pcgen.conversion.filling import Filling
@@ -22,6 +22,9 @@ from pcgen.errors import DataError
 from pcgen.grids import Grid
 from pcgen.images import Outside, cloud_to_image, overflow, project
 from pcgen.schema import Schema
+
+if TYPE_CHECKING:
+    from pcgen.conversion.pairs import Contexts
 
 
 class Target(NamedTuple):
@@ -32,12 +35,14 @@ class Target(NamedTuple):
         format: Of it.
         schema: What its numbers mean.
         attrs: Facts of the source to store, where the format can.
+        context_schema: What the numbers of the contexts mean; None: none are written.
     """
 
     path: str | Path
     format: str
     schema: Schema
     attrs: Mapping[str, Any]
+    context_schema: Schema | None = None
 
 
 def write_images(
@@ -79,7 +84,12 @@ def write_images(
 
 
 def write_clouds(
-    reading: Reading, target: Target, filling: Filling, dtype: str | None, particles: int | None
+    reading: Reading,
+    target: Target,
+    filling: Filling,
+    dtype: str | None,
+    particles: int | None,
+    contexts: Contexts | None = None,
 ) -> Converted:
     """Write all events that are read as clouds.
 
@@ -89,8 +99,10 @@ def write_clouds(
         filling: How images become clouds.
         dtype: Type of all floats; None: float32 where that holds the values, else float64.
         particles: Of a jet in JetNet's layout; None: as many as the largest one has.
+        contexts: Of all events of the file, from another one; None: those that the events have.
 
     Raises:
+        DataError: the contexts are of other events.
         PrecisionError: float32 was chosen and does not hold a value of float64.
     """
     attrs, cells = dict(target.attrs), filling.cells
@@ -102,9 +114,14 @@ def write_clouds(
 
     def write(stored: torch.dtype) -> Written:
         sink = io.cloud_writer(
-            target.path, target.schema, format=target.format, attrs=attrs, particles=most
+            target.path,
+            target.schema,
+            format=target.format,
+            attrs=attrs,
+            particles=most,
+            context_schema=target.context_schema,
         )
-        return _append_all(reading, sink, filling, stored)
+        return _append_all(reading, sink, filling, stored, contexts)
 
     written = in_type(write, dtype)
     return Converted(
@@ -116,24 +133,40 @@ def write_clouds(
         missing=reading.missing,
         rounded=written.rounded,
         wide=written.wide,
+        context=None if target.context_schema is None else written.context,
     )
 
 
 def _append_all(
-    reading: Reading, sink: io.CloudSink, filling: Filling, dtype: torch.dtype
+    reading: Reading,
+    sink: io.CloudSink,
+    filling: Filling,
+    dtype: torch.dtype,
+    contexts: Contexts | None,
 ) -> Written:
     points, rounded, removed, path = 0, False, Counter[str](), reading.source.path
+    of_contexts = 0
     generator = torch.Generator().manual_seed(int(filling.seed))  # NumPy's whole numbers too
     with sink:
         for first, (clouds, without) in reading.each("convert", partial(filling, path=path)):
             removed.update(without)
             clouds = filling.finished(clouds, generator)
+            clouds = clouds if contexts is None else contexts.beside(clouds, first)
+            if sink.context_schema is None:
+                clouds = replace(clouds, context=None)
             if dtype == torch.float32:
                 rounded |= check_precision(clouds, first, path)
             sink.append(cast(clouds, dtype))
             points += len(clouds.pos)
+            of_contexts += len(clouds.get("context_pos", ()))
         check_filled(points, reading)
-    return Written(points, rounded, negative=removed["negative"], unobserved=removed["unobserved"])
+    return Written(
+        points,
+        rounded,
+        negative=removed["negative"],
+        unobserved=removed["unobserved"],
+        context=of_contexts,
+    )
 
 
 def _largest(reading: Reading, filling: Filling) -> int:

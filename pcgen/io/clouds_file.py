@@ -14,11 +14,12 @@ dataset   shape            meaning (see :mod:`pcgen.clouds`)
 ========= ================ ========================================================
 
 Where clouds are generated from others (:func:`pcgen.clouds.context`), those are beside them with
-``context_`` in front of each name: /context_pos, /context_ptr and so on.
+``context_`` in front of each name: /context_pos, /context_ptr and so on. Either part can be opened
+by itself.
 
 Attributes of the file: ``format = "pcgen-clouds"``, ``version = 1``, ``schema`` (JSON of
 :class:`pcgen.schema.Schema`) and ``attrs`` (JSON, whatever the writer wants remembered, and the
-schema of the contexts as ``context_schema``).
+schema of the contexts as ``context_schema``, and as ``context_attrs`` what else is known of them).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -57,13 +58,19 @@ class CloudFile(CloudSource):
     Opening it reads the pointers only; the points are read by :meth:`read` or :meth:`blocks`.
     It can be pickled: the copy opens the file again.
 
+    Args:
+        path: Name of the file.
+        part: Of a file of pairs the events without their contexts (``"events"``), or the contexts
+            as the events (``"context"``); None: events with their contexts, if there are some.
+
     Raises:
+        ArgumentError: a part is given, and the clouds have no contexts.
         FileError: the file is missing, truncated, foreign, of another version, or lacks a data set.
         DataError: the pointers do not fit the points.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, part: Literal["events", "context"] | None = None) -> None:
+        self.path, self.part = Path(path), part
         with opened(path) as self._file:
             self._open()
 
@@ -82,9 +89,24 @@ class CloudFile(CloudSource):
                     f"each of the {len(self)} clouds"
                 )
         self.passed_over = contents(self._file, known, self.path)
+        if self.part is not None:
+            self._take(self.part)
 
-    def __reduce__(self) -> tuple[type[CloudFile], tuple[Path]]:
-        return CloudFile, (self.path,)
+    def _take(self, part: str) -> None:
+        """Be a file of one part of the pairs."""
+        if self._context is None or self.context_schema is None:
+            raise ArgumentError(
+                f"part: got {part!r}, but the clouds of {self.path} have no contexts, expected a "
+                "file of pairs"
+            )
+        facts = self.attrs.pop("context_attrs", {})
+        if part == "context":
+            self.schema, self.attrs = self.context_schema, dict(facts)
+            self._rows, self._ptr = self._context, self._context.ptr
+        self.context_schema = self._context = None
+
+    def __reduce__(self) -> tuple[type[CloudFile], tuple[Path, str | None]]:
+        return CloudFile, (self.path, self.part)
 
     def __len__(self) -> int:
         return len(self._ptr) - 1

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch_geometric.data import Batch
 
@@ -167,6 +167,7 @@ def open_file(
     label: str | None = None,
     calorimeter: Calorimeter | None = None,
     columns: str | Columns | Sequence[Columns] | None = None,
+    part: Literal["events", "context"] | None = None,
 ) -> CloudSource | ImageSource:
     """Open a file of clouds, images or showers, whichever it is.
 
@@ -180,10 +181,12 @@ def open_file(
             which the first one that fits is taken; the file is then read as a table. As text, what
             the four columns of hits of CaloClouds are, with units, which such a file cannot state:
             ``"x [mm],layer,y [mm],energy [GeV]"``.
+        part: Of a file of pairs the events without their contexts, or the contexts as the events;
+            None: events with their contexts, if there are some.
 
     Raises:
-        ArgumentError: the ending or the format is unknown, has no use for ``columns``, or a column
-            is not there.
+        ArgumentError: the ending or the format is unknown, has no use for ``columns`` or ``part``,
+            or a column is not there.
         FileError: the file is missing, truncated or of another layout.
         DataError: the class of an event cannot be used.
         MissingExtraError: the format needs a package that is not installed.
@@ -196,7 +199,12 @@ def open_file(
             f"columns: got {columns!r}, but {path} is of the format {chosen}, expected none: its "
             "columns are known"
         )
-    options = {"label": label, "calorimeter": calorimeter, "columns": columns}
+    if part is not None and "part" not in inspect.signature(reader).parameters:
+        raise ArgumentError(
+            f"part: got {part!r}, but {path} is of the format {chosen}, expected a file of pairs "
+            "of pcgen (.h5)"
+        )
+    options = {"label": label, "calorimeter": calorimeter, "columns": columns, "part": part}
     source: CloudSource | ImageSource = _call(reader, path, **options)
     return source
 

@@ -152,10 +152,7 @@ class CloudSource(Source[Batch]):
         return torch.cat([torch.zeros(0, dtype=torch.long), *parts])
 
     def _check(self, block: Batch, first: int) -> Batch:
-        others = convention.context(block)
-        if self.context_schema is not None and others is not None:
-            where = f"{self.path}, context"
-            check_clouds(others, self.context_schema, first=first, where=where)
+        check_contexts(block, self.context_schema, first=first, where=self.path)
         return check_clouds(block, self.schema, first=first, where=self.path, hint=MISSING)
 
 
@@ -222,10 +219,7 @@ class CloudSink(Sink[Batch]):
     context_schema: Schema | None = None
 
     def _check(self, block: Batch) -> Batch:
-        others = convention.context(block)
-        if self.context_schema is not None and others is not None:
-            where = f"{self.path}, context"
-            check_clouds(others, self.context_schema, first=self.written, where=where)
+        check_contexts(block, self.context_schema, first=self.written, where=self.path)
         return check_clouds(block, self.schema, first=self.written, where=self.path)
 
 
@@ -289,6 +283,23 @@ def check_clouds(
             if quantity.name == INCIDENT:
                 check_incident(energy, first=first, where=where)
     return clouds
+
+
+def check_contexts(clouds: Batch, schema: Schema | None, *, first: int, where: str | Path) -> None:
+    """Refuse contexts of clouds that :func:`check_clouds` refuses as clouds; arguments as there.
+
+    Args:
+        clouds: A block of a file.
+        schema: Of their contexts; None: they have none.
+        first: Number of the block's first cloud in the file, for the message.
+        where: File, for the message.
+
+    Raises:
+        DataError: naming file, attribute and event.
+    """
+    others = convention.context(clouds)
+    if schema is not None and others is not None:
+        check_clouds(others, schema, first=first, where=f"{where}, context")
 
 
 def check_incident(energy: Tensor, *, first: int, where: str | Path) -> None:

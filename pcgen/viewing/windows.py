@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import tempfile
@@ -13,12 +14,15 @@ import numpy as np
 from torch_geometric.data import Batch
 
 from pcgen import escaping
+from pcgen.clouds import select
 from pcgen.errors import MissingExtraError, PcgenError
 from pcgen.grids import Calorimeter
 from pcgen.schema import Schema
 from pcgen.viewing.letters import colour_bar, letters
 from pcgen.viewing.offscreen import geometries
-from pcgen.viewing.scene import Scene, frame_of, scene_of
+from pcgen.viewing.panels import panels
+from pcgen.viewing.profiles import are_showers, profiles
+from pcgen.viewing.scene import Floats, Scene, frame_of, scene_of
 from pcgen.viewing.shapes import (
     Lines,
     Mesh,
@@ -35,11 +39,13 @@ from pcgen.viewing.shapes import (
 
 _GAP, _SPACE = 1.7, 0.2
 """Least distance of the boxes from middle to middle, and of what is written at them."""
+_BELOW, _WIDTH = 1.15, 2.2
+"""From the middle of the boxes down to the profiles of showers, and their least width."""
 _FORWARD, _BACK = (262, 267, ord(".")), (263, 266, ord(","))
 """Keys of the next and the previous event: arrows, page up and down, full stop and comma."""
 _START = ord("R")
-_OPENING, _ZOOM = 30.0, 0.4
-"""Opening angle in degrees, and share of the scene's size that is seen."""
+_OPENING, _MARGIN = 30.0, 1.1
+"""Opening angle in degrees, and how much more is seen than what is drawn."""
 _OPENING_STEP = 5.0
 """Degrees in Open3D's unit of opening angles."""
 _SEEN = 100
@@ -66,13 +72,13 @@ def window(
     """Show events side by side in an Open3D window until it is closed.
 
     The arrow keys go to the next and the previous event; title and number of points of the event
-    stand above each box.
+    stand above each box. Below showers are their profiles, as in :func:`~pcgen.viewing.picture`.
 
     Args:
         samples: Clouds by the name of their origin, ``{"real": ..., "generated": ...}``.
         schema: What the numbers mean.
         event: First event to show.
-        calorimeter: Its layers are drawn faintly.
+        calorimeter: Its layers are drawn faintly, and are the bins of the profile in depth.
 
     Raises:
         ArgumentError: a sample has no such event, or has not the axes of the schema.
@@ -113,6 +119,14 @@ class Viewer:
         self.number = min(batch.num_graphs for batch in samples.values())
         seen = range(event, min(event + _SEEN, self.number)) or [event]
         self.frame = frame_of(samples, schema, seen, calorimeter)
+        self.calorimeter = calorimeter
+        self.whole = (
+            profiles(samples, schema, self.frame, event, calorimeter)
+            if are_showers(schema, samples)
+            else []
+        )
+        self.size = (min(700 * len(samples), 1600), 900 if self.whole else 800)
+        self.zoom = 1.0
         self.open3d = _open3d()
         self.drawer = self.open3d.visualization.VisualizerWithKeyCallback()
 
@@ -123,9 +137,8 @@ class Viewer:
             PcgenError: no window can be opened.
         """
         title = "pcgen: " + " | ".join(self.samples)
-        size = (min(700 * len(self.samples), 1600), 800)
         with _overheard() as printed:
-            opened = self.drawer.create_window(title, *size, visible=visible)
+            opened = self.drawer.create_window(title, *self.size, visible=visible)
             options = self.drawer.get_render_option()
         # Where Open3D finds no display it draws unseen instead, and only prints a line.
         unseen = visible and any("offscreen" in line for line in printed)
@@ -149,7 +162,7 @@ class Viewer:
         control.change_field_of_view((_OPENING - control.get_field_of_view()) / _OPENING_STEP)
         control.set_front(-ahead)
         control.set_up(-down)
-        control.set_zoom(_ZOOM)
+        control.set_zoom(self.zoom)
         return True
 
     def step(self, number: int) -> bool:
@@ -178,10 +191,26 @@ class Viewer:
         half = max(width_of(escaping.label(self.frame.shade)) / 2, 0.05)
         bar, marks = colour_bar(self.frame, middle + (side + _SPACE + half) * right)
         note = letters(self.frame.note, middle + 0.95 * down - 0.7 * right, side="left")
-        mesh, line = united([*meshes, bar]), together([*lines, marks, note])
+        corner = middle + float(reach.min() - middle @ right) * right + _BELOW * down
+        curves = self._profiles(corner, max(float(np.ptp(reach)) + (len(boxes) - 1) * gap, _WIDTH))
+        mesh, line = united([*meshes, bar]), together([*lines, marks, note, *curves])
         self.drawer.clear_geometries()
+        if reset:
+            self.zoom = _zoom(np.concatenate([mesh.vertices, line.ends]), self.size)
         for geometry in geometries(self.open3d, arrays(mesh, line, 0), 0):
             self.drawer.add_geometry(geometry, reset_bounding_box=reset)
+
+    def _profiles(self, corner: Floats, width: float) -> list[Lines]:
+        """Those of the event, and of all, of showers; ``corner`` is the upper left one."""
+        if not self.whole or self.schema.weight is None:
+            return []
+        one = {name: select(batch, [self.event]) for name, batch in self.samples.items()}
+        found = profiles(one, self.schema, self.frame, 0, self.calorimeter)
+        both = [
+            dataclasses.replace(mine, mean=every.mean)
+            for mine, every in zip(found, self.whole, strict=True)
+        ]
+        return [panels(both, self.schema.weight, corner, width)]
 
     def _box(self, scene: Scene) -> tuple[Mesh, Lines]:
         frame = self.frame
@@ -190,6 +219,20 @@ class Viewer:
             parts.append(letters(label.text, label.point, side=label.side, upright=label.upright))
         above = frame.size * [0.5, 0.5, 1.0] + [0.0, 0.0, 0.33]
         return balls(scene), together([*parts, letters(scene.title, above, height=0.055)])
+
+
+def _zoom(points: Floats, size: tuple[int, int]) -> float:
+    """Open3D's zoom at which all points [n, 3] are seen in a window of so many pixels.
+
+    It is half the height that is seen at the middle of the points' box, in longest sides of it.
+    """
+    right, down, ahead = directions()
+    low, high = points.min(0), points.max(0)
+    away = points - (low + high) / 2
+    half = np.maximum(np.abs(away @ down), np.abs(away @ right) * size[1] / size[0])
+    # Nearer than the middle it looks larger.
+    needed = float((half - away @ ahead * np.tan(np.radians(_OPENING / 2))).max())
+    return _MARGIN * needed / float((high - low).max())
 
 
 @contextmanager

@@ -255,6 +255,8 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "convert", f"{data} {made}-s.h5 --columns x,y,z,energy"),
         (0, "convert", f"{data} {made}-v.h5 --observe eta_rel=:0 0.5"),
         (0, "convert", f"{data} {made}-v.h5 --hide eta_rel=:0"),
+        (0, "convert", f"{data} {made}-p.h5 --context {data}"),
+        (0, "convert", f"{made}-p.h5 {made}-q.h5 --part context"),
         (0, "convert", f"{made}.hdf5 {made}-g.h5 --label g"),
         (1, "convert", f"{made}.hdf5 {made}-g.h5 --label g --dask nowhere"),
         (0, "convert", f"{data} {made}-t.h5 --pos pos.0 pos.1 --weight weight:GeV --offsets ptr "

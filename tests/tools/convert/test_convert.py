@@ -54,10 +54,10 @@ def test_blocks_of_large_images_have_fewer_events(here, image, monkeypatch, targ
         return read(self, start, stop, **options)
 
     monkeypatch.setattr(io.ImageSource, "read", counted)
-    monkeypatch.setattr(blocks, "_CELLS", 2 * 20 + 1)
+    monkeypatch.setattr(blocks, "CELLS", 2 * 20 + 1)
     convert("image.npy", target, grid=TEXT)
     assert sizes == [2, 2, 2, 1]
-    monkeypatch.setattr(blocks, "_CELLS", 1)
+    monkeypatch.setattr(blocks, "CELLS", 1)
     convert("image.npy", f"one-{target}", grid=TEXT)
     assert sizes[4:] == [1] * 7
     # Clouds are as large in memory as the images that they become.
