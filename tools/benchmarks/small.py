@@ -46,9 +46,9 @@ def section(limits: Limits, quick: bool, report: Callable[[str], None]) -> str:
         [
             "## Small batches",
             f"One thread. All contenders take turns {TURNS * limits.repeats} times; times are "
-            "those that the thread had a core, which other programs disturb least. Chamfer, forward "
-            "and backward (searches: forward): median [ms], and in brackets the median of the ratios "
-            "to pcgen within a turn.",
+            "those that the thread had a core, which other programs disturb least. Chamfer, "
+            "forward and backward (searches: forward): median [ms], and in brackets the median of "
+            "the ratios to pcgen within a turn.",
             md.table(names, clouds),
             "Exact jets of 30 particles beside POT's compiled network simplex in a plain loop, on "
             "costs computed before and without gradient: medians [ms], and of the ratios within a "
