@@ -78,7 +78,7 @@ def variants() -> list[Variant]:
         (F32, I64, I64, I64, F64, I64, F64),
         {"D": 3, "POINTS": 1024},
     )
-    tiles = {"D": 3, "P": 1, "BIDDERS": 16, "TILE": 128}
+    tiles = {"D": 3, "P": 1, "BIDDERS": 16, "TILE": 64}
     bid = Variant(
         "auction_triton",
         "bid_kernel",

@@ -23,7 +23,7 @@ from pcgen.ops.segments import segment_max, segment_mean, segment_min, segment_s
 
 # Unassigned points that bid at once, and prices looked at together.
 BIDDERS = 16
-TILE = 128
+TILE = 64
 # Rounds of bidding per point after which a phase gives up.
 PATIENCE = 200
 # Fraction of the largest cost below which float32 prices no longer rise reliably.

@@ -2,11 +2,13 @@ r"""Neighbour search on CUDA: one Triton launch for all clouds, and for both dir
 
 A program serves a block of queries of one cloud. Program p of ``ptr`` finds its cloud by bisection:
 cloud b begins at block ⌊ptr[b] / Q⌋ + b, which leaves it ⌈n_b / Q⌉ blocks or more, so that the grid
-is known without asking the GPU for sizes. The targets go by in tiles of 32, twice as on the CPU
+is known without waiting for the GPU. The targets go by in tiles of 32, twice as on the CPU
 (:mod:`.neighbors_numba`): first the least squared distance of each tile in float32, with
 the best tile and the runner-up; then the best tile in float64, as :mod:`pcgen.ops.points` defines
 the distance. If the runner-up is within the roundings of float32, the block goes through all tiles
-in float64. Ties go to the lowest row. Float64 or periodic coordinates are float64 from the start.
+in float64. Ties go to the lowest row. Float64 or periodic coordinates are float64 from the start,
+in tiles of 16. One loop serves both looks in float64, and both directions run the same code: what
+is compiled once takes few registers and little time.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from torch import Tensor
 
 from pcgen.ops._kernels.points_triton import measure, plain, turns
 
-TILE = tl.constexpr(32)
+# Targets of a tile in float32 and in float64: their distances fit into the registers of a thread.
+ROUGH = tl.constexpr(32)
+FINE = tl.constexpr(16)
 # Larger than any row of a cloud.
 NOWHERE = tl.constexpr(2**31 - 1)
 
@@ -104,6 +108,8 @@ def _after(
     t: tl.tensor,
     rows: tl.tensor,
     live: tl.tensor,
+    first: tl.tensor,
+    tiles: tl.tensor,
     begin: tl.tensor,
     end: tl.tensor,
     turns: tl.tensor,
@@ -112,22 +118,25 @@ def _after(
     D: tl.constexpr,
     QUERIES: tl.constexpr,
 ) -> tuple[tl.tensor, tl.tensor]:
-    """In float64: the least distance [Q] and its place [Q] that come after ``last`` and ``at``."""
+    """In float64: the least distance [Q] and its place [Q] that come after ``last`` and ``at``.
+
+    Of ``tiles`` tiles from the row ``first``, one for all queries or one for each [1, Q].
+    """
     least = tl.full([QUERIES], float("inf"), tl.float64)
     place = tl.full([QUERIES], NOWHERE, tl.int32)
-    lane = tl.arange(0, TILE)[:, None]
-    first = begin
-    while first < end:
-        there = first + lane < end
-        squared = measure(q, t + first * D, rows, live, lane, there, turns, D, True, tl.float64)
-        where = (first - begin).to(tl.int32) + lane
+    columns = first + tl.arange(0, FINE)[:, None]
+    while tiles > 0:
+        there = columns < end
+        squared = measure(q, t, rows, live, columns, there, turns, D, True, tl.float64)
+        where = (columns - begin).to(tl.int32)
         later = (squared > last[None, :]) | ((squared == last[None, :]) & (where > at[None, :]))
         squared = tl.where(later, squared, float("inf"))
         low = tl.min(squared, 0)
         candidate = tl.min(tl.where(squared == low[None, :], where, NOWHERE), 0)
         place = tl.where(low < least, candidate, place)
         least = tl.minimum(least, low)
-        first += TILE
+        columns += FINE
+        tiles -= 1
     return least, place
 
 
@@ -162,6 +171,7 @@ def _sweep(
     PERIODIC: tl.constexpr,
 ) -> None:
     """Nearest target of a block of queries."""
+    TILE: tl.constexpr = FINE if WIDE else ROUGH
     TYPE: tl.constexpr = tl.float64 if WIDE else tl.float32
     SLACK: tl.constexpr = 1e-12 if WIDE else 1e-5
     TINY: tl.constexpr = 1e-300 if WIDE else 1e-36
@@ -183,17 +193,16 @@ def _sweep(
         there = first + lane < end
         rough = measure(q, t + first * D, rows, live, lane, there, turns, D, PERIODIC, TYPE)
         best, second, home = improve(best, second, home, rough, first)
-    columns = home[None, :] + lane
-    squared = measure(q, t, rows, live, columns, columns < end, turns, D, PERIODIC, tl.float64)
-    least = tl.min(squared, 0)
-    where = (columns - begin).to(tl.int32)
-    place = tl.min(tl.where(squared == least[None, :], where, NOWHERE), 0)
     # Where the runner-up may be the nearest, or as near, the whole block looks again.
     close = (second <= best * (1 + SLACK) + TINY) & (second < float("inf"))
-    if tl.max(close.to(tl.int32), 0) > 0:
-        before = tl.full([QUERIES], -1.0, tl.float64)
-        nowhere = tl.full([QUERIES], -1, tl.int32)
-        least, place = after(q, t, rows, live, begin, end, turns, before, nowhere, D, QUERIES)
+    again = tl.max(close.to(tl.int32), 0) > 0
+    home = tl.where(again, begin, home)
+    tiles = tl.where(again, (end - begin + FINE - 1) // FINE, TILE // FINE)
+    before = tl.full([QUERIES], -1.0, tl.float64)
+    nowhere = tl.full([QUERIES], -1, tl.int32)
+    least, place = after(
+        q, t, rows, live, home[None, :], tiles, begin, end, turns, before, nowhere, D, QUERIES
+    )
     row = tl.where(least < float("inf"), begin + place, -1)
     tl.store(found + rows, row[None, :], mask=live)
 
@@ -218,10 +227,12 @@ def _one(
 ) -> None:
     """The first programs take x to y, the others y to x."""
     p = tl.program_id(0)
-    if p < first:
-        sweep(x, y, ptr_x, ptr_y, found_x, turns, p, clouds, D, QUERIES, WIDE, PERIODIC)
-    else:
-        sweep(y, x, ptr_y, ptr_x, found_y, turns, p - first, clouds, D, QUERIES, WIDE, PERIODIC)
+    if p >= first:
+        p -= first
+        x, y = y, x
+        ptr_x, ptr_y = ptr_y, ptr_x
+        found_x = found_y
+    sweep(x, y, ptr_x, ptr_y, found_x, turns, p, clouds, D, QUERIES, WIDE, PERIODIC)
 
 
 one_kernel = triton.jit(_one)
@@ -244,11 +255,14 @@ def _several(
     rows = start + tl.arange(0, QUERIES)[None, :]
     live = rows < stop
     begin, end = tl.load(ptr_y + cloud), tl.load(ptr_y + cloud + 1)
+    tiles = (end - begin + FINE - 1) // FINE
     last = tl.full([QUERIES], -1.0, tl.float64)
     at = tl.full([QUERIES], -1, tl.int32)
     number = clouds * 0
     while number < k:
-        least, place = after(x, y, rows, live, begin, end, turns, last, at, D, QUERIES)
+        least, place = after(
+            x, y, rows, live, begin, tiles, begin, end, turns, last, at, D, QUERIES
+        )
         row = tl.where(least < float("inf"), begin + place, -1)
         tl.store(found + rows * k + number, row[None, :], mask=live)
         last, at = least, place
