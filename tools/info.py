@@ -151,7 +151,6 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     import torch
 
     from pcgen import clouds as pc
-    from pcgen.grids import Grid
 
     sizes, number = file.sizes(), len(file)
     rows = {"events": str(number), "splits": _splits(number), "points": str(int(sizes.sum()))}
@@ -170,7 +169,7 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
         counts = torch.bincount(labels, minlength=len(file.schema.labels)).tolist()
         pairs = zip(file.schema.labels, counts, strict=True)
         rows["classes"] = ", ".join(f"{name}: {count}" for name, count in pairs if count)
-    grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
+    grid = file.grid
     rows["grid"] = "" if grid is None else str(grid)
     rows["calorimeter"] = _calorimeter(file.calorimeter)
     rows |= _contexts(file)

@@ -104,9 +104,8 @@ def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | N
     if "images" not in (source.kind, wanted) or "showers" in (source.kind, wanted):
         return None
     schema = source.schema or Schema(axes=())
-    known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
-    if text is None and known is not None:
-        return known if isinstance(known, Grid) else Grid.from_dict(known)
+    if text is None and source.grid is not None:
+        return source.grid
     if text is None:
         raise ArgumentError(
             f"grid: got none and {source.path} does not know its cells, expected for instance "
