@@ -123,9 +123,20 @@ def _columns(path: Path) -> dict[str, str]:
     if path.is_dir() or path.suffix.lower() not in (*_HDF5, ".npz"):
         return {}
     try:
-        return _tables(path)
+        return {} if _of_pcgen(path) else _tables(path)
     except PcgenError:
         return {}  # what its own reader found is what counts
+
+
+def _of_pcgen(path: Path) -> bool:
+    """Whether a file states a format of pcgen's own, whose damage is no table."""
+    from pcgen.io.hdf5 import open_hdf5
+    from pcgen.io.hdf5_door import attribute
+
+    if path.suffix.lower() not in _HDF5:
+        return False
+    with open_hdf5(path) as file:
+        return str(attribute(file, "format", path)).startswith("pcgen-")
 
 
 def _tables(path: Path) -> dict[str, str]:
