@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -266,7 +267,9 @@ def convert(
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import check_output, read_calorimeter
 
-    check_output(target, chosen)
+    check_output(target, chosen, context=context, geometry=geometry, labels=labels)
+    for each in condition or []:
+        check_output(target, chosen, condition=each.partition("=")[2].strip())
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else read_calorimeter(geometry, particle)
     tabular = table_columns(source, given)

@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_refused_in_a_line(files, capsys) -> None:
     convert("p.h5 q.h5 --part events --context p.h5")
     assert Path("q.h5").read_bytes() == Path("p.h5").read_bytes()
     line = fails("events.h5 truth.h5 --context truth.h5", capsys)
-    assert "context: got the target truth.h5 itself" in line
+    assert "context: got the output truth.h5 itself" in line
     for target in ("a.npz --to arrays", f"a.npz --grid {GRID}", "a.hdf5", "e_%d.ply"):
         line = fails(f"events.h5 {target} --context truth.h5", capsys)
         assert "context: was given, but plays no part unless pcgen's own file" in line
