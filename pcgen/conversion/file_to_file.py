@@ -240,7 +240,7 @@ def convert(
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     EVENTS.allow(block=block)
     at_least(1, max_points=max_points)
-    if Path(source).resolve() == Path(target).resolve():
+    if os.path.realpath(source) == os.path.realpath(target):
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
         from pcgen.conversion.geometry import write_geometry

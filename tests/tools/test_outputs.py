@@ -51,3 +51,27 @@ def test_what_is_read_is_not_replaced(here, capsys, words, name, file):
     assert f"pcgen: {name}: got the output " in line
     assert line.endswith(f"{file} itself, expected another file")
     assert all(Path(name).read_bytes() == old for name, old in before.items())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "convert loop.h5 a.h5",
+        "convert events.h5 a.h5 --context loop.h5",
+        "train points-vae --data loop.h5",
+        "train points-vae --data events.h5 --output loop.h5",
+        "train points-vae --start loop.h5",
+        "train points-context-gan --data events.h5 --context loop.h5",
+        "evaluate events.h5 loop.h5",
+        "info loop.h5",
+        "resume loop.h5",
+    ],
+)
+def test_a_loop_of_links_is_one_line(here, capsys, words):
+    assert "loop.h5" in fails(words, capsys)
+    assert not Path("a.h5").exists()
+
+
+def test_a_loop_of_links_is_replaced_by_an_output(here):
+    assert cli.main("convert events.h5 loop.h5".split()) == 0
+    assert Path("loop.h5").read_bytes() == Path("events.h5").read_bytes()
