@@ -73,5 +73,5 @@ def test_a_loop_of_links_is_one_line(here, capsys, words):
 
 
 def test_a_loop_of_links_is_replaced_by_an_output(here):
-    assert cli.main("convert events.h5 loop.h5".split()) == 0
+    assert cli.main(["convert", "events.h5", "loop.h5"]) == 0
     assert Path("loop.h5").read_bytes() == Path("events.h5").read_bytes()
