@@ -104,7 +104,7 @@ def test_words_of_the_command_mean_what_tensors_do() -> None:
         (lambda: in_turn(SCHEMA, ["g"], 3, label="t"), r"classes: got \['g'\] beside label"),
         (lambda: in_turn(BARE, ["g"], 3), "this model has no classes"),
         (lambda: by_name(TWO, {"E": 3}), r"condition: got E, expected .* E \[GeV\], angle \[rad\]"),
-        (lambda: by_name(SCHEMA, {"pt": float("nan")}), "condition: got a value that is not fin"),
+        (lambda: by_name(SCHEMA, {"pt": float("nan")}), "condition: got pt nan, expected a finite"),
         (lambda: by_name(SCHEMA, {"pt": 1.0}, y=2.0), "got both condition and y"),
     ):
         with pytest.raises(ArgumentError, match=message):
