@@ -390,8 +390,8 @@ def check_output(
             digits.
         FileError: it cannot be written, or such files are there already.
     """
-    for name, file in inputs.items():
-        if file is not None and os.path.realpath(file) == os.path.realpath(path):
+    for name, source in inputs.items():
+        if source is not None and os.path.realpath(source) == os.path.realpath(path):
             raise ArgumentError(f"{name}: got the output {path} itself, expected another file")
     several = None if format is None or not FORMATS[format].one_event else FORMATS[format].ending
     file = atomic(path) if several is None else writing(Path(path), several)
