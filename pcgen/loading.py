@@ -57,9 +57,18 @@ def load(
     state = weights.read_model(file)
     model = build(file, state, recipe)
     install(file, model, state)
+    check_device(device)
+    return model.to(device)
+
+
+def check_device(device: str | torch.device) -> None:
+    """Refuse a device on which nothing can be computed.
+
+    Raises:
+        ArgumentError: it is unknown or not there.
+    """
     try:
         torch.zeros(1, device=device).item()  # the device "meta" has no numbers
-        return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
         raise ArgumentError(

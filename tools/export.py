@@ -98,7 +98,7 @@ def export(
     from pcgen.tools import onnx_graph
     from pcgen.tools.provenance import provenance
 
-    check_output(target)
+    check_output(target, run=run)
     if target.suffix == ".safetensors":
         write_weights(run, target, recipe=recipe, events=events)
         size = target.stat().st_size / 2**20
