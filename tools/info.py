@@ -330,15 +330,21 @@ def _run(path: Path) -> dict[str, str]:
     given = {n: v for n, v in state.arguments.items() if n != "schema" and v is not None}
     rows |= {"arguments": ""} if given else {}
     rows |= {f"  {name}": str(value) for name, value in given.items()}
-    of_data = _numbers(state.model, "representation.")
-    rows["numbers in the networks"] = f"{_numbers(state.model) - of_data:,}"
-    rows["numbers kept of the data"] = f"{of_data:,}"
+    kept, learnt = _numbers(state.model)
+    rows["numbers in the networks"] = f"{learnt:,}"
+    rows["numbers kept of the data"] = f"{kept:,}"
     return rows | _schema(Schema.from_dict(state.schema))
 
 
-def _numbers(model: Mapping[str, Tensor], start: str = "") -> int:
-    """How many numbers the tensors hold whose names start like this."""
-    return sum(value.numel() for name, value in model.items() if name.startswith(start))
+def _numbers(model: Mapping[str, Tensor]) -> tuple[int, int]:
+    """How many numbers are kept of the data, in whichever part of the model, and how many not."""
+    kept, learnt = 0, 0
+    for name, value in model.items():
+        if {"representation", "whitening", "book"} & set(name.split(".")):
+            kept += value.numel()
+        else:
+            learnt += value.numel()
+    return kept, learnt
 
 
 def _words(value: object) -> str:

@@ -22,7 +22,11 @@ def quantities(clouds: cl.Batch) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("name", "steps", "small_angles"),
-    [("jets-flow", "--steps 8 --pace 0.5", 0.45), ("jets-student", "", 0.5)],
+    [
+        ("jets-flow", "--steps 8", 0.4),
+        ("jets-student", "", 0.5),
+        ("jets-latent", "--steps 8 --pace 0.5", 0.6),
+    ],
 )
 def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, small_angles):
     target = tmp_path / "jets.h5"
@@ -40,7 +44,7 @@ def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, sm
         assert distance < limit, (observable, distance)
 
 
-@pytest.mark.parametrize("name", ["jets-flow", "jets-student"])
+@pytest.mark.parametrize("name", ["jets-flow", "jets-student", "jets-latent"])
 def test_info_counts_the_parameters_apart_from_what_is_kept_of_the_data(name, capsys):
     assert cli.main(["info", name]) == 0
     (line,) = [t for t in capsys.readouterr().out.splitlines() if "numbers in the networks" in t]
