@@ -33,7 +33,6 @@ Achlioptas et al. find 32 components on the codes of 3D shapes best of all their
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +46,7 @@ from torch_geometric.data import Batch
 
 from pcgen.errors import ArgumentError, DataError
 from pcgen.models.base import Phase
+from pcgen.models.density import log_density
 from pcgen.models.gan import Adversary
 from pcgen.models.latent import Encoded, LatentModel, Prior
 from pcgen.objectives.adversarial import WASSERSTEIN
@@ -119,8 +119,7 @@ class DensityPrior(NoisePrior):
 
     def log_prob(self, code: Tensor, condition: Tensor) -> Tensor:
         """log p(e | c) of whitened codes [B, Z], in nats [B]."""
-        noise, log_volume = self.flow(code, condition)
-        return log_volume - 0.5 * (noise.square() + math.log(2 * math.pi)).sum(1)
+        return log_density(self.flow, code, condition)
 
     def from_noise(self, noise: Tensor, condition: Tensor) -> Tensor:
         """See :meth:`Prior.from_noise`."""

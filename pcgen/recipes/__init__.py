@@ -23,6 +23,7 @@ from pcgen.recipes.hybrids import points_hybrid
 from pcgen.recipes.images import (
     image_flow,
     image_gan,
+    image_real_nvp,
     image_vae,
     sites_flow,
     sites_gan,
@@ -72,6 +73,7 @@ RECIPES: dict[str, Callable[..., GenerativeModel]] = {
     "image-vae": image_vae,
     "image-latent": image_latent,
     "image-flow": image_flow,
+    "image-real-nvp": image_real_nvp,
     "sites-gan": sites_gan,
     "sites-vae": sites_vae,
     "sites-latent": sites_latent,
@@ -137,6 +139,7 @@ __all__ = [
     "image_flow",
     "image_gan",
     "image_latent",
+    "image_real_nvp",
     "image_vae",
     "lagan",
     "mpgan",

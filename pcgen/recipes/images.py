@@ -1,4 +1,4 @@
-"""Recipes on the cells of a grid: a GAN, a VAE and a flow, on dense images and on active sites.
+"""Recipes on the cells of a grid: GANs, VAEs and flows, on dense images and on active sites.
 
 Points that share a cell are one, and those outside the grid are lost. What differs between the
 networks is what they make of the empty cells (docs/sparsity.md):
@@ -33,6 +33,7 @@ from pcgen.recipes.glossary import described
 
 if TYPE_CHECKING:
     from pcgen.models.autoencoder import Autoencoder
+    from pcgen.models.density import ImageDensity
     from pcgen.models.flow import FlowMatching
     from pcgen.models.gan import GAN
 
@@ -170,6 +171,35 @@ def image_flow(
     at_least(1, channels=channels, integration_steps=integration_steps)
     field = image_networks.image_field(images, channels)
     return FlowMatching(images, field, steps=integration_steps)
+
+
+@described
+def image_real_nvp(
+    grid: str | None = None,
+    channels: int = 32,
+    noise: float = 0.05,
+    schema: dict[str, Any] | None = None,
+    calorimeter: dict[str, Any] | None = None,
+) -> ImageDensity:
+    """Real NVP of dense images on several scales, by maximum likelihood (arXiv 1605.08803).
+
+    Args:
+        channels: Channels of the networks of the couplings.
+        noise: Standard deviation of the noise on active cells in training, in standardised log
+            fractions; without it the likelihood has no bound, and is refused.
+
+    Raises:
+        ArgumentError: no grid of the schema's axes, or no noise.
+    """
+    from pcgen.models.density import ImageDensity
+    from pcgen.nn import ImageRealNVP
+    from pcgen.recipes import assembly
+
+    images = assembly.images(grid, schema, calorimeter)
+    at_least(1, channels=channels)
+    at_least(0.0, noise=noise)
+    flow = ImageRealNVP(images.shape, condition_channels=images.condition_channels, hidden=channels)
+    return ImageDensity(images, flow, noise=noise)
 
 
 @described

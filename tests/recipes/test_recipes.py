@@ -51,7 +51,8 @@ NETWORKS = {
     "image-vae": images.NETWORKS,
     "image-latent": images.NETWORKS,
     **dict.fromkeys(
-        ("image-flow", "sites-gan", "sites-vae", "sites-latent", "sites-flow"), (None,)
+        ("image-flow", "image-real-nvp", "sites-gan", "sites-vae", "sites-latent", "sites-flow"),
+        (None,),
     ),
     **dict.fromkeys(("epic-gan", "mpgan", "gapt", "lagan"), (None,)),
 }

@@ -5,6 +5,7 @@
 ``layers``             the layers of each reading, and the pyramid made of them
 ``encoder``            encoder and critic
 ``unet``               velocity field
+``real_nvp``           invertible network to noise, on several scales
 ``decoders``           from a code to a dense image, most of which is empty
 ``locally_connected``  windows of an image with weights of their own
 ``lagan``              generator and critic of LAGAN, with minibatch discrimination
@@ -24,6 +25,7 @@ from pcgen.nn.images.lagan import LAGANCritic, LAGANGenerator, MinibatchDiscrimi
 from pcgen.nn.images.layers import Cellwise
 from pcgen.nn.images.locally_connected import LocallyConnected2d
 from pcgen.nn.images.readings import DenseReading, ObservedReading, Reading, SiteReading
+from pcgen.nn.images.real_nvp import ImageRealNVP
 from pcgen.nn.images.unet import ImageUNet
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "GaussianImageDecoder",
     "HurdleImageDecoder",
     "ImageEncoder",
+    "ImageRealNVP",
     "ImageTrunk",
     "ImageUNet",
     "LAGANCritic",

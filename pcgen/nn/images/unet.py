@@ -59,8 +59,8 @@ class UNetLayers(Layers, Protocol):
         """A factor and a summand of each event [B, C] on all its cells."""
 
 
-class _Block(Network):
-    """A convolution, scaled and shifted by time and condition, and the activation."""
+class Block(Network):
+    """A convolution, scaled and shifted by a context [B, context], and the activation."""
 
     def __init__(
         self, layers: UNetLayers, in_channels: int, out_channels: int, context: int
@@ -104,13 +104,13 @@ class _UNet(nn.Module):
         self.layers, self.shape = layers, shapes[0]
         self.time_channels, self.condition_channels = time_channels, condition_channels
         self.context = stack(time_channels + condition_channels, (hidden, hidden), nn.SiLU)
-        self.enter = _Block(layers, in_channels, channels, hidden)
+        self.enter = Block(layers, in_channels, channels, hidden)
         self.halve = nn.ModuleList(layers.halve(*pair, larger) for pair, larger in steps)
         self.activate = layers.cellwise(nn.SiLU())
-        self.down = nn.ModuleList(_Block(layers, width, width, hidden) for width in widths[1:])
+        self.down = nn.ModuleList(Block(layers, width, width, hidden) for width in widths[1:])
         self.whole = nn.Linear(2 * widths[-1], hidden)
         self.enlarge = nn.ModuleList(layers.double(*pair[::-1], larger) for pair, larger in steps)
-        self.up = nn.ModuleList(_Block(layers, 2 * wide, wide, hidden) for wide in widths[:-1])
+        self.up = nn.ModuleList(Block(layers, 2 * wide, wide, hidden) for wide in widths[:-1])
         self.leave = layers.mix(channels, out_channels)
         self._begin()
 
