@@ -173,9 +173,7 @@ class CloudDataset(Dataset[Data]):
     def grid(self) -> Grid | None:
         """The grid on which the files say that their points lie; None where they do not agree."""
         stored = [file.attrs.get("grid") for file in self._files]
-        return (
-            Grid.from_dict(stored[0]) if stored[0] and stored == stored[:1] * len(stored) else None
-        )
+        return self._files[0].grid if stored == stored[:1] * len(stored) else None
 
     @property
     def path(self) -> Path:

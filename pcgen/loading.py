@@ -18,8 +18,9 @@ from torch.nn.modules.module import (
 
 from pcgen import shipped
 from pcgen.bounds import ARGUMENT, leaves
-from pcgen.errors import ArgumentError, CheckpointError, DataError
+from pcgen.errors import ArgumentError, CheckpointError, DataError, at_least
 from pcgen.models.base import GenerativeModel
+from pcgen.models.stored import Stored
 from pcgen.recipes import RECIPES, current
 from pcgen.recipes.find import build_model, find_recipe
 from pcgen.schema import Schema
@@ -56,9 +57,18 @@ def load(
     state = weights.read_model(file)
     model = build(file, state, recipe)
     install(file, model, state)
+    check_device(device)
+    return model.to(device)
+
+
+def check_device(device: str | torch.device) -> None:
+    """Refuse a device on which nothing can be computed.
+
+    Raises:
+        ArgumentError: it is unknown or not there.
+    """
     try:
         torch.zeros(1, device=device).item()  # the device "meta" has no numbers
-        return model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
         raise ArgumentError(
@@ -71,6 +81,7 @@ def write_weights(
     output: str | Path,
     *,
     recipe: Callable[..., GenerativeModel] | str | None = None,
+    events: int | None = None,
 ) -> Path:
     """Weights of a trained model to give away, which ``load`` takes like a checkpoint.
 
@@ -78,17 +89,25 @@ def write_weights(
         run: As in :func:`load`.
         output: File to write, ending in ``.safetensors``.
         recipe: As in :func:`load`.
+        events: Most training events whose sizes and totals are kept, at least one; by default all
+            that the model has.
 
     Returns:
         ``output``.
 
     Raises:
-        ArgumentError: the output has another ending.
+        ArgumentError: the output has another ending, or no event is to be kept.
         CheckpointError: as in :func:`load`.
         FileError: the output cannot be written.
     """
+    if events is not None:
+        at_least(1, events=events)
     file = find(run)
-    weights.write(output, load(file, recipe=recipe), weights.read_model(file))
+    model = load(file, recipe=recipe)
+    for law in model.modules():
+        if isinstance(law, Stored) and events is not None:
+            law.thin(events)
+    weights.write(output, model, weights.read_model(file))
     return Path(output)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -80,11 +81,15 @@ def bench(
         if not value > 0:
             raise ArgumentError(f"{name}: got {value}, expected a number > 0")
     REPEATS.allow(repeats=repeats)
+    if peers and shutil.which(peers) is None:
+        raise ArgumentError(f"peers: got {peers}, expected a Python that can be run")
 
     from pcgen.io import atomic
+    from pcgen.loading import check_device
     from pcgen.tools.benchmarks import sections
     from pcgen.tools.benchmarks.measure import Limits
 
+    check_device(device)
     target = Path(output)
     kept, notes = _earlier(target)
     limits = Limits(limit, memory * 2**30, time.monotonic() + budget, repeats, device, peers)

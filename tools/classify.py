@@ -63,7 +63,7 @@ def classify(
     from pcgen.io import check_output
 
     if output is not None:
-        check_output(output)
+        check_output(output, run=run, data=data)
     model = open_classifier(run, device, recipe)
     events = open_clouds(data, split)
     check_known(model, events.schema, data)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pcgen.bounds import STEPS
-from pcgen.errors import ArgumentError, DataError
+from pcgen.errors import ArgumentError, DataError, at_least
 from pcgen.tools.onnx_tensors import (
     free_axes,
     from_noise_of,
@@ -44,6 +44,7 @@ def export(
     solver: Literal["euler", "midpoint", "heun"] | None = None,
     steps: int | None = None,
     pace: float | None = None,
+    events: int | None = None,
     seed: int = 0,
     recipe: str | None = None,
 ) -> None:
@@ -69,6 +70,9 @@ def export(
             the network a step), midpoint or heun (two). By default midpoint.
         steps: Steps of that solver, by default the integration_steps of the training.
         pace: How much denser the steps are near the data, as in pcgen sample.
+        events: Of weights: how many training events, drawn at random, give their sizes and totals
+            to what is generated, at least one. By default all that the run has, up to 131,072; less
+            is a smaller file, and gives less of the data away.
         seed: Of the events that are compared.
         recipe: The user's own recipe, module:function, where the run was trained with one.
     """
@@ -78,6 +82,10 @@ def export(
         raise ArgumentError(f"{output}: got the ending {target.suffix!r}, {expected}")
     if target.suffix == ".safetensors" and (solver, steps, pace) != (None, None, None):
         raise ArgumentError("solver, steps, pace: play no part in weights, expected none")
+    if target.suffix == ".onnx" and events is not None:
+        raise ArgumentError(f"events: got {events}, expected none for .onnx, which keeps all")
+    if events is not None:
+        at_least(1, events=events)
     if not 0 <= seed < 2**63:
         raise ArgumentError(f"seed: got {seed}, expected 0 <= seed < 2**63")
     STEPS.allow(steps=steps)
@@ -90,9 +98,9 @@ def export(
     from pcgen.tools import onnx_graph
     from pcgen.tools.provenance import provenance
 
-    check_output(target)
+    check_output(target, run=run)
     if target.suffix == ".safetensors":
-        write_weights(run, target, recipe=recipe)
+        write_weights(run, target, recipe=recipe, events=events)
         size = target.stat().st_size / 2**20
         Console(soft_wrap=True).print(terminal(f"{target}: {size:.1f} MB"))
         return

@@ -125,9 +125,20 @@ def _columns(path: Path) -> dict[str, str]:
     if path.is_dir() or path.suffix.lower() not in (*_HDF5, ".npz"):
         return {}
     try:
-        return _tables(path)
+        return {} if _of_pcgen(path) else _tables(path)
     except PcgenError:
         return {}  # what its own reader found is what counts
+
+
+def _of_pcgen(path: Path) -> bool:
+    """Whether a file states a format of pcgen's own, whose damage is no table."""
+    from pcgen.io.hdf5 import open_hdf5
+    from pcgen.io.hdf5_door import attribute
+
+    if path.suffix.lower() not in _HDF5:
+        return False
+    with open_hdf5(path) as file:
+        return str(attribute(file, "format", path)).startswith("pcgen-")
 
 
 def _tables(path: Path) -> dict[str, str]:
@@ -153,7 +164,6 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
     import torch
 
     from pcgen import clouds as pc
-    from pcgen.grids import Grid
 
     sizes, number = file.sizes(), len(file)
     rows = {"events": str(number), "splits": _splits(number), "points": str(int(sizes.sum()))}
@@ -172,7 +182,7 @@ def _clouds(file: io.CloudSource) -> dict[str, str]:
         counts = torch.bincount(labels, minlength=len(file.schema.labels)).tolist()
         pairs = zip(file.schema.labels, counts, strict=True)
         rows["classes"] = ", ".join(f"{name}: {count}" for name, count in pairs if count)
-    grid = Grid.from_dict(file.attrs["grid"]) if "grid" in file.attrs else None
+    grid = file.grid
     rows["grid"] = "" if grid is None else str(grid)
     rows["calorimeter"] = _calorimeter(file.calorimeter)
     rows |= _contexts(file)

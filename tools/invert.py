@@ -106,7 +106,7 @@ def invert(
     from pcgen.tools.provenance import provenance
 
     descent = Descent(restarts, iterations, rate, prior, deviation, tolerance)
-    check_output(output, chosen)
+    check_output(output, chosen, run=run, events=events)
     checkpoint, device = find(run), device_of(device)
     model = trained(checkpoint, recipe, device, rule=solver, steps=steps, pace=pace)
     cells = measured.grid_of(model, events, grid)

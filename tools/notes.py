@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def in_common(real: str, generated: str, events: Batch, fake: Batch) -> list[str
     """Whether generated events are real ones, number for number."""
     from pcgen.metrics.trust.memorisation import shared
 
-    paths = [Path(path).resolve() for path in (real, generated)]
+    paths = [Path(os.path.realpath(path)) for path in (real, generated)]
     # Numbered names stand for files and are none; hard links are the same file.
     linked = all(path.exists() for path in paths) and paths[0].samefile(paths[1])
     if paths[0] == paths[1] or linked:

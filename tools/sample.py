@@ -140,7 +140,7 @@ def sample(
     from pcgen.tools.sample_file import SampleFile, largest, output_format
     from pcgen.tools.validation import generates_layers
 
-    check_output(output, chosen)
+    check_output(output, chosen, run=run, context=context, **source_of_each)
     device = device_of(device)
     rule = {"rule": solver, "steps": steps, "tolerance": tolerance, "pace": pace}
     own = tuple((name, value) for name, value in rule.items() if value is not None)

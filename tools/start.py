@@ -125,7 +125,7 @@ def opened(path: str, part: str | None) -> tuple[Start, Checkpoint]:
 
     file = find(path)
     state = weights.read_model(file)
-    name = str(Path(path).resolve()) if os.path.lexists(path) else path
+    name = os.path.realpath(path) if os.path.lexists(path) else path
     return Start(name, part, file_digest(file), trained_on(state.config)), state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,8 +64,8 @@ def open_data(
 
     if not files:
         raise ArgumentError("data: got no file, expected at least one")
-    paths = [str(Path(path).resolve()) for path in files]
-    others = None if contexts is None else [str(Path(path).resolve()) for path in contexts]
+    paths = [os.path.realpath(path) for path in files]
+    others = None if contexts is None else [os.path.realpath(path) for path in contexts]
     train, held_out = (
         open_clouds(paths, split, classes=classes, max_points=max_points, context=others)
         for split in ("train", "validation")

@@ -69,7 +69,7 @@ def view(
     from pcgen.io import check_output
 
     if output is not None:
-        check_output(output)
+        check_output(output, path=path, second=second, geometry=geometry)
     files = [_file(Path(each)) for each in (path, second) if each is not None]
     titles = _titles([Path(each) for each in (path, second) if each is not None], names)
     most = max(event, 0) + max(number, _STEPS)

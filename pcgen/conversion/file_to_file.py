@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -239,7 +240,7 @@ def convert(
         raise ArgumentError(f"seed: got {seed}, expected 0 to 2**63 - 1")
     EVENTS.allow(block=block)
     at_least(1, max_points=max_points)
-    if Path(source).resolve() == Path(target).resolve():
+    if os.path.realpath(source) == os.path.realpath(target):
         raise ArgumentError(f"target: got the source {source} itself, expected another file")
     if to_format is None and Path(target).suffix.lower() in (".xml", ".json"):
         from pcgen.conversion.geometry import write_geometry
@@ -266,7 +267,9 @@ def convert(
     from pcgen.conversion.writing import Target, write_clouds, write_images
     from pcgen.io import check_output, read_calorimeter
 
-    check_output(target, chosen)
+    check_output(target, chosen, context=context, geometry=geometry, labels=labels)
+    for each in condition or []:
+        check_output(target, chosen, condition=each.partition("=")[2].strip())
     wanted = FORMATS[chosen].kind
     voxels = None if geometry is None else read_calorimeter(geometry, particle)
     tabular = table_columns(source, given)

@@ -41,8 +41,11 @@ def calorimeter_of(
     """
     own = source.calorimeter if isinstance(source, io.CloudSource | io.ShowerSource) else None
     if "showers" not in (source.kind, wanted):
-        drawn = own is not None and wanted == "images" and grid is None
-        return own if drawn and "grid" not in source.attrs else None
+        drawn = wanted == "images" and grid is None and "grid" not in source.attrs
+        if own is None or not drawn:
+            return None
+        _check_array(source, own)
+        return own
     if given is None and own is None:
         example = "--geometry cells.npz, a list of its cells"
         if not isinstance(source, HgcalFile):
@@ -60,6 +63,11 @@ def calorimeter_of(
 
 def _check_array(source: io.CloudSource | io.ImageSource, cells: Calorimeter) -> None:
     """Refuse images of a calorimeter whose layers differ, or that have another shape."""
+    if cells.grid is None and source.kind == "clouds":
+        raise ArgumentError(
+            f"grid: got none and the layers of the calorimeter of {source.path} have different "
+            "cells, expected for instance --grid x:-50:50:20,y:-50:50:20"
+        )
     if cells.grid is None:
         raise ArgumentError(
             f"{source.path}: got {source.kind}, expected clouds: showers and images become each "
@@ -96,9 +104,8 @@ def grid_of(source: io.CloudSource | io.ImageSource, wanted: Kind, text: str | N
     if "images" not in (source.kind, wanted) or "showers" in (source.kind, wanted):
         return None
     schema = source.schema or Schema(axes=())
-    known = source.attrs.get("grid") if isinstance(source, io.CloudSource) else source.grid
-    if text is None and known is not None:
-        return known if isinstance(known, Grid) else Grid.from_dict(known)
+    if text is None and source.grid is not None:
+        return source.grid
     if text is None:
         raise ArgumentError(
             f"grid: got none and {source.path} does not know its cells, expected for instance "

@@ -67,15 +67,13 @@ def contexts_of(
         source: The events.
 
     Raises:
-        ArgumentError: the events have contexts already, or ``path`` is to be written.
+        ArgumentError: the events have contexts already.
         DataError: there are not as many contexts as events.
         FileError: the file cannot be read, or holds images on unknown cells.
     """
     if path is None:
         yield None
         return
-    if Path(path).resolve() == Path(target.path).resolve():
-        raise ArgumentError(f"context: got the target {path} itself, expected another file")
     if isinstance(source, io.CloudSource) and source.context_schema is not None:
         raise ArgumentError(
             f"context: got {path}, but the events of {source.path} have contexts already, expected "

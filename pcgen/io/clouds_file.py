@@ -80,7 +80,7 @@ class CloudFile(CloudSource):
         self._ptr, self._context = self._rows.ptr, None
         known, stored = self._rows.names, self.attrs.pop("context_schema", None)
         if stored is not None:
-            self.context_schema = Schema.from_dict(stored)
+            self.context_schema = _schema_of_contexts(stored, self.path)
             self._context = _Rows(self._file, self.path, self.context_schema, "context_")
             known |= self._context.names
             if len(self._context.ptr) != len(self._ptr):
@@ -130,6 +130,18 @@ class CloudFile(CloudSource):
             return convention.replace(clouds, context=self._context.read(start, stop))
 
 
+def _schema_of_contexts(stored: Any, path: Path) -> Schema:
+    """What the numbers of the contexts mean.
+
+    Raises:
+        FileError: what the file states of it makes no schema.
+    """
+    try:
+        return Schema.from_dict(stored)
+    except DataError as error:
+        raise FileError(f"{path}: context_schema cannot be read ({error})") from error
+
+
 class _Rows:
     """The data sets of clouds, or of their contexts, and their pointers.
 
@@ -145,7 +157,7 @@ class _Rows:
         self.data = _data_sets(file, path, len(schema.axes), prefix)
         with reading(path):
             ptr = self.data.pop("ptr")[:]
-        self.ptr = checked_ptr(ptr, self.data["pos"].shape[0], path)
+        self.ptr = checked_ptr(ptr, self.data["pos"].shape[0], path, prefix)
 
     @property
     def names(self) -> set[str]:
@@ -320,7 +332,7 @@ def check_shape(
     COLUMNS.check(math.prod(shape[1:]), f"{path}: /{prefix}{name}")
 
 
-def checked_ptr(ptr: Array, rows: int, path: Path) -> Array:
+def checked_ptr(ptr: Array, rows: int, path: Path, prefix: str = "") -> Array:
     """The pointers as int64 [B+1], if they lead through so many rows.
 
     Raises:
@@ -328,19 +340,19 @@ def checked_ptr(ptr: Array, rows: int, path: Path) -> Array:
     """
     if ptr.ndim != 1 or len(ptr) == 0 or ptr.dtype.kind not in "iu" or ptr[0] != 0:
         raise DataError(
-            f"{path}: /ptr is {ptr.dtype} {ptr.shape} beginning with {ptr[:1].tolist()}, "
+            f"{path}: /{prefix}ptr is {ptr.dtype} {ptr.shape} beginning with {ptr[:1].tolist()}, "
             f"expected integers [B+1] that begin with 0"
         )
     bad = ptr[1:] < ptr[:-1]
     if bad.any():
         event = int(bad.argmax())
         raise DataError(
-            f"{path}: /ptr of event {event} goes from row {ptr[event]} to {ptr[event + 1]}, "
-            f"expected pointers that never fall"
+            f"{path}: /{prefix}ptr of event {event} goes from row {ptr[event]} to "
+            f"{ptr[event + 1]}, expected pointers that never fall"
         )
     if ptr[-1] != rows:
         raise DataError(
-            f"{path}: /ptr of event {len(ptr) - 2} ends at row {ptr[-1]}, "
-            f"expected the {rows} rows of /pos"
+            f"{path}: /{prefix}ptr of event {len(ptr) - 2} ends at row {ptr[-1]}, "
+            f"expected the {rows} rows of /{prefix}pos"
         )
     return ptr.astype(np.int64, copy=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -374,17 +375,24 @@ class _TriedError(Exception):
     """Ends the trial of an output, of which nothing stays."""
 
 
-def check_output(path: str | Path, format: str | None = None) -> None:
+def check_output(
+    path: str | Path, format: str | None = None, /, **inputs: str | Path | None
+) -> None:
     """Refuse an output that cannot be written before the work whose result it will be.
 
     Args:
         path: File; for point files and pictures also a folder or a numbered name.
         format: A name of the table of formats; None: a file of no events.
+        inputs: Files that are read, by the names of their arguments; None where none was given.
 
     Raises:
-        ArgumentError: a number in the name has too many digits.
+        ArgumentError: it would replace one of the inputs, or a number in the name has too many
+            digits.
         FileError: it cannot be written, or such files are there already.
     """
+    for name, source in inputs.items():
+        if source is not None and os.path.realpath(source) == os.path.realpath(path):
+            raise ArgumentError(f"{name}: got the output {path} itself, expected another file")
     several = None if format is None or not FORMATS[format].one_event else FORMATS[format].ending
     file = atomic(path) if several is None else writing(Path(path), several)
     with suppress(_TriedError), file:

@@ -24,7 +24,7 @@ from pcgen import clouds as convention
 from pcgen.bounds import regular_file
 from pcgen.errors import ArgumentError, DataError, FileError
 from pcgen.formats import Kind
-from pcgen.grids import Calorimeter
+from pcgen.grids import Calorimeter, Grid
 from pcgen.schema import Schema
 
 if TYPE_CHECKING:
@@ -129,6 +129,21 @@ class CloudSource(Source[Batch]):
     @abstractmethod
     def sizes(self) -> Tensor:
         """Number of points of each cloud [B], without reading the points."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The cells of images that the points come from or go to, where the file knows them.
+
+        Raises:
+            FileError: what the file states of them makes no grid.
+        """
+        known = self.attrs.get("grid")
+        if known is None or isinstance(known, Grid):
+            return known
+        try:
+            return Grid.from_dict(known)
+        except DataError as error:
+            raise FileError(f"{self.path}: {error}") from error
 
     @property
     def calorimeter(self) -> Calorimeter | None:

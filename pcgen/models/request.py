@@ -271,9 +271,10 @@ def _condition(schema: Schema, value: Any, name: str = "y") -> Tensor:
     """[B, C] or [1, C]."""
     columns = len(schema.condition)
     try:
-        y = torch.as_tensor(value).to(torch.get_default_dtype())
+        given = torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"{name}: got {value!r}, expected numbers [B, {columns}]") from error
+    y = given.to(torch.get_default_dtype())
     if columns == 1 and y.dim() <= 1:
         y = y.reshape(-1, 1)
     elif y.dim() == 1:
@@ -281,8 +282,14 @@ def _condition(schema: Schema, value: Any, name: str = "y") -> Tensor:
     if y.dim() != 2 or y.shape[1] != columns:
         names = ", ".join(quantity.name for quantity in schema.condition)
         raise ArgumentError(f"{name}: got {tuple(y.shape)}, expected [B, {columns}] ({names})")
-    if not bool(y.isfinite().all()):
-        raise ArgumentError(f"{name}: got a value that is not finite, expected finite numbers")
+    wrong = ~y.isfinite()
+    if bool(wrong.any()):
+        row, column = wrong.nonzero()[0].tolist()
+        got = f"{schema.condition[column].name} {given.reshape(y.shape)[row, column]:g}"
+        most = torch.finfo(y.dtype).max
+        raise ArgumentError(
+            f"{name}: got {got}, expected a finite number between -{most:.2g} and {most:.2g}"
+        )
     return y
 
 

@@ -69,6 +69,18 @@ class Stored(nn.Module, ABC):
             getattr(self, name).copy_(value)
         self.stored.fill_(len(rows[0]))
 
+    @torch.no_grad()
+    def thin(self, number: int) -> None:
+        """Keep so many of the stored events, drawn at random, always the same ones.
+
+        What was fitted to all of them stays.
+        """
+        stored = int(self.stored)
+        if number < stored:
+            chosen = torch.randperm(stored, generator=torch.Generator().manual_seed(0))[:number]
+            chosen = chosen.sort().values.to(self.sizes.device)
+            self.keep([getattr(self, name)[chosen] for name in self.growing])
+
     def check_fitted(self, label: Tensor | None) -> None:
         """Refuse to draw before something was fitted, or a class that was not there.
 

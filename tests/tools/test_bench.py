@@ -56,6 +56,22 @@ def quiet(_):
     pass
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--device abacus", "device: got 'abacus', expected one that works"),
+        ("--device meta", "device: got 'meta', expected one that works"),
+        ("--peers nowhere/python", "peers: got nowhere/python, expected a Python that can be run"),
+    ],
+)
+def test_what_cannot_be_measured_on_is_refused_at_once(tmp_path, capsys, option, message):
+    words = f"bench {tmp_path}/a.md --which transport --quick --repeats 1 {option}"
+    assert main(words.split()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_cell_that_would_take_too_long_is_not_run():
     contenders = [Contender("fast", sleeper(0.0), "ours"), Contender("slow", sleeper(0.1))]
     table = compare(cases(100, 1), contenders, limits(seconds=8), quiet)

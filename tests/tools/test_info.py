@@ -4,6 +4,7 @@ import re
 
 import h5py
 import numpy as np
+import pytest
 import torch
 
 from pcgen import clouds as pc
@@ -116,6 +117,26 @@ def test_what_recipes_need_and_events_lack(tmp_path, capsys):
     grid = Grid.regular(dict.fromkeys(axes[:3], (0, 1, 2)))
     write_clouds(path, timed, schema, grid=grid)
     assert "not: points have further features (t)" in printed(path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.pop("pos"), "expected pos and ptr among them"),
+        (lambda file: file.attrs.update(attrs="{"), "header cannot be read"),
+        (lambda file: file.attrs.update(version=9), "got version 9 of pcgen-clouds, expected 1"),
+        (lambda file: file.attrs.update(attrs='{"grid": "x"}'), "grid: got 'x', expected the"),
+    ],
+)
+def test_a_damaged_file_of_pcgen_is_no_table(tmp_path, capsys, damage, message):
+    path = tmp_path / "a.h5"
+    write_clouds(path, pc.make(torch.zeros(3, 2), [3]), Schema(JETS.axes))
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    assert cli.main(["info", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pcgen: {path}: ")
+    assert message in line
 
 
 def test_a_file_of_no_events_trains_nothing(tmp_path, capsys):

@@ -15,6 +15,7 @@ from pcgen.datasets import open_clouds
 from pcgen.datasets.jets import SAMPLE
 from pcgen.errors import ArgumentError, CheckpointError, FileError
 from pcgen.io import JETS, CloudFile, read_clouds
+from pcgen.tools import cli
 from pcgen.tools.sample import sample
 
 pytestmark = pytest.mark.usefixtures("tiny_recipe")
@@ -95,8 +96,12 @@ def test_conditions_that_training_did_not_see(run, tmp_path, capsys):
         with pytest.raises(ArgumentError, match="expected a positive"):
             pcgen.load(run).sample(y=value, number=2)
     for value in (math.nan, math.inf):
-        with pytest.raises(ArgumentError, match="condition: got a value that is not finite"):
+        with pytest.raises(
+            ArgumentError, match=f"condition: got jet_pt {value}, expected a finite"
+        ):
             sample(str(run), output, number=2, condition={"jet_pt": value})
+    assert cli.main(["sample", str(run), output, "--condition", "jet_pt=1e300"]) == 1
+    assert "got jet_pt 1e+300, expected a finite number between -3.4e+38" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     sample(str(run), output, number=2, condition={"jet_pt": 9000.0})
     printed = capsys.readouterr().out.splitlines()

@@ -81,6 +81,23 @@ def test_weights_of_a_run_sample_what_the_run_samples(tmp_path):
     assert str(tmp_path).encode() not in file.read_bytes()
 
 
+def test_fewer_events_are_some_of_them_and_what_was_fitted_stays(source, tmp_path):
+    few = pcgen.load(loading.write_weights(source, tmp_path / "few.safetensors", events=20))
+    law, all_of_them = few.representation.cardinality, pcgen.load(source).representation.cardinality
+    kept, stored = law.all_stored(), all_of_them.all_stored()
+    rows = {tuple(row) for row in torch.cat([stored.total[:, None], stored.centroid], 1).tolist()}
+    assert len(kept.total) == 20 < len(stored.total)
+    found = torch.cat([kept.total[:, None], kept.centroid], 1).tolist()
+    assert all(tuple(row) in rows for row in found)
+    assert len({tuple(row) for row in found}) == 20
+    assert torch.equal(law.line, all_of_them.line)
+    assert len(few.sample(number=5).ptr) == 6
+    same = loading.write_weights(source, tmp_path / "same.safetensors", events=10**6)
+    assert same.read_bytes() == source.read_bytes()
+    with pytest.raises(ArgumentError, match="events: got 0, expected >= 1"):
+        loading.write_weights(source, tmp_path / "none.safetensors", events=0)
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_has_weights(tmp_path, recipe):
     model = RECIPES[recipe]()

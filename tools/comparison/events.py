@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def find(data: Data) -> Placed:
         PcgenError: a file cannot be read.
     """
     named = [str(jets.SAMPLE) if file == SAMPLE else file for file in data.files]
-    files = [str(Path(file).resolve()) for file in named]
+    files = [os.path.realpath(file) for file in named]
     return Placed(tuple(files), tuple(open_clouds(files, "all").digests()))
 
 

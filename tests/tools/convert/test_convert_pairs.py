@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def test_what_does_not_fit_is_refused_in_a_line(files, capsys) -> None:
     convert("p.h5 q.h5 --part events --context p.h5")
     assert Path("q.h5").read_bytes() == Path("p.h5").read_bytes()
     line = fails("events.h5 truth.h5 --context truth.h5", capsys)
-    assert "context: got the target truth.h5 itself" in line
+    assert "context: got the output truth.h5 itself" in line
     for target in ("a.npz --to arrays", f"a.npz --grid {GRID}", "a.hdf5", "e_%d.ply"):
         line = fails(f"events.h5 {target} --context truth.h5", capsys)
         assert "context: was given, but plays no part unless pcgen's own file" in line
@@ -225,6 +226,27 @@ def test_contexts_are_checked_where_points_are_dropped(files, capsys) -> None:
         assert "p.h5, context: pos of event " in fails(f"p.h5 a.h5{more}", capsys)
     convert("p.h5 t.h5 --part context --missing drop")
     assert "; 1 without coordinates was left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"context_schema": {}}, "context_schema cannot be read (schema: got {}, expected"),
+        ({"context_schema": "x"}, "context_schema cannot be read (schema: got 'x', expected"),
+        ({}, "/context_ptr of event 4 goes from row "),
+    ],
+)
+def test_damaged_contexts_are_named(files, capsys, damage, message) -> None:
+    convert("events.h5 p.h5 --context truth.h5")
+    with h5py.File("p.h5", "r+") as file:
+        file.attrs["attrs"] = json.dumps(json.loads(file.attrs["attrs"]) | damage)
+        if not damage:
+            file["context_ptr"][5] = 0
+    for words in ("p.h5 a.h5", "p.h5 a.h5 --part events"):
+        line = fails(words, capsys)
+        assert line.startswith("pcgen: p.h5: ")
+        assert message in line
+    assert not Path("a.h5").exists()
 
 
 def test_a_part_is_a_file_of_its_own(files) -> None:

@@ -120,6 +120,15 @@ def test_units_are_converted_and_points_of_a_voxel_add_up(here, calorimeter):
     np.testing.assert_allclose(incident[:, 0], showers.incident, rtol=1e-6)
 
 
+def test_points_of_layers_that_differ_become_no_images_without_a_grid(showers, capsys):
+    assert cli.main(["convert", "showers.hdf5", "clouds.h5", "--geometry", "binning.xml"]) == 0
+    assert cli.main(["convert", "clouds.h5", "a.npz"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "grid: got none and the layers of the calorimeter of clouds.h5 have different" in line
+    assert not Path("a.npz").exists()
+    assert cli.main(["convert", "clouds.h5", "a.npz", "--grid", "x:-9:9:4,y:-9:9:4"]) == 0
+
+
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
