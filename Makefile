@@ -78,7 +78,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made setup.cfg constraints.txt
-	@echo "== installing pcgen and what it needs (torch, Open3D: about 1.5 GB)"
+	@echo "== installing pcgen and what it needs (torch, Open3D: up to 7 GB on the disk)"
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
 	@touch $@

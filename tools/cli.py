@@ -131,11 +131,17 @@ def _lack_of_memory(reason: str, argv: Sequence[str]) -> str:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """A warning is one line, as an error is, without the place in the source."""
+    """A warning is one line, as an error is, without the place in the source.
+
+    PyTorch Geometric uses ``torch.jit.script`` at its import, of which PyTorch 2.14 warns: that is
+    a matter of the two, and would be the first line of every command.
+    """
     before = warnings.formatwarning
     warnings.formatwarning = lambda message, *_, **__: f"pcgen: {' '.join(str(message).split())}\n"
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
+            yield
     finally:
         warnings.formatwarning = before
 

@@ -47,6 +47,8 @@ def info(path: str) -> None:
     else:
         rows = _events(target)
     table = Table(show_header=False, title=terminal(str(path)), title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")  # a grid or a path stays whole, to be copied
     for name, value in rows.items():
         if value:
             table.add_row(name, Text("\n").join(map(terminal, value.split("\n"))))
@@ -331,7 +333,7 @@ def _run(path: Path) -> dict[str, str]:
     rows |= {"arguments": ""} if given else {}
     rows |= {f"  {name}": str(value) for name, value in given.items()}
     kept, learnt = _numbers(state.model)
-    rows["numbers in the networks"] = f"{learnt:,}"
+    rows["parameters of the networks"] = f"{learnt:,}"
     rows["numbers kept of the data"] = f"{kept:,}"
     return rows | _schema(Schema.from_dict(state.schema))
 

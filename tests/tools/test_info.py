@@ -47,6 +47,16 @@ def test_lattice_clouds_and_images_show_their_grid(tmp_path, capsys):
     assert "not known" in printed
 
 
+def test_a_long_grid_is_shown_whole(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    text = "eta_rel:-0.4:0.4:25,phi_rel:-0.4:0.4:25:rad:2pi"
+    np.save(tmp_path / "a.npy", np.ones((1, 25, 25)))
+    convert(str(tmp_path / "a.npy"), str(tmp_path / "a.h5"), grid=text)
+    assert cli.main(["info", str(tmp_path / "a.h5")]) == 0
+    cells = re.findall(r"│([^│]*)│\n", capsys.readouterr().out)
+    assert text in "".join(cell.strip() for cell in cells)
+
+
 def test_a_run_shows_data_steps_score_and_what_it_was_trained_on(tmp_path, capsys):
     words = "train points-vae --latent-dim 2 --hidden 8 --layers 1 --classes [g,t] --max-points 5"
     words += " --steps 2 --batch-size 8 --validate-events 20 --samples 0 --output"

@@ -47,6 +47,6 @@ def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, sm
 @pytest.mark.parametrize("name", ["jets-flow", "jets-student", "jets-latent"])
 def test_info_counts_the_parameters_apart_from_what_is_kept_of_the_data(name, capsys):
     assert cli.main(["info", name]) == 0
-    (line,) = [t for t in capsys.readouterr().out.splitlines() if "numbers in the networks" in t]
+    (line,) = [t for t in capsys.readouterr().out.splitlines() if "parameters of the networks" in t]
     counted = int(line.split("│")[2].replace(",", ""))
     assert counted == sum(parameter.numel() for parameter in pcgen.load(name).parameters())
