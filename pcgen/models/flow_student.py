@@ -29,8 +29,8 @@ from pcgen.objectives.flow_matching import Clock
 from pcgen.ops.ode import Integrator
 
 LESSON = Integrator("midpoint", steps=4, pace=0.3)
-"""How the teacher's trajectories are followed. Near the noise optimal pairs are sorted out, and the
-velocity changes; 8 steps give better masses and worse small angles (docs/fidelity.md)."""
+"""How the trajectories of a teacher of optimal pairs are followed. Near the noise these are sorted out,
+and the velocity changes; 8 steps give better masses and worse small angles (docs/fidelity.md)."""
 
 
 class FlowStudent(FlowMap):
@@ -48,6 +48,7 @@ class FlowStudent(FlowMap):
         clock: Law of the times of the teacher's training.
         coupling: Of the teacher's training.
         share: Fraction of the run in which the teacher learns.
+        lesson: How the teacher's trajectories are followed; the student's steps have its pace.
 
     Raises:
         ArgumentError: the share is not below 1.
@@ -63,12 +64,13 @@ class FlowStudent(FlowMap):
         clock: Clock = UNIFORM,
         coupling: Coupling | None = None,
         share: float = 0.7,
+        lesson: Integrator = LESSON,
     ) -> None:
         super().__init__(representation, field, steps=steps, clock=clock, coupling=coupling)
         if not 0.0 <= share < 1.0:
             raise ArgumentError(f"share: got {share}, expected at least 0 and below 1")
-        self.teacher, self.share = teacher, share
-        self.paths.solver = replace(LESSON, steps=steps)
+        self.teacher, self.share, self.lesson = teacher, share, lesson
+        self.paths.solver = replace(lesson, steps=steps)
         self._given: str | None = None  # what the run has started from, of the two networks
 
     def phases(self) -> Sequence[Phase]:
@@ -126,10 +128,10 @@ class FlowStudent(FlowMap):
             event_at = self.representation.with_values(event, values)
             return in_parts(self.teacher, event_at, moment, condition)
 
-        times = LESSON.times()
+        times = self.lesson.times()
         nodes = [torch.randn_like(self.representation.values(event))]
         for time, then in itertools.pairwise(times):
-            nodes.append(LESSON.step(velocity, nodes[-1], time, then))
+            nodes.append(self.lesson.step(velocity, nodes[-1], time, then))
         return nodes[0].new_tensor(times), torch.stack(nodes)
 
     def _error(
@@ -150,7 +152,7 @@ class FlowStudent(FlowMap):
         return (at + way * found - then).square().mean()
 
     def times(self) -> list[float]:
-        """See :meth:`FlowMap.times`; those of :data:`LESSON`, or between them."""
+        """See :meth:`FlowMap.times`; those of the lesson, or between them."""
         return self.paths.solver.times()
 
     def _begin(self, batches: Iterable[Batch]) -> None:

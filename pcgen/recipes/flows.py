@@ -142,6 +142,8 @@ def points_flow_student(
     layers: int = 4,
     integration_steps: int = 1,
     share: float = 0.7,
+    teacher_steps: int = 4,
+    teacher_pace: float = 0.3,
     coupling: Coupling = "optimal",
     shift: float = 5.0,
     squash: float | None = 0.75,
@@ -166,6 +168,9 @@ def points_flow_student(
         layers: Layers of the network.
         integration_steps: Steps when sampling, of one evaluation each.
         share: Fraction of the steps in which the flow learns; 0 where the start is one.
+        teacher_steps: Midpoint steps in which a trajectory of the flow is followed.
+        teacher_pace: How these steps, and the student's, are divided, as in pcgen sample: 0.3 for a
+            flow of optimal pairs, 1 for one of independent pairs.
         shift: How much more of the training is near the data, and how the steps are divided; 1 for
             as much at all times.
 
@@ -175,9 +180,10 @@ def points_flow_student(
     from pcgen.models.flow_map import DISTANCE
     from pcgen.models.flow_student import FlowStudent
     from pcgen.objectives.flow_matching import Clock
+    from pcgen.ops.ode import Integrator
     from pcgen.recipes import assembly, flow_assembly, networks
 
-    at_least(1, integration_steps=integration_steps)
+    at_least(1, integration_steps=integration_steps, teacher_steps=teacher_steps)
     network = networks.of_points(
         encoder, hidden, layers, neighbours=neighbours, dynamic=dynamic,
         global_channels=global_channels, identity=identity,
@@ -191,6 +197,7 @@ def points_flow_student(
         clock=Clock(shift),
         coupling=flow_assembly.coupling_of(coupling),
         share=share,
+        lesson=Integrator("midpoint", teacher_steps, pace=teacher_pace),
     )
 
 
