@@ -95,7 +95,8 @@ def sample(
         steps: Steps of that solver, by default the integration_steps of the training.
         tolerance: Error that adaptive allows in a step, by default 0.001.
         pace: How much denser the steps are near the data than near the noise: 1 for equal steps,
-            0.5 for shorter ones at the beginning. By default 1, of points-flow-student 0.3.
+            0.5 for shorter ones at the beginning. By default 1, of points-flow-student its
+            teacher_pace.
         to_format: Format of the output where the ending misleads, as in pcgen convert; arrays are
             clouds as flat arrays in .npz, images is HDF5 of images.
         particles: Particles per jet in JetNet's layout, those of highest transverse momentum; by

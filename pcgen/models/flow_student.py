@@ -29,8 +29,9 @@ from pcgen.objectives.flow_matching import Clock
 from pcgen.ops.ode import Integrator
 
 LESSON = Integrator("midpoint", steps=4, pace=0.3)
-"""How the trajectories of a teacher of optimal pairs are followed. Near the noise these are sorted out,
-and the velocity changes; 8 steps give better masses and worse small angles (docs/fidelity.md)."""
+"""How the trajectories of a teacher of optimal pairs are followed. Near the noise these pairs are
+sorted out, and the velocity changes; 8 steps give better masses and worse small angles
+(docs/fidelity.md)."""
 
 
 class FlowStudent(FlowMap):
