@@ -151,7 +151,11 @@ def pair(
 def _reader(representation: Points, network: PointNetwork, hidden: int) -> ContextReader:
     assert representation.contexts is not None
     encoder = network.encoder(representation.contexts, hidden)
-    assert isinstance(encoder, PointReader)
+    if not isinstance(encoder, PointReader):
+        raise ArgumentError(
+            f"context_encoder: got {type(encoder).__name__}, expected a network that is read point "
+            "by point (PointReader)"
+        )
     return ContextReader(encoder)
 
 
