@@ -90,7 +90,8 @@ def open_classifier(run: str, device: str = "auto", recipe: str | None = None) -
     model = trained(run, recipe, device)
     if not isinstance(model, Classifier):
         raise ArgumentError(
-            f"run: got a {type(model).__name__}, expected a classifier (recipe points-classifier)"
+            f"run: got the model {type(model).__name__}, expected a classifier (recipe "
+            "points-classifier)"
         )
     return model
 

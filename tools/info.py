@@ -215,8 +215,8 @@ def trainable(
     """Which recipes clouds can train, and what they lack: rows of a table.
 
     Points-* and latent recipes take any clouds. Image-* and sites-* put points into cells: they
-    need a weight to add up, have no place for further features, and cut one to three axes, as
-    every grid does. Hits-* need no weight.
+    need a weight to add up, have no place for further features, and cut all axes, of which a grid
+    has three at most. Hits-* need no weight.
 
     Args:
         schema: Of the clouds.
@@ -231,7 +231,7 @@ def trainable(
     if schema.features:
         names = ", ".join(feature.name for feature in schema.features)
         lacks.append(f"points have further features ({names})")
-    cells = "with a --grid of 1 to 3 of the axes"
+    cells = f"with a --grid along {', '.join(axis.name for axis in schema.axes)}"
     if known is not None:
         cells = f"with the {'grid' if isinstance(known, Grid) else 'calorimeter'} above"
     able = f"not: {', '.join(lacks)}" if lacks else cells

@@ -103,12 +103,12 @@ def test_what_recipes_need_and_events_lack(tmp_path, capsys):
     text = printed(path, capsys)
     assert "points-* and latent recipes any clouds" in text
     assert "image-* and sites-* recipes not: points carry no weight" in text
-    assert "hits-* recipes with a --grid of 1 to 3 of the axes" in text
+    assert "hits-* recipes with a --grid along x, y, z" in text
     assert "to condition on no condition, no classes" in text
     full = pc.replace(bare, weight=torch.ones(3), y=torch.ones(2, 1), label=torch.ones(2).long())
     write_clouds(path, full, Schema(axes[:3], axes[3], condition=axes[:1], labels=("e", "pi")))
     text = printed(path, capsys)
-    assert "image-* and sites-* recipes with a --grid of 1 to 3 of the axes" in text
+    assert "image-* and sites-* recipes with a --grid along x, y, z" in text
     assert "to condition on" not in text
     write_clouds(path, full, Schema(axes[:3], axes[3], condition=axes[:1]))
     assert "classes without names" in printed(path, capsys)
