@@ -40,7 +40,7 @@ def test_jets_of_the_shipped_models_are_near_real_ones(tmp_path, name, steps, sm
         distance = float(wasserstein1(values, found[observable])) / float(values.std())
         # 900 jets are 0.04 standard deviations from the truth by chance; small angles are not
         # as in real jets, as in the card.
-        limit = small_angles if observable in ("tau2", "tau3", "tau21", "tau32") else 0.15
+        limit = small_angles if observable in ("tau2", "tau3", "tau21", "tau32") else 0.2
         assert distance < limit, (observable, distance)
 
 
