@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def ship(
     folder: Path, name: str = "jets-flow", *, recipe: str = "points-flow", **arguments: Any
 ) -> Path:
     """Weights and card of a small flow, or map of one, in a folder; returns the weights."""
-    chosen = {**SMALL, **arguments}
+    takes = inspect.signature(RECIPES[recipe]).parameters
+    chosen = {n: v for n, v in SMALL.items() if n in takes} | arguments
     torch.manual_seed(5)
     model = fitted(recipe, **chosen)
     checkpoint.write(folder / "a.ckpt", state_of(model, recipe, chosen))

@@ -246,6 +246,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Arguments are those of the models that ship.
     stand_in.ship(path, shift=5.0, squash=0.75, centre=True, excess=True)
     stand_in.ship(path, "jets-student", recipe="points-flow-student")
+    stand_in.ship(path, "jets-latent", recipe="points-latent-flow", rescale=True)
     return path
 
 
