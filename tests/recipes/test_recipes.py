@@ -281,7 +281,7 @@ def test_grids_of_other_axes_are_refused(name: str, grid: str, message: str) -> 
 
 
 def test_recipes_on_grids_are_tried() -> None:
-    assert len(ON_GRIDS) == 10
+    assert len(ON_GRIDS) == 11
 
 
 LEAST_ONE = ("hidden", "layers", "latent_dim", "channels", "width", "critic_steps", "components",

@@ -235,6 +235,7 @@ def calls(data: str, run: str) -> list[tuple[int, str, str]]:
         (1, "sample", f"{run} {made}-9.h5 --context {data} --answers 2"),
         (0, "export", f"{run} {made}.onnx --seed 1 --recipe points-vae"),
         (1, "export", f"{run} {made}-2.onnx --solver heun --steps 2 --pace 2"),
+        (0, "export", f"{run} {made}.safetensors --events 5"),
         (0, "invert", f"{run} {data} {made}-i.h5 --measure project:eta_rel --grid {GRID} "
                       "--restarts 2 --iterations 2 --rate 0.1 --prior 0.01 --deviation 0.1 "
                       "--tolerance 0.5 --noise 0.1 --number 3 --split test --batch-size 2 --seed 1 "
